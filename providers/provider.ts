@@ -1,0 +1,125 @@
+// The contract between Berth and a place where work can run. One Provider is made per account.
+// Promises of every adapter:
+//   - launch() called again with the same attempt id starts nothing new and returns the same handle
+//   - inspect() answers `gone` for what is not there; it throws only when the vendor could not be asked
+//   - stop() may be repeated; only a later inspect() confirms it
+//   - no credential, environment value or user-data is in an error, a handle or a log
+
+/** Opaque to everything but the adapter that made it: stored, passed back, never read by the core. */
+export type Handle = Readonly<Record<string, unknown>>
+
+/** A priced, possibly available shape at one account and region. */
+export interface Offer {
+  /** Stable within the account: the vendor's own name of the shape. */
+  id: string
+  provider: string
+  account: string
+  region: string
+  spot: boolean
+  usd_per_hour: number
+  gpu: { model: string; count: number; memory_gib: number; compute_capability: string | null } | null
+  cpu: number
+  memory_gib: number
+  disk_gib: number
+  /** How many more of this shape can start now; null when the vendor does not say. */
+  available: number | null
+}
+
+/** What a launch needs, whole: it is stored with the intent, and a repeated launch is byte-identical. */
+export interface LaunchRequest {
+  attempt_id: string
+  /** `berth-<6 of installation>-<suffix of the attempt id>`: name and tag at the vendor, <= 45 characters. */
+  name: string
+  installation: string
+  kind: string
+  offer: Offer
+  /** null: the provider's own program for the kind (the local provider without containers). */
+  image: string | null
+  device: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
+  cpu: number
+  memory_gib: number
+  disk_gib: number
+  /** Absolute: the runner must be over by then; the vendor's dead-man switch is set later than this. */
+  deadline_at: string
+  /** Where the runner reports. */
+  berth_url: string
+}
+
+/** Inputs that must not be stored: made again by any replica from the stored request. */
+export interface LaunchSecrets {
+  /** The runner's bearer token. */
+  token: string
+}
+
+/** A null handle is looked up by name or tag, and never launches. */
+export interface Ref {
+  attempt_id: string
+  handle: Handle | null
+  request: LaunchRequest
+}
+
+/** What the provider says now of one ref. */
+export type Observation =
+  | { state: 'pending'; detail: string | null }
+  | { state: 'running'; detail: string | null }
+  | { state: 'exited'; exit_code: number | null; detail: string | null }
+  /** The vendor knows nothing of it (any more). */
+  | { state: 'gone'; detail: string | null }
+  /** It could not be asked: loss of sight, which starts nothing and stops nothing. */
+  | { state: 'unseen'; detail: string }
+
+/** A thing at the provider that carries our installation's tag. */
+export interface Found {
+  name: string
+  /** null: a helper (secret, job definition, volume) or a thing of unknown attempt. */
+  attempt_id: string | null
+  handle: Handle
+  usd_per_hour: number
+  since: string | null
+}
+
+/** One permission or precondition, checked without spending. */
+export interface Check {
+  name: string
+  ok: boolean
+  /** What was seen and, when not ok, what to do. */
+  detail: string
+}
+
+export interface ProviderTraits {
+  /** The vendor deduplicates launches by a token, so a launch may be repeated at once. */
+  launch_token: boolean
+  /** Most refs in one inspect call. */
+  inspect_batch: number
+  /** How long a new thing may be missing from inspect and list. */
+  list_lag_ms: number
+  /** Longest time from launch to the runner's first word; after that the attempt is stopped. */
+  boot_bound_s: number
+  min_billing_s: number
+  /** Shortest dead-man switch the vendor can set; 0 when it has none or any will do. */
+  dead_man_min_s: number
+  /** Calls a second that the vendor's documented quota allows. */
+  calls_per_s: number
+  /** `billed`: our ledger must equal the vendor's bill. `modelled`: the price is an assumption. */
+  billing: 'billed' | 'modelled'
+}
+
+export interface Provider {
+  readonly name: string
+  readonly account: string
+  readonly traits: ProviderTraits
+  /** Credentials and each needed permission, without spending. */
+  check(signal: AbortSignal): Promise<Check[]>
+  /** Everything the account offers; filtering is placement's. */
+  offers(signal: AbortSignal): Promise<Offer[]>
+  /** Starts it. The same attempt id again: the same handle, nothing new started. */
+  launch(request: LaunchRequest, secrets: LaunchSecrets, signal: AbortSignal): Promise<Handle>
+  /** One observation per ref, in order. */
+  inspect(refs: readonly Ref[], signal: AbortSignal): Promise<Observation[]>
+  /** Ends it and whatever costs money for it. Idempotent; confirmed by inspect. */
+  stop(ref: Ref, signal: AbortSignal): Promise<void>
+  /** Everything with our installation's tag, helpers too. */
+  list(signal: AbortSignal): AsyncIterable<Found>
+  /** The vendor's own log, for when the runner never spoke. At most 64 KiB, the end of it. */
+  tail?(ref: Ref, signal: AbortSignal): Promise<string>
+}
