@@ -21,8 +21,10 @@ export interface Offer {
   cpu: number
   memory_gib: number
   disk_gib: number
-  /** How many more of this shape can start now; null when the vendor does not say. */
+  /** Stock: how many more can start now, as the vendor says; null when it does not say. */
   available: number | null
+  /** Fixed capacity (this machine, a node pool): most attempts at once on it; null where stock decides. */
+  slots: number | null
 }
 
 /** What a launch needs, whole: it is stored with the intent, and a repeated launch is byte-identical. */
