@@ -1,4 +1,6 @@
 // What the domain is given. infra/compose.ts makes it; tests make their own.
+import type { Offer, Provider } from '../providers/provider.ts'
+import type { Database } from './store/schema.ts'
 
 /** Time that decides: database time, advanced by the process's monotonic clock. */
 export interface Clock {
@@ -33,3 +35,46 @@ export interface Sealer {
 
 /** One JSON line; `fields` never holds a secret. */
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void
+
+/** Wakes those who wait, within this process. A lost wake costs latency, never a job: everyone also polls. */
+export interface Waker {
+  wake(topic: string): void
+  /** Resolves at the next wake of the topic, after `timeout_ms`, or when the signal aborts. */
+  wait(topic: string, timeout_ms: number, signal?: AbortSignal): Promise<void>
+}
+/** Topics: the pass has work; the webhook sender has work; something of this job has changed. */
+export const topics = { pass: 'pass', webhooks: 'webhooks', job: (id: string) => `job:${id}` } as const
+
+export interface Settings {
+  /** Where runners reach this server. */
+  berth_url: () => string
+  /** Where links for people point. */
+  public_url: () => string
+  max_queued: number
+  sse_max_s: number
+  allow_private_targets: boolean
+  /** Folders that `file://` data may lie in; empty: refused. */
+  local_data_dirs: readonly string[]
+}
+
+export interface Deps {
+  db: Database
+  clock: Clock
+  /** Cryptographically random bytes; seeded in tests. */
+  random: (bytes: number) => Uint8Array
+  store: ObjectStore
+  sealer: Sealer
+  /** Makes and checks runner tokens: HMAC-SHA256 over attempt id and nonce. */
+  runner_key: Uint8Array
+  installation: string
+  providers: readonly Provider[]
+  /** The newest offers of all accounts, refreshed in the background. */
+  offers: () => readonly Offer[]
+  waker: Waker
+  /** fetch for addresses that clients name: refuses private targets unless told otherwise. */
+  outbound_fetch: (url: string, init: RequestInit) => Promise<Response>
+  /** null: the target may be called; else why not. Names no secret. */
+  check_target: (url: string) => string | null
+  settings: Settings
+  log: Log
+}

@@ -1,0 +1,134 @@
+// What attempts produce: rows that name objects by content.
+import type { Deps } from './deps.ts'
+import { ObjectTooLarge } from './deps.ts'
+import { AppError } from './errors.ts'
+import { newId } from './ids.ts'
+import type { AttemptRow } from './plan.ts'
+
+/** One artifact; larger results should be several files. */
+const maxArtifact_bytes = 64 * 1024 ** 3
+/** Files one attempt may leave: a runaway program must not fill the table. */
+const maxArtifacts = 1_000
+const segment = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/
+
+const contentTypes: Record<string, string> = {
+  json: 'application/json',
+  html: 'text/html; charset=utf-8',
+  parquet: 'application/vnd.apache.parquet',
+  csv: 'text/csv; charset=utf-8',
+  txt: 'text/plain; charset=utf-8',
+  png: 'image/png',
+  svg: 'image/svg+xml',
+}
+
+/** Whether a name is a relative path that cannot leave its folder. */
+export function isArtifactName(name: string): boolean {
+  const segments = name.split('/')
+  return name.length <= 255 && segments.length <= 8 && segments.every((each) => segment.test(each))
+}
+
+/** Stores an uploaded artifact; the same name again replaces it as long as the attempt is not finished. */
+export async function storeArtifact(
+  deps: Deps,
+  attempt: AttemptRow,
+  name: string,
+  body: ReadableStream<Uint8Array>,
+): Promise<{ bytes: number; sha256: string }> {
+  if (!isArtifactName(name))
+    throw new AppError(
+      'invalid_request',
+      `${JSON.stringify(name)} is not an artifact name: use letters, digits, ".", "_", "-" and "/".`,
+    )
+  if (attempt.finished_version !== null)
+    throw new AppError('attempt_over', `${attempt.id} has reported its end.`)
+  const { count } = await deps.db
+    .selectFrom('artifacts')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('attempt_id', '=', attempt.id)
+    .executeTakeFirstOrThrow()
+  if (Number(count) >= maxArtifacts)
+    throw new AppError('invalid_request', `An attempt keeps at most ${maxArtifacts} artifacts.`)
+  // One object a (attempt, name, upload): a reader of the old one is not disturbed by a replacement.
+  const object_key = `${attempt.project_id}/${attempt.id}/${newId('art', deps.clock.now(), deps.random)}`
+  const stored = await deps.store
+    .put(object_key, body, { max_bytes: maxArtifact_bytes })
+    .catch((cause: unknown) => {
+      if (cause instanceof ObjectTooLarge)
+        throw new AppError('body_too_large', `An artifact has at most ${maxArtifact_bytes} bytes.`, { cause })
+      throw cause
+    })
+  const row = { ...stored, object_key, content_type: contentTypeOf(name), created_at: deps.clock.now() }
+  const before = await deps.db
+    .selectFrom('artifacts')
+    .select('object_key')
+    .where('attempt_id', '=', attempt.id)
+    .where('name', '=', name)
+    .executeTakeFirst()
+  await deps.db
+    .insertInto('artifacts')
+    .values({
+      id: newId('art', deps.clock.now(), deps.random),
+      project_id: attempt.project_id,
+      job_id: attempt.job_id,
+      attempt_id: attempt.id,
+      shard_id: attempt.shard_id,
+      name,
+      purpose: name.startsWith('checkpoints/') ? 'checkpoint' : 'artifact',
+      ...row,
+    })
+    .onConflict((conflict) => conflict.columns(['attempt_id', 'name']).doUpdateSet(row))
+    .execute()
+  if (before) await deps.store.delete(before.object_key)
+  return stored
+}
+
+export interface ArtifactView {
+  name: string
+  bytes: number
+  sha256: string
+  content_type: string
+  url: string
+}
+
+/** The artifacts of a job: of each name the one of the newest attempt. */
+export async function listArtifacts(deps: Deps, job_id: string): Promise<ArtifactView[]> {
+  const rows = await deps.db
+    .selectFrom('artifacts')
+    .select(['name', 'bytes', 'sha256', 'content_type'])
+    .distinctOn('name')
+    .where('job_id', '=', job_id)
+    .where('purpose', '=', 'artifact')
+    .orderBy('name')
+    .orderBy('attempt_id', 'desc')
+    .execute()
+  const base = `${deps.settings.public_url()}/v1/jobs/${job_id}/artifacts`
+  return rows.map((row) => ({ ...row, url: `${base}/${row.name}` }))
+}
+
+/** One artifact's bytes; null: there is none of that name. */
+export async function openArtifact(deps: Deps, job_id: string, name: string) {
+  const row = await deps.db
+    .selectFrom('artifacts')
+    .select(['name', 'bytes', 'sha256', 'content_type', 'object_key'])
+    .where('job_id', '=', job_id)
+    .where('name', '=', name)
+    .where('purpose', '=', 'artifact')
+    .orderBy('attempt_id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  const object = row && (await deps.store.get(row.object_key))
+  return object ? { ...row, body: object.body } : null
+}
+
+/** The checkpoint that an attempt starts from; null: from the beginning. */
+export async function openCheckpoint(deps: Deps, shard_id: string) {
+  const shard = await deps.db
+    .selectFrom('shards')
+    .select('checkpoint')
+    .where('id', '=', shard_id)
+    .executeTakeFirstOrThrow()
+  return shard.checkpoint ? deps.store.get(shard.checkpoint.object_key) : null
+}
+
+const contentTypeOf = (name: string) =>
+  contentTypes[name.slice(name.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream'

@@ -1,0 +1,33 @@
+// Money is in whole micro-dollars inside, in dollars with six decimals outside.
+
+export const microsPerUsd = 1_000_000
+
+export interface Metered {
+  usd_micros_per_hour: number
+  min_billing_s: number
+  /** The vendor's billing start; null: nothing costs yet. */
+  billed_from: Date | null
+  /** The confirmed end; null: still running, so `now` counts. */
+  billed_to: Date | null
+}
+
+/** Cost so far: per second with the vendor's minimum, rounded up to whole micro-dollars. */
+export function costMicros(metered: Metered, now: Date): number {
+  if (!metered.billed_from) return 0
+  const end = metered.billed_to ?? now
+  const seconds = Math.max(0, end.getTime() - metered.billed_from.getTime()) / 1_000
+  return Math.ceil((Math.max(seconds, metered.min_billing_s) * metered.usd_micros_per_hour) / 3_600)
+}
+
+/** Seconds that a budget pays for at a price, less what a stop takes; never below 1. */
+export function affordableSeconds(
+  budget_micros: number,
+  usd_micros_per_hour: number,
+  stop_s: number,
+): number {
+  if (usd_micros_per_hour <= 0) return Number.MAX_SAFE_INTEGER
+  return Math.max(1, Math.floor((budget_micros * 3_600) / usd_micros_per_hour) - stop_s)
+}
+
+export const usdToMicros = (usd: number): number => Math.ceil(usd * microsPerUsd - 1e-6)
+export const microsToUsd = (micros: number): number => micros / microsPerUsd

@@ -1,0 +1,238 @@
+// What to do next with one shard, as data. Pure: no await, no clock of its own, no randomness.
+import type { ProviderError, ProviderErrorCode } from '../providers/errors.ts'
+import { concludeBySilence, finishedOutcome, jobError, outcomeOfStop } from './conclude.ts'
+import {
+  after,
+  type AttemptRow,
+  type AttemptView,
+  type Change,
+  type Ended,
+  lookAt,
+  type Plan,
+  type Snapshot,
+  stopGrace_s,
+  uploadGrace_s,
+} from './plan.ts'
+import { type Outcome, type StopReason, type TerminalState, consequences } from './state.ts'
+import type { Warning } from './store/schema.ts'
+import { wait } from './wait.ts'
+
+// Bounds, with their reasons.
+/** How often a provider is asked about a healthy attempt: what a lost machine may cost before it is noticed. */
+const look_ms = 5_000
+/** How soon to look again when something is about to change. */
+const lookSoon_ms = 1_000
+/** After exit without a report: the time a runner needs to deliver one over a bad line. */
+const reportGrace_s = 60
+/** Time between the two looks that must both find nothing. */
+const goneTwice_s = 30
+/** Attempts that started and used nothing up; more means the work itself drives machines away. */
+export const maxUncharged = 10
+export const maxWithoutProgress = 3
+/** First wait before a retry; doubled each time up to the bound, with jitter of half its length. */
+const backoff_s = 2
+const maxBackoff_s = 300
+/** A second stop call is made when the first is not confirmed by then. */
+const stopAgain_s = 10
+/** A launch whose answer was lost is repeated after this, plus the vendor's list lag where it has no token. */
+const launchTimeout_s = 60
+
+export function decide(snapshot: Snapshot, now: Date): Plan {
+  const plan: Plan = { changes: [], calls: [], due_at: null }
+  for (const view of snapshot.attempts) {
+    if (view.row.outcome) clean(view, now, plan)
+    else watch(snapshot, view, now, plan)
+  }
+  if (snapshot.shard.state === 'waiting') wait(snapshot, now, plan)
+  return plan
+}
+
+// ---- an attempt that has its outcome: nothing that costs may be left
+function clean({ row, seen, traits }: AttemptView, now: Date, plan: Plan) {
+  if (!row.launch_called_at) return void plan.changes.push({ change: 'end', attempt_id: row.id })
+  const settled_at = after(row.launch_called_at, traits.list_lag_ms / 1_000)
+  const gone = seen?.state === 'exited' || (seen?.state === 'gone' && now >= settled_at)
+  if (row.stop_called_at && gone) return void plan.changes.push({ change: 'end', attempt_id: row.id })
+  // A runner that has just reported ends by itself within a second; then stopping costs nothing.
+  const stop_at = row.stop_called_at
+    ? after(row.stop_called_at, stopAgain_s)
+    : after(row.outcome_at ?? now, 1)
+  if (gone || now >= stop_at) plan.calls.push({ call: 'stop', attempt_id: row.id })
+  lookAt(plan, after(now, lookSoon_ms / 1_000))
+}
+
+// ---- an attempt without an outcome
+function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
+  const { row, seen } = view
+  const ended = finishedOutcome(snapshot, row) ?? forced(snapshot, view, now) ?? noted(view, now, plan)
+  if (ended) return conclude(snapshot, view, ended, now, plan)
+
+  const reason = row.stop_reason ? null : stopReason(snapshot, view, now)
+  if (reason) {
+    if (snapshot.shard.order_kind === 'cancel' && snapshot.job.state !== 'cancelling')
+      plan.changes.push({ change: 'cancelling' })
+    // A machine whose runner never spoke has nobody who could obey.
+    const patience_s = row.bound_at ? stopGrace_s : 0
+    plan.changes.push({ change: 'order_stop', attempt_id: row.id, reason, stop_by: after(now, patience_s) })
+    lookAt(plan, after(now, patience_s === 0 ? 0 : lookSoon_ms / 1_000))
+    return
+  }
+  if (row.bound_at && (row.state === 'launching' || row.state === 'starting'))
+    plan.changes.push({ change: 'run', attempt_id: row.id, started_at: row.bound_at })
+  else if (row.state === 'launching' && mayLaunch(view, now))
+    plan.calls.push({ call: 'launch', attempt_id: row.id })
+  lookAt(
+    plan,
+    after(now, (seen && seen.state !== 'running') || row.stop_reason ? lookSoon_ms / 1_000 : look_ms / 1_000),
+  )
+  if (row.started_at) lookAt(plan, after(row.started_at, row.timeout_s))
+}
+
+/** An order that was not obeyed in time: the token dies, whatever the machine still does. */
+function forced(snapshot: Snapshot, { row }: AttemptView, now: Date): Ended | null {
+  const { order_kind } = snapshot.shard
+  if (!row.launch_called_at && order_kind)
+    return outcomeOfStop(order_kind === 'cancel' ? 'cancelled' : 'stopped', row)
+  if (!row.stop_reason || !row.stop_by) return null
+  const patience_s = row.bound_at ? uploadGrace_s : 0
+  return now >= after(row.stop_by, patience_s) ? outcomeOfStop(row.stop_reason, row) : null
+}
+
+/** The silence table of docs/design.md §4: what an observation means when the runner says nothing. */
+function noted({ row, seen, traits }: AttemptView, now: Date, plan: Plan): Ended | null {
+  if (!seen || seen.state === 'unseen') return null
+  const called_at = row.launch_called_at
+  const young = !called_at || now < after(called_at, traits.list_lag_ms / 1_000)
+  const gone_since = seen.state === 'gone' && !young ? (row.gone_since ?? now) : null
+  const exited_since = seen.state === 'exited' ? (row.exited_since ?? now) : null
+  if (
+    seen.state !== row.seen_state ||
+    gone_since?.getTime() !== row.gone_since?.getTime() ||
+    exited_since?.getTime() !== row.exited_since?.getTime()
+  )
+    plan.changes.push({ change: 'sight', attempt_id: row.id, seen, gone_since, exited_since })
+  if (exited_since && seen.state === 'exited' && now >= after(exited_since, reportGrace_s))
+    return concludeBySilence(row, { exit_code: seen.exit_code })
+  if (gone_since && now >= after(gone_since, goneTwice_s)) return concludeBySilence(row, 'gone')
+  return null
+}
+
+function stopReason(snapshot: Snapshot, { row, traits, seen }: AttemptView, now: Date): StopReason | null {
+  const { job, shard } = snapshot
+  if (shard.order_kind === 'cancel') return 'cancelled'
+  if (shard.order_kind === 'stop') return 'stopped'
+  if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail') return 'sibling_failed'
+  if (job.spec.deadline_at && now >= new Date(job.spec.deadline_at)) return 'deadline'
+  if (row.preempting_at) return 'preempted'
+  if (row.started_at && now >= after(row.started_at, row.timeout_s)) return row.timeout_reason
+  const silent = !row.bound_at && seen?.state !== 'unseen'
+  if (silent && row.launch_called_at && now >= after(row.launch_called_at, traits.boot_bound_s))
+    return 'start_timeout'
+  return null
+}
+
+// Where the vendor has no launch token nobody else may call launch before an earlier call must have shown.
+function mayLaunch({ row, traits, seen }: AttemptView, now: Date): boolean {
+  if (seen?.state === 'unseen') return false
+  if (!row.launch_called_at || traits.launch_token) return true
+  return now >= after(row.launch_called_at, launchTimeout_s + traits.list_lag_ms / 1_000)
+}
+
+// ---- an outcome, and what follows for the shard
+function conclude(snapshot: Snapshot, view: AttemptView, ended: Ended, now: Date, plan: Plan) {
+  const { row } = view
+  plan.changes.push({ change: 'conclude', attempt_id: row.id, ...ended })
+  lookAt(plan, after(now, lookSoon_ms / 1_000))
+  if (mayRetry(snapshot, row, ended)) {
+    const rule = consequences[ended.outcome]
+    const elsewhere = rule.retry === 'elsewhere' || rule.retry === 'once_elsewhere'
+    const not_before = after(now, backoff(snapshot.shard.attempts, row.id))
+    plan.changes.push({
+      change: 'requeue',
+      after: ended.outcome,
+      not_before,
+      exclude_provider: elsewhere ? row.provider : null,
+      uses_up: rule.uses_up,
+      progressed: view.progressed,
+    })
+    return
+  }
+  plan.changes.push(finish(snapshot, row, ended))
+}
+
+function finish(snapshot: Snapshot, row: AttemptRow, ended: Ended): Change {
+  const result = row.finished?.result ?? null
+  const kept = ended.outcome === 'succeeded' || (ended.outcome === 'stopped' && result !== null)
+  const cancelled = snapshot.shard.order_kind === 'cancel'
+  const state: TerminalState = cancelled
+    ? 'cancelled'
+    : kept
+      ? 'succeeded'
+      : consequences[ended.outcome].final
+  const warnings: Warning[] =
+    ended.outcome === 'stopped' && kept
+      ? [{ code: 'stopped_early', message: 'The job was stopped; the result is the best up to then.' }]
+      : []
+  return {
+    change: 'finish',
+    state,
+    outcome: ended.outcome,
+    error: state === 'failed' ? ended.error : null,
+    warnings,
+    result: state === 'succeeded' ? result : null,
+  }
+}
+
+function mayRetry({ job, shard, elsewhere }: Snapshot, row: AttemptRow, ended: Ended): boolean {
+  const rule = consequences[ended.outcome]
+  if (rule.retry === 'never' || shard.order_kind) return false
+  if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail') return false
+  if (ended.exit_code !== null && neverRetried.includes(ended.exit_code)) return false
+  if (rule.retry === 'elsewhere' && !elsewhere(row.provider)) return false
+  if (rule.retry === 'once_elsewhere' && shard.excluded_providers.length > 0) return false
+  if (rule.uses_up) return shard.attempts_used + 1 < job.spec.retry.max_attempts
+  if (!row.started_at) return true
+  return (
+    shard.attempts_uncharged + 1 < maxUncharged && shard.attempts_without_progress + 1 < maxWithoutProgress
+  )
+}
+
+/** Exit codes of the spec, the user's code and look-ahead: the same inputs fail again. */
+const neverRetried = [2, 3, 4]
+
+/** Seconds before the next try: doubled a time, with a jitter that depends only on the attempt. */
+function backoff(attempts: number, attempt_id: string): number {
+  const longest = Math.min(maxBackoff_s, backoff_s * 2 ** Math.min(attempts - 1, 10))
+  let hash = 7
+  for (const char of attempt_id) hash = (hash * 31 + char.charCodeAt(0)) % 1_009
+  return longest * (0.5 + hash / 2_018)
+}
+
+// ---- a launch that the provider refused
+
+/** What a failed launch call means; null: its effect is not known, so it is looked for and repeated. */
+export function launchFailure(
+  snapshot: Snapshot,
+  view: AttemptView,
+  error: ProviderError,
+  now: Date,
+): Plan | null {
+  const outcome = launchOutcomes[error.code]
+  if (!outcome || view.row.outcome || view.row.bound_at) return null
+  const plan: Plan = { changes: [], calls: [], due_at: null }
+  const code = outcome === 'quota' ? 'quota' : 'provider'
+  conclude(snapshot, view, { outcome, exit_code: null, error: jobError(code, error.message) }, now, plan)
+  return plan
+}
+
+const launchOutcomes = {
+  capacity: 'no_capacity',
+  quota: 'quota',
+  balance: 'quota',
+  unauthorized: 'quota',
+  rejected: 'rejected',
+  throttled: null,
+  not_found: null,
+  unavailable: null,
+  unknown_outcome: null,
+} as const satisfies Record<ProviderErrorCode, Outcome | null>

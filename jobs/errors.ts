@@ -1,0 +1,49 @@
+export interface FieldError {
+  /** `params.strategy.name` */
+  path: string
+  message: string
+}
+
+/** Status and title of every refusal that the API gives. functions/_problem.ts turns them into RFC 9457. */
+export const problems = {
+  invalid_request: { status: 422, title: 'The request is not valid' },
+  malformed_json: { status: 400, title: 'The body is not valid JSON' },
+  invalid_cursor: { status: 422, title: 'The cursor is not one of ours' },
+  unauthorized: { status: 401, title: 'No valid API key' },
+  forbidden: { status: 403, title: 'The key may not do this' },
+  not_found: { status: 404, title: 'Not found' },
+  method_not_allowed: { status: 405, title: 'This method is not offered here' },
+  job_finished: { status: 409, title: 'The job has already finished' },
+  job_not_finished: { status: 409, title: 'The job has not finished' },
+  no_result: { status: 404, title: 'The job has no result' },
+  superseded: { status: 409, title: 'Another runner has bound this attempt' },
+  attempt_over: { status: 410, title: 'The attempt is over' },
+  gone: { status: 410, title: 'The resource was deleted' },
+  idempotency_key_reused: { status: 422, title: 'The idempotency key was used with another body' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The body must be JSON' },
+  queue_full: { status: 429, title: 'The queue is full' },
+  checksum_mismatch: { status: 422, title: 'The bytes do not match their sha256' },
+  busy: { status: 503, title: 'Berth is not ready' },
+  internal: { status: 500, title: 'Berth failed' },
+} as const
+export type ProblemCode = keyof typeof problems
+
+/** A refusal with a code; its message is shown to the client and says what to do. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ProblemCode
+  readonly errors: FieldError[]
+  readonly headers: Record<string, string>
+
+  constructor(
+    code: ProblemCode,
+    message: string,
+    options: { errors?: FieldError[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause })
+    this.code = code
+    this.errors = options.errors ?? []
+    this.headers = options.headers ?? {}
+  }
+}

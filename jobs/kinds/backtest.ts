@@ -1,0 +1,243 @@
+// The params of kind `backtest`: what can be refused before anything is stored. The program checks again
+// what only the data can tell. Meanings are in docs/conventions.md, the format in docs/contracts.md §3.
+import { z } from 'zod'
+import { samples } from './samples.ts'
+
+/** A sweep of more points than this is refused: its metrics would not fit the memory of one container. */
+const maxPoints = 1_000_000
+/** One range or list of values; more is a typing mistake, and the grid would pass maxPoints with two. */
+const maxValues = 100_000
+const maxSymbols = 10_000
+const maxFiles = 1_000
+
+const notYet = (what: string) => `is not available in this version: ${what}`
+
+const date = z.iso.date('must be a date like "2010-01-31"')
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+const symbol = z.string().min(1).max(100)
+const bps = z.number().min(0).max(10_000)
+const fraction = z.number().min(0).lt(1)
+
+const file = z.strictObject({
+  url: z
+    .url({ protocol: /^(https|s3|file)$/, error: 'must be an https://, s3:// or file:// address' })
+    .max(2_000),
+  sha256: sha256.optional(),
+})
+
+const data = z
+  .strictObject({
+    dataset: z
+      .string()
+      .regex(/^(sample:[a-z0-9-]+|ds_[0-9a-z]{26})$/, `must be one of ${Object.keys(samples).join(', ')}`)
+      .optional(),
+    files: z.array(file).min(1).max(maxFiles).optional(),
+    adjustment: z.enum(['none', 'split', 'total']).optional(),
+    timezone: z.string().max(64).optional(),
+    bar_label: z.enum(['start', 'end']).optional(),
+    currency: z.string().length(3).optional(),
+    symbols: z.array(symbol).min(1).max(maxSymbols).optional(),
+    start: date.optional(),
+    end: date.optional(),
+  })
+  .superRefine((value, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    if ((value.dataset === undefined) === (value.files === undefined))
+      problem([], 'needs exactly one of "dataset" and "files"')
+    if (value.files && !value.adjustment)
+      problem(['adjustment'], 'is required with files: "none", "split" or "total"')
+    if (value.start && value.end && value.start > value.end)
+      problem(['end'], `is before start (${value.start})`)
+  })
+
+const parameter = z.union([
+  z.number(),
+  z.null(),
+  z.strictObject({ values: z.array(z.number().nullable()).min(1).max(maxValues) }),
+  z.strictObject({
+    range: z.tuple([z.number(), z.number(), z.number().positive('the step must be above 0')]),
+  }),
+])
+type Parameter = z.infer<typeof parameter>
+
+const sizing = z.union([
+  z.literal('all_in'),
+  z.strictObject({ fraction: z.number().gt(0).max(1) }),
+  z.strictObject({ units: z.number().positive() }),
+  z.strictObject({ cash: z.number().positive() }),
+])
+
+const execution = z.strictObject({
+  fill: z.enum(['next_open', 'next_close', 'close']).optional(),
+  direction: z.enum(['long', 'short', 'both']).optional(),
+  sizing: sizing.optional(),
+  cash: z.number().positive().optional(),
+  fee_bps: bps.optional(),
+  fee_min: z.number().min(0).optional(),
+  transfer_fee_bps: bps.optional(),
+  stamp_duty_bps: bps.optional(),
+  slippage_bps: bps.optional(),
+  borrow_bps_per_year: bps.optional(),
+  lot: z.number().positive().optional(),
+  fractional: z.boolean().optional(),
+  profile: z.null(notYet('only null')).optional(),
+  stop_loss: fraction.nullable().optional(),
+  take_profit: z.number().min(0).nullable().optional(),
+  trailing_stop: fraction.nullable().optional(),
+  stop_reference: z.enum(['fill', 'entry_close', 'decision_close']).optional(),
+  stop_slippage: z.boolean().optional(),
+  retry_entries: z.boolean().optional(),
+  close_at_end: z.boolean().optional(),
+})
+
+export const objectives = [
+  'total_return',
+  'annual_return',
+  'annual_volatility',
+  'sharpe',
+  'sortino',
+  'calmar',
+  'max_drawdown',
+  'max_drawdown_bars',
+  'trades',
+  'open_trades',
+  'win_rate',
+  'profit_factor',
+  'exposure',
+  'turnover',
+  'fees',
+  'final_equity',
+] as const
+
+/** The parameters of each built-in strategy; stops are parameters of all of them. */
+const strategyParameters = { sma_cross: ['fast', 'slow'] } as const
+const stopParameters = ['stop_loss', 'take_profit', 'trailing_stop']
+
+export const backtestParams = z
+  .strictObject({
+    data,
+    strategy: z.strictObject({
+      name: z.literal('sma_cross', { error: notYet('the built-in strategies are sma_cross') }),
+      entry: z.enum(['cross', 'level']).optional(),
+    }),
+    parameters: z.record(z.string().max(64), parameter).optional(),
+    search: z
+      .strictObject({
+        method: z.literal('grid', { error: notYet('only grid') }).optional(),
+        objective: z.enum(objectives).optional(),
+        aggregate: z.enum(['mean', 'median', 'min']).optional(),
+        min_trades: z.int().min(0).optional(),
+        prior_trials: z.int().min(0).optional(),
+        seed: z.int().min(0).max(0xffff_ffff).optional(),
+      })
+      .optional(),
+    execution: execution.optional(),
+    portfolio: z
+      .strictObject({ mode: z.literal('per_symbol', { error: notYet('only per_symbol') }).optional() })
+      .optional(),
+    validation: z
+      .strictObject({ method: z.literal('none', { error: notYet('only none') }).optional() })
+      .optional(),
+    benchmark: z.null(notYet('only null')).optional(),
+    periods_per_year: z.number().positive().max(1_000_000).optional(),
+    risk_free: z.number().min(-1).max(10).optional(),
+    output: z
+      .strictObject({
+        top_k: z.int().min(0).max(1_000).optional(),
+        metrics: z.enum(['auto', 'all']).optional(),
+        tearsheet: z.boolean().optional(),
+        look_ahead_check: z.boolean().optional(),
+      })
+      .optional(),
+  })
+  .superRefine((params, context) => {
+    checkSample(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
+    checkParameters(params.strategy.name, params.parameters ?? {}, (path, message) =>
+      context.addIssue({ code: 'custom', path: ['parameters', ...path], message }),
+    )
+  })
+  .meta({ id: 'BacktestParams', description: 'A backtest over one data set and one strategy.' })
+export type BacktestParams = z.infer<typeof backtestParams>
+
+type Problem = (path: (string | number)[], message: string) => void
+
+function checkSample(
+  params: { data: z.infer<typeof data>; execution?: { fill?: string | undefined } | undefined },
+  problem: Problem,
+) {
+  const { dataset, symbols = [] } = params.data
+  if (dataset === undefined) return
+  const sample = samples[dataset]
+  if (!sample)
+    return problem(['data', 'dataset'], `is unknown: the samples are ${Object.keys(samples).join(', ')}`)
+  symbols.forEach((name, index) => {
+    if (!sample.symbols.includes(name))
+      problem(
+        ['data', 'symbols', index],
+        `${name} is not in ${dataset}, which has ${sample.symbols.join(', ')}`,
+      )
+  })
+  if (params.execution?.fill === 'next_open' && !sample.columns.includes('open'))
+    problem(['execution', 'fill'], `next_open needs a column open, which ${dataset} lacks: use "next_close"`)
+}
+
+function checkParameters(
+  strategy: keyof typeof strategyParameters,
+  parameters: Record<string, Parameter>,
+  problem: Problem,
+) {
+  const known = [...strategyParameters[strategy], ...stopParameters]
+  for (const [name, value] of Object.entries(parameters)) {
+    if (!known.includes(name))
+      problem([name], `is not a parameter of ${strategy}, which has ${known.join(', ')}`)
+    else checkParameter(name, value, problem)
+  }
+  const points = Object.values(parameters).reduce<number>((product, value) => product * count(value), 1)
+  if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
+  const { fast, slow } = parameters
+  if (typeof fast === 'number' && typeof slow === 'number' && fast >= slow)
+    problem(['fast'], `must be below slow (${slow})`)
+}
+
+function checkParameter(name: string, value: Parameter, problem: Problem) {
+  const isStop = stopParameters.includes(name)
+  const values = listed(value)
+  if (count(value) < 1) problem([name, 'range'], 'is empty: from must not be above to')
+  if (count(value) > maxValues) problem([name, 'range'], `has more than ${maxValues} values`)
+  for (const each of values) {
+    if (each === null && !isStop) problem([name], 'must be a number')
+    if (isStop && each !== null && (each < 0 || (name !== 'take_profit' && each >= 1)))
+      problem([name], 'is a fraction: 0 or null is off, 0.05 is five percent')
+    if (!isStop && each !== null && (!Number.isInteger(each) || each < 1))
+      problem([name], `must be a whole number of bars above 0, not ${each}`)
+  }
+}
+
+/** The numbers that stand in the spec: all of them, or a range's first value and step. */
+function listed(value: Parameter): (number | null)[] {
+  if (value === null || typeof value === 'number') return [value]
+  return 'values' in value ? value.values : [value.range[0], value.range[0] + value.range[2]]
+}
+
+/** How many values a parameter takes; a range by docs/conventions.md §5. */
+function count(value: Parameter): number {
+  if (value === null || typeof value === 'number') return 1
+  if ('values' in value) return value.values.length
+  const [from, to, step] = value.range
+  return Math.floor((to - from) / step + 1e-9) + 1
+}
+
+/** Files that the runner fetches before the program starts. Samples come with the image. */
+export function backtestInputs(
+  params: BacktestParams,
+): { name: string; url: string; sha256: string | null }[] {
+  return (params.data.files ?? [])
+    .filter(({ url }) => !url.startsWith('file:'))
+    .map(({ url, sha256: hash }, index) => ({
+      name: `data-${index}${extension(url)}`,
+      url,
+      sha256: hash ?? null,
+    }))
+}
+
+const extension = (url: string) => /\.(csv|parquet)(\.gz)?$/i.exec(new URL(url).pathname)?.[0] ?? ''

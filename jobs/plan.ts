@@ -1,0 +1,118 @@
+// What decide.ts reads and what it answers, as plain data.
+import type { Selectable } from 'kysely'
+import type { Handle, LaunchRequest, Observation, ProviderTraits } from '../providers/provider.ts'
+import type { Ranking } from './place.ts'
+import type { Outcome, StopReason, TerminalState } from './state.ts'
+import type { JobError, Tables, Warning } from './store/schema.ts'
+
+export type JobRow = Selectable<Tables['jobs']>
+export type ShardRow = Selectable<Tables['shards']>
+export type AttemptRow = Selectable<Tables['attempts']>
+
+export interface AttemptView {
+  row: AttemptRow
+  traits: ProviderTraits
+  /** What the provider says now; null: not asked this time. */
+  seen: Observation | null
+  /** The runner's last word, and whether it ever reported progress. */
+  heard_at: Date | null
+  progressed: boolean
+}
+
+export interface Snapshot {
+  job: JobRow
+  shard: ShardRow
+  /** Attempts of the shard that have not ended, oldest first. */
+  attempts: AttemptView[]
+  /** Micro-dollars that the job has cost up to now. */
+  spent_micros: number
+  /** For a waiting shard: what placement says. */
+  ranking: Ranking | null
+  /** Ids and bounds for an attempt that may be launched; made outside because they are random. */
+  fresh: { attempt_id: string; name: string; nonce: string; installation: string; berth_url: string }
+  /** Whether an offer of a provider other than this and those excluded could ever take the work. */
+  elsewhere: (provider: string) => boolean
+  traits_of: (provider: string, account: string) => ProviderTraits
+}
+
+/** A fact to write. commitDecisions is the only one that does. */
+export type Change =
+  | { change: 'launch'; attempt: NewAttempt }
+  | { change: 'launched'; attempt_id: string; handle: Handle }
+  | { change: 'run'; attempt_id: string; started_at: Date }
+  | { change: 'order_stop'; attempt_id: string; reason: StopReason; stop_by: Date }
+  | {
+      change: 'sight'
+      attempt_id: string
+      seen: Observation
+      gone_since: Date | null
+      exited_since: Date | null
+    }
+  | {
+      change: 'conclude'
+      attempt_id: string
+      outcome: Outcome
+      exit_code: number | null
+      error: JobError | null
+    }
+  | { change: 'end'; attempt_id: string }
+  | {
+      change: 'requeue'
+      after: Outcome
+      not_before: Date
+      exclude_provider: string | null
+      uses_up: boolean
+      progressed: boolean
+    }
+  | {
+      change: 'finish'
+      state: TerminalState
+      outcome: Outcome | null
+      error: JobError | null
+      warnings: Warning[]
+      result: unknown
+    }
+  | { change: 'cancelling' }
+
+export interface NewAttempt {
+  id: string
+  nonce: string
+  request: LaunchRequest
+  usd_micros_per_hour: number
+  basis: 'billed' | 'modelled'
+  min_billing_s: number
+  timeout_s: number
+  timeout_reason: 'timed_out' | 'over_budget'
+}
+
+/** A call to make after the commit. */
+export type Call = { call: 'launch' | 'stop'; attempt_id: string }
+
+export interface Plan {
+  changes: Change[]
+  calls: Call[]
+  /** When a pass should look again; null: nothing is left to do. */
+  due_at: Date | null
+}
+
+/** What concludes an attempt. */
+export interface Ended {
+  outcome: Outcome
+  exit_code: number | null
+  error: JobError | null
+}
+
+/** Keeps the earliest time at which something may have to be done. */
+export function lookAt(plan: Plan, at: Date) {
+  if (!plan.due_at || at < plan.due_at) plan.due_at = at
+}
+
+/** A time some seconds later. */
+export function after(at: Date, seconds: number): Date {
+  return new Date(at.getTime() + Math.round(seconds * 1_000))
+}
+
+/** SIGTERM to SIGKILL: enough to write a checkpoint of a few GiB to a disk. */
+export const stopGrace_s = 30
+/** From SIGKILL to the last report: the upload of what was kept. */
+export const uploadGrace_s = 120

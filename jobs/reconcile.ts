@@ -1,0 +1,175 @@
+// The pass: claim -> observe -> decide -> commit -> act. Bounded in rows; run by a timer, a call or a nudge.
+import { Buffer } from 'node:buffer'
+import type { Observation, Offer, ProviderTraits } from '../providers/provider.ts'
+import { act } from './act.ts'
+import { usdToMicros } from './cost.ts'
+import { decide } from './decide.ts'
+import { type Deps, topics } from './deps.ts'
+import { newId, vendorName } from './ids.ts'
+import { observe } from './observe.ts'
+import { place, type Ranking } from './place.ts'
+import type { Snapshot } from './plan.ts'
+import { type Claimed, claimDue, claimQueue, release, renewReplica } from './store/claim.ts'
+import { commitDecisions } from './store/commit.ts'
+import { busySlots, type Facts, loadFacts, slotKey } from './store/snapshot.ts'
+
+/** Shards a pass decides at most for each of its two claims: a few seconds of work at a slow database. */
+const claimBatch = 100
+/** Rounds through the queue in one pass; each places at least one shard or blocks at least one shape. */
+const maxRounds = 50
+
+export interface Pass {
+  /** Shards that were decided. */
+  decided: number
+  /** Resolves when every call of this pass was made and recorded. */
+  calls: Promise<unknown>
+}
+
+/** One pass of one replica. Several at once are safe, in one process and in many. */
+export async function runPass(deps: Deps, replica: string): Promise<Pass> {
+  const calls: Promise<void>[] = []
+  await renewReplica(deps.db, replica, deps.clock.now())
+  const token = () => Buffer.from(deps.random(12)).toString('base64url')
+  const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
+  let decided = await settle(deps, due, await placement(deps), calls)
+  const blocked = new Set<string>()
+  for (let round = 0; round < maxRounds; round++) {
+    const options = { limit: claimBatch, blocked_shapes: [...blocked] }
+    const heads = await claimQueue(deps.db, replica, token(), deps.clock.now(), options)
+    if (heads.length === 0) break
+    const places = await placement(deps)
+    decided += await settle(deps, heads, places, calls)
+    for (const shape of places.blocked) blocked.add(shape)
+  }
+  return { decided, calls: Promise.all(calls) }
+}
+
+interface Places {
+  offers: readonly Offer[]
+  busy: Map<string, number>
+  /** Shapes that found no place in this round. */
+  blocked: Set<string>
+}
+
+async function placement(deps: Deps): Promise<Places> {
+  return { offers: deps.offers(), busy: await busySlots(deps.db), blocked: new Set() }
+}
+
+async function settle(
+  deps: Deps,
+  claimed: readonly Claimed[],
+  places: Places,
+  calls: Promise<void>[],
+): Promise<number> {
+  if (claimed.length === 0) return 0
+  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
+  const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
+  const seen = await observe(deps, attempts)
+  for (const each of facts) await settleOne(deps, each, seen, places, calls)
+  // A claimed shard whose rows are gone would stay leased until its lease ends.
+  const known = new Set(facts.map(({ shard }) => shard.id))
+  await release(
+    deps.db,
+    claimed.filter(({ shard_id }) => !known.has(shard_id)),
+  )
+  return facts.length
+}
+
+async function settleOne(
+  deps: Deps,
+  facts: Facts,
+  seen: ReadonlyMap<string, Observation>,
+  places: Places,
+  calls: Promise<void>[],
+) {
+  const now = deps.clock.now()
+  const { claimed, job, shard } = facts
+  const snapshot = snapshotOf(deps, facts, seen, places)
+  const plan = decide(snapshot, now)
+  const launches = plan.changes.some(({ change }) => change === 'launch')
+  if (shard.state === 'waiting' && !launches) places.blocked.add(shard.shape_hash)
+  const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
+  const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
+  if (!done) {
+    // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
+    if (launches) places.blocked.add(shard.shape_hash)
+    await release(deps.db, [claimed])
+    deps.waker.wake(topics.pass)
+    return
+  }
+  for (const change of plan.changes)
+    if (change.change === 'launch') take(places, change.attempt.request.offer)
+  if (plan.changes.length > 0) {
+    deps.waker.wake(topics.job(job.id))
+    deps.waker.wake(topics.webhooks)
+    deps.waker.wake(topics.pass)
+  }
+  if (plan.calls.length > 0) calls.push(act(deps, claimed, plan.calls, snapshot))
+}
+
+function snapshotOf(
+  deps: Deps,
+  facts: Facts,
+  seen: ReadonlyMap<string, Observation>,
+  places: Places,
+): Snapshot {
+  const { job, shard } = facts
+  const now = deps.clock.now()
+  const attempt_id = newId('att', now, deps.random)
+  const traits_of = (provider: string, account: string): ProviderTraits =>
+    deps.providers.find((each) => each.name === provider && each.account === account)?.traits ?? unknownTraits
+  return {
+    job,
+    shard,
+    attempts: facts.attempts.map((each) => ({
+      ...each,
+      traits: traits_of(each.row.provider, each.row.account),
+      seen: seen.get(each.row.id) ?? null,
+    })),
+    spent_micros: facts.spent_micros,
+    ranking: shard.state === 'waiting' ? rank(facts, places, shard.excluded_providers) : null,
+    fresh: {
+      attempt_id,
+      name: vendorName(deps.installation, attempt_id),
+      nonce: Buffer.from(deps.random(16)).toString('base64url'),
+      installation: deps.installation,
+      berth_url: deps.settings.berth_url(),
+    },
+    elsewhere: (provider) => {
+      const { ranked, can_wait } = rank(facts, places, [...shard.excluded_providers, provider])
+      return ranked.length > 0 || can_wait
+    },
+    traits_of,
+  }
+}
+
+function rank({ job, spent_micros }: Facts, places: Places, excluded_providers: readonly string[]): Ranking {
+  const { resources, placement: wishes, budget_usd } = job.spec
+  return place(
+    {
+      resources,
+      placement: wishes,
+      excluded_providers,
+      budget_micros: budget_usd === undefined ? null : usdToMicros(budget_usd) - spent_micros,
+    },
+    places.offers,
+    (offer) => places.busy.get(slotKey(offer.provider, offer.account, offer.id)) ?? 0,
+  )
+}
+
+function take(places: Places, offer: Offer) {
+  const key = slotKey(offer.provider, offer.account, offer.id)
+  places.busy.set(key, (places.busy.get(key) ?? 0) + 1)
+}
+
+/** Of an account that is not configured any more: it cannot be asked, and nothing is concluded from that. */
+const unknownTraits: ProviderTraits = {
+  launch_token: false,
+  inspect_batch: 1,
+  list_lag_ms: 3_600_000,
+  boot_bound_s: 3_600,
+  min_billing_s: 0,
+  dead_man_min_s: 0,
+  calls_per_s: 1,
+  billing: 'modelled',
+}

@@ -1,0 +1,248 @@
+// What runners say: recorded as facts under the shard's lock; the pass decides what they mean.
+import { z } from 'zod'
+import { backtestInputs } from './kinds/backtest.ts'
+import type { Deps } from './deps.ts'
+import { topics } from './deps.ts'
+import { AppError } from './errors.ts'
+import { type AttemptRow, stopGrace_s } from './plan.ts'
+import { errorCodes } from './state.ts'
+import type { Tx } from './store/schema.ts'
+import { runnerToken, sameToken } from './tokens.ts'
+
+/** How often a runner should speak: rare enough for thousands of them, soon enough for a stop to be obeyed. */
+const heartbeat_ms = 2_000
+
+const figure = z.number().nullable()
+const machine = z
+  .object({
+    cpu: figure.optional(),
+    memory: figure.optional(),
+    gpus: z
+      .array(
+        z.object({
+          utilization: figure.optional(),
+          memory_used_gib: figure.optional(),
+          temperature_c: figure.optional(),
+          power_w: figure.optional(),
+        }),
+      )
+      .max(64)
+      .optional(),
+  })
+  .catchall(z.json())
+const artifact = z.object({
+  name: z.string().max(255),
+  bytes: z.int().min(0),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+})
+
+export const report = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.literal('started'), instance: z.string().min(1).max(100), host: z.json().optional() }),
+    z.object({
+      type: z.literal('heartbeat'),
+      progress: z.number().min(0).max(1).nullable().optional(),
+      phase: z.string().max(64).nullable().optional(),
+      step: figure.optional(),
+      steps: figure.optional(),
+      metrics: z.record(z.string().max(64), z.json()).optional(),
+      machine: machine.optional(),
+    }),
+    z.object({ type: z.literal('preempting'), at: z.string().max(64).optional() }),
+    z.object({ type: z.literal('checkpoint'), ...artifact.shape }),
+    z.object({
+      type: z.literal('finished'),
+      exit_code: z.int().nullable(),
+      failure: z.enum(errorCodes).nullable(),
+      error: z
+        .object({ message: z.string().max(8_192), hint: z.string().max(2_048).nullable().optional() })
+        .catchall(z.json())
+        .nullable()
+        .optional(),
+      result: z.json().optional(),
+      points: z.array(z.json()).max(1_000).optional(),
+      artifacts: z.array(artifact).max(1_000).optional(),
+    }),
+  ])
+  .meta({ id: 'Report' })
+export type Report = z.infer<typeof report>
+
+export interface ReportAnswer {
+  stop?: { reason: string; grace_ms: number }
+  next_heartbeat_ms: number
+}
+
+/** The attempt that a runner's token speaks for. Throws AppError: unauthorized, attempt_over. */
+export async function attemptOfToken(deps: Deps, attempt_id: string, token: string): Promise<AttemptRow> {
+  const row = await deps.db.selectFrom('attempts').selectAll().where('id', '=', attempt_id).executeTakeFirst()
+  if (!row || !sameToken(token, runnerToken(deps.runner_key, row.id, row.nonce)))
+    throw new AppError('unauthorized', 'This is not the token of this attempt.')
+  if (row.outcome && row.finished_version === null)
+    throw new AppError('attempt_over', `${attempt_id} is over: ${row.outcome}.`)
+  return row
+}
+
+/** Records one report; the same again changes nothing. Throws AppError: superseded, attempt_over. */
+export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report): Promise<ReportAnswer> {
+  const now = deps.clock.now()
+  if (attempt.instance === null && said.type !== 'started')
+    throw new AppError('invalid_request', 'The first report of a runner is "started".')
+  if (said.type === 'heartbeat') await recordHeartbeat(deps, attempt, said, now)
+  else await recordFact(deps, attempt, said, now)
+  return answer(attempt)
+}
+
+/** What a runner is told with every answer. */
+export function answer(attempt: Pick<AttemptRow, 'stop_reason'>): ReportAnswer {
+  const stop = attempt.stop_reason ? { reason: attempt.stop_reason, grace_ms: stopGrace_s * 1_000 } : null
+  return { ...(stop ? { stop } : {}), next_heartbeat_ms: heartbeat_ms }
+}
+
+/** The spec as the runner fetches it (docs/contracts.md §6). */
+export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
+  const job = await deps.db
+    .selectFrom('jobs')
+    .select(['kind', 'spec', 'shards_total'])
+    .where('id', '=', attempt.job_id)
+    .executeTakeFirstOrThrow()
+  const shard = await deps.db
+    .selectFrom('shards')
+    .select(['index', 'role', 'checkpoint'])
+    .where('id', '=', attempt.shard_id)
+    .executeTakeFirstOrThrow()
+  const { checkpoint } = shard
+  return {
+    kind: job.kind,
+    params: job.spec.params,
+    device: attempt.device,
+    shard: { index: shard.index, of: job.shards_total, role: shard.role },
+    inputs: backtestInputs(job.spec.params),
+    checkpoint: checkpoint && { url: `/v1/attempts/${attempt.id}/checkpoint`, sha256: checkpoint.sha256 },
+    timeout_s: attempt.timeout_s,
+    grace_ms: stopGrace_s * 1_000,
+    memory_gib: job.spec.resources.memory_gib,
+    ...answer(attempt),
+  }
+}
+
+async function recordHeartbeat(
+  deps: Deps,
+  attempt: AttemptRow,
+  said: Extract<Report, { type: 'heartbeat' }>,
+  now: Date,
+) {
+  const values = {
+    at: now,
+    progress: said.progress ?? null,
+    phase: said.phase ?? null,
+    step: said.step ?? null,
+    steps: said.steps ?? null,
+    metrics: JSON.stringify(said.metrics ?? {}),
+    machine: JSON.stringify(said.machine ?? {}),
+  }
+  await deps.db
+    .insertInto('heartbeats')
+    .values({ attempt_id: attempt.id, project_id: attempt.project_id, ...values })
+    .onConflict((conflict) => conflict.column('attempt_id').doUpdateSet(values))
+    .execute()
+  deps.waker.wake(topics.job(attempt.job_id))
+}
+
+async function recordFact(
+  deps: Deps,
+  attempt: AttemptRow,
+  said: Exclude<Report, { type: 'heartbeat' }>,
+  now: Date,
+) {
+  await deps.db.transaction().execute(async (tx) => {
+    const shard = await tx
+      .selectFrom('shards')
+      .select(['id', 'facts_version'])
+      .where('id', '=', attempt.shard_id)
+      .forUpdate()
+      .executeTakeFirstOrThrow()
+    const row = await tx
+      .selectFrom('attempts')
+      .selectAll()
+      .where('id', '=', attempt.id)
+      .executeTakeFirstOrThrow()
+    const changed = await record(tx, row, said, { now, version: shard.facts_version + 1 })
+    if (!changed) return
+    await tx
+      .updateTable('shards')
+      .set({ facts_version: shard.facts_version + 1, due_at: now })
+      .where('id', '=', shard.id)
+      .execute()
+  })
+  deps.waker.wake(topics.pass)
+}
+
+/** Writes the fact; false when it was known already. */
+async function record(
+  tx: Tx,
+  row: AttemptRow,
+  said: Exclude<Report, { type: 'heartbeat' }>,
+  at: { now: Date; version: number },
+): Promise<boolean> {
+  const write = (values: object) =>
+    tx
+      .updateTable('attempts')
+      .set(values)
+      .where('id', '=', row.id)
+      .execute()
+      .then(() => true)
+  if (said.type === 'started') {
+    if (row.instance === said.instance) return false
+    if (row.instance !== null)
+      throw new AppError('superseded', 'Another runner has bound this attempt: end this machine.')
+    if (row.outcome) throw new AppError('attempt_over', `${row.id} is over: ${row.outcome}.`)
+    return write({ instance: said.instance, host: JSON.stringify(said.host ?? {}), bound_at: at.now })
+  }
+  if (row.outcome && row.finished_version === null)
+    throw new AppError('attempt_over', `${row.id} is over: ${row.outcome}.`)
+  switch (said.type) {
+    case 'preempting':
+      return row.preempting_at ? false : write({ preempting_at: at.now })
+    case 'checkpoint':
+      return recordCheckpoint(tx, row, said)
+    case 'finished': {
+      if (row.finished_version !== null) return false
+      const { exit_code, failure, error, result } = said
+      const finished = {
+        exit_code,
+        failure,
+        error: error ? { message: error.message, hint: error.hint ?? null } : null,
+        result: result ?? null,
+      }
+      return write({ finished: JSON.stringify(finished), finished_at: at.now, finished_version: at.version })
+    }
+  }
+}
+
+async function recordCheckpoint(
+  tx: Tx,
+  row: AttemptRow,
+  said: Extract<Report, { type: 'checkpoint' }>,
+): Promise<boolean> {
+  const stored = await tx
+    .selectFrom('artifacts')
+    .select(['object_key', 'sha256', 'bytes'])
+    .where('attempt_id', '=', row.id)
+    .where('name', '=', said.name)
+    .executeTakeFirst()
+  if (!stored || stored.sha256 !== said.sha256)
+    throw new AppError('checksum_mismatch', `Checkpoint ${said.name} was not uploaded with this sha256.`)
+  const checkpoint = { name: said.name, ...stored }
+  await tx
+    .updateTable('shards')
+    .set({ checkpoint: JSON.stringify(checkpoint) })
+    .where('id', '=', row.shard_id)
+    .execute()
+  await tx
+    .updateTable('artifacts')
+    .set({ purpose: 'checkpoint' })
+    .where('attempt_id', '=', row.id)
+    .where('name', '=', said.name)
+    .execute()
+  return true
+}

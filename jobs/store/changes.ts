@@ -1,0 +1,278 @@
+// How each change of a plan is written. Called by commitDecisions alone, inside its transaction.
+import { sql, type UpdateObject } from 'kysely'
+import { costMicros } from '../cost.ts'
+import type { Change, JobRow, ShardRow } from '../plan.ts'
+import { type AttemptState, attemptTransitions, type ShardState, shardTransitions } from '../state.ts'
+import type { JobDelta } from './fold.ts'
+import type { JobError, Tables, Tx } from './schema.ts'
+
+/** Whether a change moves the job's counters or state, so that its row must be locked. */
+export const touchesJob = {
+  launch: true,
+  launched: false,
+  run: true,
+  order_stop: false,
+  sight: false,
+  conclude: true,
+  end: false,
+  requeue: true,
+  finish: true,
+  cancelling: true,
+} as const satisfies Record<Change['change'], boolean>
+
+export interface Scope {
+  job: JobRow | null
+  shard: ShardRow
+  delta: JobDelta
+  now: Date
+}
+
+/** Writes one change. */
+export async function apply(tx: Tx, scope: Scope, change: Change): Promise<void> {
+  switch (change.change) {
+    case 'launch':
+      return launch(tx, scope, change)
+    case 'launched':
+      return moveAttempt(tx, change.attempt_id, 'starting', {
+        handle: JSON.stringify(change.handle),
+        launched_at: scope.now,
+      })
+    case 'run':
+      count(scope, { running: 1 })
+      return moveAttempt(tx, change.attempt_id, 'running', {
+        started_at: change.started_at,
+        launched_at: sql<Date>`coalesce(launched_at, ${change.started_at})`,
+      })
+    case 'order_stop':
+      return moveAttempt(tx, change.attempt_id, 'stopping', {
+        stop_reason: change.reason,
+        stop_by: change.stop_by,
+      })
+    case 'sight':
+      return sight(tx, change, scope.now)
+    case 'conclude':
+      return conclude(tx, scope, change)
+    case 'end':
+      return end(tx, scope, change.attempt_id)
+    case 'requeue':
+      return requeue(tx, scope, change)
+    case 'finish':
+      return finish(tx, scope, change)
+    case 'cancelling':
+      scope.delta.cancelling = true
+  }
+}
+
+type Of<Name extends Change['change']> = Extract<Change, { change: Name }>
+
+async function launch(tx: Tx, { job, shard, delta, now }: Scope, { attempt }: Of<'launch'>) {
+  const { request } = attempt
+  const { offer } = request
+  await tx
+    .insertInto('attempts')
+    .values({
+      id: attempt.id,
+      project_id: shard.project_id,
+      job_id: shard.job_id,
+      shard_id: shard.id,
+      shard_index: shard.index,
+      number: shard.attempts + 1,
+      state: 'launching',
+      provider: offer.provider,
+      account: offer.account,
+      region: offer.region,
+      offer_id: offer.id,
+      spot: offer.spot,
+      device: offer.gpu ? (offer.id.startsWith('cuda:') ? offer.id : 'cuda') : 'cpu',
+      usd_micros_per_hour: attempt.usd_micros_per_hour,
+      basis: attempt.basis,
+      min_billing_s: attempt.min_billing_s,
+      timeout_s: attempt.timeout_s,
+      timeout_reason: attempt.timeout_reason,
+      request: JSON.stringify(request),
+      nonce: attempt.nonce,
+      created_at: now,
+    })
+    .execute()
+  const waited = now.getTime() - (shard.waiting_since ?? now).getTime()
+  await moveShard(tx, shard, 'active', {
+    attempts: shard.attempts + 1,
+    waiting_since: null,
+    waited_ms: shard.waited_ms + Math.max(0, waited),
+  })
+  delta.counters = { ...delta.counters, waiting: -1, active: 1 }
+  delta.attempt = {
+    id: attempt.id,
+    provider: offer.provider,
+    account: offer.account,
+    region: offer.region,
+    offer: offer.id,
+    usd_per_hour: offer.usd_per_hour,
+    shard: shard.index,
+    job_id: job?.id ?? shard.job_id,
+  }
+}
+
+async function sight(tx: Tx, { attempt_id, seen, gone_since, exited_since }: Of<'sight'>, now: Date) {
+  await tx
+    .updateTable('attempts')
+    .set({
+      seen_state: seen.state,
+      seen_detail: seen.detail?.slice(0, 1_000) ?? null,
+      seen_exit_code: seen.state === 'exited' ? seen.exit_code : null,
+      seen_at: now,
+      gone_since,
+      exited_since,
+    })
+    .where('id', '=', attempt_id)
+    .execute()
+}
+
+async function conclude(tx: Tx, scope: Scope, change: Of<'conclude'>) {
+  const row = await tx
+    .selectFrom('attempts')
+    .select(['state', 'started_at', 'outcome'])
+    .where('id', '=', change.attempt_id)
+    .executeTakeFirstOrThrow()
+  if (row.outcome) throw new Error(`attempt ${change.attempt_id} already has an outcome`)
+  if (row.started_at) count(scope, { running: -1 })
+  const error: JobError | null = change.error && {
+    ...change.error,
+    log_tail: await logTail(tx, change.attempt_id),
+  }
+  scope.delta.error = error
+  await tx
+    .updateTable('attempts')
+    .set({
+      state: 'stopping',
+      outcome: change.outcome,
+      outcome_at: scope.now,
+      exit_code: change.exit_code,
+      error: error && JSON.stringify(error),
+    })
+    .where('id', '=', change.attempt_id)
+    .execute()
+}
+
+async function end(tx: Tx, { now }: Scope, attempt_id: string) {
+  await moveAttempt(tx, attempt_id, 'ended', { ended_at: now })
+  const row = await tx
+    .selectFrom('attempts')
+    .selectAll()
+    .where('id', '=', attempt_id)
+    .executeTakeFirstOrThrow()
+  await tx
+    .insertInto('ledger')
+    .values({
+      project_id: row.project_id,
+      job_id: row.job_id,
+      attempt_id,
+      entry: 'settle',
+      usd_micros: costMicros({ ...row, billed_from: row.launched_at, billed_to: now }, now),
+      basis: row.basis,
+      billed_from: row.launched_at,
+      billed_to: row.launched_at && now,
+      at: now,
+    })
+    .execute()
+}
+
+async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
+  const { shard, now, delta } = scope
+  const excluded = change.exclude_provider
+    ? [...new Set([...shard.excluded_providers, change.exclude_provider])]
+    : shard.excluded_providers
+  const charged = change.uses_up || change.after === 'no_capacity' ? 0 : 1
+  await moveShard(tx, shard, 'waiting', {
+    not_before: change.not_before,
+    waiting_since: now,
+    attempts_used: shard.attempts_used + (change.uses_up ? 1 : 0),
+    attempts_uncharged: shard.attempts_uncharged + charged,
+    attempts_without_progress: change.progressed ? 0 : shard.attempts_without_progress + charged,
+    excluded_providers: JSON.stringify(excluded),
+  })
+  count(scope, { waiting: 1, active: -1 })
+  delta.events.push({
+    type: 'job.retrying',
+    data: {
+      shard: shard.index,
+      outcome: change.after,
+      not_before: change.not_before.toISOString(),
+      error: delta.error ?? null,
+    },
+  })
+}
+
+async function finish(tx: Tx, scope: Scope, change: Of<'finish'>) {
+  const { shard, delta } = scope
+  count(scope, { [shard.state === 'waiting' ? 'waiting' : 'active']: -1, [change.state]: 1 })
+  await moveShard(tx, shard, change.state, { waiting_since: null })
+  delta.warnings.push(...change.warnings)
+  delta.outcome = change.outcome
+  // conclude() has put the log's end into the same error.
+  delta.error = change.error && (delta.error ?? change.error)
+  if (change.result !== null) delta.result = change.result
+  if (change.state === 'failed')
+    await tx
+      .updateTable('shards')
+      .set({ due_at: scope.now })
+      .where('job_id', '=', shard.job_id)
+      .where('state', 'in', ['waiting', 'active'])
+      .execute()
+}
+
+async function moveAttempt(
+  tx: Tx,
+  id: string,
+  to: AttemptState,
+  values: UpdateObject<Tables, 'attempts'>,
+): Promise<void> {
+  const from = Object.entries(attemptTransitions)
+    .filter(([, next]) => (next as readonly string[]).includes(to))
+    .map(([state]) => state as AttemptState)
+  const { numUpdatedRows } = await tx
+    .updateTable('attempts')
+    .set({ ...values, state: to })
+    .where('id', '=', id)
+    .where('state', 'in', from)
+    .executeTakeFirst()
+  if (numUpdatedRows !== 1n) throw new Error(`attempt ${id} cannot become ${to}`)
+}
+
+async function moveShard(
+  tx: Tx,
+  shard: ShardRow,
+  to: ShardState,
+  values: UpdateObject<Tables, 'shards'>,
+): Promise<void> {
+  const next: readonly string[] = shardTransitions[shard.state]
+  if (!next.includes(to)) throw new Error(`shard ${shard.id} cannot go from ${shard.state} to ${to}`)
+  await tx
+    .updateTable('shards')
+    .set({ ...values, state: to })
+    .where('id', '=', shard.id)
+    .execute()
+  Object.assign(shard, { state: to })
+}
+
+function count({ delta }: Scope, by: JobDelta['counters']) {
+  for (const [name, change] of Object.entries(by) as [keyof typeof by, number][])
+    delta.counters[name] = (delta.counters[name] ?? 0) + change
+}
+
+/** The last lines of an attempt's log, for the error that a user reads first. */
+async function logTail(tx: Tx, attempt_id: string): Promise<string | null> {
+  const chunks = await tx
+    .selectFrom('log_chunks')
+    .select('text')
+    .where('attempt_id', '=', attempt_id)
+    .where('stream', '<>', 'runner')
+    .orderBy('number', 'desc')
+    .limit(10)
+    .execute()
+  const text = chunks
+    .reverse()
+    .map((chunk) => chunk.text)
+    .join('')
+  return text === '' ? null : text.slice(-2_000)
+}

@@ -1,0 +1,112 @@
+import { sql } from 'kysely'
+import { newId } from '../ids.ts'
+import type { Clock } from '../deps.ts'
+import type { Database } from './schema.ts'
+
+/** A replica that has not renewed its row for this long is dead; it renews three times as often. */
+export const replicaDead_ms = 10_000
+/**
+ * Longest right to decide for a shard, even of a living replica: a launch call's timeout (60 s) and its
+ * record fit twice.
+ */
+const lease_ms = 120_000
+
+export interface Lease {
+  replica: string
+  token: string
+}
+export interface Claimed {
+  shard_id: string
+  lease: Lease
+}
+
+/** Leases shards at which something is due: an observation, a report, an order, the end of a wait. */
+export async function claimDue(
+  db: Database,
+  replica: string,
+  token: string,
+  now: Date,
+  limit: number,
+): Promise<Claimed[]> {
+  return claim(
+    db,
+    replica,
+    token,
+    now,
+    sql`
+    select id from shards
+    where due_at <= ${now} and ${free(now)}
+    order by due_at limit ${limit}
+    for update skip locked`,
+  )
+}
+
+/** Leases the heads of the queue, but for shapes that have no place at the moment. */
+export async function claimQueue(
+  db: Database,
+  replica: string,
+  token: string,
+  now: Date,
+  options: { limit: number; blocked_shapes: readonly string[] },
+): Promise<Claimed[]> {
+  return claim(
+    db,
+    replica,
+    token,
+    now,
+    sql`
+    select id from shards
+    where state = 'waiting' and (not_before is null or not_before <= ${now}) and ${free(now)}
+      and shape_hash <> all(${sql.val([...options.blocked_shapes])}::text[])
+    order by queue_key, id limit ${options.limit}
+    for update skip locked`,
+  )
+}
+
+/** Gives the right back. Leaves due_at alone: what was reported meanwhile stays due. */
+export async function release(db: Database, claimed: readonly Claimed[]): Promise<void> {
+  if (claimed.length === 0) return
+  const tokens = [...new Set(claimed.map(({ lease }) => lease.token))]
+  await db
+    .updateTable('shards')
+    .set({ lease_replica: null, lease_token: null, leased_until: null })
+    .where(
+      'id',
+      'in',
+      claimed.map(({ shard_id }) => shard_id),
+    )
+    .where('lease_token', 'in', tokens)
+    .execute()
+}
+
+/** Shows the others that this replica lives. */
+export async function renewReplica(db: Database, id: string, now: Date): Promise<void> {
+  await db
+    .insertInto('replicas')
+    .values({ id, started_at: now, renewed_at: now })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ renewed_at: now }))
+    .execute()
+}
+
+export function newReplicaId(clock: Clock, random: (bytes: number) => Uint8Array): string {
+  return newId('rep', clock.now(), random)
+}
+
+async function claim(
+  db: Database,
+  replica: string,
+  token: string,
+  now: Date,
+  ids: ReturnType<typeof sql>,
+): Promise<Claimed[]> {
+  const until = new Date(now.getTime() + lease_ms)
+  const { rows } = await sql<{ id: string }>`
+    update shards set lease_replica = ${replica}, lease_token = ${token}, leased_until = ${until}
+    where id in (${ids}) returning id`.execute(db)
+  return rows.map(({ id }) => ({ shard_id: id, lease: { replica, token } }))
+}
+
+const free = (now: Date) => sql`(
+  lease_token is null or leased_until < ${now} or not exists (
+    select from replicas r where r.id = lease_replica
+    and r.renewed_at > ${new Date(now.getTime() - replicaDead_ms)}))`

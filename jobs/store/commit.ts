@@ -1,0 +1,85 @@
+// The one door through which states change. Every plan is one transaction, guarded by the lease and by the
+// facts it was decided on; on a mismatch nothing is written and the shard stays due.
+import { sql } from 'kysely'
+import type { JobRow, Plan, ShardRow } from '../plan.ts'
+import { apply, touchesJob } from './changes.ts'
+import type { Claimed } from './claim.ts'
+import { foldJob, type JobDelta } from './fold.ts'
+import type { Database, Tx } from './schema.ts'
+
+export interface Commit {
+  claimed: Claimed
+  job_id: string
+  /** The version decided on; null for a fact that holds whatever else was reported, like a launch's handle. */
+  facts_version: number | null
+  plan: Plan
+}
+export interface CommitDeps {
+  db: Database
+  random: (bytes: number) => Uint8Array
+  public_url: () => string
+}
+
+/** Writes a plan. False: the lease or the facts are not those it was decided with, or the slot is taken. */
+export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Date): Promise<boolean> {
+  const { claimed, plan } = commit
+  return deps.db.transaction().execute(async (tx) => {
+    // The job before the shard, as orders do: one order of locks for all.
+    const folds = plan.changes.some((change) => touchesJob[change.change])
+    const job = folds ? await lockJob(tx, commit.job_id) : null
+    const shard = await lockShard(tx, claimed)
+    if (!shard || (commit.facts_version !== null && shard.facts_version !== commit.facts_version))
+      return false
+    if (!(await slotsFree(tx, plan))) return false
+    const delta: JobDelta = { counters: {}, events: [], warnings: [] }
+    for (const change of plan.changes) await apply(tx, { job, shard, delta, now }, change)
+    if (job) await foldJob(tx, { ...deps, now }, job, delta)
+    const released = plan.calls.length === 0
+    await tx
+      .updateTable('shards')
+      .set({
+        // Without a look at the facts, what was reported meanwhile stays due.
+        due_at: commit.facts_version === null ? sql<Date>`least(due_at, ${plan.due_at})` : plan.due_at,
+        ...(released ? { lease_replica: null, lease_token: null, leased_until: null } : {}),
+      })
+      .where('id', '=', shard.id)
+      .execute()
+    return true
+  })
+}
+
+async function lockJob(tx: Tx, id: string): Promise<JobRow> {
+  return tx.selectFrom('jobs').selectAll().where('id', '=', id).forUpdate().executeTakeFirstOrThrow()
+}
+
+async function lockShard(tx: Tx, { shard_id, lease }: Claimed): Promise<ShardRow | undefined> {
+  return tx
+    .selectFrom('shards')
+    .selectAll()
+    .where('id', '=', shard_id)
+    .where('lease_token', '=', lease.token)
+    .forUpdate()
+    .executeTakeFirst()
+}
+
+// Fixed capacity is counted again under a lock of the offer, so that two passes cannot both take the last slot.
+async function slotsFree(tx: Tx, plan: Plan): Promise<boolean> {
+  for (const change of plan.changes) {
+    if (change.change !== 'launch') continue
+    const { provider, account, id, slots } = change.attempt.request.offer
+    if (slots === null) continue
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`${provider}/${account}/${id}`}, 0))`.execute(
+      tx,
+    )
+    const { count: taken } = await tx
+      .selectFrom('attempts')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('provider', '=', provider)
+      .where('account', '=', account)
+      .where('offer_id', '=', id)
+      .where('state', '<>', 'ended')
+      .executeTakeFirstOrThrow()
+    if (Number(taken) >= slots) return false
+  }
+  return true
+}

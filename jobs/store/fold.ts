@@ -1,0 +1,183 @@
+// A job's state follows from its shards: counters, events and webhook deliveries in the same transaction.
+import { sql } from 'kysely'
+import { newId } from '../ids.ts'
+import type { JobRow } from '../plan.ts'
+import { type JobEventType, type JobState, type Outcome, isTerminal, jobTransitions } from '../state.ts'
+import { jobView } from '../view.ts'
+import type { JobError, Tx, Warning } from './schema.ts'
+
+/** What one commit adds to a job. */
+export interface JobDelta {
+  counters: Partial<Record<'waiting' | 'active' | 'running' | 'succeeded' | 'failed' | 'cancelled', number>>
+  events: { type: JobEventType; data: Record<string, unknown> }[]
+  warnings: Warning[]
+  attempt?: Record<string, unknown>
+  cancelling?: boolean
+  outcome?: Outcome | null
+  error?: JobError | null
+  result?: unknown
+}
+interface FoldDeps {
+  random: (bytes: number) => Uint8Array
+  public_url: () => string
+  now: Date
+}
+
+/** Writes the locked job: its counters, its state, and what follows from a change of state. */
+export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDelta): Promise<void> {
+  const next: JobRow = { ...job }
+  for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
+    next[`shards_${name}`] += by
+  next.state = foldState(next, delta.cancelling ?? false)
+  const legal: readonly JobState[] = jobTransitions[job.state]
+  if (next.state !== job.state && !legal.includes(next.state))
+    throw new Error(`job ${job.id} cannot go from ${job.state} to ${next.state}`)
+  const ended = isTerminal(next.state)
+  if (delta.result !== undefined) next.result = delta.result
+  if (delta.outcome !== undefined) next.outcome = delta.outcome
+  if (next.state === 'failed' && delta.error) next.error = delta.error
+  next.warnings = [...job.warnings, ...delta.warnings]
+  if (next.state === 'running') next.started_at ??= deps.now
+  if (ended) next.finished_at = deps.now
+  const events = [...delta.events]
+  const type = eventOf(job.state, next.state)
+  if (type) events.push({ type, data: eventData(next, delta) })
+  next.event_sequence = job.event_sequence + events.length
+  await save(tx, next)
+  for (const [index, event] of events.entries()) {
+    const sequence = job.event_sequence + index + 1
+    await appendEvent(tx, next, { ...event, sequence, at: deps.now })
+    await enqueueDelivery(tx, deps, next, { type: event.type, sequence })
+  }
+}
+
+function foldState(job: JobRow, cancelling: boolean): JobState {
+  if (job.shards_waiting + job.shards_active === 0) {
+    if (job.order_kind === 'cancel') return 'cancelled'
+    const failed =
+      job.shards_failed > 0 &&
+      (job.spec.parallelism.on_shard_failure === 'fail' || job.shards_succeeded === 0)
+    if (failed) return 'failed'
+    return job.shards_succeeded > 0 ? 'succeeded' : 'cancelled'
+  }
+  if (cancelling || job.state === 'cancelling') return 'cancelling'
+  if (job.shards_active === 0) return 'queued'
+  return job.shards_running > 0 || job.state === 'running' ? 'running' : 'scheduled'
+}
+
+/** A retry says job.retrying instead of a second job.queued. */
+function eventOf(from: JobState, to: JobState): JobEventType | null {
+  if (from === to || to === 'cancelling' || to === 'queued') return null
+  return `job.${to}`
+}
+
+function eventData(job: JobRow, delta: JobDelta): Record<string, unknown> {
+  return {
+    state: job.state,
+    ...(delta.attempt && job.state === 'scheduled' ? { attempt: delta.attempt } : {}),
+    ...(isTerminal(job.state) ? { outcome: job.outcome, error: job.error } : {}),
+  }
+}
+
+/** Appends one event under the job's lock. */
+export async function appendEvent(
+  tx: Tx,
+  job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
+  event: { type: string; sequence: number; at: Date; data: Record<string, unknown> },
+): Promise<void> {
+  await tx
+    .insertInto('events')
+    .values({
+      project_id: job.project_id,
+      job_id: job.id,
+      sequence: event.sequence,
+      type: event.type,
+      at: event.at,
+      data: JSON.stringify(event.data),
+      partition_at: job.created_at,
+    })
+    .execute()
+}
+
+/** Puts the message of an event into the outbox, with the id and body that all its deliveries will have. */
+export async function enqueueDelivery(
+  tx: Tx,
+  deps: FoldDeps,
+  job: JobRow,
+  event: { type: JobEventType; sequence: number },
+): Promise<void> {
+  const { webhook } = job.spec
+  if (!webhook || !webhook.events.includes(event.type)) return
+  const attempts = await tx
+    .selectFrom('attempts')
+    .selectAll()
+    .where('job_id', '=', job.id)
+    .orderBy('id', 'desc')
+    .limit(20)
+    .execute()
+  const view = jobView(
+    job,
+    { attempts, heartbeats: [], spent_micros: null },
+    { now: deps.now, public_url: deps.public_url(), brief: true },
+  )
+  const { params: _, ...brief } = view
+  const body = {
+    type: event.type,
+    timestamp: deps.now.toISOString(),
+    data: { job: brief, sequence: event.sequence },
+  }
+  await tx
+    .insertInto('deliveries')
+    .values({
+      id: newId('dlv', deps.now, deps.random),
+      project_id: job.project_id,
+      job_id: job.id,
+      sequence: event.sequence,
+      type: event.type,
+      url: webhook.url,
+      body: JSON.stringify(body),
+      state: 'pending',
+      next_attempt_at: deps.now,
+      created_at: deps.now,
+    })
+    .execute()
+}
+
+async function save(tx: Tx, job: JobRow): Promise<void> {
+  await tx
+    .updateTable('jobs')
+    .set({
+      state: job.state,
+      outcome: job.outcome,
+      error: job.error === null ? null : JSON.stringify(job.error),
+      warnings: JSON.stringify(job.warnings),
+      result: job.result === null ? null : JSON.stringify(job.result),
+      shards_waiting: job.shards_waiting,
+      shards_active: job.shards_active,
+      shards_running: job.shards_running,
+      shards_succeeded: job.shards_succeeded,
+      shards_failed: job.shards_failed,
+      shards_cancelled: job.shards_cancelled,
+      event_sequence: job.event_sequence,
+      started_at: job.started_at,
+      finished_at: job.finished_at,
+    })
+    .where('id', '=', job.id)
+    .execute()
+}
+
+/** Makes the partitions of this month and the next, so that no row has to go to the rest. */
+export async function ensurePartitions(db: Tx, now: Date): Promise<void> {
+  for (const ahead of [0, 1]) {
+    const from = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1))
+    const to = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead + 1, 1))
+    const suffix = from.toISOString().slice(0, 7).replace('-', '_')
+    for (const table of ['events', 'log_chunks'])
+      await sql
+        .raw(
+          `create table if not exists ${table}_${suffix} partition of ${table}
+           for values from ('${from.toISOString()}') to ('${to.toISOString()}')`,
+        )
+        .execute(db)
+  }
+}

@@ -1,0 +1,256 @@
+// The rows as TypeScript sees them: one interface a table of migrations/.
+import type { ColumnType, Generated, Kysely, Transaction } from 'kysely'
+import type { Handle, LaunchRequest } from '../../providers/provider.ts'
+import type { JobSpec } from '../spec.ts'
+import type {
+  AttemptState,
+  ErrorCode,
+  ErrorPlace,
+  JobState,
+  Order,
+  Outcome,
+  Priority,
+  ShardState,
+  StopReason,
+} from '../state.ts'
+
+/** A jsonb column: read as the value, written as its JSON text. */
+type Json<T> = ColumnType<T, string, string>
+
+export interface JobError {
+  code: ErrorCode
+  message: string
+  where: ErrorPlace
+  exit_code: number | null
+  hint: string | null
+  log_tail: string | null
+}
+export interface Warning {
+  code: string
+  message: string
+}
+/** What the runner said at the end, as it was reported. */
+export interface Finished {
+  exit_code: number | null
+  failure: ErrorCode | null
+  error: { message: string; hint: string | null } | null
+  result: unknown
+}
+export interface Checkpoint {
+  name: string
+  bytes: number
+  sha256: string
+  object_key: string
+}
+
+export interface Tables {
+  installation: { one: Generated<boolean>; id: string; created_at: Date }
+  projects: { id: string; name: string; webhook_secret_sealed: string; created_at: Date }
+  api_keys: {
+    id: string
+    project_id: string
+    name: string
+    prefix: string
+    sha256: string
+    role: 'admin' | 'member' | 'viewer'
+    created_at: Date
+    expires_at: Date | null
+    revoked_at: Date | null
+  }
+  idempotency: {
+    project_id: string
+    key: string
+    body_sha256: string
+    resource_id: string
+    created_at: Date
+  }
+  replicas: { id: string; started_at: Date; renewed_at: Date }
+  jobs: {
+    id: string
+    project_id: string
+    kind: string
+    name: string | null
+    spec: Json<JobSpec>
+    priority: Priority
+    labels: Json<Record<string, string>>
+    state: JobState
+    outcome: Outcome | null
+    error: Json<JobError | null> | null
+    warnings: Json<Warning[]>
+    result: Json<unknown> | null
+    shards_total: number
+    shards_waiting: number
+    shards_active: number
+    shards_running: Generated<number>
+    shards_succeeded: Generated<number>
+    shards_failed: Generated<number>
+    shards_cancelled: Generated<number>
+    event_sequence: Generated<number>
+    order_kind: Order | null
+    order_at: Date | null
+    created_at: Date
+    started_at: Date | null
+    finished_at: Date | null
+    deleted_at: Date | null
+  }
+  shards: {
+    id: string
+    project_id: string
+    job_id: string
+    index: number
+    role: Generated<'work' | 'merge'>
+    state: ShardState
+    shape_hash: string
+    queue_key: Date
+    due_at: Date | null
+    not_before: Date | null
+    facts_version: Generated<number>
+    order_kind: Order | null
+    order_version: number | null
+    waiting_since: Date | null
+    waited_ms: Generated<number>
+    attempts: Generated<number>
+    attempts_used: Generated<number>
+    attempts_uncharged: Generated<number>
+    attempts_without_progress: Generated<number>
+    excluded_providers: Json<string[]>
+    checkpoint: Json<Checkpoint | null> | null
+    lease_replica: string | null
+    lease_token: string | null
+    leased_until: Date | null
+    created_at: Date
+  }
+  attempts: {
+    id: string
+    project_id: string
+    job_id: string
+    shard_id: string
+    shard_index: number
+    number: number
+    state: AttemptState
+    provider: string
+    account: string
+    region: string
+    offer_id: string
+    spot: boolean
+    device: string | null
+    usd_micros_per_hour: number
+    basis: 'billed' | 'modelled'
+    min_billing_s: number
+    timeout_s: number
+    timeout_reason: 'timed_out' | 'over_budget'
+    request: Json<LaunchRequest>
+    nonce: string
+    handle: Json<Handle> | null
+    launch_called_at: Date | null
+    launched_at: Date | null
+    created_at: Date
+    started_at: Date | null
+    ended_at: Date | null
+    outcome: Outcome | null
+    outcome_at: Date | null
+    exit_code: number | null
+    error: Json<JobError> | null
+    stop_reason: StopReason | null
+    stop_by: Date | null
+    stop_called_at: Date | null
+    instance: string | null
+    host: Json<unknown> | null
+    bound_at: Date | null
+    preempting_at: Date | null
+    finished: Json<Finished> | null
+    finished_at: Date | null
+    finished_version: number | null
+    seen_state: string | null
+    seen_exit_code: number | null
+    seen_detail: string | null
+    seen_at: Date | null
+    gone_since: Date | null
+    exited_since: Date | null
+  }
+  heartbeats: {
+    attempt_id: string
+    project_id: string
+    at: Date
+    progress: number | null
+    phase: string | null
+    step: number | null
+    steps: number | null
+    metrics: Json<Record<string, unknown>>
+    machine: Json<Record<string, unknown>>
+  }
+  events: {
+    project_id: string
+    job_id: string | null
+    sequence: number
+    type: string
+    at: Date
+    data: Json<Record<string, unknown>>
+    xid: Generated<string>
+    id: Generated<number>
+    partition_at: Date
+  }
+  log_chunks: {
+    project_id: string
+    job_id: string
+    attempt_id: string
+    number: number
+    at: Date
+    stream: 'stdout' | 'stderr' | 'runner'
+    text: string
+    partition_at: Date
+  }
+  artifacts: {
+    id: string
+    project_id: string
+    job_id: string
+    attempt_id: string
+    shard_id: string
+    name: string
+    bytes: number
+    sha256: string
+    content_type: string
+    object_key: string
+    purpose: 'artifact' | 'checkpoint'
+    created_at: Date
+  }
+  ledger: {
+    id: Generated<number>
+    project_id: string
+    job_id: string
+    attempt_id: string
+    entry: 'reserve' | 'release' | 'settle' | 'adjust'
+    usd_micros: number
+    basis: 'billed' | 'modelled'
+    billed_from: Date | null
+    billed_to: Date | null
+    at: Date
+  }
+  deliveries: {
+    id: string
+    project_id: string
+    job_id: string | null
+    sequence: number
+    type: string
+    url: string
+    body: string
+    state: 'pending' | 'delivered' | 'exhausted'
+    attempts: Generated<number>
+    next_attempt_at: Date | null
+    claimed_until: Date | null
+    created_at: Date
+    ended_at: Date | null
+  }
+  delivery_attempts: {
+    delivery_id: string
+    project_id: string
+    number: number
+    at: Date
+    duration_ms: number
+    status: number | null
+    error: string | null
+  }
+}
+
+export type Database = Kysely<Tables>
+export type Tx = Transaction<Tables>

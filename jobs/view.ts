@@ -1,0 +1,111 @@
+// A job as clients see it (docs/contracts.md §2). Pure.
+import { costMicros, microsToUsd } from './cost.ts'
+import type { AttemptRow, JobRow } from './plan.ts'
+
+/** A result larger than this is linked to instead of repeated in lists and webhooks (messages stay < 20 kB). */
+const briefResult_bytes = 4_096
+const briefText = 1_000
+
+export interface HeartbeatView {
+  shard_index: number
+  progress: number | null
+  phase: string | null
+}
+export interface JobFacts {
+  /** Newest first, at most 20. */
+  attempts: readonly AttemptRow[]
+  /** Of the attempts without an outcome. */
+  heartbeats: readonly HeartbeatView[]
+  /** Cost of all attempts up to now; null: of the attempts given. */
+  spent_micros: number | null
+}
+
+export type JobView = ReturnType<typeof jobView>
+export type AttemptView = ReturnType<typeof attemptView>
+
+export function jobView(
+  job: JobRow,
+  facts: JobFacts,
+  options: { now: Date; public_url: string; brief: boolean },
+) {
+  const { now, brief } = options
+  const attempts = facts.attempts.toReversed()
+  const micros = facts.spent_micros ?? attempts.reduce((sum, row) => sum + attemptCost(row, now), 0)
+  const settled = job.finished_at !== null && attempts.every(({ state }) => state === 'ended')
+  return {
+    id: job.id,
+    kind: job.kind,
+    name: job.name,
+    state: job.state,
+    progress: progressOf(job, facts.heartbeats),
+    phase: job.finished_at ? null : (facts.heartbeats.find(({ phase }) => phase)?.phase ?? null),
+    priority: job.priority,
+    created_at: job.created_at.toISOString(),
+    started_at: job.started_at?.toISOString() ?? null,
+    finished_at: job.finished_at?.toISOString() ?? null,
+    outcome: job.outcome,
+    error:
+      job.error && brief
+        ? { ...job.error, log_tail: job.error.log_tail?.slice(-briefText) ?? null }
+        : job.error,
+    warnings: job.warnings,
+    shards: {
+      total: job.shards_total,
+      waiting: job.shards_waiting,
+      active: job.shards_active,
+      succeeded: job.shards_succeeded,
+      failed: job.shards_failed,
+    },
+    attempts: attempts.slice(brief ? -5 : -20).map(attemptView),
+    cost: {
+      estimated_usd: null as number | null,
+      actual_usd: microsToUsd(micros),
+      final: settled,
+      basis: attempts.some(({ basis }) => basis === 'modelled') ? ('modelled' as const) : ('billed' as const),
+    },
+    result: brief && JSON.stringify(job.result).length > briefResult_bytes ? null : job.result,
+    labels: job.labels,
+    cached_from: null as string | null,
+    params: job.spec.params,
+    resources: job.spec.resources,
+    links: {
+      self: `${options.public_url}/v1/jobs/${job.id}`,
+      result: `${options.public_url}/v1/jobs/${job.id}/result`,
+      artifacts: `${options.public_url}/v1/jobs/${job.id}/artifacts`,
+      logs: `${options.public_url}/v1/jobs/${job.id}/logs`,
+    },
+  }
+}
+
+export function attemptView(row: AttemptRow) {
+  return {
+    id: row.id,
+    number: row.number,
+    shard: row.shard_index,
+    state: row.state,
+    provider: row.provider,
+    account: row.account,
+    region: row.region,
+    offer: row.offer_id,
+    device: row.device,
+    spot: row.spot,
+    usd_per_hour: microsToUsd(row.usd_micros_per_hour),
+    created_at: row.created_at.toISOString(),
+    started_at: row.started_at?.toISOString() ?? null,
+    ended_at: row.ended_at?.toISOString() ?? null,
+    outcome: row.outcome,
+    exit_code: row.exit_code,
+  }
+}
+
+export function attemptCost(row: AttemptRow, now: Date): number {
+  return costMicros({ ...row, billed_from: row.launched_at, billed_to: row.ended_at }, now)
+}
+
+/** Shards that ended count whole, those that run by their own word. */
+function progressOf(job: JobRow, heartbeats: readonly HeartbeatView[]): number {
+  if (job.state === 'succeeded') return 1
+  const ended = job.shards_succeeded + job.shards_failed + job.shards_cancelled
+  const running = heartbeats.reduce((sum, { progress }) => sum + (progress ?? 0), 0)
+  return Math.min(1, (ended + running) / job.shards_total)
+}

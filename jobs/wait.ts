@@ -1,0 +1,106 @@
+// A shard that waits for a place: until when, and what is launched when there is one. Pure.
+import type { LaunchRequest } from '../providers/provider.ts'
+import { affordableSeconds, usdToMicros } from './cost.ts'
+import { jobError } from './conclude.ts'
+import {
+  after,
+  type Change,
+  lookAt,
+  type NewAttempt,
+  type Plan,
+  type ShardRow,
+  type Snapshot,
+  stopGrace_s,
+  uploadGrace_s,
+} from './plan.ts'
+import type { JobSpec } from './spec.ts'
+import type { ErrorCode, Outcome, TerminalState } from './state.ts'
+import type { JobError } from './store/schema.ts'
+
+/** Adds to the plan what is due for a waiting shard: its end, or a launch at the best free offer. */
+export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
+  const over = endOfWait(snapshot, now)
+  if (over) return void plan.changes.push(over)
+  lookAt(plan, waitBound(snapshot))
+  const { shard, ranking } = snapshot
+  const offer = ranking?.ranked[0]
+  if (!offer || shard.order_kind || snapshot.attempts.some(({ row }) => !row.outcome)) return
+  plan.changes.push({ change: 'launch', attempt: newAttempt(snapshot, offer, now) })
+  plan.calls.push({ call: 'launch', attempt_id: snapshot.fresh.attempt_id })
+}
+
+function endOfWait({ job, shard, spent_micros }: Snapshot, now: Date): Change | null {
+  const ended = (state: TerminalState, outcome: Outcome | null, error: JobError | null): Change => ({
+    change: 'finish',
+    state,
+    outcome,
+    error,
+    warnings: [],
+    result: null,
+  })
+  const failed = (outcome: Outcome | null, code: ErrorCode, message: string): Change =>
+    ended('failed', outcome, jobError(code, message))
+  if (shard.order_kind === 'cancel') return ended('cancelled', 'cancelled', null)
+  if (shard.order_kind === 'stop') return ended('cancelled', 'stopped', null)
+  if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail')
+    return ended('cancelled', 'cancelled', null)
+  const { deadline_at, queue_timeout_s, budget_usd } = job.spec
+  if (deadline_at && now >= new Date(deadline_at))
+    return failed('timed_out', 'deadline', `The deadline ${deadline_at} passed before the job could run.`)
+  if (budget_usd !== undefined && spent_micros >= usdToMicros(budget_usd))
+    return failed('over_budget', 'over_budget', `The budget of ${budget_usd} USD is spent.`)
+  if (now >= queueEnd(job.spec, shard))
+    return failed(null, 'queue_timeout', `No place was found within ${queue_timeout_s} s of waiting.`)
+  return null
+}
+
+type Waiting = Pick<ShardRow, 'waited_ms' | 'waiting_since' | 'created_at'>
+
+function queueEnd(spec: JobSpec, shard: Waiting): Date {
+  const left_s = spec.queue_timeout_s - shard.waited_ms / 1_000
+  return after(shard.waiting_since ?? shard.created_at, left_s)
+}
+
+/** When a waiting shard must be looked at even if no place comes free. */
+export function waitBound({ job, shard }: { job: Snapshot['job']; shard: Waiting }): Date {
+  const end = queueEnd(job.spec, shard)
+  const deadline = job.spec.deadline_at ? new Date(job.spec.deadline_at) : end
+  return deadline < end ? deadline : end
+}
+
+function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date): NewAttempt {
+  const { job, fresh, spent_micros } = snapshot
+  const { resources, timeout_s, budget_usd } = job.spec
+  const traits = snapshot.traits_of(offer.provider, offer.account)
+  const price = usdToMicros(offer.usd_per_hour)
+  const budget_s =
+    budget_usd === undefined
+      ? Number.MAX_SAFE_INTEGER
+      : affordableSeconds(usdToMicros(budget_usd) - spent_micros, price, stopGrace_s)
+  const bound_s = Math.min(timeout_s, budget_s)
+  // Later than our own deadline by all that our own stop may take: ours is the one that counts.
+  const dead_man_s = traits.boot_bound_s + bound_s + stopGrace_s + uploadGrace_s + 60
+  return {
+    id: fresh.attempt_id,
+    nonce: fresh.nonce,
+    usd_micros_per_hour: price,
+    basis: traits.billing,
+    min_billing_s: traits.min_billing_s,
+    timeout_s: bound_s,
+    timeout_reason: budget_s < timeout_s ? 'over_budget' : 'timed_out',
+    request: {
+      attempt_id: fresh.attempt_id,
+      name: fresh.name,
+      installation: fresh.installation,
+      kind: job.kind,
+      offer,
+      image: null,
+      device: resources.device as LaunchRequest['device'],
+      cpu: resources.cpu,
+      memory_gib: resources.memory_gib,
+      disk_gib: resources.disk_gib,
+      deadline_at: after(now, dead_man_s).toISOString(),
+      berth_url: fresh.berth_url,
+    },
+  }
+}
