@@ -12,14 +12,32 @@ const newFolder = () => mkdtemp(join(tmpdir(), 'berth-lock-'))
 const lockFiles = async (folder: string) =>
   (await readdir(folder)).filter((name) => name.startsWith('berth.')).toSorted()
 
-async function hold(folder: string): Promise<{ child: ChildProcess; said: string }> {
-  const child = spawn(process.execPath, [program, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+interface Racer {
+  child: ChildProcess
+  lock(): Promise<string>
+}
+
+async function start(folder: string): Promise<Racer> {
+  const child = spawn(process.execPath, [program, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
-  const [line] = (await once(child.stdout, 'data')) as [Buffer]
-  return { child, said: line.toString().trim() }
+  await once(child.stdout, 'data')
+  return {
+    child,
+    async lock() {
+      const said = once(child.stdout, 'data')
+      child.stdin.write('.')
+      return String((await said)[0]).trim()
+    },
+  }
+}
+
+async function hold(folder: string): Promise<{ child: ChildProcess; said: string }> {
+  const racer = await start(folder)
+  return { child: racer.child, said: await racer.lock() }
 }
 
 async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return
   const exit = once(child, 'exit')
   child.kill('SIGKILL')
   await exit
@@ -52,9 +70,10 @@ test('of many processes that find a stale lock exactly one takes it', async () =
   const folder = await newFolder()
   await killed((await hold(folder)).child)
   for (let round = 0; round < 3; round++) {
-    const racers = await Promise.all(Array.from({ length: 6 }, () => hold(folder)))
-    expect(racers.filter(({ said }) => said === 'locked')).toHaveLength(1)
-    for (const { child, said } of racers) if (said === 'locked') await killed(child)
+    const racers = await Promise.all(Array.from({ length: 6 }, () => start(folder)))
+    const said = await Promise.all(racers.map((racer) => racer.lock()))
+    expect(said.filter((word) => word === 'locked')).toHaveLength(1)
+    await Promise.all(racers.map(({ child }) => killed(child)))
   }
 })
 
