@@ -1,0 +1,168 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ConfigError, loadConfig, parseConfig, variables } from '../../infra/config.ts'
+
+const readme = resolve(import.meta.dirname, '../../README.md')
+
+function messageOf(env: Record<string, string>): string {
+  try {
+    parseConfig(env)
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError)
+    return (error as Error).message
+  }
+  throw new Error('parseConfig accepted it')
+}
+
+test('nothing set is a complete embedded configuration', () => {
+  const config = parseConfig({ PATH: '/bin', HOME: '/root' })
+  expect(config).toMatchObject({
+    host: '127.0.0.1',
+    port: 8080,
+    data_dir: resolve('data'),
+    database_url: null,
+    admin_key_file: resolve('data/admin.key'),
+    secret_key: null,
+    secret_key_file: resolve('data/secret.key'),
+    public_url: null,
+    roles: ['api', 'pass', 'webhooks', 'offers'],
+    allow_private_targets: false,
+    local_data_dirs: [],
+    local_provider: true,
+    local_usd_per_hour: 0.01,
+    max_queued: 2_000_000,
+    rate_limit: null,
+    sse_max_s: 300,
+    log_level: 'info',
+  })
+  expect(config.local_slots).toBeGreaterThanOrEqual(2)
+  expect(config.python).toBe(resolve(import.meta.dirname, '../../.venv/bin/python'))
+})
+
+test('every variable arrives', () => {
+  const key = Buffer.alloc(32, 7).toString('base64')
+  const config = parseConfig({
+    BERTH_HOST: '::1',
+    BERTH_PORT: '0',
+    BERTH_DATA_DIR: '/srv/berth',
+    BERTH_DATABASE_URL: 'postgres://u:p@db/berth',
+    BERTH_ADMIN_KEY_FILE: '/etc/berth/admin.key',
+    BERTH_SECRET_KEY: key,
+    BERTH_PUBLIC_URL: 'https://berth.example.com/',
+    BERTH_ROLES: 'pass, api,pass',
+    BERTH_ALLOW_PRIVATE_TARGETS: 'true',
+    BERTH_LOCAL_DATA_DIRS: '/data/a, /data/b',
+    BERTH_LOCAL_PROVIDER: '1',
+    BERTH_LOCAL_USD_PER_HOUR: '1.25',
+    BERTH_LOCAL_SLOTS: '3',
+    BERTH_MAX_QUEUED: '10',
+    BERTH_RATE_LIMIT: '50',
+    BERTH_SSE_MAX_S: '20',
+    BERTH_PYTHON: '/usr/bin/python3',
+    BERTH_LOG_LEVEL: 'debug',
+  })
+  expect(config).toEqual({
+    host: '::1',
+    port: 0,
+    data_dir: '/srv/berth',
+    database_url: 'postgres://u:p@db/berth',
+    admin_key_file: '/etc/berth/admin.key',
+    secret_key: key,
+    secret_key_file: '/srv/berth/secret.key',
+    public_url: 'https://berth.example.com',
+    roles: ['pass', 'api'],
+    allow_private_targets: true,
+    local_data_dirs: ['/data/a', '/data/b'],
+    local_provider: true,
+    local_usd_per_hour: 1.25,
+    local_slots: 3,
+    max_queued: 10,
+    rate_limit: 50,
+    sse_max_s: 20,
+    python: '/usr/bin/python3',
+    log_level: 'debug',
+  })
+})
+
+test('the local provider is off by default with a database URL, and an empty variable is unset', () => {
+  expect(parseConfig({ BERTH_DATABASE_URL: 'postgresql://db/berth' }).local_provider).toBe(false)
+  expect(parseConfig({ BERTH_PORT: '', BERTH_RATE_LIMIT: ' ' })).toMatchObject({
+    port: 8080,
+    rate_limit: null,
+  })
+})
+
+describe('a bad value is refused by the name of its variable, without the value', () => {
+  test.each([
+    ['BERTH_HOST', 'two words'],
+    ['BERTH_PORT', '80a'],
+    ['BERTH_PORT', '70000'],
+    ['BERTH_PORT', '-1'],
+    ['BERTH_DATABASE_URL', 'mysql://hunter2@db'],
+    ['BERTH_SECRET_KEY', 'hunter2'],
+    ['BERTH_SECRET_KEY', Buffer.alloc(16).toString('base64')],
+    ['BERTH_PUBLIC_URL', 'berth.example.com'],
+    ['BERTH_PUBLIC_URL', 'https://user:hunter2@berth.example.com'],
+    ['BERTH_PUBLIC_URL', 'https://berth.example.com/?a=b'],
+    ['BERTH_ROLES', 'api,cook'],
+    ['BERTH_ROLES', ','],
+    ['BERTH_ALLOW_PRIVATE_TARGETS', 'perhaps'],
+    ['BERTH_LOCAL_PROVIDER', 'on'],
+    ['BERTH_LOCAL_USD_PER_HOUR', '-0.01'],
+    ['BERTH_LOCAL_USD_PER_HOUR', '1e9'],
+    ['BERTH_LOCAL_SLOTS', '0'],
+    ['BERTH_MAX_QUEUED', '2_000'],
+    ['BERTH_RATE_LIMIT', '0'],
+    ['BERTH_SSE_MAX_S', '0.5'],
+    ['BERTH_LOG_LEVEL', 'loud'],
+  ])('%s = %s', (name, text) => {
+    const message = messageOf({ [name]: text })
+    expect(message).toContain(name)
+    expect(message).toContain('must be')
+    expect(message).not.toContain('hunter2')
+  })
+})
+
+test('an unknown variable is refused with the name that was meant', () => {
+  expect(messageOf({ BERTH_DATABSE_URL: 'x' })).toContain('did you mean BERTH_DATABASE_URL?')
+  expect(messageOf({ BERTH_PROT: '1' })).toContain('did you mean BERTH_PORT?')
+})
+
+test('all problems are told at once', () => {
+  const message = messageOf({ BERTH_PORT: 'x', BERTH_SSE_MAX_S: 'x', BERTH_NOPE: 'x' })
+  expect(message.split('\n')).toHaveLength(4)
+})
+
+test("the client's variables and the tests' own do not stop a server", () => {
+  const env = { BERTH_URL: 'http://127.0.0.1:1', BERTH_API_KEY: 'x', BERTH_TEST_DATABASE: 'postgres' }
+  expect(parseConfig(env).port).toBe(8080)
+})
+
+test('a secret key given twice is refused', () => {
+  const env = { BERTH_SECRET_KEY: Buffer.alloc(32).toString('base64'), BERTH_SECRET_KEY_FILE: '/k' }
+  expect(messageOf(env)).toContain('keep one of them')
+})
+
+test('.env is read, and the environment wins over it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'berth-config-'))
+  await writeFile(join(folder, '.env'), 'BERTH_MAX_QUEUED=11\nBERTH_SSE_MAX_S=12\n')
+  process.env['BERTH_SSE_MAX_S'] = '13'
+  try {
+    expect(loadConfig(folder)).toMatchObject({ max_queued: 11, sse_max_s: 13 })
+  } finally {
+    delete process.env['BERTH_SSE_MAX_S']
+  }
+})
+
+test('README.md lists every variable with its default and meaning', (context) => {
+  if (!existsSync(readme)) context.skip('README.md is not written yet')
+  const rows = readFileSync(readme, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| `BERTH_'))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .map(([, name, value, meaning]) => ({ name, default: value, meaning }))
+  expect(rows).toEqual(variables.map((row) => ({ ...row, name: `\`${row.name}\`` })))
+})
