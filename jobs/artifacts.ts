@@ -102,7 +102,7 @@ export async function listArtifacts(deps: Deps, job_id: string): Promise<Artifac
     .orderBy('attempt_id', 'desc')
     .execute()
   const base = `${deps.settings.public_url()}/v1/jobs/${job_id}/artifacts`
-  return rows.map((row) => ({ ...row, url: `${base}/${row.name}` }))
+  return rows.map((row) => ({ ...row, url: `${base}/${encodeURIComponent(row.name)}` }))
 }
 
 /** One artifact's bytes; null: there is none of that name. */

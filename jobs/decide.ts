@@ -19,9 +19,9 @@ import { wait } from './wait.ts'
 
 // Bounds, with their reasons.
 /** How often a provider is asked about a healthy attempt: what a lost machine may cost before it is noticed. */
-const look_ms = 5_000
+const look_s = 5
 /** How soon to look again when something is about to change. */
-const lookSoon_ms = 1_000
+const lookSoon_s = 1
 /** After exit without a report: the time a runner needs to deliver one over a bad line. */
 const reportGrace_s = 60
 /** Time between the two looks that must both find nothing. */
@@ -58,7 +58,7 @@ function clean({ row, seen, traits }: AttemptView, now: Date, plan: Plan) {
     ? after(row.stop_called_at, stopAgain_s)
     : after(row.outcome_at ?? now, 1)
   if (gone || now >= stop_at) plan.calls.push({ call: 'stop', attempt_id: row.id })
-  lookAt(plan, after(now, lookSoon_ms / 1_000))
+  lookAt(plan, after(now, lookSoon_s))
 }
 
 // ---- an attempt without an outcome
@@ -68,24 +68,23 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   if (ended) return conclude(snapshot, view, ended, now, plan)
 
   const reason = row.stop_reason ? null : stopReason(snapshot, view, now)
-  if (reason) {
-    if (snapshot.shard.order_kind === 'cancel' && snapshot.job.state !== 'cancelling')
-      plan.changes.push({ change: 'cancelling' })
-    // A machine whose runner never spoke has nobody who could obey.
-    const patience_s = row.bound_at ? stopGrace_s : 0
-    plan.changes.push({ change: 'order_stop', attempt_id: row.id, reason, stop_by: after(now, patience_s) })
-    lookAt(plan, after(now, patience_s === 0 ? 0 : lookSoon_ms / 1_000))
-    return
-  }
+  if (reason) return orderStop(snapshot, row, reason, now, plan)
   if (row.bound_at && (row.state === 'launching' || row.state === 'starting'))
     plan.changes.push({ change: 'run', attempt_id: row.id, started_at: row.bound_at })
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
-  lookAt(
-    plan,
-    after(now, (seen && seen.state !== 'running') || row.stop_reason ? lookSoon_ms / 1_000 : look_ms / 1_000),
-  )
-  if (row.started_at) lookAt(plan, after(row.started_at, row.timeout_s))
+  const quiet = row.stop_reason === null && (seen === null || seen.state === 'running')
+  lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
+  if (row.started_at && !row.stop_reason) lookAt(plan, after(row.started_at, row.timeout_s))
+}
+
+function orderStop(snapshot: Snapshot, row: AttemptRow, reason: StopReason, now: Date, plan: Plan) {
+  if (snapshot.shard.order_kind === 'cancel' && snapshot.job.state !== 'cancelling')
+    plan.changes.push({ change: 'cancelling' })
+  // A machine whose runner never spoke has nobody who could obey.
+  const patience_s = row.bound_at ? stopGrace_s : 0
+  plan.changes.push({ change: 'order_stop', attempt_id: row.id, reason, stop_by: after(now, patience_s) })
+  lookAt(plan, after(now, patience_s === 0 ? 0 : lookSoon_s))
 }
 
 /** An order that was not obeyed in time: the token dies, whatever the machine still does. */
@@ -99,23 +98,29 @@ function forced(snapshot: Snapshot, { row }: AttemptView, now: Date): Ended | nu
 }
 
 /** The silence table of docs/design.md §4: what an observation means when the runner says nothing. */
-function noted({ row, seen, traits }: AttemptView, now: Date, plan: Plan): Ended | null {
+function noted(view: AttemptView, now: Date, plan: Plan): Ended | null {
+  const { row, seen } = view
   if (!seen || seen.state === 'unseen') return null
-  const called_at = row.launch_called_at
-  const young = !called_at || now < after(called_at, traits.list_lag_ms / 1_000)
-  const gone_since = seen.state === 'gone' && !young ? (row.gone_since ?? now) : null
+  const gone_since = seen.state === 'gone' && !young(view, now) ? (row.gone_since ?? now) : null
   const exited_since = seen.state === 'exited' ? (row.exited_since ?? now) : null
   if (
     seen.state !== row.seen_state ||
-    gone_since?.getTime() !== row.gone_since?.getTime() ||
-    exited_since?.getTime() !== row.exited_since?.getTime()
+    !same(gone_since, row.gone_since) ||
+    !same(exited_since, row.exited_since)
   )
     plan.changes.push({ change: 'sight', attempt_id: row.id, seen, gone_since, exited_since })
-  if (exited_since && seen.state === 'exited' && now >= after(exited_since, reportGrace_s))
+  if (seen.state === 'exited' && exited_since && now >= after(exited_since, reportGrace_s))
     return concludeBySilence(row, { exit_code: seen.exit_code })
-  if (gone_since && now >= after(gone_since, goneTwice_s)) return concludeBySilence(row, 'gone')
-  return null
+  return gone_since && now >= after(gone_since, goneTwice_s) ? concludeBySilence(row, 'gone') : null
 }
+
+/** Too new to be missed: not launched for all we know, or younger than the vendor's list is old. */
+function young({ row, traits }: AttemptView, now: Date): boolean {
+  if (row.handle === null && row.bound_at === null) return true
+  return row.launch_called_at === null || now < after(row.launch_called_at, traits.list_lag_ms / 1_000)
+}
+
+const same = (a: Date | null, b: Date | null) => a?.getTime() === b?.getTime()
 
 function stopReason(snapshot: Snapshot, { row, traits, seen }: AttemptView, now: Date): StopReason | null {
   const { job, shard } = snapshot
@@ -142,7 +147,7 @@ function mayLaunch({ row, traits, seen }: AttemptView, now: Date): boolean {
 function conclude(snapshot: Snapshot, view: AttemptView, ended: Ended, now: Date, plan: Plan) {
   const { row } = view
   plan.changes.push({ change: 'conclude', attempt_id: row.id, ...ended })
-  lookAt(plan, after(now, lookSoon_ms / 1_000))
+  lookAt(plan, after(now, lookSoon_s))
   if (mayRetry(snapshot, row, ended)) {
     const rule = consequences[ended.outcome]
     const elsewhere = rule.retry === 'elsewhere' || rule.retry === 'once_elsewhere'

@@ -52,7 +52,6 @@ export interface Settings {
   public_url: () => string
   max_queued: number
   sse_max_s: number
-  allow_private_targets: boolean
   /** Folders that `file://` data may lie in; empty: refused. */
   local_data_dirs: readonly string[]
 }

@@ -6,7 +6,7 @@ import { isId } from './ids.ts'
 import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
 import { spentMicros } from './store/snapshot.ts'
-import { type AttemptView, attemptView, type JobView, jobView } from './view.ts'
+import { type AttemptView, attemptView, type JobView, type JsonObject, jobView } from './view.ts'
 
 const viewedAttempts = 20
 
@@ -61,9 +61,10 @@ export async function listJobs(
   if (query.label !== undefined)
     rows = rows.where(sql<boolean>`labels @> ${JSON.stringify(parseLabel(query.label))}::jsonb`)
   if (query.provider !== undefined)
-    rows = rows.where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('attempts')
+    rows = rows.where((where) =>
+      where.exists(
+        where
+          .selectFrom('attempts')
           .select('attempts.id')
           .whereRef('attempts.job_id', '=', 'jobs.id')
           .where('attempts.provider', '=', query.provider ?? ''),
@@ -111,7 +112,7 @@ export interface EventView {
   sequence: number
   type: string
   at: string
-  data: Record<string, unknown>
+  data: JsonObject
 }
 
 /** Events of a job after a sequence number. */
@@ -129,7 +130,7 @@ export async function listEvents(
     .orderBy('sequence')
     .limit(limit)
     .execute()
-  return rows.map((row) => ({ ...row, at: row.at.toISOString() }))
+  return rows.map((row) => ({ ...row, at: row.at.toISOString(), data: row.data as JsonObject }))
 }
 
 async function viewJobs(deps: Deps, jobs: readonly JobRow[], brief: boolean): Promise<JobView[]> {

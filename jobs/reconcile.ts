@@ -31,7 +31,7 @@ export async function runPass(deps: Deps, replica: string): Promise<Pass> {
   await renewReplica(deps.db, replica, deps.clock.now())
   const token = () => Buffer.from(deps.random(12)).toString('base64url')
   const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
-  let decided = await settle(deps, due, await placement(deps), calls)
+  let decided = due.length === 0 ? 0 : await settle(deps, due, await placement(deps), calls)
   const blocked = new Set<string>()
   for (let round = 0; round < maxRounds; round++) {
     const options = { limit: claimBatch, blocked_shapes: [...blocked] }

@@ -6,6 +6,10 @@ import type { AttemptRow, JobRow } from './plan.ts'
 const briefResult_bytes = 4_096
 const briefText = 1_000
 
+/** Anything that JSON can say. */
+export type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
+export type JsonObject = { [name: string]: Json }
+
 export interface HeartbeatView {
   shard_index: number
   progress: number | null
@@ -38,16 +42,13 @@ export function jobView(
     name: job.name,
     state: job.state,
     progress: progressOf(job, facts.heartbeats),
-    phase: job.finished_at ? null : (facts.heartbeats.find(({ phase }) => phase)?.phase ?? null),
+    phase: phaseOf(job, facts.heartbeats),
     priority: job.priority,
     created_at: job.created_at.toISOString(),
     started_at: job.started_at?.toISOString() ?? null,
     finished_at: job.finished_at?.toISOString() ?? null,
     outcome: job.outcome,
-    error:
-      job.error && brief
-        ? { ...job.error, log_tail: job.error.log_tail?.slice(-briefText) ?? null }
-        : job.error,
+    error: brief ? briefError(job.error) : job.error,
     warnings: job.warnings,
     shards: {
       total: job.shards_total,
@@ -63,11 +64,11 @@ export function jobView(
       final: settled,
       basis: attempts.some(({ basis }) => basis === 'modelled') ? ('modelled' as const) : ('billed' as const),
     },
-    result: brief && JSON.stringify(job.result).length > briefResult_bytes ? null : job.result,
+    result: brief && JSON.stringify(job.result).length > briefResult_bytes ? null : (job.result as Json),
     labels: job.labels,
     cached_from: null as string | null,
-    params: job.spec.params,
-    resources: job.spec.resources,
+    params: job.spec.params as object as JsonObject,
+    resources: job.spec.resources as object as JsonObject,
     links: {
       self: `${options.public_url}/v1/jobs/${job.id}`,
       result: `${options.public_url}/v1/jobs/${job.id}/result`,
@@ -75,6 +76,14 @@ export function jobView(
       logs: `${options.public_url}/v1/jobs/${job.id}/logs`,
     },
   }
+}
+
+function briefError(error: JobRow['error']): JobRow['error'] {
+  return error && { ...error, log_tail: error.log_tail?.slice(-briefText) ?? null }
+}
+
+function phaseOf(job: JobRow, heartbeats: readonly HeartbeatView[]): string | null {
+  return job.finished_at ? null : (heartbeats.find(({ phase }) => phase)?.phase ?? null)
 }
 
 export function attemptView(row: AttemptRow) {

@@ -27,6 +27,8 @@ export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
   if (!offer || shard.order_kind || snapshot.attempts.some(({ row }) => !row.outcome)) return
   plan.changes.push({ change: 'launch', attempt: newAttempt(snapshot, offer, now) })
   plan.calls.push({ call: 'launch', attempt_id: snapshot.fresh.attempt_id })
+  // Whoever dies between this commit and the call, the next pass makes it.
+  lookAt(plan, after(now, launchLook_s))
 }
 
 function endOfWait({ job, shard, spent_micros }: Snapshot, now: Date): Change | null {
@@ -53,6 +55,9 @@ function endOfWait({ job, shard, spent_micros }: Snapshot, now: Date): Change | 
     return failed(null, 'queue_timeout', `No place was found within ${queue_timeout_s} s of waiting.`)
   return null
 }
+
+/** Between an intent and the first look at it: the launch call is usually over. */
+const launchLook_s = 2
 
 type Waiting = Pick<ShardRow, 'waited_ms' | 'waiting_since' | 'created_at'>
 

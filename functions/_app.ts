@@ -1,0 +1,95 @@
+// Mounts every function. Runs on any runtime that has fetch: what it needs comes in as Deps.
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { Scalar } from '@scalar/hono-api-reference'
+import { newId } from '../jobs/ids.ts'
+import type { Deps } from '../jobs/deps.ts'
+import { AppError } from '../jobs/errors.ts'
+import { requireKey } from './_auth.ts'
+import { boundedJson, maxJson_bytes } from './_body.ts'
+import type { Env } from './_env.ts'
+import { problemOf } from './_problem.ts'
+import * as attempts from './attempts.ts'
+import * as cancelJob from './cancel-job.ts'
+import * as createJob from './create-job.ts'
+import * as deleteJob from './delete-job.ts'
+import * as getJob from './get-job.ts'
+import * as health from './health.ts'
+import * as listArtifacts from './list-artifacts.ts'
+import * as listAttempts from './list-attempts.ts'
+import * as listEvents from './list-events.ts'
+import * as listJobs from './list-jobs.ts'
+import * as readArtifact from './read-artifact.ts'
+import * as readLogs from './read-logs.ts'
+import * as readResult from './read-result.ts'
+import * as readWebhookSecret from './read-webhook-secret.ts'
+import * as stopJob from './stop-job.ts'
+
+/** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
+const maxRunnerJson_bytes = 2 * 1024 ** 2
+
+export type App = ReturnType<typeof createApp>
+
+/** The whole API as one fetch handler. */
+export function createApp(deps: Deps) {
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw result.error
+    },
+  })
+  app.onError((error, c) => problemOf(error, c, deps.log))
+  app.use(async (c, next) => {
+    const request_id = newId('req', deps.clock.now(), deps.random)
+    c.set('request_id', request_id)
+    c.header('X-Request-Id', request_id)
+    await next()
+  })
+  app.notFound(() => {
+    throw new AppError('not_found', 'There is no such address: see /reference.')
+  })
+  app.use('/v1/jobs/*', requireKey(deps), boundedJson(maxJson_bytes))
+  app.use('/v1/webhooks/*', requireKey(deps), boundedJson(maxJson_bytes))
+  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes))
+  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes))
+  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes))
+
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
+  app.doc31('/openapi.json', openapiInfo)
+  app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))
+  app.get('/', (c) => c.redirect('/reference'))
+
+  return app
+    .openapi(createJob.route, createJob.handler(deps))
+    .openapi(listJobs.route, listJobs.handler(deps))
+    .openapi(getJob.route, getJob.handler(deps))
+    .openapi(deleteJob.route, deleteJob.handler(deps))
+    .openapi(stopJob.route, stopJob.handler(deps))
+    .openapi(cancelJob.route, cancelJob.handler(deps))
+    .openapi(listEvents.route, listEvents.handler(deps))
+    .openapi(readLogs.route, readLogs.handler(deps))
+    .openapi(listAttempts.route, listAttempts.handler(deps))
+    .openapi(readResult.route, readResult.handler(deps))
+    .openapi(listArtifacts.route, listArtifacts.handler(deps))
+    .openapi(readArtifact.route, readArtifact.handler(deps))
+    .openapi(readWebhookSecret.route, readWebhookSecret.handler(deps))
+    .openapi(attempts.specRoute, attempts.fetchSpec(deps))
+    .openapi(attempts.reportRoute, attempts.reportAttempt(deps))
+    .openapi(attempts.logsRoute, attempts.appendLogs(deps))
+    .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
+    .openapi(attempts.putRoute, attempts.putArtifact(deps))
+    .openapi(attempts.checkpointRoute, attempts.readCheckpoint(deps))
+    .openapi(health.liveRoute, health.live())
+    .openapi(health.readyRoute, health.ready(deps))
+}
+
+/** Head of the OpenAPI document; the rest follows from the routes. */
+export const openapiInfo = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Berth',
+    version: '0.1.0',
+    description: 'A serverless cloud-GPU job orchestrator for quantitative finance.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  servers: [{ url: '/' }],
+  security: [{ key: [] }],
+}

@@ -1,0 +1,84 @@
+// Bodies are bounded before they are parsed: in bytes, in depth, and to characters that can be stored.
+import type { Context, MiddlewareHandler } from 'hono'
+import { AppError } from '../jobs/errors.ts'
+import type { Env } from './_env.ts'
+
+/** A job with a strategy of thousands of lines and a batch of jobs fit. */
+export const maxJson_bytes = 1024 ** 2
+/** Deeper than any spec; shallow enough for every recursive reader behind us. */
+const maxDepth = 32
+const maxNodes = 200_000
+
+/** Reads a JSON body within bounds and leaves its text for the validator. */
+export function boundedJson(max_bytes: number): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    if (!hasBody(c)) return next()
+    const type = c.req.header('content-type') ?? ''
+    if (!/^application\/([\w.+-]+\+)?json\b/i.test(type))
+      throw new AppError('unsupported_media_type', 'Send the body as "Content-Type: application/json".')
+    const text = await readText(c, max_bytes)
+    checkJson(parse(text), text)
+    c.req.bodyCache.text = Promise.resolve(text) as never
+    return next()
+  }
+}
+
+const hasBody = (c: Context<Env>) =>
+  ['POST', 'PUT', 'PATCH'].includes(c.req.method) && c.req.raw.body !== null
+
+async function readText(c: Context<Env>, max_bytes: number): Promise<string> {
+  const tooLarge = () => new AppError('body_too_large', `The body may have at most ${max_bytes} bytes.`)
+  if (Number(c.req.header('content-length') ?? 0) > max_bytes) throw tooLarge()
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of c.req.raw.body as ReadableStream<Uint8Array>) {
+    bytes += chunk.byteLength
+    if (bytes > max_bytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  } catch (cause) {
+    throw new AppError('malformed_json', 'The body is not valid UTF-8.', { cause })
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : 'not valid'
+    throw new AppError('malformed_json', `The body is not valid JSON: ${detail.slice(0, 200)}`, { cause })
+  }
+}
+
+// PostgreSQL stores neither NUL nor half a surrogate pair; both are mistakes wherever they come from.
+function checkJson(root: unknown, text: string): void {
+  const stack: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }]
+  if (text.includes('"__proto__"'))
+    throw new AppError('invalid_request', 'The name "__proto__" is not allowed anywhere in the body.')
+  for (let nodes = 0, item = stack.pop(); item; nodes++, item = stack.pop()) {
+    const { value, path, depth } = item
+    if (nodes > maxNodes)
+      throw new AppError('body_too_large', `The body may have at most ${maxNodes} values.`)
+    if (typeof value === 'string') checkText(value, path)
+    if (typeof value === 'number' && !Number.isFinite(value)) refuse(path, 'is too large for a number')
+    if (value === null || typeof value !== 'object') continue
+    if (depth >= maxDepth) refuse(path, `is nested deeper than ${maxDepth} levels`)
+    for (const [name, each] of Object.entries(value)) {
+      const below = path === '' ? name : `${path}.${name}`
+      if (!Array.isArray(value)) checkText(name, path)
+      stack.push({ value: each, path: below, depth: depth + 1 })
+    }
+  }
+}
+
+function checkText(text: string, path: string) {
+  if (text.includes('\0')) refuse(path, 'holds a NUL character')
+  if (!text.isWellFormed()) refuse(path, 'holds half a surrogate pair')
+}
+
+function refuse(path: string, message: string): never {
+  const shown = path.slice(0, 200)
+  throw new AppError('invalid_request', `${shown} ${message}`.trim(), { errors: [{ path: shown, message }] })
+}

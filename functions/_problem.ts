@@ -1,0 +1,101 @@
+// The only place of status codes: everything that goes wrong becomes RFC 9457 problem JSON here.
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { AppError, type FieldError, type ProblemCode, problems } from '../jobs/errors.ts'
+import type { Log } from '../jobs/deps.ts'
+import type { Env } from './_env.ts'
+
+/** More field errors than this help nobody. */
+const maxFieldErrors = 50
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string().meta({ example: 'invalid_request' }),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })),
+    request_id: z.string(),
+  })
+  .meta({ id: 'Problem' })
+
+/** The answers that every route may give beside its own. */
+export const problemAnswers = {
+  default: {
+    description: 'A problem (RFC 9457)',
+    content: { 'application/problem+json': { schema: problemSchema } },
+  },
+} as const
+
+/** Turns an error into the answer; an unknown one is logged once, here, and told to nobody. */
+export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
+  if (error instanceof AppError) return answer(c, error.code, error.message, error.errors, error.headers)
+  if (error instanceof z.ZodError) return answer(c, 'invalid_request', ...zodProblem(error))
+  if (error instanceof HTTPException && error.status === 400)
+    return answer(c, 'malformed_json', 'The body is not valid JSON.', [])
+  log('error', 'a request failed', {
+    request_id: c.get('request_id'),
+    method: c.req.method,
+    path: c.req.path,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  })
+  return answer(c, 'internal', 'Berth failed; the request id is in its log.', [])
+}
+
+export function answer(
+  c: Context<Env>,
+  code: ProblemCode,
+  detail: string,
+  errors: FieldError[] = [],
+  headers: Record<string, string> = {},
+): Response {
+  const { status, title } = problems[code]
+  const body = { type: 'about:blank', title, status, detail, code, errors, request_id: c.get('request_id') }
+  return c.body(JSON.stringify(body), status, { ...headers, 'Content-Type': 'application/problem+json' })
+}
+
+function zodProblem(error: z.ZodError): [string, FieldError[]] {
+  const errors = error.issues.flatMap((issue) => fieldErrors(issue, issue.path)).slice(0, maxFieldErrors)
+  const [first] = errors
+  const detail = first
+    ? [first.path, first.message].filter((part) => part !== '').join(' ')
+    : 'The request is not valid.'
+  return [detail, errors]
+}
+
+function fieldErrors(issue: z.core.$ZodIssue, path: readonly PropertyKey[]): FieldError[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: dotted([...path, key]), message: 'is not a known field' }))
+  if (issue.code === 'invalid_union') return unionErrors(issue, path)
+  return [{ path: dotted(path), message: issue.message.replace(/^Invalid input: /, '') }]
+}
+
+// Of a union the branch that came nearest speaks: its errors lie deepest in the value.
+function unionErrors(issue: z.core.$ZodIssueInvalidUnion, path: readonly PropertyKey[]): FieldError[] {
+  const depth = (branch: readonly z.core.$ZodIssue[]) =>
+    Math.max(0, ...branch.map((each) => each.path.length))
+  const keys = (branch: readonly z.core.$ZodIssue[]) =>
+    branch.some(({ code }) => code === 'unrecognized_keys')
+  const nearest = issue.errors.toSorted((a, b) => depth(b) - depth(a) || Number(keys(a)) - Number(keys(b)))[0]
+  if (!nearest || (depth(nearest) === 0 && issue.errors.length > 1))
+    return [{ path: dotted(path), message: unionMessage(issue) }]
+  return nearest.flatMap((each) => fieldErrors(each, [...path, ...each.path]))
+}
+
+function unionMessage(issue: z.core.$ZodIssueInvalidUnion): string {
+  if (issue.message !== 'Invalid input') return issue.message.replace(/^Invalid input: /, '')
+  const expected = issue.errors.flatMap((branch) =>
+    branch.flatMap((each) =>
+      each.code === 'invalid_type'
+        ? [each.expected]
+        : each.code === 'invalid_value'
+          ? each.values.map(String)
+          : [],
+    ),
+  )
+  return expected.length > 0 ? `expected one of ${[...new Set(expected)].join(', ')}` : 'is not valid'
+}
+
+const dotted = (path: readonly PropertyKey[]) => path.map(String).join('.')

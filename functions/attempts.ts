@@ -1,0 +1,174 @@
+// What runners call, with their own token (docs/contracts.md §6).
+import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
+import { isArtifactName, openCheckpoint, storeArtifact } from '../jobs/artifacts.ts'
+import type { Deps } from '../jobs/deps.ts'
+import { AppError } from '../jobs/errors.ts'
+import { appendLog, logChunk } from '../jobs/logs.ts'
+import { answer, attemptOfToken, recordReport, report, runnerSpec } from '../jobs/report.ts'
+import { bearer } from './_auth.ts'
+import type { Env } from './_env.ts'
+import { problemAnswers } from './_problem.ts'
+import { attemptParam, json200 } from './_schemas.ts'
+
+const tags = ['runner']
+const stop = z.object({ reason: z.string(), grace_ms: z.int() }).optional()
+const answered = z.object({ stop, next_heartbeat_ms: z.int() }).meta({ id: 'RunnerAnswer' })
+
+export const specRoute = createRoute({
+  method: 'get',
+  path: '/v1/attempts/{id}/spec',
+  operationId: 'fetchSpec',
+  summary: 'What a runner is to do',
+  tags,
+  request: { params: attemptParam },
+  responses: { 200: json200(z.record(z.string(), z.json()), 'The spec'), ...problemAnswers },
+})
+
+export const fetchSpec =
+  (deps: Deps): RouteHandler<typeof specRoute, Env> =>
+  async (c) => {
+    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
+    return c.json((await runnerSpec(deps, attempt)) as never, 200)
+  }
+
+export const reportRoute = createRoute({
+  method: 'post',
+  path: '/v1/attempts/{id}/report',
+  operationId: 'reportAttempt',
+  summary: 'A runner reports',
+  tags,
+  request: {
+    params: attemptParam,
+    body: { required: true, content: { 'application/json': { schema: report } } },
+  },
+  responses: { 200: json200(answered, 'Recorded'), ...problemAnswers },
+})
+
+export const reportAttempt =
+  (deps: Deps): RouteHandler<typeof reportRoute, Env> =>
+  async (c) => {
+    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
+    return c.json(await recordReport(deps, attempt, c.req.valid('json')), 200)
+  }
+
+export const logsRoute = createRoute({
+  method: 'post',
+  path: '/v1/attempts/{id}/logs',
+  operationId: 'appendLogs',
+  summary: 'A runner sends the next chunk of its log',
+  tags,
+  request: {
+    params: attemptParam,
+    body: { required: true, content: { 'application/json': { schema: logChunk } } },
+  },
+  responses: { 200: json200(answered, 'Durable'), ...problemAnswers },
+})
+
+export const appendLogs =
+  (deps: Deps): RouteHandler<typeof logsRoute, Env> =>
+  async (c) => {
+    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
+    await appendLog(deps, attempt, c.req.valid('json'))
+    return c.json(answer(attempt), 200)
+  }
+
+const target = z.object({
+  name: z.string(),
+  method: z.literal('PUT'),
+  url: z.string(),
+  headers: z.record(z.string(), z.string()),
+})
+
+export const urlsRoute = createRoute({
+  method: 'post',
+  path: '/v1/attempts/{id}/urls',
+  operationId: 'requestUrls',
+  summary: 'Where a runner uploads its artifacts',
+  tags,
+  request: {
+    params: attemptParam,
+    body: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: z.strictObject({ names: z.array(z.string().max(255)).min(1).max(1_000) }),
+        },
+      },
+    },
+  },
+  responses: { 200: json200(z.object({ targets: z.array(target) }), 'The targets'), ...problemAnswers },
+})
+
+export const requestUrls =
+  (deps: Deps): RouteHandler<typeof urlsRoute, Env> =>
+  async (c) => {
+    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
+    const { names } = c.req.valid('json')
+    const bad = names.findIndex((name) => !isArtifactName(name))
+    if (bad >= 0)
+      throw new AppError('invalid_request', `names.${bad} is not an artifact name.`, {
+        errors: [{ path: `names.${bad}`, message: 'is not an artifact name' }],
+      })
+    const targets = names.map((name) => ({
+      name,
+      method: 'PUT' as const,
+      url: `/v1/attempts/${attempt.id}/artifacts/${encodeURIComponent(name)}`,
+      headers: {},
+    }))
+    return c.json({ targets }, 200)
+  }
+
+export const putRoute = createRoute({
+  method: 'put',
+  path: '/v1/attempts/{id}/artifacts/{name}',
+  operationId: 'putArtifact',
+  summary: 'A runner uploads one artifact',
+  tags,
+  request: {
+    params: attemptParam.extend({
+      name: z
+        .string()
+        .max(255)
+        .meta({ param: { name: 'name', in: 'path' } }),
+    }),
+    body: { content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } } },
+  },
+  responses: {
+    200: json200(z.object({ bytes: z.int(), sha256: z.string() }), 'Stored'),
+    ...problemAnswers,
+  },
+})
+
+export const putArtifact =
+  (deps: Deps): RouteHandler<typeof putRoute, Env> =>
+  async (c) => {
+    const { id, name } = c.req.valid('param')
+    const attempt = await attemptOfToken(deps, id, bearer(c))
+    const body = c.req.raw.body ?? new Blob([]).stream()
+    return c.json(await storeArtifact(deps, attempt, name, body), 200)
+  }
+
+export const checkpointRoute = createRoute({
+  method: 'get',
+  path: '/v1/attempts/{id}/checkpoint',
+  operationId: 'readCheckpoint',
+  summary: 'The checkpoint that a runner starts from',
+  tags,
+  request: { params: attemptParam },
+  responses: {
+    200: {
+      description: 'Its bytes',
+      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
+    },
+    ...problemAnswers,
+  },
+})
+
+export const readCheckpoint =
+  (deps: Deps): RouteHandler<typeof checkpointRoute, Env> =>
+  async (c) => {
+    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
+    const found = await openCheckpoint(deps, attempt.shard_id)
+    if (!found) throw new AppError('not_found', 'There is no checkpoint.')
+    return c.body(found.body, 200, { 'Content-Length': String(found.bytes) }) as never
+  }

@@ -1,0 +1,61 @@
+import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
+import type { Deps } from '../jobs/deps.ts'
+import { advance, maxLogPage, readLogs } from '../jobs/logs.ts'
+import { findJob } from '../jobs/read.ts'
+import { isTerminal } from '../jobs/state.ts'
+import type { Env } from './_env.ts'
+import { problemAnswers } from './_problem.ts'
+import { jobParam, logSchema, page } from './_schemas.ts'
+import { streamEvents, wantsStream } from './_sse.ts'
+
+export const route = createRoute({
+  method: 'get',
+  path: '/v1/jobs/{id}/logs',
+  operationId: 'readLogs',
+  summary: 'The log of a job: a page, text, or a stream with `Accept: text/event-stream`',
+  tags: ['jobs'],
+  request: {
+    params: jobParam,
+    query: z.strictObject({
+      limit: z.coerce.number().int().min(1).max(maxLogPage).default(500),
+      cursor: z.string().max(16_384).optional(),
+      format: z.enum(['json', 'text']).default('json'),
+    }),
+    headers: z.object({ 'last-event-id': z.string().max(16_384).optional() }),
+  },
+  responses: {
+    200: {
+      description: 'A page',
+      content: { 'application/json': { schema: page(logSchema) }, 'text/plain': { schema: z.string() } },
+    },
+    ...problemAnswers,
+  },
+})
+
+export const handler =
+  (deps: Deps): RouteHandler<typeof route, Env> =>
+  async (c) => {
+    const { project_id } = c.get('principal')
+    const { id } = c.req.valid('param')
+    const { limit, cursor, format } = c.req.valid('query')
+    const start = c.req.valid('header')['last-event-id'] ?? cursor ?? null
+    await findJob(deps, project_id, id)
+    if (wantsStream(c))
+      return streamEvents(c, deps, id, start, async (after) => {
+        const over = isTerminal((await findJob(deps, project_id, id)).state)
+        const { items } = await readLogs(deps, id, after, limit)
+        let position = after
+        const messages = items.map((line) => {
+          position = advance(position, line)
+          return { id: position, event: 'log', data: JSON.stringify(line) }
+        })
+        return { messages, cursor: position, over }
+      }) as never
+    const found = await readLogs(deps, id, start, limit)
+    const next_cursor = found.items.length === limit ? found.cursor : null
+    if (format === 'text') {
+      if (next_cursor !== null) c.header('Berth-Next-Cursor', next_cursor)
+      return c.text(found.items.map(({ text }) => text).join(''), 200)
+    }
+    return c.json({ items: found.items, next_cursor }, 200)
+  }

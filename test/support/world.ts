@@ -1,0 +1,141 @@
+// A Berth without a server: a database of its own, a clock that only tests move, a provider that obeys.
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createApp } from '../../functions/_app.ts'
+import type { Deps } from '../../jobs/deps.ts'
+import { createKey } from '../../jobs/keys.ts'
+import { runPass } from '../../jobs/reconcile.ts'
+import { deliverDue } from '../../jobs/webhooks.ts'
+import { createFolderStore } from '../../infra/object-store.ts'
+import { ensureInstallation } from '../../infra/first-start.ts'
+import { createSealer } from '../../infra/secrets.ts'
+import { createWaker } from '../../infra/waker.ts'
+import { createModelProvider } from './model-provider.ts'
+import { openTestDatabase } from './database.ts'
+
+export type World = Awaited<ReturnType<typeof openTestWorld>>
+
+export async function openTestWorld() {
+  const { db, close } = await openTestDatabase()
+  const folder = mkdtempSync(join(tmpdir(), 'berth-test-'))
+  let now_ms = Date.parse('2026-03-02T09:00:00Z')
+  const clock = { now: () => new Date(now_ms) }
+  const random = seededBytes('world')
+  const sealer = createSealer(Buffer.alloc(32, 7))
+  const installation = await ensureInstallation({ db, clock, random, sealer })
+  const model = createModelProvider(clock)
+  const sent: { url: string; headers: Headers; body: string }[] = []
+  let receiver: (url: string) => Response | Promise<Response> = () => new Response('', { status: 200 })
+  const logged: { level: string; message: string; fields?: object | undefined }[] = []
+  const deps: Deps = {
+    db,
+    clock,
+    random,
+    sealer,
+    store: createFolderStore(folder),
+    runner_key: Buffer.alloc(32, 9),
+    installation,
+    providers: [model.provider],
+    offers: () => model.offers,
+    waker: createWaker(),
+    outbound_fetch: async (url, init) => {
+      sent.push({
+        url,
+        headers: new Headers(init.headers),
+        body: typeof init.body === 'string' ? init.body : '',
+      })
+      return receiver(url)
+    },
+    check_target: (url) => (url.includes('forbidden') ? 'is not allowed' : null),
+    settings: {
+      berth_url: () => 'http://berth.test',
+      public_url: () => 'http://berth.test',
+      max_queued: 50,
+      sse_max_s: 1,
+      local_data_dirs: [],
+    },
+    log: (level, message, fields) => void logged.push({ level, message, fields }),
+  }
+  const app = createApp(deps)
+  const project = await db.selectFrom('projects').select('id').executeTakeFirstOrThrow()
+  const key = await createKey(deps, project.id, 'test', 'admin')
+  const pass = async (replica = 'rep_one') => {
+    const { decided, calls } = await runPass(deps, replica)
+    await calls
+    return decided
+  }
+  return {
+    deps,
+    app,
+    model,
+    key,
+    sent,
+    logged,
+    project_id: project.id,
+    pass,
+    /** Passes until a pass changes nothing that is due now. */
+    async settle(rounds = 10) {
+      for (let round = 0; round < rounds; round++) await pass()
+    },
+    advance(seconds: number) {
+      now_ms += seconds * 1_000
+    },
+    deliver: () => deliverDue(deps),
+    receive(answer: typeof receiver) {
+      receiver = answer
+    },
+    async request(
+      method: string,
+      path: string,
+      options: { body?: unknown; key?: string | null; headers?: Record<string, string> } = {},
+    ) {
+      const headers = new Headers(options.headers)
+      if (options.key !== null) headers.set('authorization', `Bearer ${options.key ?? key}`)
+      const init: RequestInit = { method, headers }
+      if (options.body !== undefined) {
+        if (!headers.has('content-type')) headers.set('content-type', 'application/json')
+        init.body = typeof options.body === 'string' ? options.body : JSON.stringify(options.body)
+      }
+      return app.request(path, init)
+    },
+    /** Another tenant and its key. */
+    async secondProject() {
+      const id = 'prj_second'
+      await db
+        .insertInto('projects')
+        .values({ id, name: 'second', webhook_secret_sealed: 'none', created_at: clock.now() })
+        .execute()
+      return { id, key: await createKey(deps, id, 'second', 'admin') }
+    },
+    async [Symbol.asyncDispose]() {
+      rmSync(folder, { recursive: true, force: true })
+      await close()
+    },
+  }
+}
+
+/** Bytes that depend on the seed and the calls before alone. */
+export function seededBytes(seed: string): (bytes: number) => Uint8Array {
+  let counter = 0
+  return (bytes) => {
+    const out = Buffer.alloc(bytes)
+    for (let at = 0; at < bytes; at += 32)
+      createHash('sha256').update(`${seed}/${counter++}`).digest().copy(out, at)
+    return new Uint8Array(out)
+  }
+}
+
+/** The smallest backtest that is accepted. */
+export function backtest(more: Record<string, unknown> = {}) {
+  return {
+    kind: 'backtest',
+    params: {
+      data: { dataset: 'sample:sp500-20', symbols: ['AAPL'] },
+      strategy: { name: 'sma_cross' },
+      parameters: { fast: 10, slow: 50 },
+    },
+    ...more,
+  }
+}
