@@ -1,16 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { ObjectTooLarge } from '../jobs/deps.ts'
 import type { ObjectStore } from '../jobs/deps.ts'
 
 /** Key segments begin with a letter or digit: no `.`, no `..`, no hidden file, no empty segment. */
 const keyPattern = /^[A-Za-z0-9][A-Za-z0-9._=-]{0,199}(\/[A-Za-z0-9][A-Za-z0-9._=-]{0,199}){0,9}$/
-/** Read ahead: enough to keep a disk busy, little enough for hundreds of readers at once. */
+/** One read: enough to keep a disk busy, little enough for hundreds of readers at once. */
 const readBytes = 256 * 1024
 
 /**
@@ -45,11 +44,9 @@ export function createFolderStore(folder: string): ObjectStore {
       }
     },
     async get(key) {
-      const file = await openIfThere(pathOf(key))
-      if (file === null) return null
-      const { size } = await file.stat()
-      const stream = Readable.toWeb(file.createReadStream({ highWaterMark: readBytes }))
-      return { bytes: size, body: stream as ReadableStream<Uint8Array> & NodeReadableStream }
+      const path = pathOf(key)
+      const seen = await statIfThere(path)
+      return seen?.isFile() ? { bytes: seen.size, body: readLazily(path, seen.ino) } : null
     },
     async delete(key) {
       await rm(pathOf(key), { force: true })
@@ -75,13 +72,45 @@ async function writeBounded(
   return { bytes, sha256: hash.digest('hex') }
 }
 
-async function openIfThere(path: string): Promise<FileHandle | null> {
+async function statIfThere(path: string): Promise<Stats | null> {
   try {
-    return await open(path, 'r')
+    return await stat(path)
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
     throw error
   }
+}
+
+/** Opens the file at the first read, so that a body that nobody reads holds nothing open. */
+function readLazily(path: string, inode: number): ReadableStream<Uint8Array> {
+  let file: FileHandle | undefined
+  const close = () => file?.close()
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          file ??= await openSame(path, inode)
+          const { bytesRead, buffer } = await file.read(new Uint8Array(readBytes))
+          if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead))
+          await close()
+          controller.close()
+        } catch (error) {
+          await close()
+          throw error
+        }
+      },
+      cancel: close,
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+/** The size was told already: the bytes of a later object under the same key would not fit it. */
+async function openSame(path: string, inode: number): Promise<FileHandle> {
+  const file = await open(path, 'r')
+  if ((await file.stat()).ino === inode) return file
+  await file.close()
+  throw new Error('the object was replaced before it was read')
 }
 
 /** A rename is on the disk only when its folder is (fsync(2)). */

@@ -1,0 +1,162 @@
+// The table of the server's variables. infra/config.ts reads them.
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+
+const root = resolve(import.meta.dirname, '..')
+
+const roles = ['api', 'pass', 'webhooks', 'offers'] as const
+export type Role = (typeof roles)[number]
+
+export interface Variable {
+  /** What an unset variable means, in words where it follows from something else. */
+  shown?: string
+  /** What an unset variable is parsed from; null: left open. */
+  default: string | null
+  meaning: string
+  parse: z.ZodType
+}
+
+const path = z.string().transform((text) => resolve(text))
+const truth = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'must be true or false' })
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,12}$/, 'must be a whole number')
+    .transform(Number)
+    .refine((n) => n >= least && n <= most, `must be from ${least} to ${most}`)
+const list = (text: string) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+
+const publicUrl = z
+  .string()
+  .refine((text) => {
+    const url = URL.parse(text)
+    const plain = url !== null && `${url.search}${url.hash}${url.username}${url.password}` === ''
+    return plain && ['http:', 'https:'].includes(url.protocol)
+  }, 'must be an http:// or https:// address without a user, a query or a fragment')
+  .transform((text) => text.replace(/\/+$/, ''))
+
+/** Every variable: what it means, what an unset one is, how its text is read. */
+export const settings = {
+  BERTH_HOST: {
+    default: '127.0.0.1',
+    meaning: 'address to listen on',
+    parse: z.string().regex(/^[\w.:-]+$/, 'must be an address or a host name'),
+  },
+  BERTH_PORT: {
+    default: '8080',
+    meaning: 'port to listen on; 0: any free one',
+    parse: wholeNumber(0, 65535),
+  },
+  BERTH_DATA_DIR: {
+    default: './data',
+    meaning: 'folder of the embedded database, artifacts and keys; one process at a time',
+    parse: path,
+  },
+  BERTH_DATABASE_URL: {
+    default: null,
+    shown: 'none: embedded',
+    meaning: 'PostgreSQL, as `postgres://user:password@host/database`',
+    parse: z.string().regex(/^postgres(ql)?:\/\/\S+$/, 'must begin with postgres://'),
+  },
+  BERTH_ADMIN_KEY_FILE: {
+    default: null,
+    shown: '`$BERTH_DATA_DIR/admin.key`',
+    meaning: 'where the first start writes the admin API key (one line, mode 0600)',
+    parse: path,
+  },
+  BERTH_SECRET_KEY: {
+    default: null,
+    shown: 'none: the file below',
+    meaning: 'key that encrypts secrets in rows: 32 random bytes in base64 (`openssl rand -base64 32`)',
+    parse: z
+      .string()
+      .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`'),
+  },
+  BERTH_SECRET_KEY_FILE: {
+    default: null,
+    shown: '`$BERTH_DATA_DIR/secret.key`',
+    meaning: 'file with that key (mode 0600), written at the first start',
+    parse: path,
+  },
+  BERTH_PUBLIC_URL: {
+    default: null,
+    shown: 'the address it listens on',
+    meaning: 'address at which runners and people reach this server',
+    parse: publicUrl,
+  },
+  BERTH_ROLES: {
+    default: 'api,pass,webhooks,offers',
+    meaning: 'what this process does, separated by commas',
+    parse: z
+      .string()
+      .transform((text) => [...new Set(list(text))])
+      .pipe(
+        z
+          .array(z.enum(roles, `must be some of ${roles.join(', ')}, separated by commas`))
+          .min(1, 'must be at least one role'),
+      ),
+  },
+  BERTH_ALLOW_PRIVATE_TARGETS: {
+    default: 'false',
+    meaning:
+      'webhooks and data URLs may reach private addresses, any port and plain http (tests, on-premises)',
+    parse: truth,
+  },
+  BERTH_LOCAL_DATA_DIRS: {
+    default: '',
+    shown: 'none: refused',
+    meaning: 'folders, separated by commas, that `file://` data may come from',
+    parse: z.string().transform((text) => list(text).map((folder) => resolve(folder))),
+  },
+  BERTH_LOCAL_PROVIDER: {
+    default: null,
+    shown: 'true embedded, false with a database URL',
+    meaning: 'run jobs as processes of this machine and user: they can do whatever you can',
+    parse: truth,
+  },
+  BERTH_LOCAL_USD_PER_HOUR: {
+    default: '0.01',
+    meaning: 'price of one local slot, so that cost and budgets mean something',
+    parse: z
+      .string()
+      .regex(/^\d{1,6}(\.\d{1,6})?$/, 'must be a price such as 0.01')
+      .transform(Number),
+  },
+  BERTH_LOCAL_SLOTS: {
+    default: null,
+    shown: '2 for each core',
+    meaning: 'most local CPU attempts at once',
+    parse: wholeNumber(1, 10_000),
+  },
+  BERTH_MAX_QUEUED: {
+    default: '2000000',
+    meaning: 'most jobs waiting in the whole installation; beyond it a submit is refused',
+    parse: wholeNumber(1, 1_000_000_000),
+  },
+  BERTH_RATE_LIMIT: {
+    default: null,
+    shown: 'none',
+    meaning: 'requests a second for each API key',
+    parse: wholeNumber(1, 1_000_000),
+  },
+  BERTH_SSE_MAX_S: {
+    default: '300',
+    meaning: 'longest event stream in seconds; the client resumes where it ended',
+    parse: wholeNumber(1, 86_400),
+  },
+  BERTH_PYTHON: {
+    default: join(root, '.venv', 'bin', 'python'),
+    shown: '`.venv/bin/python` of this checkout',
+    meaning: 'Python that runs local jobs',
+    parse: path,
+  },
+  BERTH_LOG_LEVEL: {
+    default: 'info',
+    meaning: '`debug`, `info`, `warn` or `error`',
+    parse: z.enum(['debug', 'info', 'warn', 'error'], 'must be debug, info, warn or error'),
+  },
+} satisfies Record<`BERTH_${string}`, Variable>

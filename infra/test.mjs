@@ -1,0 +1,79 @@
+// The whole gate: installs what is missing, runs every check and test, says what was passed.
+// Plain JavaScript for Node 20, without dependencies.
+import { checkout, InstallError } from './install.mjs'
+import { ensureNode } from './node-env.mjs'
+import { ensurePython } from './python-env.mjs'
+import { runSteps } from './run-steps.mjs'
+
+const vitest = ['vitest', 'run', '--reporter=default', '--reporter=./infra/vitest-figures.mjs']
+const python = ['.venv/bin/python', '-m']
+const pytest = (report, folder) => [...python, 'pytest', folder, '-q', '-rs', `--junitxml=${report}`]
+
+/** In the order they run: what fails soonest is first. Reports and coverage are kept under coverage/. */
+const steps = [
+  { name: 'types', needs: 'tsconfig.json', command: ['tsc', '--noEmit'] },
+  { name: 'lint', needs: '.oxlintrc.json', command: ['oxlint', '--type-aware', '--deny-warnings'] },
+  { name: 'format', needs: '.oxfmtrc.json', command: ['oxfmt', '--check', '.'] },
+  { name: 'dead code', needs: 'knip.json', command: ['knip'] },
+  { name: 'Python lint', needs: 'containers', command: ['.venv/bin/ruff', 'check', 'containers'] },
+  {
+    name: 'Python format',
+    needs: 'containers',
+    command: ['.venv/bin/ruff', 'format', '--check', 'containers'],
+  },
+  {
+    name: 'Python types, backtest',
+    needs: 'containers/backtest/berth_backtest',
+    command: [...python, 'mypy', '--strict', 'containers/backtest/berth_backtest'],
+  },
+  {
+    name: 'Python types, runner',
+    needs: 'containers/runner',
+    command: [...python, 'mypy', '--strict', 'containers/runner'],
+  },
+  {
+    name: 'tests, embedded database',
+    needs: 'test',
+    command: [...vitest, '--coverage'],
+    env: { VITEST_FIGURES: 'coverage/embedded.json' },
+    report: 'coverage/embedded.json',
+  },
+  {
+    name: 'tests, PostgreSQL',
+    needs: 'migrations',
+    command: vitest,
+    env: { VITEST_FIGURES: 'coverage/postgres.json', BERTH_TEST_DATABASE: 'postgres' },
+    report: 'coverage/postgres.json',
+  },
+  {
+    name: 'Python tests, runner',
+    needs: 'containers/runner/tests',
+    command: pytest('coverage/runner.xml', 'containers/runner/tests'),
+    report: 'coverage/runner.xml',
+  },
+  {
+    name: 'Python tests, backtest',
+    needs: 'containers/backtest/tests',
+    command: pytest('coverage/backtest.xml', 'containers/backtest/tests'),
+    report: 'coverage/backtest.xml',
+  },
+]
+
+await ensureNode().catch(refuse)
+const noPython = await ensurePython({ dev: true }).then(() => null, tell)
+const unable = ({ command }) => (command[0].startsWith('.venv') ? noPython : null)
+process.exitCode = await runSteps(steps, { root: checkout, unable })
+
+/** Without Node's packages nothing can run. */
+function refuse(error) {
+  tell(error)
+  console.log('0 passed, 1 failed')
+  process.exit(1)
+}
+
+/** Without Python its own steps fail, and the others still tell something. */
+function tell(error) {
+  if (!(error instanceof InstallError)) throw error
+  console.error(error.message)
+  return 'there is no Python environment: see above'
+}

@@ -1,0 +1,26 @@
+// A reporter that writes the figures of a run, and why a test was skipped (which Vitest's JSON leaves out),
+// to the file named in VITEST_FIGURES: { passed, failed, skipped: ["test: reason"] }.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+// oxlint-disable-next-line import/no-default-export -- Vitest takes a reporter file's default export.
+export default class Figures {
+  onTestRunEnd(modules) {
+    const path = process.env.VITEST_FIGURES
+    if (!path) return
+    const results = modules.flatMap((module) => [...module.children.allTests()]).map(resultOf)
+    const named = (state) => results.filter((result) => result.state === state)
+    const figures = {
+      passed: named('passed').length,
+      failed: named('failed').length,
+      skipped: [...named('skipped'), ...named('pending')].map(({ name, note }) => `${name}${note}`),
+    }
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, `${JSON.stringify(figures, null, 2)}\n`)
+  }
+}
+
+function resultOf(test) {
+  const { state, note } = test.result()
+  return { state, name: test.fullName, note: note ? `: ${note}` : '' }
+}

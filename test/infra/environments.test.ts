@@ -1,0 +1,226 @@
+// npm, Python and uv are scripts here that note how they were called: what is proved is what is run, when,
+// and what is said. That the real ones do their part is shown by every `npm test` on a fresh checkout.
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
+import { join, resolve } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+
+interface Options {
+  dev?: boolean
+  log: (line: string) => void
+  root: string
+  env: Record<string, string>
+}
+type Ensure = (options: Options) => Promise<string>
+
+const infra = resolve(import.meta.dirname, '../../infra')
+const { ensurePython } = (await import(join(infra, 'python-env.mjs'))) as { ensurePython: Ensure }
+const { ensureNode } = (await import(join(infra, 'node-env.mjs'))) as { ensureNode: Ensure }
+
+const fakeUv = `#!/bin/sh
+echo "uv $*" | sed "s#$ROOT/##g" >> "$ROOT/calls"
+echo "index $UV_DEFAULT_INDEX" >> "$ROOT/uv-settings"
+if [ -n "$FAIL_UV" ]; then echo "$FAIL_UV"; exit 2; fi
+`
+
+const fakePython = `#!/bin/sh
+case "$*" in
+  *version_info*)
+    echo "\${VERSION:-3 12 4}"
+    case "$*" in *ensurepip*) [ -z "$NO_VENV" ] || exit 1 ;; esac
+    exit 0 ;;
+  *sysconfig*) echo "$ROOT/.venv/lib"; exit 0 ;;
+  *"config list"*) echo "global.index-url='https://mirror.example.com/simple'"; exit 0 ;;
+esac
+echo "python $*" | sed "s#$ROOT/##g" >> "$ROOT/calls"
+case "$*" in
+  "-m venv"*) mkdir -p "$3/bin" "$3/lib"; cp "$0" "$3/bin/python" ;;
+  *"pip install"*) cp "$ROOT/bin/fake-uv" "$ROOT/.venv/bin/uv" ;;
+  *samples*) echo rows > "$4/sp500-20.parquet" ;;
+esac
+`
+
+const fakeNpm = `#!/bin/sh
+echo "npm $*" >> "$ROOT/calls"
+if [ -n "$FAIL_NPM" ]; then echo "$FAIL_NPM"; exit 1; fi
+mkdir -p "$ROOT/node_modules/.bin"
+printf '#!/bin/sh\\necho v24.21.0\\n' > "$ROOT/node_modules/.bin/node"
+chmod +x "$ROOT/node_modules/.bin/node"
+`
+
+const locks = ['requirements', 'requirements-dev', 'requirements-samples', 'requirements-uv']
+
+function newCheckout(pythons: string[] = ['python3.12']) {
+  const root = mkdtempSync(join(tmpdir(), 'berth-checkout-'))
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  for (const folder of ['bin', 'containers/backtest', 'containers/runner']) {
+    mkdirSync(join(root, folder), { recursive: true })
+  }
+  for (const name of locks) writeFileSync(join(root, 'containers', `${name}.lock`), `${name}\n`)
+  const program = (name: string, text: string) => {
+    writeFileSync(join(root, 'bin', name), text)
+    chmodSync(join(root, 'bin', name), 0o755)
+  }
+  for (const name of pythons) program(name, fakePython)
+  program('fake-uv', fakeUv)
+  program('npm', fakeNpm)
+  for (const name of ['sed', 'mkdir', 'cp', 'chmod']) {
+    program(name, `#!/bin/sh\nexec ${execFileSync('which', [name], { encoding: 'utf8' }).trim()} "$@"\n`)
+  }
+  const said: string[] = []
+  const env = { PATH: join(root, 'bin'), ROOT: root }
+  const run = (ensure: Ensure, more: { dev?: boolean; env?: Record<string, string> } = {}) => {
+    rmSync(join(root, 'calls'), { force: true })
+    return ensure({ root, log: (line) => said.push(line), ...more, env: { ...env, ...more.env } })
+  }
+  const calls = () =>
+    existsSync(join(root, 'calls')) ? readFileSync(join(root, 'calls'), 'utf8').trim().split('\n') : []
+  return { root, run, calls, said, at: (...path: string[]) => join(root, ...path) }
+}
+
+const venv = 'python -m venv .venv'
+const installUv =
+  'python -m pip install --require-hashes --no-input --disable-pip-version-check -r containers/requirements-uv.lock'
+const sync = (name: string) =>
+  `uv pip sync --python .venv/bin/python --require-hashes containers/${name}.lock`
+const samples = [
+  'uv pip install --python .venv/bin/python --no-deps --require-hashes --target .venv/samples.tmp -r containers/requirements-samples.lock',
+  'python -m berth_backtest.samples .venv/samples.tmp containers/samples',
+]
+
+describe('the Python environment', () => {
+  test('is made step by step, and not again', async () => {
+    const { root, run, calls, said, at } = newCheckout()
+    expect(await run(ensurePython)).toBe(at('.venv/bin/python'))
+    expect(calls()).toEqual([venv, installUv, sync('requirements'), ...samples])
+    expect(said[0]).toBe('Python 3.12.4 found (python3.12).')
+    expect(said.filter((line) => line.endsWith(' ...'))).toHaveLength(5)
+    const path = readFileSync(at('.venv/lib/berth.pth'), 'utf8')
+    expect(path).toBe(`${root}/containers/backtest\n${root}/containers/runner\n`)
+    expect(readFileSync(at('uv-settings'), 'utf8')).toContain('index https://mirror.example.com/simple')
+    await run(ensurePython)
+    expect(calls()).toEqual([])
+  })
+
+  test('with the tools of the tests serves both', async () => {
+    const { run, calls } = newCheckout()
+    await run(ensurePython)
+    await run(ensurePython, { dev: true })
+    expect(calls()).toEqual([installUv, sync('requirements-dev')])
+    await run(ensurePython)
+    expect(calls()).toEqual([])
+  })
+
+  test('follows a changed lock file, a lost sample, and a lost or exchanged interpreter', async () => {
+    const { run, calls, at } = newCheckout()
+    await run(ensurePython)
+    writeFileSync(at('containers/requirements.lock'), 'newer')
+    await run(ensurePython)
+    expect(calls()).toEqual([installUv, sync('requirements')])
+    rmSync(at('containers/samples/sp500-20.parquet'))
+    await run(ensurePython)
+    expect(calls()).toEqual([installUv, sync('requirements'), ...samples])
+    writeFileSync(at('.venv/bin/python'), '#!/bin/sh\nexit 127\n')
+    await run(ensurePython)
+    expect(calls()).toEqual([venv, installUv, sync('requirements')])
+    rmSync(at('.venv/bin/python'))
+    await run(ensurePython)
+    expect(calls()).toEqual([venv, installUv, sync('requirements')])
+  })
+
+  test('that was left half-made is mended', async () => {
+    const { run, calls, at } = newCheckout()
+    await expect(run(ensurePython, { env: { FAIL_UV: 'Killed' } })).rejects.toThrow('Killed')
+    expect(existsSync(at('.venv/berth-stamp.json'))).toBe(false)
+    await run(ensurePython)
+    expect(calls()).toEqual([installUv, sync('requirements'), ...samples])
+    writeFileSync(at('.venv/berth-stamp.json'), '{"python":')
+    await run(ensurePython)
+    expect(calls()).toEqual([installUv, sync('requirements'), ...samples])
+  })
+
+  test.each([
+    [
+      'error: failed to lookup address information: Temporary failure',
+      'cannot be reached. Check the network',
+    ],
+    ['error: invalid peer certificate: UnknownIssuer', 'SSL_CERT_FILE'],
+    ['No space left on device', 'The disk is full'],
+    ['something else', 'the lines above say why'],
+  ])('says what to do about: %s', async (output, advice) => {
+    const { run } = newCheckout()
+    const failing = run(ensurePython, { env: { FAIL_UV: output } })
+    await expect(failing).rejects.toThrow(`Installing the Python packages: failed (2).\n${output}\n`)
+    await expect(failing).rejects.toThrow(advice)
+  })
+
+  test.each([
+    [[], {}, 'No Python was found'],
+    [['python3'], { VERSION: '3 9 2' }, 'python3 is Python 3.9.2'],
+    [['python3', 'python'], { VERSION: '3 14 0' }, 'python3 is Python 3.14.0; python is Python 3.14.0'],
+    [['python3.11'], { NO_VENV: '1' }, 'without the module ensurepip'],
+  ])('needs a Python that fits: %j %j', async (pythons, env, message) => {
+    const { run, calls } = newCheckout(pythons)
+    const failing = run(ensurePython, { env })
+    await expect(failing).rejects.toThrow('Berth needs Python 3.11 to 3.13')
+    await expect(failing).rejects.toThrow(message)
+    await expect(failing).rejects.toThrow('sudo apt install python3 python3-venv')
+    expect(calls()).toEqual([])
+  })
+})
+
+describe('two installations at once', () => {
+  test('work one after the other', async () => {
+    const { run, calls, said } = newCheckout()
+    await Promise.all([run(ensurePython), run(ensurePython)])
+    expect(calls().filter((call) => call === venv)).toHaveLength(1)
+    expect(said).toContain('Waiting for another installation in this folder ...')
+  })
+
+  test('are not both stopped by one that was killed', async () => {
+    const { root, run, calls } = newCheckout()
+    const name = createHash('sha256').update(root).digest('hex').slice(0, 16)
+    // Above the highest pid that Linux gives (proc(5), pid_max).
+    writeFileSync(join(tmpdir(), `berth-install-${userInfo().uid}-${name}.lock`), '4194305')
+    await run(ensurePython)
+    expect(calls()[0]).toBe(venv)
+  })
+})
+
+describe('the Node packages', () => {
+  const npm = 'npm ci --no-audit --no-fund --loglevel=error'
+  const lockOf = (version: string) => JSON.stringify({ packages: { '': {}, 'node_modules/a': { version } } })
+
+  test('are installed by the lock file, again when it changed, and else not', async () => {
+    const { run, calls, at } = newCheckout()
+    writeFileSync(at('package-lock.json'), lockOf('1.0.0'))
+    expect(await run(ensureNode)).toBe(at('node_modules/.bin/node'))
+    expect(calls()).toEqual([npm])
+    await run(ensureNode)
+    expect(calls()).toEqual([])
+    writeFileSync(at('package-lock.json'), lockOf('1.0.1'))
+    await run(ensureNode)
+    expect(calls()).toEqual([npm])
+  })
+
+  test('are left alone when they were installed by hand', async () => {
+    const { run, calls, at } = newCheckout()
+    writeFileSync(at('package-lock.json'), lockOf('1.0.0'))
+    await run(ensureNode)
+    rmSync(at('node_modules/.berth-stamp.json'))
+    writeFileSync(at('node_modules/.package-lock.json'), lockOf('1.0.0'))
+    await run(ensureNode)
+    expect(calls()).toEqual([])
+  })
+
+  test('without a network say so, and the next run goes on', async () => {
+    const { run, calls, at } = newCheckout()
+    writeFileSync(at('package-lock.json'), lockOf('1.0.0'))
+    const failing = run(ensureNode, { env: { FAIL_NPM: 'npm error code ENOTFOUND' } })
+    await expect(failing).rejects.toThrow('The npm registry cannot be reached. Check the network')
+    await run(ensureNode)
+    expect(calls()).toEqual([npm])
+  })
+})
