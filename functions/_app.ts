@@ -48,9 +48,9 @@ export function createApp(deps: Deps) {
   })
   app.use('/v1/jobs/*', requireKey(deps), boundedJson(maxJson_bytes))
   app.use('/v1/webhooks/*', requireKey(deps), boundedJson(maxJson_bytes))
-  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes))
-  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes))
-  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes))
+  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
+  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
+  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
   app.doc31('/openapi.json', openapiInfo)

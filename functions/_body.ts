@@ -10,13 +10,17 @@ const maxDepth = 32
 const maxNodes = 200_000
 
 /** Reads a JSON body within bounds and leaves its text for the validator. */
-export function boundedJson(max_bytes: number): MiddlewareHandler<Env> {
+export function boundedJson(
+  max_bytes: number,
+  text_from: 'client' | 'program' = 'client',
+): MiddlewareHandler<Env> {
   return async (c, next) => {
     if (!hasBody(c)) return next()
     const type = c.req.header('content-type') ?? ''
     if (!/^application\/([\w.+-]+\+)?json\b/i.test(type))
       throw new AppError('unsupported_media_type', 'Send the body as "Content-Type: application/json".')
-    const text = await readText(c, max_bytes)
+    const sent = await readText(c, max_bytes)
+    const text = text_from === 'program' ? storable(sent) : sent
     checkJson(parse(text), text)
     c.req.bodyCache.text = Promise.resolve(text) as never
     return next()
@@ -50,6 +54,14 @@ function parse(text: string): unknown {
     const detail = cause instanceof Error ? cause.message : 'not valid'
     throw new AppError('malformed_json', `The body is not valid JSON: ${detail.slice(0, 200)}`, { cause })
   }
+}
+
+// What a program printed is kept, with a mark where it cannot be stored; what a client sends is refused.
+function storable(text: string): string {
+  if (!/\\u(0000|d[89a-f])/i.test(text)) return text
+  const clean = (_: string, value: unknown) =>
+    typeof value === 'string' ? value.replaceAll('\0', '\uFFFD').toWellFormed() : value
+  return JSON.stringify(parse(text), clean)
 }
 
 // PostgreSQL stores neither NUL nor half a surrogate pair; both are mistakes wherever they come from.

@@ -1,10 +1,13 @@
 // The shapes of answers, once, for the document and for the types of handlers.
 import { z } from '@hono/zod-openapi'
+import type { Json } from '../jobs/view.ts'
 import { attemptStates, errorCodes, errorPlaces, jobStates, outcomes, priorities } from '../jobs/state.ts'
 
 const at = z.iso.datetime().meta({ example: '2026-01-31T12:00:00.000Z' })
 const count = z.int().min(0)
-const json = z.record(z.string(), z.json())
+/** Any JSON: z.json() is recursive, which the document cannot say. */
+export const anyJson = z.unknown() as z.ZodType<Json>
+const json = z.record(z.string(), anyJson)
 
 export const attemptSchema = z
   .object({
@@ -59,7 +62,7 @@ export const jobSchema = z
       final: z.boolean().meta({ description: 'Whether it can still change.' }),
       basis: z.enum(['billed', 'modelled']),
     }),
-    result: z.json().meta({ description: 'The program’s result.json; in lists null when over 4 KiB.' }),
+    result: anyJson.meta({ description: 'The program’s result.json; in lists null when over 4 KiB.' }),
     labels: z.record(z.string(), z.string()),
     cached_from: z.string().nullable(),
     params: json,

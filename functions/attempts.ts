@@ -8,7 +8,7 @@ import { answer, attemptOfToken, recordReport, report, runnerSpec } from '../job
 import { bearer } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { attemptParam, json200 } from './_schemas.ts'
+import { anyJson, attemptParam, json200 } from './_schemas.ts'
 
 const tags = ['runner']
 const stop = z.object({ reason: z.string(), grace_ms: z.int() }).optional()
@@ -21,7 +21,7 @@ export const specRoute = createRoute({
   summary: 'What a runner is to do',
   tags,
   request: { params: attemptParam },
-  responses: { 200: json200(z.record(z.string(), z.json()), 'The spec'), ...problemAnswers },
+  responses: { 200: json200(z.record(z.string(), anyJson), 'The spec'), ...problemAnswers },
 })
 
 export const fetchSpec =

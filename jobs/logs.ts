@@ -41,8 +41,7 @@ export async function appendLog(deps: Deps, attempt: AttemptRow, chunk: LogChunk
       number: chunk.number,
       at: new Date(chunk.at),
       stream: chunk.stream,
-      // PostgreSQL text cannot hold NUL; a program may print it.
-      text: chunk.text.replaceAll('\0', '\uFFFD').toWellFormed(),
+      text: chunk.text,
       partition_at: attempt.created_at,
     })
     .onConflict((conflict) => conflict.doNothing())

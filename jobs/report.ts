@@ -29,7 +29,7 @@ const machine = z
       .max(64)
       .optional(),
   })
-  .catchall(z.json())
+  .catchall(z.unknown())
 const artifact = z.object({
   name: z.string().max(255),
   bytes: z.int().min(0),
@@ -38,14 +38,18 @@ const artifact = z.object({
 
 export const report = z
   .discriminatedUnion('type', [
-    z.object({ type: z.literal('started'), instance: z.string().min(1).max(100), host: z.json().optional() }),
+    z.object({
+      type: z.literal('started'),
+      instance: z.string().min(1).max(100),
+      host: z.unknown().optional(),
+    }),
     z.object({
       type: z.literal('heartbeat'),
       progress: z.number().min(0).max(1).nullable().optional(),
       phase: z.string().max(64).nullable().optional(),
       step: figure.optional(),
       steps: figure.optional(),
-      metrics: z.record(z.string().max(64), z.json()).optional(),
+      metrics: z.record(z.string().max(64), z.unknown()).optional(),
       machine: machine.optional(),
     }),
     z.object({ type: z.literal('preempting'), at: z.string().max(64).optional() }),
@@ -56,11 +60,11 @@ export const report = z
       failure: z.enum(errorCodes).nullable(),
       error: z
         .object({ message: z.string().max(8_192), hint: z.string().max(2_048).nullable().optional() })
-        .catchall(z.json())
+        .catchall(z.unknown())
         .nullable()
         .optional(),
-      result: z.json().optional(),
-      points: z.array(z.json()).max(1_000).optional(),
+      result: z.unknown().optional(),
+      points: z.array(z.unknown()).max(1_000).optional(),
       artifacts: z.array(artifact).max(1_000).optional(),
     }),
   ])
