@@ -2,10 +2,11 @@
 // and what is said. That the real ones do their part is shown by every `npm test` on a fresh checkout.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { newFolder } from './new-folder.ts'
 
 interface Options {
   dev?: boolean
@@ -53,8 +54,7 @@ chmod +x "$ROOT/node_modules/.bin/node"
 const locks = ['requirements', 'requirements-dev', 'requirements-samples', 'requirements-uv']
 
 function newCheckout(pythons: string[] = ['python3.12']) {
-  const root = mkdtempSync(join(tmpdir(), 'berth-checkout-'))
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  const root = newFolder()
   for (const folder of ['bin', 'containers/backtest', 'containers/runner']) {
     mkdirSync(join(root, folder), { recursive: true })
   }
