@@ -15,8 +15,9 @@ export const checkout = fileURLToPath(new URL('..', import.meta.url)).replace(/\
 const maxStepMs = 30 * 60_000
 /** How often a step that works silently says that it does. */
 const stillAtItMs = 10_000
-/** The end of a failed step's output that is shown. */
-const shownLines = 25
+/** Of a failed step's output: npm says what is wrong first, pip and uv last. */
+const shownFirst = 8
+const shownLast = 20
 const maxOutputCharacters = 200_000
 /** Another installation in this checkout is waited for this long; each takes a minute or two. */
 const maxLockWaitMs = 10 * 60_000
@@ -40,11 +41,16 @@ export async function runStep({ title, command, args, cwd, env = process.env, lo
   try {
     const { code, output } = await runQuietly(command, args, { cwd, env })
     if (code === 0) return output
-    const shown = output.trimEnd().split('\n').slice(-shownLines).join('\n')
-    throw new InstallError(`${title}: failed (${code}).\n${shown}\n\n${whatToDo(output, source)}`)
+    throw new InstallError(`${title}: failed (${code}).\n${endsOf(output)}\n\n${whatToDo(output, source)}`)
   } finally {
     clearInterval(stillAtIt)
   }
+}
+
+function endsOf(output) {
+  const lines = output.trim().split('\n')
+  if (lines.length <= shownFirst + shownLast) return lines.join('\n')
+  return [...lines.slice(0, shownFirst), '...', ...lines.slice(-shownLast)].join('\n')
 }
 
 /** @returns {Promise<{ code: number | string, output: string }>} code: the exit status, a signal or an errno */

@@ -48,6 +48,11 @@ export async function ensurePython({
   return place.python
 }
 
+/** Whether ensurePython() would find everything done. */
+export function isPythonMade({ dev = false, root = checkout } = {}) {
+  return isMade(placeIn(root), dev)
+}
+
 function placeIn(root) {
   const containers = join(root, 'containers')
   const venv = join(root, '.venv')

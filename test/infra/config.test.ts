@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, loadConfig, parseConfig, variables } from '../../infra/config.ts'
+import { newFolder } from './new-folder.ts'
 
 const readme = resolve(import.meta.dirname, '../../README.md')
 
@@ -147,7 +147,7 @@ test('a secret key given twice is refused', () => {
 })
 
 test('.env is read, and the environment wins over it', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'berth-config-'))
+  const folder = newFolder()
   await writeFile(join(folder, '.env'), 'BERTH_MAX_QUEUED=11\nBERTH_SSE_MAX_S=12\n')
   process.env['BERTH_SSE_MAX_S'] = '13'
   try {

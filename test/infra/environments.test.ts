@@ -2,10 +2,11 @@
 // and what is said. That the real ones do their part is shown by every `npm test` on a fresh checkout.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { newFolder } from './new-folder.ts'
 
 interface Options {
   dev?: boolean
@@ -53,8 +54,7 @@ chmod +x "$ROOT/node_modules/.bin/node"
 const locks = ['requirements', 'requirements-dev', 'requirements-samples', 'requirements-uv']
 
 function newCheckout(pythons: string[] = ['python3.12']) {
-  const root = mkdtempSync(join(tmpdir(), 'berth-checkout-'))
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  const root = newFolder()
   for (const folder of ['bin', 'containers/backtest', 'containers/runner']) {
     mkdirSync(join(root, folder), { recursive: true })
   }
@@ -220,6 +220,9 @@ describe('the Node packages', () => {
     writeFileSync(at('package-lock.json'), lockOf('1.0.0'))
     const failing = run(ensureNode, { env: { FAIL_NPM: 'npm error code ENOTFOUND' } })
     await expect(failing).rejects.toThrow('The npm registry cannot be reached. Check the network')
+    const lines = Array.from({ length: 200 }, (_, i) => `line ${i}`).join('\n')
+    const long = run(ensureNode, { env: { FAIL_NPM: lines } })
+    await expect(long).rejects.toThrow(/line 7\n\.\.\.\nline 180\n[^]*line 199\n\nRun the same command again/)
     await run(ensureNode)
     expect(calls()).toEqual([npm])
   })

@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { hostname, tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FolderInUse, lockFolder, processStart } from '../../infra/folder-lock.ts'
+import { newFolder } from './new-folder.ts'
 
 const program = resolve(import.meta.dirname, 'hold-folder.ts')
-const newFolder = () => mkdtemp(join(tmpdir(), 'berth-lock-'))
 const lockFiles = async (folder: string) =>
   (await readdir(folder)).filter((name) => name.startsWith('berth.')).toSorted()
 
@@ -44,7 +44,7 @@ async function killed(child: ChildProcess): Promise<void> {
 }
 
 test('the second process is told who has the folder and what to do', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   const first = await hold(folder)
   expect(first.said).toBe('locked')
   const second = await hold(folder)
@@ -56,7 +56,7 @@ test('the second process is told who has the folder and what to do', async () =>
 })
 
 test('the lock of a killed process is taken over', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   for (let round = 0; round < 3; round++) {
     const { child, said } = await hold(folder)
     expect(said).toBe('locked')
@@ -67,7 +67,7 @@ test('the lock of a killed process is taken over', async () => {
 })
 
 test('of many processes that find a stale lock exactly one takes it', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   await killed((await hold(folder)).child)
   for (let round = 0; round < 3; round++) {
     const racers = await Promise.all(Array.from({ length: 6 }, () => start(folder)))
@@ -78,7 +78,7 @@ test('of many processes that find a stale lock exactly one takes it', async () =
 })
 
 test('a released folder can be taken again, by the same process too; releasing twice is nothing', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   const first = lockFolder(folder)
   expect(() => lockFolder(folder)).toThrow(`process ${process.pid} `)
   first.release()
@@ -89,7 +89,7 @@ test('a released folder can be taken again, by the same process too; releasing t
 })
 
 test('a later process with the same pid is not the holder', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   const holder = { pid: process.pid, start: 'earlier', host: hostname(), since: 'then', released: false }
   await writeFile(join(folder, 'berth.lock.7'), JSON.stringify(holder))
   lockFolder(folder).release()
@@ -97,7 +97,7 @@ test('a later process with the same pid is not the holder', async () => {
 })
 
 test('a lock from another host is not judged, and its file is named', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   const holder = { pid: 1, start: 'x', host: 'elsewhere', since: '2026-01-01', released: false }
   await writeFile(join(folder, 'berth.lock.1'), JSON.stringify(holder))
   expect(() => lockFolder(folder)).toThrow(`on the host elsewhere since 2026-01-01`)
@@ -105,7 +105,7 @@ test('a lock from another host is not judged, and its file is named', async () =
 })
 
 test.each(['', '{', 'null', '{"pid":"1"}'])('a lock file that is no lock holds nothing: %j', async (text) => {
-  const folder = await newFolder()
+  const folder = newFolder()
   await writeFile(join(folder, 'berth.lock.3'), text)
   lockFolder(folder).release()
   expect(JSON.parse(await readFile(join(folder, 'berth.lock.4'), 'utf8'))).toMatchObject({ released: true })

@@ -1,13 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createFolderStore } from '../../infra/object-store.ts'
 import { ObjectTooLarge } from '../../jobs/deps.ts'
 import type { ObjectStore } from '../../jobs/deps.ts'
+import { newFolder } from './new-folder.ts'
 
-const newFolder = () => mkdtemp(join(tmpdir(), 'berth-store-'))
 const bodyOf = (...parts: (string | Uint8Array)[]) =>
   ReadableStream.from(parts.map((part) => Buffer.from(part))) as ReadableStream<Uint8Array>
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex')
@@ -23,7 +22,7 @@ async function filesIn(folder: string): Promise<string[]> {
 }
 
 test('an object comes back as it went in, with its size and hash', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   const store = createFolderStore(folder)
   const content = randomBytes(3_000_001)
   const parts = [content.subarray(0, 7), new Uint8Array(), content.subarray(7)]
@@ -35,7 +34,7 @@ test('an object comes back as it went in, with its size and hash', async () => {
 })
 
 test('an empty object is an object; what is not there is null', async () => {
-  const store = createFolderStore(await newFolder())
+  const store = createFolderStore(newFolder())
   expect(await store.put('empty', bodyOf(), { max_bytes: 0 })).toEqual({ bytes: 0, sha256: sha256('') })
   expect(await read(store, 'empty')).toHaveLength(0)
   expect(await store.get('nothing')).toBeNull()
@@ -43,7 +42,7 @@ test('an empty object is an object; what is not there is null', async () => {
 })
 
 test('an object past its bound is refused, its sender is stopped, and nothing is left', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   const store = createFolderStore(folder)
   let sent = 0
   let cancelled = false
@@ -64,7 +63,7 @@ test('an object past its bound is refused, its sender is stopped, and nothing is
 })
 
 test('a stream that breaks leaves the object that was there', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   const store = createFolderStore(folder)
   await store.put('key', bodyOf('first'), { max_bytes: 100 })
   const broken = new ReadableStream<Uint8Array>({
@@ -81,7 +80,7 @@ test('a stream that breaks leaves the object that was there', async () => {
 })
 
 test('a second put replaces the first; a body that is being read stays the first', async () => {
-  const store = createFolderStore(await newFolder())
+  const store = createFolderStore(newFolder())
   const first = randomBytes(1_000_000)
   await store.put('key', bodyOf(first), { max_bytes: 1_000_000 })
   const reader = (await store.get('key'))?.body.getReader()
@@ -96,7 +95,7 @@ test('a second put replaces the first; a body that is being read stays the first
 })
 
 test('a body that is not read, or not to its end, holds no file open', async () => {
-  const store = createFolderStore(await newFolder())
+  const store = createFolderStore(newFolder())
   await store.put('key', bodyOf(randomBytes(1_000_000)), { max_bytes: 1_000_000 })
   const openFiles = async () => (await readdir('/proc/self/fd')).length
   const before = await openFiles()
@@ -108,7 +107,7 @@ test('a body that is not read, or not to its end, holds no file open', async () 
 })
 
 test('delete may be repeated', async () => {
-  const store = createFolderStore(await newFolder())
+  const store = createFolderStore(newFolder())
   await store.put('a/b', bodyOf('x'), { max_bytes: 1 })
   await store.delete('a/b')
   await store.delete('a/b')
@@ -116,7 +115,7 @@ test('delete may be repeated', async () => {
 })
 
 test('what a killed process left half-written is removed at the start', async () => {
-  const folder = await newFolder()
+  const folder = newFolder()
   createFolderStore(folder)
   await mkdir(join(folder, 'tmp'), { recursive: true })
   await writeFile(join(folder, 'tmp', 'half'), 'half')
@@ -131,7 +130,7 @@ describe('a key cannot leave the folder', () => {
       ['a\u0000b', 'a b', 'a\\b', 'C:a', 'é', '-rf', '%2e%2e/a', '~', 'a'.repeat(201), 'a/'.repeat(10) + 'b'],
     ].flat(),
   )('%j', async (key) => {
-    const store = createFolderStore(await newFolder())
+    const store = createFolderStore(newFolder())
     await expect(store.put(key, bodyOf('x'), { max_bytes: 1 })).rejects.toThrow(TypeError)
     await expect(store.get(key)).rejects.toThrow(TypeError)
     await expect(store.delete(key)).rejects.toThrow(TypeError)

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { mkdtemp, realpath, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { newFolder } from './new-folder.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const program = join(root, 'infra/run-program.mjs')
+
+const { isPythonMade } = (await import(join(root, 'infra/python-env.mjs'))) as { isPythonMade: () => boolean }
 
 const module = `
 import os, signal, sys, time
@@ -21,7 +22,7 @@ if sys.argv[1] == "wait":
 `
 
 async function start(args: string[], env: Record<string, string> = {}) {
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'berth-program-')))
+  const folder = newFolder()
   await writeFile(join(folder, 'some_program.py'), module)
   const child = spawn(process.execPath, [program, ...args], {
     cwd: folder,
@@ -40,9 +41,8 @@ test('without a module it says how it is used', async () => {
 })
 
 // Making the environment needs a network; `npm test` has made it before.
-const noPython = !existsSync(join(root, '.venv', 'berth-stamp.json'))
 
-describe.skipIf(noPython)('in the Python environment (made by `npm test`)', () => {
+describe.skipIf(!isPythonMade())('in the Python environment (made by `npm test`)', () => {
   test.each([0, 1, 2, 75])('the exit code of the program is its own: %i', async (code) => {
     const { ended, folder } = await start(['some_program', 'exit', String(code), 'a b'])
     expect(await ended).toEqual({ code, output: `argv ['exit', '${code}', 'a b'] ${folder}\n` })
@@ -60,7 +60,7 @@ describe.skipIf(noPython)('in the Python environment (made by `npm test`)', () =
   })
 
   test('paths are those of the folder where npm was called', async () => {
-    const elsewhere = await realpath(await mkdtemp(join(tmpdir(), 'berth-elsewhere-')))
+    const elsewhere = newFolder()
     const npm = { npm_lifecycle_script: 'node infra/run-program.mjs some_program', INIT_CWD: elsewhere }
     expect((await (await start(['some_program', 'exit', '0'], npm)).ended).output).toContain(elsewhere)
     const other = { ...npm, npm_lifecycle_script: 'node infra/test.mjs' }

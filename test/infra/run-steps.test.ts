@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { newFolder } from './new-folder.ts'
 
 interface Step {
   name: string
@@ -22,8 +22,7 @@ const { runSteps } = (await import(program)) as {
 }
 
 async function run(steps: Omit<Step, 'needs'>[], unable: Options['unable'] = () => null) {
-  const root = mkdtempSync(join(tmpdir(), 'berth-steps-'))
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  const root = newFolder()
   mkdirSync(join(root, 'here'))
   const lines: string[] = []
   const listed = steps.map((step) => ({ needs: 'here', ...step }))
@@ -115,8 +114,7 @@ test('nothing that a step started outlives it', async () => {
 })
 
 test('a step gets its own environment and the packages of the checkout first', async () => {
-  const root = mkdtempSync(join(tmpdir(), 'berth-steps-'))
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  const root = newFolder()
   writeFileSync(join(root, 'here'), '')
   const step = {
     name: 'a',

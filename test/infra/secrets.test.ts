@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
@@ -10,8 +9,7 @@ import {
   loadSecretKey,
   readPrivateFile,
 } from '../../infra/secrets.ts'
-
-const newFolder = () => mkdtemp(join(tmpdir(), 'berth-secrets-'))
+import { newFolder } from './new-folder.ts'
 
 describe('sealer', () => {
   const key = randomBytes(32)
@@ -76,7 +74,7 @@ describe('secret key', () => {
   })
 
   test('is made at the first start, for its owner only, and is the same ever after', async () => {
-    const folder = await newFolder()
+    const folder = newFolder()
     const config = { secret_key: null, secret_key_file: join(folder, 'data', 'secret.key') }
     const key = loadSecretKey(config)
     expect(key).toHaveLength(32)
@@ -86,7 +84,7 @@ describe('secret key', () => {
   })
 
   test('that others may read is refused with what to do', async () => {
-    const secret_key_file = join(await newFolder(), 'secret.key')
+    const secret_key_file = join(newFolder(), 'secret.key')
     loadSecretKey({ secret_key: null, secret_key_file })
     for (const mode of [0o640, 0o604, 0o660]) {
       await chmod(secret_key_file, mode)
@@ -99,7 +97,7 @@ describe('secret key', () => {
   test.each(['', 'hunter2', Buffer.alloc(31).toString('base64')])(
     'that is broken is refused by its file and never replaced: %j',
     async (text) => {
-      const secret_key_file = join(await newFolder(), 'secret.key')
+      const secret_key_file = join(newFolder(), 'secret.key')
       await writeFile(secret_key_file, text, { mode: 0o600 })
       const message = () => loadSecretKey({ secret_key: null, secret_key_file })
       expect(message).toThrow(secret_key_file)
@@ -110,7 +108,7 @@ describe('secret key', () => {
 })
 
 test('a private file is written once and read back', async () => {
-  const path = join(await newFolder(), 'admin.key')
+  const path = join(newFolder(), 'admin.key')
   expect(createPrivateFile(path, 'one\n')).toBe(true)
   expect(createPrivateFile(path, 'two\n')).toBe(false)
   expect(readPrivateFile(path)).toBe('one\n')
