@@ -1,0 +1,132 @@
+"""The command: reads SPEC.json, runs it, and turns every failure into an exit code and error.json."""
+
+import errno
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from berth_backtest.errors import EXIT_CODES, EXIT_STOPPED, ProgramError, StoppedError, invalid
+from berth_backtest.report import Stop, log, open_progress
+
+MAX_SPEC_BYTES = 16 << 20  # 100,000 symbols and values fit many times
+USAGE = """usage: python -m berth_backtest SPEC.json OUT_DIR
+
+Exit codes: 0 done, 2 the spec or the data is wrong, 4 look-ahead found, 75 stopped (start again
+with the same BERTH_CHECKPOINT_DIR to go on), 1 our fault. Reads BERTH_SAMPLES_DIR,
+BERTH_CHECKPOINT_DIR, BERTH_CHECKPOINT_EVERY_S, BERTH_THREADS and NUMBA_CACHE_DIR."""
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code; its meanings are in USAGE."""
+    if arguments in (["-h"], ["--help"]):
+        print(USAGE)
+        return 0
+    if len(arguments) != 2:
+        print(USAGE, file=sys.stderr)
+        return EXIT_CODES["invalid_params"]
+    progress, stop = open_progress(), Stop().listen()
+    choose_cache()
+    out = Path(arguments[1])
+    try:
+        spec = read_spec(Path(arguments[0]))
+        from berth_backtest.run import run
+
+        run(spec, out, progress, stop, thread_count())
+    except StoppedError as stopped:
+        log(str(stopped))
+        return EXIT_STOPPED
+    except Exception as error:  # the boundary: everything is told once, here
+        return fail(out, as_program_error(error))
+    return 0
+
+
+def read_spec(path: Path) -> object:
+    """Returns the JSON of a file; refuses what JSON readers would read differently."""
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_SPEC_BYTES + 1)
+    except OSError as error:
+        raise invalid("", f"{path} cannot be read: {error.strerror}") from None
+    if len(text) > MAX_SPEC_BYTES:
+        raise invalid("", f"{path} is larger than {MAX_SPEC_BYTES >> 20} MiB")
+    try:
+        value: object = json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+    except RecursionError:
+        raise invalid("", f"{path} is nested too deeply") from None
+    except ValueError as error:
+        raise invalid("", f"{path} is not JSON: {error}") from None
+    return value
+
+
+def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field {twice[:60]!a} is there twice")
+    return found
+
+
+def refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def thread_count() -> int:
+    """Returns BERTH_THREADS, else the cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get("BERTH_THREADS", "")
+    return min(int(given), 1024) if given.isdigit() and int(given) > 0 else cores
+
+
+def choose_cache() -> None:
+    """Sets where compiled code is kept, unless told: it must be a folder that can be written."""
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return
+    try:
+        folder = Path.home() / ".cache" / "berth" / "numba"
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except (OSError, RuntimeError):
+        usable = False
+    os.environ["NUMBA_CACHE_DIR"] = str(folder) if usable else tempfile.mkdtemp(prefix="berth-numba-")
+
+
+def as_program_error(error: Exception) -> ProgramError:
+    """Returns any error as one that says whose fault it is."""
+    if isinstance(error, ProgramError):
+        return error
+    if isinstance(error, MemoryError):
+        hint = "give the job more memory, fewer symbols or a smaller output.top_k"
+        return ProgramError("out_of_memory", "the memory was not enough", hint=hint)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ProgramError(
+            "disk_full", f"the disk is full: {error}", hint="free space, or give the job more disk"
+        )
+    traceback.print_exception(error)
+    return ProgramError("runner_crashed", f"the backtest program failed: {type(error).__name__}: {error}")
+
+
+def fail(out: Path, error: ProgramError) -> int:
+    """Prints an error, writes it to error.json, and returns its exit code."""
+    print(f"error: {error.message}", file=sys.stderr)
+    for problem in error.problems[1:]:
+        print(f"error: {problem.path}: {problem.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    content = {
+        "code": error.code,
+        "message": error.message,
+        "errors": [vars(problem) for problem in error.problems],
+        "hint": error.hint,
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        part = out / f".error.json.{os.getpid()}.part"
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        part.replace(out / "error.json")
+    except OSError as fault:
+        print(f"error: {out}/error.json cannot be written: {fault.strerror}", file=sys.stderr)
+    return EXIT_CODES[error.code]

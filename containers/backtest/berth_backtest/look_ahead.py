@@ -1,0 +1,60 @@
+"""Looks for decisions that change when the future is cut off: they used what was not yet known."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest.data.dates import shown_date
+from berth_backtest.data.panel import truncate
+from berth_backtest.plan import Plan
+from berth_backtest.simulate import Simulator, make_simulator
+
+Index = NDArray[np.int64]
+
+CUTS = 8  # seeded dates, beside the first and the last
+OTHERS = 3  # random sets beside the best
+SYMBOLS = 100  # at most, spread evenly: the check runs every symbol once per cut
+
+
+@dataclass(frozen=True)
+class LookAhead:
+    checked: int  # (set, cut) pairs
+    ok: bool | None
+    first_difference: dict[str, object] | None
+
+
+def draw(seed: int, number: int, below: int) -> int:
+    """Returns a whole number below `below` that depends only on the seed and its number."""
+    digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % below
+
+
+def check_look_ahead(plan: Plan, simulator: Simulator, best: int) -> LookAhead:
+    """Compares the orders of whole runs with those of runs that end at the cuts."""
+    seed, n = plan.spec.search.seed, plan.panel.bars
+    others = [int(plan.grid.points[draw(seed, i, len(plan.grid.points))]) for i in range(OTHERS)]
+    points = np.unique(np.array([best, *others]))
+    cuts = sorted({0, n - 1} | {draw(seed, OTHERS + i, n) for i in range(CUTS)})
+    symbols = len(plan.panel.symbols)
+    chosen = range(0, symbols, -(-symbols // SYMBOLS))
+    whole = [simulator.record(s, points).orders for s in chosen]
+    for cut in cuts:
+        short = make_simulator(plan, simulator.threads, truncate(plan.panel, cut + 1))
+        for s, orders in zip(chosen, whole, strict=True):
+            known = short.record(s, points).orders
+            different = np.argwhere(known != orders[: cut + 1])
+            if len(different):
+                bar, at = (int(x) for x in different[0])
+                return LookAhead(
+                    len(points) * len(cuts),
+                    False,
+                    {
+                        "symbol": plan.panel.symbols[s],
+                        "date": shown_date(int(plan.panel.dates[bar]), plan.panel.dated),
+                        "cut": shown_date(int(plan.panel.dates[cut]), plan.panel.dated),
+                        "parameters": plan.grid.parameters(int(points[at])),
+                    },
+                )
+    return LookAhead(len(points) * len(cuts), True, None)

@@ -1,0 +1,72 @@
+"""The metrics of one run from the kernel's sums, by their standard definitions.
+
+Returns are simple and per bar; n bars give n returns. A zero denominator gives NaN here and null
+in every file.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+NAMES = (
+    "total_return",
+    "annual_return",
+    "annual_volatility",
+    "sharpe",
+    "sortino",
+    "calmar",
+    "max_drawdown",
+    "max_drawdown_bars",
+    "trades",
+    "open_trades",
+    "win_rate",
+    "profit_factor",
+    "exposure",
+    "turnover",
+    "fees",
+    "final_equity",
+)
+COUNTS = ("max_drawdown_bars", "trades", "open_trades")
+MINIMISED = ("annual_volatility", "fees", "turnover", "max_drawdown_bars")
+
+# The kernel's variance comes from sums: below this share of the mean square it is rounding only.
+NO_VARIANCE = 1e-14
+
+
+def metrics_of(raw: Floats, bars: int, cash: float, periods: float, risk_free: float) -> Floats:
+    """Returns [..., metric] in the order of NAMES from [..., field] in the order of the kernel."""
+    sum_r, sum_r2, sum_d2, sum_e, low, low_peak, below, held = np.moveaxis(raw[..., :8], -1, 0)
+    fees, traded, trades, wins, gains, losses, equity, units = np.moveaxis(raw[..., 8:16], -1, 0)
+    mean = sum_r / bars - risk_free / periods
+    root = np.sqrt(periods)
+    spread = np.maximum(sum_r2 - sum_r * (sum_r / bars), 0.0)
+    spread = np.where(spread <= NO_VARIANCE * sum_r2, 0.0, spread)
+    deviation = np.sqrt(ratio(spread, np.asarray(bars - 1.0)))
+    growth = np.where(equity > 0, np.power(np.maximum(equity, 0.0) / cash, periods / bars), 0.0)
+    drawdown = low / low_peak - 1.0
+    values = {
+        "total_return": equity / cash - 1.0,
+        "annual_return": growth - 1.0,
+        "annual_volatility": deviation * root,
+        "sharpe": ratio(mean, deviation) * root,
+        "sortino": ratio(mean, np.sqrt(sum_d2 / bars)) * root,
+        "calmar": ratio(growth - 1.0, np.abs(drawdown)),
+        "max_drawdown": drawdown,
+        "max_drawdown_bars": below,
+        "trades": trades,
+        "open_trades": (units != 0.0).astype(np.float64),
+        "win_rate": ratio(wins, trades),
+        "profit_factor": ratio(gains, losses),
+        "exposure": held / bars,
+        "turnover": ratio(traded, sum_e / bars) * (periods / bars),
+        "fees": fees,
+        "final_equity": equity,
+    }
+    return np.stack([values[name] for name in NAMES], axis=-1)
+
+
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Returns above / below, NaN where below is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below == 0.0, np.nan, above / below)

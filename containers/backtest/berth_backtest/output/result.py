@@ -1,0 +1,123 @@
+"""result.json: what a run found, in strict JSON."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest import VERSION
+from berth_backtest.checkpoint import write_atomically
+from berth_backtest.data.dates import shown_date
+from berth_backtest.look_ahead import LookAhead
+from berth_backtest.metrics import COUNTS, NAMES
+from berth_backtest.output.best import Best
+from berth_backtest.plan import Plan
+from berth_backtest.sweep import Sweep
+
+FEW_TRADES = 30  # closed trades below which an average says next to nothing
+
+
+def make_result(
+    plan: Plan,
+    sweep: Sweep,
+    best: Best,
+    at: int,
+    look_ahead: LookAhead,
+    threads: int,
+    timing: dict[str, float],
+) -> dict[str, object]:
+    """Returns the content of result.json; `at` is the best set's place in the sweep."""
+    panel, grid = plan.panel, plan.grid
+    updates = panel.bars * len(panel.symbols) * len(sweep.objective)
+    return {
+        "engine": {
+            "version": VERSION,
+            "device": "cpu",
+            "dtype": "float64",
+            "threads": threads,
+            "path": "lanes",
+            "fallback_reason": None,
+        },
+        "effective_spec": plan.effective,
+        "seed": plan.spec.search.seed,
+        "data": {
+            "sha256": panel.sha256,
+            "symbols": list(panel.symbols),
+            "bars": panel.bars,
+            "start": shown_date(int(panel.dates[0]), panel.dated),
+            "end": shown_date(int(panel.dates[-1]), panel.dated),
+        },
+        "best": {
+            "point": int(grid.points[at]),
+            "parameters": grid.parameters(int(grid.points[at])),
+            "objective": number(sweep.objective[at]),
+            "metrics": named(sweep.means[at]),
+        },
+        "points": len(sweep.objective),
+        "skipped": grid.skipped,
+        "bar_updates": updates,
+        "timing": {name: round(seconds, 6) for name, seconds in timing.items()},
+        "bar_updates_per_s": updates / timing["run_s"] if timing["run_s"] > 0 else None,
+        "rejected_orders": best.rejected,
+        "look_ahead": vars(look_ahead),
+        "overfitting": {
+            "pbo": None,
+            "deflated_sharpe": None,
+            "trials": len(sweep.objective) + plan.spec.search.prior_trials,
+        },
+        "ties": sweep.counts["ties"],
+        "warnings": warnings_of(plan, sweep, best, at, look_ahead),
+    }
+
+
+def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookAhead) -> list[dict[str, str]]:
+    """Returns what a reader must know before the numbers, the gravest first."""
+    found = []
+    if not sweep.finished:
+        sets = f"{len(sweep.objective)} of {len(plan.grid.points)} sets"
+        found.append(("stopped_early", f"the run was stopped after {sets}: this is the best so far"))
+    if look_ahead.ok is None:
+        found.append(("look_ahead_unchecked", "the look-ahead check was turned off"))
+    if plan.fill == "close":
+        text = "orders fill at the very close that decides them, which cannot be traded"
+        found.append(("same_close_fill", text))
+    if sweep.counts["ruined"]:
+        found.append(("ruined", f"equity fell to 0 in {sweep.counts['ruined']} runs of a set and symbol"))
+    if sweep.counts["delisted"]:
+        text = f"{sweep.counts['delisted']} positions were closed at the last close of a delisted symbol"
+        found.append(("delisted", text))
+    if math.isnan(sweep.objective[at]):
+        name = plan.spec.search.objective
+        found.append(("no_objective", f"no set has a value of {name}: the first one is shown"))
+    closed = len(best.trade_returns)
+    if closed < FEW_TRADES:
+        found.append(("few_trades", f"the best set has {closed} closed trades: too few to judge it"))
+    if len(sweep.objective) > 1:
+        text = f"the best of {len(sweep.objective)} sets is shown; how far luck made it is not measured"
+        found.append(("overfitting_not_measured", text))
+    if best.rejected:
+        listed = ", ".join(f"{name} {count}" for name, count in best.rejected.items())
+        found.append(("rejected_orders", f"orders of the best set that did not fill: {listed}"))
+    found += plan.panel.warnings
+    return [{"code": code, "message": message} for code, message in found]
+
+
+def named(values: NDArray[np.float64]) -> dict[str, float | int | None]:
+    """Returns metrics by name; counts that are whole as whole numbers."""
+    found: dict[str, float | int | None] = {}
+    for name, value in zip(NAMES, values, strict=True):
+        x = number(value)
+        found[name] = int(x) if x is not None and name in COUNTS and x.is_integer() else x
+    return found
+
+
+def number(value: float) -> float | None:
+    """Returns a number of JSON: null for what is undefined."""
+    return float(value) if math.isfinite(value) else None
+
+
+def write_json(path: Path, value: object) -> None:
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))

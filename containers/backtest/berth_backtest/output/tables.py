@@ -1,0 +1,212 @@
+"""points, metrics, trades and equity as Parquet. Nulls are nulls, never NaN."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as papq
+from numpy.typing import NDArray
+
+from berth_backtest.checkpoint import write_atomically
+from berth_backtest.kernel import layout
+from berth_backtest.metrics import COUNTS, NAMES
+from berth_backtest.plan import Plan
+from berth_backtest.simulate import Recording
+from berth_backtest.sweep import Sweep
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+ROWS_AT_ONCE = 200_000  # of a table under construction: bounds memory, not the file
+
+
+def write_parquet(path: Path, schema: Any, batches: Iterator[Any]) -> None:
+    """Writes batches as they come; the file appears when it is whole."""
+
+    def write(part: Path) -> None:
+        with papq.ParquetWriter(part, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_table(batch)
+
+    write_atomically(path, write)
+
+
+def write_points(path: Path, plan: Plan, sweep: Sweep) -> None:
+    """Writes a row a set: parameters, objective and the means of the metrics over symbols."""
+    schema = pa.schema(
+        [
+            ("point", pa.int64()),
+            *parameter_fields(plan),
+            ("fold", pa.int32()),
+            ("segment", pa.string()),
+            ("objective", pa.float64()),
+            *[(name, pa.float64()) for name in NAMES],
+        ]
+    )
+
+    def batches() -> Iterator[Any]:
+        for first in range(0, len(sweep.objective), ROWS_AT_ONCE):
+            part = slice(first, min(first + ROWS_AT_ONCE, len(sweep.objective)))
+            points = plan.grid.points[part]
+            columns = [
+                pa.array(points),
+                *parameter_columns(plan, points),
+                *segment_columns(len(points)),
+                nullable(sweep.objective[part]),
+                *[nullable(sweep.means[part, i]) for i in range(len(NAMES))],
+            ]
+            yield pa.Table.from_arrays(columns, schema=schema)
+
+    write_parquet(path, schema, batches())
+
+
+def write_metrics(path: Path, plan: Plan, metrics: Floats, points: Index) -> None:
+    """Writes a row a set and symbol."""
+    types = [(name, pa.int64() if name in COUNTS else pa.float64()) for name in NAMES]
+    schema = pa.schema(
+        [
+            ("point", pa.int64()),
+            ("symbol", pa.string()),
+            ("fold", pa.int32()),
+            ("segment", pa.string()),
+            *parameter_fields(plan),
+            *types,
+        ]
+    )
+    symbols = pa.array(plan.panel.symbols, pa.string())
+    count = len(plan.panel.symbols)
+    step = max(1, ROWS_AT_ONCE // count)
+
+    def batches() -> Iterator[Any]:
+        for first in range(0, len(points), step):
+            some = np.repeat(points[first : first + step], count)
+            names = symbols.take(pa.array(np.tile(np.arange(count), len(some) // count)))
+            rows = metrics[first : first + step].reshape(-1, len(NAMES))
+            columns = [
+                pa.array(some),
+                names,
+                *segment_columns(len(some)),
+                *parameter_columns(plan, some),
+                *[
+                    pa.array(rows[:, i].astype(np.int64)) if name in COUNTS else nullable(rows[:, i])
+                    for i, name in enumerate(NAMES)
+                ],
+            ]
+            yield pa.Table.from_arrays(columns, schema=schema)
+
+    write_parquet(path, schema, batches())
+
+
+def parameter_fields(plan: Plan) -> list[tuple[str, Any]]:
+    return [(axis.name, pa.int64() if axis.integer else pa.float64()) for axis in plan.grid.shown()]
+
+
+def parameter_columns(plan: Plan, points: Index) -> list[Any]:
+    grid = plan.grid
+    return [
+        pa.array(grid.values(axis.name, points).astype(np.int64 if axis.integer else np.float64))
+        for axis in grid.shown()
+    ]
+
+
+def segment_columns(rows: int) -> list[Any]:
+    return [pa.nulls(rows, pa.int32()), pa.array(["all"]).take(pa.array(np.zeros(rows, dtype=np.int8)))]
+
+
+def nullable(values: Floats) -> Any:
+    """Returns numbers with null for NaN."""
+    return pa.array(np.ascontiguousarray(values), mask=np.isnan(values))
+
+
+def date_type(plan: Plan) -> Any:
+    return pa.date32() if plan.panel.dated else pa.timestamp("us", tz="UTC")
+
+
+def date_column(plan: Plan, bars: Index) -> Any:
+    """Returns the dates of bars; null below 0."""
+    stamps = pa.array(plan.panel.dates[np.maximum(bars, 0)], mask=bars < 0)
+    return stamps.cast(pa.timestamp("us", tz=None if plan.panel.dated else "UTC")).cast(date_type(plan))
+
+
+def trade_schema(plan: Plan) -> Any:
+    day, number = date_type(plan), pa.float64()
+    return pa.schema(
+        [
+            ("rank", pa.int32()),
+            ("symbol", pa.string()),
+            ("entry_date", day),
+            ("exit_date", day),
+            ("entry_price", number),
+            ("exit_price", number),
+            ("units", number),
+            ("fees", number),
+            ("pnl", number),
+            ("return", number),
+            ("bars", pa.int64()),
+            ("exit_reason", pa.string()),
+            ("open", pa.bool_()),
+        ]
+    )
+
+
+def trade_table(plan: Plan, rank: int, symbol: str, run: Recording, lane: int) -> Any:
+    """Returns one run's trades in the order of their entries."""
+    rows = run.trades[run.trades[:, layout.T_LANE] == lane]
+    rows = rows[np.argsort(rows[:, layout.T_ENTRY_BAR], kind="stable")]
+    entry, leave = (rows[:, i].astype(np.int64) for i in (layout.T_ENTRY_BAR, layout.T_EXIT_BAR))
+    value = np.abs(rows[:, layout.T_UNITS]) * rows[:, layout.T_ENTRY]
+    reasons = pa.array([*layout.REASONS, None], pa.string())
+    reason = rows[:, layout.T_REASON].astype(np.int64)
+    schema = trade_schema(plan)
+    columns = [
+        pa.array(np.full(len(rows), rank), pa.int32()),
+        pa.array([symbol] * len(rows), pa.string()),
+        date_column(plan, entry),
+        date_column(plan, leave),
+        pa.array(rows[:, layout.T_ENTRY]),
+        nullable(rows[:, layout.T_EXIT]),
+        pa.array(rows[:, layout.T_UNITS]),
+        pa.array(rows[:, layout.T_FEES]),
+        pa.array(rows[:, layout.T_PNL]),
+        pa.array(rows[:, layout.T_PNL] / value),
+        pa.array(np.where(leave < 0, 0, leave - entry), mask=leave < 0),
+        reasons.take(pa.array(np.where(reason < 0, len(layout.REASONS), reason))),
+        pa.array(leave < 0),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def equity_schema(plan: Plan) -> Any:
+    number = pa.float64()
+    return pa.schema(
+        [
+            ("rank", pa.int32()),
+            ("symbol", pa.string()),
+            ("date", date_type(plan)),
+            ("equity", number),
+            ("position", number),
+            ("drawdown", number),
+        ]
+    )
+
+
+def equity_table(plan: Plan, rank: int, symbol: str, run: Recording, lane: int) -> Any:
+    """Returns one run's equity, units held and drawdown at every bar."""
+    n = plan.panel.bars
+    equity = np.ascontiguousarray(run.equity[:, lane])
+    columns = [
+        pa.array(np.full(n, rank), pa.int32()),
+        pa.array([symbol]).take(pa.array(np.zeros(n, dtype=np.int8))),
+        date_column(plan, np.arange(n)),
+        pa.array(equity),
+        pa.array(np.ascontiguousarray(run.units[:, lane])),
+        pa.array(drawdowns(equity, plan.spec.execution.cash)),
+    ]
+    return pa.Table.from_arrays(columns, schema=equity_schema(plan))
+
+
+def drawdowns(equity: Floats, cash: float) -> Floats:
+    """Returns equity / peak - 1, the peak starting at the cash."""
+    return equity / np.maximum(np.maximum.accumulate(equity), cash) - 1.0

@@ -1,0 +1,107 @@
+"""What is run: the spec after it met the data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest.data.dates import DAY_US, shown_date
+from berth_backtest.data.panel import Panel
+from berth_backtest.errors import invalid
+from berth_backtest.grid import Grid, make_grid
+from berth_backtest.spec.types import Fill, Spec
+
+DAILY_GAP = 4.0  # days: a median gap up to it is daily bars, with their week-ends and holidays
+TRADING_DAYS = 252.0
+DAYS_A_YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class Plan:
+    spec: Spec
+    panel: Panel
+    grid: Grid
+    fill: Fill
+    periods: float
+    effective: dict[str, object]
+
+
+def make_plan(spec: Spec, panel: Panel) -> Plan:
+    """Returns the plan; raises where the data cannot do what the spec asks."""
+    fill = choose_fill(spec, panel)
+    periods = choose_periods(spec, panel)
+    grid = make_grid(spec.axes)
+    effective = dict(spec.effective)
+    execution, data = effective["execution"], effective["data"]
+    assert isinstance(execution, dict)  # made by parse_spec
+    assert isinstance(data, dict)
+    effective["execution"] = {**execution, "fill": fill}
+    effective["data"] = {
+        **data,
+        "symbols": list(panel.symbols),
+        "start": shown_date(int(panel.dates[0]), panel.dated),
+        "end": shown_date(int(panel.dates[-1]), panel.dated),
+    }
+    given = effective["parameters"]
+    assert isinstance(given, dict)  # checked by parse_spec
+    defaults = {axis.name: int(axis.values[0]) for axis in grid.shown() if axis.default}
+    effective["parameters"] = {**defaults, **given}
+    effective["periods_per_year"] = periods
+    return Plan(spec, panel, grid, fill, periods, effective)
+
+
+def choose_fill(spec: Spec, panel: Panel) -> Fill:
+    fill = spec.execution.fill
+    if fill is None:
+        return "next_open" if panel.has_open else "next_close"
+    if fill == "next_open" and not panel.has_open:
+        raise invalid("execution.fill", "next_open needs a column open, which the data lacks: use next_close")
+    return fill
+
+
+def choose_periods(spec: Spec, panel: Panel) -> float:
+    """Returns periods_per_year: given, or 252 for daily bars."""
+    if spec.periods_per_year is not None:
+        return spec.periods_per_year
+    proposal = propose_periods(panel)
+    if proposal != TRADING_DAYS:
+        raise invalid(
+            "periods_per_year",
+            f"must be given for bars that are not daily: {proposal:g} would fit their spacing",
+        )
+    return proposal
+
+
+def propose_periods(panel: Panel) -> float:
+    """Returns the bars of a year by the median gap between the run's dates."""
+    if len(panel.dates) < 2:
+        return TRADING_DAYS
+    gap = float(np.median(np.diff(panel.dates))) / DAY_US
+    if gap >= 1.0:
+        return TRADING_DAYS if gap <= DAILY_GAP else float(round(DAYS_A_YEAR / gap))
+    days = len(np.unique(panel.dates // DAY_US))
+    return float(round(TRADING_DAYS * len(panel.dates) / days))
+
+
+def kernel_rules(plan: Plan) -> NDArray[np.float64]:
+    """Returns what the execution asks for, in the kernel's order."""
+    from berth_backtest.kernel import layout as k
+
+    ex = plan.spec.execution
+    size = ex.sizing_x
+    if ex.sizing == "units" and not ex.fractional:
+        size = np.floor(size / ex.lot * (1.0 + k.TIE)) * ex.lot
+    rules = np.zeros(k.RULES)
+    rules[k.FEE], rules[k.FEE_MIN] = ex.fee, ex.fee_min
+    rules[k.TRANSFER], rules[k.STAMP], rules[k.SLIPPAGE] = ex.transfer, ex.stamp, ex.slippage
+    rules[k.BORROW] = ex.borrow_per_year / plan.periods
+    rules[k.LOT] = 0.0 if ex.fractional else ex.lot
+    rules[k.SIZING], rules[k.SIZE] = k.SIZINGS[ex.sizing], size
+    rules[k.START_CASH], rules[k.RISK_FREE] = ex.cash, plan.spec.risk_free / plan.periods
+    rules[k.FILL], rules[k.STOP_FROM] = k.FILLS[plan.fill], k.REFERENCES[ex.stop_reference]
+    rules[k.STOP_SLIPPAGE], rules[k.CLOSE_AT_END] = ex.stop_slippage, ex.close_at_end
+    rules[k.RETRY], rules[k.LEVEL] = ex.retry_entries, plan.spec.strategy.entry == "level"
+    rules[k.HAS_OPEN], rules[k.HAS_RANGE] = plan.panel.has_open, plan.panel.has_range
+    rules[k.LONG], rules[k.SHORT] = ex.direction != "short", ex.direction != "long"
+    rules[k.STOPS] = any(axis.values.any() for axis in plan.grid.axes if not axis.integer)
+    return rules

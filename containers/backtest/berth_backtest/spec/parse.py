@@ -1,0 +1,180 @@
+"""Spec JSON to `Spec`: every default, range and refusal of a backtest's parameters in one place."""
+
+from berth_backtest.errors import Problem, invalid_all
+from berth_backtest.metrics import NAMES as METRIC_NAMES
+from berth_backtest.spec.axes import parse_axes
+from berth_backtest.spec.data import parse_data
+from berth_backtest.spec.execution import parse_execution
+from berth_backtest.spec.fields import Fields, near, shown
+from berth_backtest.spec.types import Aggregate, Output, Search, Spec, Strategy
+
+STRATEGIES = (
+    "sma_cross",
+    "ema_cross",
+    "macd",
+    "rsi",
+    "bollinger",
+    "donchian",
+    "zscore",
+    "momentum_top_k",
+    "buy_and_hold",
+)
+AVAILABLE = "sma_cross"
+MAX_TOP_K = 1_000  # each rank adds a whole equity curve per symbol to the files
+MAX_SEED = 2**53  # beyond it JSON readers disagree about a number's value
+AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
+VERSION_LIMIT = "is available in this version"
+
+
+def parse_spec(value: object) -> Spec:
+    """Returns the parsed spec; raises one ProgramError that lists every wrong field."""
+    problems: list[Problem] = []
+    root = Fields(value, "", problems)
+    for name in ("data", "strategy"):
+        if root.ok and not root.has(name):
+            root.wrong(name, "is required")
+    data = parse_data(root.object("data"))
+    strategy = parse_strategy(root.object("strategy"))
+    execution, stops = parse_execution(root.object("execution"))
+    axes = parse_axes(root.object("parameters"), stops)
+    search = parse_search(root.object("search"))
+    refuse_later_parts(root)
+    periods = parse_periods(root)
+    risk_free = root.number("risk_free", 0.0, above=-1.0, most=10.0)
+    output = parse_output(root.object("output"))
+    root.end()
+    if problems:
+        raise invalid_all(problems)
+    effective = effective_spec(root.values, search, output, execution_json(root, stops), risk_free)
+    return Spec(data, strategy, axes, search, execution, periods, risk_free, output, effective)
+
+
+def parse_strategy(fields: Fields) -> Strategy:
+    for part in ("source", "class", "signals", "predictions", "rule", "every"):
+        if fields.has(part):
+            fields.raw(part)
+            fields.wrong(part, f"only the built-in {AVAILABLE} {VERSION_LIMIT}")
+            return Strategy("sma_cross", "cross")
+    name = fields.required("name")
+    if fields.has("name") and name != AVAILABLE:
+        if name in STRATEGIES:
+            fields.wrong("name", f"{name} is not available in this version: use {AVAILABLE}")
+        else:
+            fields.wrong(
+                "name",
+                f"must be a built-in strategy such as {AVAILABLE}, not {shown(name)}{near(name, STRATEGIES)}",
+            )
+    entry = fields.choice("entry", ("cross", "level"), "cross")
+    fields.end()
+    return Strategy("sma_cross", "level" if entry == "level" else "cross")
+
+
+def parse_search(fields: Fields) -> Search:
+    method = fields.choice("method", ("grid", "random", "tpe"), "grid")
+    if method != "grid":
+        fields.wrong("method", f"only grid {VERSION_LIMIT}, not {method}")
+    if fields.has("trials"):
+        fields.raw("trials")
+        fields.wrong("trials", "belongs to random and tpe: a grid runs every set, leave it out")
+    search = Search(
+        objective=fields.choice("objective", METRIC_NAMES, "sharpe"),
+        aggregate=fields.choice("aggregate", AGGREGATES, "mean"),
+        min_trades=fields.integer("min_trades", 1, 0, 1_000_000_000),
+        seed=fields.integer("seed", 1, 0, MAX_SEED),
+        prior_trials=fields.integer("prior_trials", 0, 0, 1_000_000_000),
+    )
+    fields.end()
+    return search
+
+
+def refuse_later_parts(root: Fields) -> None:
+    """Reads what only later versions can do, and refuses anything but its default."""
+    portfolio = root.object("portfolio")
+    mode = portfolio.choice("mode", ("per_symbol", "shared"), "per_symbol")
+    if mode != "per_symbol":
+        portfolio.wrong("mode", f"only per_symbol {VERSION_LIMIT}")
+    sequence = portfolio.choice("call_sequence", ("auto", "given"), "auto")
+    if sequence != "auto":
+        portfolio.wrong("call_sequence", f"only auto {VERSION_LIMIT}")
+    portfolio.end()
+    validation = root.object("validation")
+    method = validation.choice("method", ("none", "walk_forward"), "none")
+    if method != "none":
+        validation.wrong("method", f"only none {VERSION_LIMIT}")
+        for name in ("folds", "train_bars", "test_bars", "anchored", "purge"):
+            validation.raw(name)
+    validation.end()
+    if root.raw("benchmark") is not None:
+        root.wrong("benchmark", f"only null {VERSION_LIMIT}")
+
+
+def parse_periods(root: Fields) -> float | None:
+    """Returns periods_per_year, None to derive it from the spacing of the bars."""
+    if root.has("periods_per_year") and root.values["periods_per_year"] is None:
+        root.raw("periods_per_year")
+        return None
+    most = 366.0 * 86_400  # one bar a second, all year
+    periods = root.number("periods_per_year", 0.0, above=0.0, most=most)
+    return periods or None
+
+
+def parse_output(fields: Fields) -> Output:
+    output = Output(
+        top_k=fields.integer("top_k", 10, 0, MAX_TOP_K),
+        metrics=fields.choice("metrics", ("auto", "all"), "auto"),
+        tearsheet=fields.flag("tearsheet", True),
+        look_ahead_check=fields.flag("look_ahead_check", True),
+    )
+    fields.end()
+    return output
+
+
+def execution_json(root: Fields, stops: dict[str, float]) -> dict[str, object]:
+    """Returns `execution` with its defaults, in the units of the spec."""
+    defaults: dict[str, object] = {
+        "fill": None,
+        "direction": "long",
+        "sizing": "all_in",
+        "cash": 10_000,
+        "fee_bps": 10,
+        "fee_min": 0,
+        "transfer_fee_bps": 0,
+        "stamp_duty_bps": 0,
+        "slippage_bps": 5,
+        "borrow_bps_per_year": 0,
+        "lot": 1,
+        "fractional": False,
+        "profile": None,
+        "stop_reference": "fill",
+        "stop_slippage": True,
+        "close_at_end": False,
+        "retry_entries": False,
+        "allow_short": False,
+    }
+    given = root.values.get("execution")
+    off: dict[str, object] = {name: x or None for name, x in stops.items()}
+    return {**defaults, **(given if isinstance(given, dict) else {}), **off}
+
+
+def effective_spec(
+    given: dict[str, object],
+    search: Search,
+    output: Output,
+    execution: dict[str, object],
+    risk_free: float,
+) -> dict[str, object]:
+    """Returns the spec as it was understood; `fill`, dates and parameters follow with the data."""
+    strategy = given["strategy"]
+    return {
+        "data": given["data"],
+        "strategy": {"entry": "cross", **(strategy if isinstance(strategy, dict) else {})},
+        "parameters": given.get("parameters", {}),
+        "search": {"method": "grid", **vars(search)},
+        "execution": execution,
+        "portfolio": {"mode": "per_symbol", "call_sequence": "auto"},
+        "validation": {"method": "none"},
+        "benchmark": None,
+        "periods_per_year": given.get("periods_per_year"),
+        "risk_free": risk_free,
+        "output": vars(output),
+    }

@@ -1,0 +1,105 @@
+"""The parsed spec. Rates are fractions (0.001 = 10 bps), whatever the field's unit in JSON."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Adjustment = Literal["none", "split", "total"]
+Fill = Literal["next_open", "next_close", "close"]
+Direction = Literal["long", "short", "both"]
+StopReference = Literal["fill", "entry_close", "decision_close"]
+SizingKind = Literal["all_in", "fraction", "units", "cash"]
+Aggregate = Literal["mean", "median", "min"]
+
+FILLS: tuple[Fill, ...] = ("next_open", "next_close", "close")
+STOPS = ("stop_loss", "take_profit", "trailing_stop")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    path: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which prices. `start` and `end` are texts of ISO 8601, None = all."""
+
+    dataset: str | None
+    files: tuple[DataFile, ...]
+    symbols: tuple[str, ...] | None
+    start: str | None
+    end: str | None
+    adjustment: Adjustment
+    timezone: str | None
+    bar_label: Literal["end", "start"]
+    currency: str | None
+
+
+@dataclass(frozen=True)
+class Execution:
+    fill: Fill | None  # None: next_open where there is an open, else next_close
+    direction: Direction
+    sizing: SizingKind
+    sizing_x: float
+    cash: float
+    fee: float
+    fee_min: float
+    transfer: float
+    stamp: float
+    slippage: float
+    borrow_per_year: float
+    lot: float
+    fractional: bool
+    stop_reference: StopReference
+    stop_slippage: bool
+    close_at_end: bool
+    retry_entries: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    objective: str
+    aggregate: Aggregate
+    min_trades: int
+    seed: int
+    prior_trials: int
+
+
+@dataclass(frozen=True)
+class Output:
+    top_k: int
+    metrics: Literal["auto", "all"]
+    tearsheet: bool
+    look_ahead_check: bool
+
+
+@dataclass(frozen=True)
+class Strategy:
+    name: Literal["sma_cross"]
+    entry: Literal["cross", "level"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One parameter and the values it takes, in the order of the spec."""
+
+    name: str
+    values: NDArray[np.float64]
+    integer: bool
+    default: bool  # left out of `parameters`
+
+
+@dataclass(frozen=True)
+class Spec:
+    data: DataSpec
+    strategy: Strategy
+    axes: tuple[Axis, ...]  # alphabetical
+    search: Search
+    execution: Execution
+    periods_per_year: float | None
+    risk_free: float
+    output: Output
+    effective: dict[str, object]  # the spec with every default filled in, but `execution.fill`
