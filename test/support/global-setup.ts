@@ -1,5 +1,5 @@
 // Once for all tests: a migrated database as an image (PGlite) or as a template (PostgreSQL).
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer } from 'node:net'
@@ -30,6 +30,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 
 async function setupPostgres(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-postgres-'))
+  // As root the server runs as a user of its own, who must be able to reach its folder.
+  chmodSync(folder, 0o755)
   const port = await freePort()
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
