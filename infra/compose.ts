@@ -16,6 +16,7 @@ import { type Loops, refreshOffers, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
 import { checkTarget, createOutboundFetch } from './outbound.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
+import { nudgeByPostgres } from './nudge.ts'
 import { createWaker } from './waker.ts'
 
 export interface Berth {
@@ -55,6 +56,8 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
     const outbound = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
+    const nudges =
+      config.database_url === null ? null : nudgeByPostgres(config.database_url, createWaker(), log)
     const deps: Deps = {
       db,
       clock,
@@ -65,7 +68,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
       installation,
       providers: local ? [local.provider] : [],
       offers: () => offers,
-      waker: createWaker(),
+      waker: nudges?.waker ?? createWaker(),
       outbound_fetch: createOutboundFetch(outbound),
       check_target: (url) => checkTarget(url, outbound),
       settings: {
@@ -91,6 +94,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
         return startLoops({ deps, replica, sync: clock.sync, set_offers }, config.roles)
       },
       async close() {
+        await nudges?.close()
         await close()
         unlock()
       },

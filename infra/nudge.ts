@@ -1,0 +1,77 @@
+// Nudges across processes on one PostgreSQL: a coalesced NOTIFY, outside every transaction that it tells of.
+import pg from 'pg'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Log, topics, type Waker } from '../jobs/deps.ts'
+
+const channel = 'berth_nudge'
+/** At most 20 notifications a second a process: NOTIFY takes a lock that all commits share. */
+const notify_ms = 50
+/** Between two tries to listen again; meanwhile everyone polls once a second. */
+const reconnect_ms = 2_000
+const shared: readonly string[] = [topics.pass, topics.webhooks]
+
+export interface Nudges {
+  waker: Waker
+  close: () => Promise<void>
+}
+
+/** Wraps a process's waker so that the pass and the webhooks of other processes wake too. */
+export function nudgeByPostgres(url: string, local: Waker, log: Log): Nudges {
+  const ended = new AbortController()
+  const pending = new Set<string>()
+  let client: pg.Client | null = null
+  let sending = false
+
+  const send = async () => {
+    sending = true
+    while (pending.size > 0 && client) {
+      const topic = [...pending].join(',')
+      pending.clear()
+      // Lost when the connection breaks now: the others poll.
+      await client.query('select pg_notify($1, $2)', [channel, topic]).catch(() => undefined)
+      await sleep(notify_ms)
+    }
+    sending = false
+  }
+
+  const listen = async () => {
+    while (!ended.signal.aborted) {
+      const next = new pg.Client({ connectionString: url, application_name: 'berth nudges' })
+      const { promise: lost, resolve } = Promise.withResolvers<void>()
+      next.on('error', () => resolve())
+      next.on('end', () => resolve())
+      next.on('notification', ({ payload }) => {
+        for (const topic of (payload ?? '').split(',')) if (shared.includes(topic)) local.wake(topic)
+      })
+      try {
+        await next.connect()
+        await next.query(`listen ${channel}`)
+        client = next
+        await lost
+      } catch (error) {
+        log('warn', 'nudges are not heard', { error: error instanceof Error ? error.message : 'failed' })
+      }
+      client = null
+      await next.end().catch(() => undefined)
+      await sleep(reconnect_ms, undefined, { signal: ended.signal }).catch(() => undefined)
+    }
+  }
+  const listening = listen()
+
+  return {
+    waker: {
+      wake(topic) {
+        local.wake(topic)
+        if (!shared.includes(topic)) return
+        pending.add(topic)
+        if (!sending) void send()
+      },
+      wait: local.wait,
+    },
+    async close() {
+      ended.abort()
+      await client?.end().catch(() => undefined)
+      await listening
+    },
+  }
+}

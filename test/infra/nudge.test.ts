@@ -1,0 +1,70 @@
+import { describe, expect, inject, test } from 'vitest'
+import { topics } from '../../jobs/deps.ts'
+import { nudgeByPostgres } from '../../infra/nudge.ts'
+import { createWaker } from '../../infra/waker.ts'
+import { isPostgres } from '../support/database.ts'
+
+/** A bound against a hang; a nudge that is lost would be found by nobody before it. */
+const bound_ms = 20_000
+
+describe('waking within a process', () => {
+  test('a wake that nobody waited for is kept once; job topics are not kept', async () => {
+    const waker = createWaker()
+    waker.wake(topics.pass)
+    waker.wake(topics.pass)
+    await waker.wait(topics.pass, bound_ms)
+    let woken = false
+    const second = waker.wait(topics.pass, bound_ms).then(() => (woken = true))
+    waker.wake(topics.job('job_x'))
+    await Promise.resolve()
+    expect(woken).toBe(false)
+    waker.wake(topics.pass)
+    await second
+  })
+
+  test('all waiters of a topic wake, and an abort ends a wait', async () => {
+    const waker = createWaker()
+    const gone = new AbortController()
+    const waits = [
+      waker.wait('job:a', bound_ms),
+      waker.wait('job:a', bound_ms),
+      waker.wait('job:b', bound_ms, gone.signal),
+    ]
+    waker.wake('job:a')
+    gone.abort()
+    await Promise.all(waits)
+  })
+})
+
+describe.skipIf(!isPostgres)('waking across processes (needs PostgreSQL)', () => {
+  test('a nudge of one server wakes the pass of another, also after its connection was cut', async () => {
+    const url = `${inject('postgres_url')}/postgres`
+    const log = () => undefined
+    const [here, there] = [createWaker(), createWaker()]
+    const a = nudgeByPostgres(url, here, log)
+    const b = nudgeByPostgres(url, there, log)
+    const heard = async () => {
+      // Repeated because neither may be connected yet.
+      for (let tries = 0; tries < 200; tries++) {
+        a.waker.wake(topics.pass)
+        let woken = false
+        await Promise.race([
+          there.wait(topics.pass, 100).then(() => (woken = true)),
+          new Promise((done) => setTimeout(done, 90)),
+        ])
+        if (woken) return true
+      }
+      return false
+    }
+    expect(await heard()).toBe(true)
+    const { default: pg } = await import('pg')
+    const admin = new pg.Client({ connectionString: url })
+    await admin.connect()
+    await admin.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'berth nudges'",
+    )
+    await admin.end()
+    expect(await heard()).toBe(true)
+    await Promise.all([a.close(), b.close()])
+  })
+})
