@@ -12,7 +12,8 @@ from berth_runner.checkpoint import Checkpoints, unpack
 from berth_runner.finish import finish
 from berth_runner.folder import FULL
 from berth_runner.link import Backoff, Link, Lost, Over, Refused
-from berth_runner.program import kill_left_over, run_program
+from berth_runner.processes import kill_left_over, start_time
+from berth_runner.program import run_program
 from berth_runner.pulse import Pulse
 from berth_runner.spool import Spool, utc_now
 from berth_runner.verdict import Verdict, failed, judge
@@ -155,7 +156,7 @@ class Attempt:
                 folder.home,
                 timeout_at,
                 (self.orders, self.spool, self.wake_fd),
-                lambda pid: folder.write("program.json", {"pid": pid, "start_time": machine.start_time(pid)}),
+                lambda pid: folder.write("program.json", {"pid": pid, "start_time": start_time(pid)}),
                 self.pulse.progressed,
             )
         except OSError as error:

@@ -45,6 +45,7 @@ def _report(attempt: Attempt, ended: dict[str, Any], until: float) -> str:
     if ended["failure"] != "runner_crashed":  # what a killed program left may be half of a file
         result = read_result(attempt.folder.out)[0]
         kept = _upload_all(attempt, until)
+    attempt.spool.put("runner", "", last=True)  # a drop at the very end is still to be said
     _wait_for_log(attempt, until)
     report = {
         "type": "finished",

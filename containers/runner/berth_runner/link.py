@@ -118,7 +118,9 @@ class Link:
         headers["Content-Length"] = str(size)
         with open(path, "rb") as file:
             if url.startswith("/"):
-                self._checked(self._berth(method, url, headers, file))
+                own = self._checked(self._berth(method, url, headers, file))
+                if own.body and _json_object(own) is None:
+                    raise Lost(f"{own.status} that is not JSON")
                 return
             try:
                 answer = self._channel.exchange(method, url, headers, file)

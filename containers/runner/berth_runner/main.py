@@ -8,7 +8,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from berth_runner import machine, program
+from berth_runner import processes, program
 from berth_runner.attempt import Attempt
 from berth_runner.folder import Folder
 from berth_runner.link import Orders
@@ -26,13 +26,13 @@ def main() -> int:
         print(f"berth runner: {error}", file=sys.stderr)
         return EX_USAGE
     # Same-user processes, the program first of all, must not read the token from /proc/<pid>/environ.
-    machine.prctl(machine.PR_SET_DUMPABLE, 0)
+    processes.prctl(processes.PR_SET_DUMPABLE, 0)
     os.environ.pop("BERTH_TOKEN", None)
     folder = Folder(settings.home)
     if not folder.lock():
         print("berth runner: another runner lives on this folder", file=sys.stderr)
         return 0
-    folder.write("pid.json", {"pid": os.getpid(), "start_time": machine.start_time(os.getpid())})
+    folder.write("pid.json", {"pid": os.getpid(), "start_time": processes.start_time(os.getpid())})
     wake_read, wake_write = os.pipe()
     notice_read, notice_write = os.pipe()
     for fd in (wake_read, wake_write, notice_write):

@@ -7,9 +7,8 @@ import selectors
 import signal
 import subprocess
 import time
-from contextlib import suppress
 
-from berth_runner import machine
+from berth_runner import machine, processes
 from berth_runner.output import Progress, Text
 
 TYPE_CHECKING = False
@@ -91,11 +90,11 @@ def run_program(
         guard = _Guard(settings, child, orders, timeout_at, ending)
         try:
             while child.poll() is None:
-                _reap_adopted(child.pid)
+                processes.reap_adopted(child.pid)
                 wait = min([guard.step(), *(sink.step() for sink in streams.values())])
                 _read_ready(selector, streams, wake_fd, wait)
         finally:
-            _end_group(child.pid)
+            processes.end_group(child.pid)
             child.wait()
         _drain(selector, streams, wake_fd)
     for pipe, sink in streams.items():
@@ -110,10 +109,10 @@ def run_program(
 
 def _spawn(argv: list[str], env: dict[str, str], cwd: str) -> subprocess.Popen[bytes]:
     runner = os.getpid()
-    machine.prctl(machine.PR_SET_CHILD_SUBREAPER, 1)
+    processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
 
     def die_with_runner() -> None:
-        machine.prctl(machine.PR_SET_PDEATHSIG, signal.SIGKILL)
+        processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != runner:  # it died before the line above
             os._exit(128 + signal.SIGKILL)
 
@@ -159,7 +158,7 @@ class _Guard:
         if self._orders.stopping.is_set():
             if not self._told:
                 self._told = True
-                _signal_group(self._child.pid, signal.SIGTERM)
+                processes.signal_group(self._child.pid, signal.SIGTERM)
             if now >= self._orders.kill_at:
                 self._kill()
             return max(self._orders.kill_at - now, 0.01) if not self._ending.killed_by_us else 0.2
@@ -173,7 +172,7 @@ class _Guard:
 
     def _bound_memory(self) -> None:
         bound = self._settings.memory_gib
-        used = machine.tree_memory_gib(self._child.pid, bound)
+        used = processes.tree_memory_gib(self._child.pid, bound)
         if used > bound:
             self._ending.cause = "out_of_memory"
             self._ending.message = f"the program used {used:.2f} GiB of memory, its bound is {bound:.2f} GiB"
@@ -181,50 +180,7 @@ class _Guard:
 
     def _kill(self) -> None:
         self._ending.killed_by_us = True
-        _signal_group(self._child.pid, signal.SIGKILL)
-
-
-def _signal_group(pgid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-        os.killpg(pgid, number)
-
-
-def _end_group(pgid: int) -> None:
-    """What the program left behind dies too: its group, then what left the group and was adopted by us."""
-    _signal_group(pgid, signal.SIGKILL)
-    for _ in range(100):  # a child may fork while it is killed; 100 rounds are more than it can win
-        left = machine.adopted()
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, os.WNOHANG)
-            except (ProcessLookupError, ChildProcessError):
-                pass  # gone meanwhile, or a grandchild that becomes ours in the next round
-        if not left:
-            return
-        time.sleep(0.01)
-
-
-def kill_left_over(program: dict[str, Any], marker: str) -> None:
-    """After a crash of the runner: the program died with it, what the program had started did not."""
-    pid = program.get("pid")
-    if isinstance(pid, int) and machine.start_time(pid) == program.get("start_time") is not None:
-        _signal_group(pid, signal.SIGKILL)
-    for other in machine.with_environment(marker):
-        with suppress(ProcessLookupError):
-            os.kill(other, signal.SIGKILL)
-
-
-def _reap_adopted(child: int) -> None:
-    """Orphans that ended (the runner is their init); the program and our own helpers have their waiters."""
-    while machine.LINUX:
-        try:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if ended is None or ended.si_pid == child or ended.si_pid not in machine.adopted():
-            return
-        os.waitpid(ended.si_pid, 0)
+        processes.signal_group(self._child.pid, signal.SIGKILL)
 
 
 def _read_ready(

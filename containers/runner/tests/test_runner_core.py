@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
-from berth import TOKEN, Berth, open_world, sha256
+from scripted_berth import TOKEN, Berth, sha256
+from world import open_world
 
 
 def test_a_program_runs_and_everything_is_reported(tmp_path: Path) -> None:
