@@ -1,0 +1,72 @@
+// A whole Berth as its own process, on the embedded database in a folder of its own.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const root = join(import.meta.dirname, '..', '..')
+/** A bound against a hang: the first start makes a database. */
+const ready_ms = 60_000
+
+export interface RunningServer {
+  url: string
+  key: string
+  child: ChildProcess
+  /** As a crash does. */
+  kill: () => Promise<void>
+  stop: () => Promise<void>
+}
+
+export async function startServer(
+  data_dir: string,
+  port: number,
+  env: Record<string, string> = {},
+): Promise<RunningServer> {
+  const child = spawn(process.execPath, [join(root, 'infra', 'node.ts')], {
+    cwd: root,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      BERTH_DATA_DIR: data_dir,
+      BERTH_PORT: String(port),
+      BERTH_ALLOW_PRIVATE_TARGETS: 'true',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const exited = new Promise<void>((done) => child.once('exit', () => done()))
+  void exited.then(() => reject(new Error(`the server ended before it was ready:\n${said}`)))
+  const timer = setTimeout(
+    () => reject(new Error(`the server is not ready after ${ready_ms} ms:\n${said}`)),
+    ready_ms,
+  )
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const url = /^Berth is ready at (\S+)$/.exec(line)?.[1]
+    if (url) resolve(url)
+  })
+  const url = await promise.finally(() => clearTimeout(timer))
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    await exited
+  }
+  return {
+    url,
+    key: readFileSync(join(data_dir, 'admin.key'), 'utf8').trim(),
+    child,
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const probe = createServer().listen(0, '127.0.0.1', () => {
+    const address = probe.address()
+    probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+  })
+  return promise
+}
