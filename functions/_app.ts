@@ -8,6 +8,7 @@ import { requireKey } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
 import { problemOf } from './_problem.ts'
+import { limitRate } from './_rate.ts'
 import * as attempts from './attempts.ts'
 import * as cancelJob from './cancel-job.ts'
 import * as createJob from './create-job.ts'
@@ -46,8 +47,9 @@ export function createApp(deps: Deps) {
   app.notFound(() => {
     throw new AppError('not_found', 'There is no such address: see /reference.')
   })
-  app.use('/v1/jobs/*', requireKey(deps), boundedJson(maxJson_bytes))
-  app.use('/v1/webhooks/*', requireKey(deps), boundedJson(maxJson_bytes))
+  const limit = limitRate(deps.clock, deps.settings.rate_limit)
+  for (const path of ['/v1/jobs/*', '/v1/webhooks/*'])
+    app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))

@@ -75,6 +75,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
         berth_url: () => address,
         public_url: () => config.public_url ?? address,
         max_queued: config.max_queued,
+        rate_limit: config.rate_limit,
         sse_max_s: config.sse_max_s,
         local_data_dirs: config.local_data_dirs,
       },

@@ -10,7 +10,11 @@ const drain_ms = 5_000
 
 export async function main(config: Config): Promise<void> {
   const berth = await compose(config)
-  const { server, address } = await listen(config, createApp(berth.deps).fetch)
+  const app = createApp(berth.deps)
+  const { server, address } = await listen(
+    config,
+    config.roles.includes('api') ? app.fetch : healthOf(app.fetch),
+  )
   const loops = await berth.start(address)
   if (berth.made_admin_key) console.log(`The admin key is in ${config.admin_key_file}`)
   console.log(`Berth is ready at ${address}`)
@@ -26,7 +30,17 @@ export async function main(config: Config): Promise<void> {
   await berth.close()
 }
 
-async function listen(config: Config, fetch: (request: Request) => Response | Promise<Response>) {
+/** A server without the role `api` answers only whether it is well. */
+function healthOf(fetch: Fetch): Fetch {
+  return (request) =>
+    /^\/(healthz|readyz)$/.test(new URL(request.url).pathname)
+      ? fetch(request)
+      : new Response(null, { status: 404 })
+}
+
+type Fetch = (request: Request) => Response | Promise<Response>
+
+async function listen(config: Config, fetch: Fetch) {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
   const server = serve({ fetch, hostname: config.host, port: config.port }, resolve)
   server.on('error', reject)

@@ -51,6 +51,8 @@ export interface Settings {
   /** Where links for people point. */
   public_url: () => string
   max_queued: number
+  /** Requests a second for each API key; null: no bound. */
+  rate_limit: number | null
   sse_max_s: number
   /** Folders that `file://` data may lie in; empty: refused. */
   local_data_dirs: readonly string[]

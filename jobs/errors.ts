@@ -22,6 +22,7 @@ export const problems = {
   idempotency_key_reused: { status: 422, title: 'The idempotency key was used with another body' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be JSON' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   queue_full: { status: 429, title: 'The queue is full' },
   checksum_mismatch: { status: 422, title: 'The bytes do not match their sha256' },
   busy: { status: 503, title: 'Berth is not ready' },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { createApp } from '../../functions/_app.ts'
 import { openapiText } from '../../infra/write-openapi.ts'
 import type { JobView } from '../../jobs/view.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
@@ -250,4 +251,16 @@ test('a viewer reads and changes nothing; only an admin reads the webhook secret
   expect((await world.request('GET', `/v1/jobs/${id}`)).status).toBe(200)
   expect((await world.request('POST', `/v1/jobs/${id}/cancel`)).status).toBe(403)
   expect((await world.request('GET', '/v1/webhooks/secret')).status).toBe(403)
+})
+
+test('a key that asks too often is told when to ask again', async () => {
+  await using world = await openTestWorld()
+  const settings = { ...world.deps.settings, rate_limit: 2 }
+  const app = createApp({ ...world.deps, settings })
+  const ask = () => app.request('/v1/jobs', { headers: { authorization: `Bearer ${world.key}` } })
+  expect([(await ask()).status, (await ask()).status]).toEqual([200, 200])
+  const refused = await ask()
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1'])
+  world.advance(0.5)
+  expect((await ask()).status).toBe(200)
 })

@@ -53,6 +53,7 @@ export async function openTestWorld() {
       berth_url: () => 'http://berth.test',
       public_url: () => 'http://berth.test',
       max_queued: 50,
+      rate_limit: null,
       sse_max_s: 1,
       local_data_dirs: [],
     },
