@@ -46,6 +46,8 @@ export function finishedOutcome({ shard }: Snapshot, row: AttemptRow): Ended | n
     return { outcome: 'succeeded', exit_code: 0, error: null }
   if (row.stop_reason) return outcomeOfStop(row.stop_reason, row)
   if (shard.order_kind === 'stop' && ordered) return outcomeOfStop('stopped', row)
+  // The machine's own notice may come with the report, before a pass could order the stop.
+  if (finished.failure === 'preempted') return outcomeOfStop('preempted', row)
   if (finished.failure === 'timed_out') return outcomeOfStop(row.timeout_reason, row)
   return { outcome: 'failed', exit_code: finished.exit_code, error: reported(finished) }
 }

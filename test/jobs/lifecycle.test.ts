@@ -334,6 +334,22 @@ describe('what silence means', () => {
   })
 })
 
+test('a preemption is not the fault of the job: it is tried again and uses up no attempt', async () => {
+  await using world = await openTestWorld()
+  const id = await submit(world, { retry: { max_attempts: 1 } })
+  await world.pass()
+  const speaker = runner(world)
+  await speaker.start()
+  await world.pass()
+  await speaker.say({ type: 'heartbeat', progress: 0.5 })
+  await speaker.say({ type: 'preempting' })
+  await speaker.finish({ exit_code: 75, failure: 'preempted', result: null })
+  await world.pass()
+  const retried = await job(world, id)
+  expect(retried.state).toBe('queued')
+  expect(retried.attempts).toMatchObject([{ outcome: 'preempted' }])
+})
+
 describe('bounds', () => {
   test('an attempt that runs longer than timeout_s is stopped and fails', async () => {
     await using world = await openTestWorld()
