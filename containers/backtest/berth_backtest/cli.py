@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -28,7 +27,6 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return EXIT_CODES["invalid_params"]
     progress, stop = open_progress(), Stop().listen()
-    choose_cache()
     out = Path(arguments[1])
     try:
         spec = read_spec(Path(arguments[0]))
@@ -79,19 +77,6 @@ def thread_count() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = os.environ.get("BERTH_THREADS", "")
     return min(int(given), 1024) if given.isdigit() and int(given) > 0 else cores
-
-
-def choose_cache() -> None:
-    """Sets where compiled code is kept, unless told: it must be a folder that can be written."""
-    if "NUMBA_CACHE_DIR" in os.environ:
-        return
-    try:
-        folder = Path.home() / ".cache" / "berth" / "numba"
-        folder.mkdir(parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
-    except (OSError, RuntimeError):
-        usable = False
-    os.environ["NUMBA_CACHE_DIR"] = str(folder) if usable else tempfile.mkdtemp(prefix="berth-numba-")
 
 
 def as_program_error(error: Exception) -> ProgramError:

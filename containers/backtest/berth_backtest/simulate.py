@@ -28,6 +28,15 @@ NO_TRADES = np.empty((0, 0))
 
 
 @dataclass(frozen=True)
+class Table:
+    """A symbol's averages."""
+
+    means: Floats  # [window, own bar], NaN where undefined
+    bar_of: Index  # the run's bar of each own bar; -1 = the last before the run
+    defined: Index  # each window's first defined own bar
+
+
+@dataclass(frozen=True)
 class Recording:
     """Whole runs of some sets on one symbol."""
 
@@ -50,17 +59,19 @@ class Simulator:
             np.stack([panel.open[s], panel.high[s], panel.low[s], panel.close[s]])
             for s in range(len(panel.symbols))
         ]
-        self.kept: tuple[int, list[Floats]] = (-1, [])
+        self.kept: tuple[int, list[Table]] = (-1, [])
 
-    def table(self, s: int, windows: Index) -> Floats:
-        """Returns a symbol's averages by [1 + bar, window]."""
+    def table(self, s: int, windows: Index) -> Table:
+        """Returns a symbol's averages at its own bars of the run, and at the last one before."""
         panel = self.panel
         own = slice(panel.own_start[s], panel.own_start[s + 1])
-        out = np.full((panel.bars + 1, len(windows)), np.nan)
-        sma_tables(panel.own_close[own], panel.own_row[own], windows, out)
-        return out
+        rows = panel.own_row[own]
+        skip = int(np.searchsorted(rows, 0))
+        out = np.empty((len(windows), len(rows) - skip))
+        sma_tables(panel.own_close[own], skip, windows, out)
+        return Table(out, rows[skip:] - 1, np.maximum(windows - 1 - skip, 0))
 
-    def tables(self, block: range) -> list[Floats]:
+    def tables(self, block: range) -> list[Table]:
         """Returns the tables of a block of symbols; the last block's are kept for the next sets."""
         if self.kept[0] != block.start:
             self.kept = (-1, [])
@@ -88,13 +99,15 @@ class Simulator:
         raw = np.empty((len(self.panel.symbols), len(points), layout.RAW))
         step = max(1, ITEM_UPDATES // (self.panel.bars * layout.LANES)) * layout.LANES
 
-        def call(s: int, table: Floats, first: int) -> Floats:
+        def call(s: int, table: Table, first: int) -> Floats:
             part = slice(first, first + step)
             simulate(
                 self.bars[s],
                 self.panel.state[s],
                 int(self.panel.delisted[s]),
-                table,
+                table.means,
+                table.bar_of,
+                table.defined,
                 fast[part],
                 slow[part],
                 np.ascontiguousarray(stops[:, part]),
@@ -122,6 +135,7 @@ class Simulator:
         assert 0 < len(points) <= layout.LANES
         fast, slow = grid.values("fast", points), grid.values("slow", points)
         windows = np.unique(np.concatenate([fast, slow])).astype(np.int64)
+        table = self.table(s, windows)
         raw = np.empty((len(points), layout.RAW))
         curves = np.zeros((3, panel.bars, len(points)))
         # At most two trades end on a bar (a reversal, then a stop); row 0 counts them.
@@ -130,7 +144,9 @@ class Simulator:
             self.bars[s],
             panel.state[s],
             int(panel.delisted[s]),
-            self.table(s, windows),
+            table.means,
+            table.bar_of,
+            table.defined,
             np.searchsorted(windows, fast.astype(np.int64)),
             np.searchsorted(windows, slow.astype(np.int64)),
             grid.stops(points),
@@ -150,12 +166,13 @@ def make_simulator(plan: Plan, threads: int, panel: Panel | None = None) -> Simu
 
 def compile_kernel() -> None:
     """Compiles the kernel, or loads it from the cache, by running it on two bars."""
-    out = np.full((3, 1), np.nan)
-    closes = np.ones(2)
-    sma_tables(closes, np.array([1, 2]), np.array([1]), out)
-    bars = np.ones((4, 2))
+    means = np.empty((1, 2))
+    sma_tables(np.ones(2), 0, np.array([1]), means)
+    zero = np.zeros(1, dtype=np.int64)
     state = np.ones(2, dtype=np.int8)
-    windows = np.zeros(1, dtype=np.int64)
     rules = np.ones(layout.RULES)
     raw = np.empty((1, layout.RAW))
-    simulate(bars, state, 2, out, windows, windows, np.zeros((3, 1)), rules, raw, NO_CURVES, NO_TRADES)
+    stops = np.zeros((3, 1))
+    bars = np.ones((4, 2))
+    rows = np.arange(2)
+    simulate(bars, state, 2, means, rows, zero, zero, zero, stops, rules, raw, NO_CURVES, NO_TRADES)

@@ -21,9 +21,9 @@ TRADES = 10 * LANES  # closed trades
 WINS = 11 * LANES
 GAINS = 12 * LANES
 LOSSES = 13 * LANES
-EQUITY = 14 * LANES  # after this bar; at the end, the final equity
+EQUITY = 14 * LANES  # after the last bar so far
 UNITS = 15 * LANES  # held, short negative
-TIES = 16 * LANES  # comparisons and unit floors that a rounding could turn
+TIES = 16 * LANES  # unit floors that a rounding could turn; of a tile's first lane, comparisons too
 RUINED = 17 * LANES  # 1 after equity fell to 0
 NO_BAR_ORDERS = 18 * LANES  # orders that could not fill, by reason
 SUSPENDED_ORDERS = 19 * LANES
@@ -33,26 +33,23 @@ DELISTED = 22 * LANES  # 1 after a position was closed for its symbol's delistin
 RAW = 23  # fields of a row of `raw`
 
 CASH = 23 * LANES
-LAST_E = 24 * LANES  # equity after the bar before
-PEAK = 25 * LANES
-BELOW = 26 * LANES  # bars below the peak so far
-SIGN = 27 * LANES  # the strategy's state at the last bar: 1, 0, -1; NaN = undefined
-ORDER = 28 * LANES  # NONE, GO_LONG, GO_SHORT or GO_FLAT
-FAST = 29 * LANES
-SLOW = 30 * LANES
-MAY_LONG = 31 * LANES  # 1 or 0
-MAY_SHORT = 32 * LANES
-ENTRY = 33 * LANES  # price of the entry, with slippage
-ENTRY_BAR = 34 * LANES
-TRADE_FEES = 35 * LANES
-TRADE_BORROW = 36 * LANES
-STOP_LOSS = 37 * LANES  # fractions, 0 = off
-TAKE_PROFIT = 38 * LANES
-TRAILING = 39 * LANES
-REFERENCE = 40 * LANES  # price that stops are measured from
-EXTREME = 41 * LANES  # highest high of a long since its fill, lowest low of a short
-HIT = 42 * LANES  # 1 if a stop hit on this bar
-FIELDS = 43
+PEAK = 24 * LANES
+BELOW = 25 * LANES  # bars below the peak so far
+SIGN = 26 * LANES  # the strategy's state at the last bar: 1, 0, -1; NaN = undefined
+ORDER = 27 * LANES  # NONE, GO_LONG, GO_SHORT or GO_FLAT
+MAY_LONG = 28 * LANES  # 1 or 0
+MAY_SHORT = 29 * LANES
+ENTRY = 30 * LANES  # price of the entry, with slippage
+ENTRY_BAR = 31 * LANES
+TRADE_FEES = 32 * LANES
+TRADE_BORROW = 33 * LANES
+STOP_LOSS = 34 * LANES  # fractions, 0 = off
+TAKE_PROFIT = 35 * LANES
+TRAILING = 36 * LANES
+REFERENCE = 37 * LANES  # price that stops are measured from
+EXTREME = 38 * LANES  # highest high of a long since its fill, lowest low of a short
+HIT = 39 * LANES  # 1 if a stop hit on this bar
+FIELDS = 40
 
 # Orders.
 NONE, GO_LONG, GO_SHORT, GO_FLAT = 0.0, 1.0, 2.0, 3.0

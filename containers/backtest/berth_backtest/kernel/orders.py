@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.jit import compiled
+from berth_backtest.kernel.jit import inner
 from berth_backtest.kernel.layout import (
     CASH,
     CASH_ORDERS,
@@ -21,6 +21,7 @@ from berth_backtest.kernel.layout import (
     GAINS,
     GO_FLAT,
     GO_LONG,
+    HELD,
     LOSSES,
     LOT,
     NONE,
@@ -57,7 +58,7 @@ from berth_backtest.kernel.layout import (
 Floats = NDArray[np.float64]
 
 
-@compiled
+@inner
 def fill_order(
     state: Floats,
     lane: int,
@@ -77,13 +78,13 @@ def fill_order(
         open_position(state, lane, t, price, 1.0 if order == GO_LONG else -1.0, close, decided, rules)
 
 
-@compiled
+@inner
 def fill_costs(value: float, sale: bool, rules: Floats) -> float:
     cost: float = max(rules[FEE] * value, rules[FEE_MIN]) + rules[TRANSFER] * value
     return cost + rules[STAMP] * value if sale else cost
 
 
-@compiled
+@inner
 def open_position(
     state: Floats, lane: int, t: int, price: float, side: float, close: float, decided: float, rules: Floats
 ) -> None:
@@ -109,7 +110,7 @@ def open_position(
     state[EXTREME + lane] = reference
 
 
-@compiled
+@inner
 def size_of(state: Floats, lane: int, p: float, side: float, rules: Floats) -> float:
     """Returns the units whose value at p plus costs fits the budget, in whole lots.
 
@@ -136,7 +137,7 @@ def size_of(state: Floats, lane: int, p: float, side: float, rules: Floats) -> f
     return units
 
 
-@compiled
+@inner
 def close_position(
     state: Floats,
     lane: int,
@@ -159,10 +160,11 @@ def close_position(
     end_trade(state, lane, t, p, reason, trades)
 
 
-@compiled
+@inner
 def end_trade(state: Floats, lane: int, t: int, p: float, reason: int, trades: Floats) -> None:
     """Books a closed trade and leaves the lane flat. trades[0, 0] counts the recorded ones."""
     pnl = trade_pnl(state, lane, p)
+    state[HELD + lane] += t - state[ENTRY_BAR + lane]
     state[TRADES + lane] += 1.0
     if pnl > 0.0:
         state[WINS + lane] += 1.0
@@ -179,14 +181,14 @@ def end_trade(state: Floats, lane: int, t: int, p: float, reason: int, trades: F
     state[UNITS + lane] = 0.0
 
 
-@compiled
+@inner
 def trade_pnl(state: Floats, lane: int, p: float) -> float:
     gross: float = state[UNITS + lane] * (p - state[ENTRY + lane])
     gross -= state[TRADE_FEES + lane] + state[TRADE_BORROW + lane]
     return gross
 
 
-@compiled
+@inner
 def record_trade(state: Floats, lane: int, row: Floats, pnl: float) -> None:
     row[T_LANE] = lane
     row[T_ENTRY_BAR] = state[ENTRY_BAR + lane]
@@ -196,7 +198,7 @@ def record_trade(state: Floats, lane: int, row: Floats, pnl: float) -> None:
     row[T_PNL] = pnl
 
 
-@compiled
+@inner
 def record_open(state: Floats, lane: int, mark: float, trades: Floats) -> None:
     """Records a trade still open at the end, marked at the last close without exit costs."""
     trades[0, 0] += 1.0

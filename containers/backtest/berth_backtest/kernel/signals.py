@@ -1,11 +1,10 @@
-"""What built-in strategies want at a bar's close, for all lanes at once."""
+"""What built-in strategies want at a bar's close."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.jit import compiled
+from berth_backtest.kernel.jit import inner
 from berth_backtest.kernel.layout import (
-    FAST,
     GO_FLAT,
     GO_LONG,
     GO_SHORT,
@@ -15,63 +14,57 @@ from berth_backtest.kernel.layout import (
     NONE,
     ORDER,
     SIGN,
-    SLOW,
-    TIE,
-    TIES,
     UNITS,
 )
+from berth_backtest.kernel.moves import M_FRESH, M_LANE, M_NEXT, M_SIGN, NOTHING
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
-@compiled
-def gather(state: Floats, table: Floats, fast: Index, slow: Index, width: int) -> None:
-    """Copies each lane's two averages of one bar out of the table's row."""
-    for lane in range(width):
-        state[FAST + lane] = table[fast[lane]]
-        state[SLOW + lane] = table[slow[lane]]
+@inner
+def sma_cross(
+    state: Floats, width: int, move: int, moves: NDArray[np.int32], waiting: Index, rules: Floats
+) -> int:
+    """Decides at a bar's close, `move` being the bar's first; lists the lanes that have an order.
 
-
-@compiled
-def cross_signs(state: Floats, width: int) -> None:
-    """Sets the state of each lane's averages: what was before the first bar of the run."""
-    for lane in range(width):
-        state[SIGN + lane] = sign_of(state[FAST + lane], state[SLOW + lane])
-
-
-@compiled
-def sign_of(fast: float, slow: float) -> float:
-    """Returns 1 above, -1 below, 0 equal within a rounding, NaN where one is undefined."""
-    gap = fast - slow
-    near = TIE * slow
-    # 0 x (fast + slow) is 0, or NaN where an average is undefined.
-    return (1.0 if gap > near else 0.0) - (1.0 if gap < -near else 0.0) + 0.0 * (fast + slow)
-
-
-@compiled
-def sma_cross(state: Floats, width: int, rules: Floats) -> int:
-    """Decides at a bar's close; returns how many lanes have an order."""
-    level = rules[LEVEL]
+    Without a move nothing is to be decided: a position always has the side of its state, or its
+    exit is ordered. Only "level" looks at lanes that are flat although their state has a side.
+    """
     orders = 0
+    if rules[LEVEL] < 0.5:
+        while move != NOTHING:
+            lane = moves[move, M_LANE]
+            enters = moves[move, M_FRESH] == 0
+            orders = note_order(state, lane, float(moves[move, M_SIGN]), enters, waiting, orders)
+            move = moves[move, M_NEXT]
+        return orders
+    while move != NOTHING:
+        state[SIGN + moves[move, M_LANE]] = float(moves[move, M_SIGN])
+        move = moves[move, M_NEXT]
     for lane in range(width):
-        before = state[SIGN + lane]
-        now = sign_of(state[FAST + lane], state[SLOW + lane])
-        units = state[UNITS + lane]
-        # Comparisons with NaN are false: an undefined state is no state that a cross could leave.
-        rises = (
-            (now > 0.5) & ((before < 0.5) | (level > 0.5)) & (units <= 0.0) & (state[MAY_LONG + lane] > 0.5)
-        )
-        falls = (
-            (now < -0.5)
-            & ((before > -0.5) | (level > 0.5))
-            & (units >= 0.0)
-            & (state[MAY_SHORT + lane] > 0.5)
-        )
-        leaves = ((units > 0.0) & (now < 0.5)) | ((units < 0.0) & (now > -0.5))
-        order = GO_LONG if rises else (GO_SHORT if falls else (GO_FLAT if leaves else NONE))
-        state[ORDER + lane] = order
-        state[SIGN + lane] = now
-        state[TIES + lane] += 1.0 if now == 0.0 else 0.0
-        orders += 1 if order != NONE else 0
+        orders = note_order(state, lane, state[SIGN + lane], True, waiting, orders)
     return orders
+
+
+@inner
+def note_order(state: Floats, lane: int, sign: float, enters: bool, waiting: Index, orders: int) -> int:
+    order = wanted(state, lane, sign, enters)
+    if order == NONE:
+        return orders
+    state[ORDER + lane] = order
+    waiting[orders] = lane
+    return orders + 1
+
+
+@inner
+def wanted(state: Floats, lane: int, sign: float, enters: bool) -> float:
+    """Returns the order of a lane whose state is 1, 0, -1 or NaN (undefined)."""
+    units = state[UNITS + lane]
+    if enters and sign > 0.5 and units <= 0.0 and state[MAY_LONG + lane] > 0.5:
+        return GO_LONG
+    if enters and sign < -0.5 and units >= 0.0 and state[MAY_SHORT + lane] > 0.5:
+        return GO_SHORT
+    if (units > 0.0 and sign < 0.5) or (units < 0.0 and sign > -0.5):
+        return GO_FLAT
+    return NONE

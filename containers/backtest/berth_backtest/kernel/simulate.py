@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.account import account_bar
-from berth_backtest.kernel.jit import compiled
+from berth_backtest.kernel.account import account_bar, ruin
+from berth_backtest.kernel.jit import entry, inner, unowned
 from berth_backtest.kernel.layout import (
     BORROW,
     CASH,
@@ -14,13 +14,15 @@ from berth_backtest.kernel.layout import (
     DELISTING,
     END,
     END_ORDERS,
+    ENTRY_BAR,
     EQUITY,
     FIELDS,
     FILL,
     GO_FLAT,
+    HELD,
     HIT,
     LANES,
-    LAST_E,
+    LEVEL,
     LONG,
     LOW,
     LOW_PEAK,
@@ -34,32 +36,40 @@ from berth_backtest.kernel.layout import (
     PEAK,
     RAW,
     RETRY,
+    RISK_FREE,
     SHORT,
+    SIGN,
     SLIPPAGE,
     START_CASH,
     STOP_LOSS,
     STOPS,
     SUSPENDED_ORDERS,
     TAKE_PROFIT,
+    TIES,
     TRADE_BORROW,
     TRAILING,
     UNITS,
 )
+from berth_backtest.kernel.moves import NOTHING, find_moves
 from berth_backtest.kernel.orders import close_position, fill_order, record_open
-from berth_backtest.kernel.signals import cross_signs, gather, sma_cross
+from berth_backtest.kernel.signals import sma_cross
 from berth_backtest.kernel.stops import check_stops
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 State = NDArray[np.int8]
 
+LINE = 8  # float64 of a cache line
 
-@compiled
+
+@entry
 def simulate(
     bars: Floats,
     bar_state: State,
     delisted: int,
     table: Floats,
+    bar_of: Index,
+    defined: Index,
     fast: Index,
     slow: Index,
     stops: Floats,
@@ -70,30 +80,57 @@ def simulate(
 ) -> None:
     """Runs every set of one symbol; fills raw[set, field].
 
-    `bars` are open, high, low, close by [4, bar]; `table` the averages by [1 + bar, window], its
-    first row the bar before the run; `fast` and `slow` each set's windows; `stops` each set's
-    stop-loss, take-profit and trailing stop by [3, set]. With room in `curves` (equity, units,
-    order by [3, bar, set]) and `trades` at most LANES sets are run, and recorded.
+    `bars` are open, high, low, close by [4, bar]; `table` the averages by [window, own bar],
+    `bar_of` the run's bar of each own bar, `defined` each window's first defined own bar; `fast`
+    and `slow` each set's windows; `stops` each set's stop-loss, take-profit and trailing stop by
+    [3, set]. With room in `curves` (equity, units, order by [3, bar, set]) and `trades` at most
+    LANES sets are run, and recorded.
     """
-    state = np.empty(FIELDS * LANES)
+    width = min(LANES, len(fast))
+    state = aligned(FIELDS * LANES)
+    head = np.empty(bars.shape[1], dtype=np.int64)
+    moves = np.empty((table.shape[1] * width, 4), dtype=np.int32)
+    waiting = np.empty(LANES, dtype=np.int64)
     for base in range(0, len(fast), LANES):
         width = min(LANES, len(fast) - base)
+        lanes = slice(base, base + width)
         start_lanes(state, base, width, stops, rules)
-        lane_fast = fast[base : base + width]
-        lane_slow = slow[base : base + width]
-        gather(state, table[0], lane_fast, lane_slow, width)
-        cross_signs(state, width)
-        run_bars(state, width, bars, bar_state, delisted, table, lane_fast, lane_slow, rules, curves, trades)
+        signs = state[SIGN : SIGN + width]
+        ties = find_moves(table, bar_of, defined, fast[lanes], slow[lanes], head, moves, signs)
+        run_bars(
+            unowned(state),
+            width,
+            unowned(bars),
+            unowned(bar_state),
+            delisted,
+            unowned(head),
+            unowned(moves),
+            unowned(waiting),
+            unowned(rules),
+            unowned(curves),
+            unowned(trades),
+        )
+        # Used after the run, so that what it had views of is still there while it runs.
+        state[TIES] += ties
+        head[0] = moves[0, 0] = waiting[0] = 0
         for lane in range(width):
             for field in range(RAW):
                 raw[base + lane, field] = state[field * LANES + lane]
 
 
-@compiled
+@inner
+def aligned(size: int) -> Floats:
+    """Returns an array on a cache line: a vector store across two lines costs twice."""
+    room = np.empty(size + LINE)
+    skip = (-room.ctypes.data // 8) % LINE
+    return room[skip : skip + size]
+
+
+@inner
 def start_lanes(state: Floats, base: int, width: int, stops: Floats, rules: Floats) -> None:
     state[:] = 0.0
     for lane in range(width):
-        for field in (CASH, LAST_E, PEAK, LOW, LOW_PEAK):
+        for field in (CASH, EQUITY, PEAK, LOW, LOW_PEAK):
             state[field + lane] = rules[START_CASH]
         state[MAY_LONG + lane] = rules[LONG]
         state[MAY_SHORT + lane] = rules[SHORT]
@@ -102,72 +139,107 @@ def start_lanes(state: Floats, base: int, width: int, stops: Floats, rules: Floa
         state[TRAILING + lane] = stops[2, base + lane]
 
 
-@compiled
+@inner
 def run_bars(
     state: Floats,
     width: int,
     bars: Floats,
     bar_state: State,
     delisted: int,
-    table: Floats,
-    fast: Index,
-    slow: Index,
+    head: Index,
+    moves: NDArray[np.int32],
+    waiting: Index,
     rules: Floats,
     curves: Floats,
     trades: Floats,
 ) -> None:
     n = bars.shape[1]
-    fill = rules[FILL]
     mark = 0.0  # the last close so far
     decided_at = -1  # the bar of the last decision
-    orders = 0  # lanes with an order that waits
+    orders = 0  # lanes with an order: how many of `waiting` count
     for t in range(n):
         if rules[BORROW] > 0.0:
             charge_borrow(state, width, mark, rules)
         if t == delisted:
             close_all(state, width, t, mark, DELISTING, rules, trades)
         if bar_state[t] == 1:
-            bar = (bars[0, t], bars[1, t], bars[2, t], bars[3, t])
-            if orders > 0 and fill == NEXT_OPEN:
-                fill_orders(state, width, t, bar[0], bar[3], mark, rules, trades)
             hits = 0
-            if rules[STOPS] > 0.5:
-                hits = check_stops(state, width, t, bar, rules, trades)
-            if orders > 0 and fill == NEXT_CLOSE:
-                drop_hit(state, width, hits)
-                fill_orders(state, width, t, bar[3], bar[3], mark, rules, trades)
-            mark = bar[3]
-            gather(state, table[t + 1], fast, slow, width)
-            orders = sma_cross(state, width, rules)
+            if orders > 0 or rules[STOPS] > 0.5:
+                hits = fill_due(state, width, t, bars, mark, waiting, orders, rules, trades)
+            mark = bars[3, t]
+            orders = 0
+            if head[t] != NOTHING or rules[LEVEL] > 0.5:
+                orders = sma_cross(state, width, head[t], moves, waiting, rules)
             decided_at = t
             if len(curves) > 0:
-                record_orders(state, width, curves[2, t])
-            if orders > 0 and fill == CLOSE:
-                drop_hit(state, width, hits)
-                fill_orders(state, width, t, mark, mark, mark, rules, trades)
-                orders = 0
+                curves[2, t, :width] = state[ORDER : ORDER + width]
+            if orders > 0 and rules[FILL] == CLOSE:
+                orders = fill_now(state, t, mark, waiting, orders, hits, rules, trades)
         elif orders > 0 and decided_at == t - 1:
-            orders = miss_orders(state, width, bar_state[t], rules)
+            orders = miss_orders(state, waiting, orders, bar_state[t], rules)
         if t == n - 1:
             end_run(state, width, t, decided_at, mark, rules, trades)
-        account_bar(state, width, t, mark, rules, trades)
+        if account_bar(state, width, mark, rules[RISK_FREE]) > 0:
+            ruin(state, width, t, mark, trades)
         if len(curves) > 0:
-            for lane in range(width):
-                curves[0, t, lane] = state[EQUITY + lane]
-                curves[1, t, lane] = state[UNITS + lane]
-    if len(trades) > 0:
-        for lane in range(width):
-            if state[UNITS + lane] != 0.0:
+            curves[0, t, :width] = state[EQUITY : EQUITY + width]
+            curves[1, t, :width] = state[UNITS : UNITS + width]
+    end_open(state, width, n, mark, trades)
+
+
+@inner
+def end_open(state: Floats, width: int, n: int, mark: float, trades: Floats) -> None:
+    """Counts the bars of what is still open, and records it."""
+    for lane in range(width):
+        if state[UNITS + lane] != 0.0:
+            state[HELD + lane] += n - state[ENTRY_BAR + lane]
+            if len(trades) > 0:
                 record_open(state, lane, mark, trades)
 
 
-@compiled
-def record_orders(state: Floats, width: int, out: Floats) -> None:
-    for lane in range(width):
-        out[lane] = state[ORDER + lane]
+@inner
+def fill_now(
+    state: Floats,
+    t: int,
+    close: float,
+    waiting: Index,
+    orders: int,
+    hits: int,
+    rules: Floats,
+    trades: Floats,
+) -> int:
+    """Fills what was decided at this close, at this close; returns the orders left: none."""
+    drop_hit(state, waiting, orders, hits)
+    fill_orders(state, waiting, orders, t, close, close, close, rules, trades)
+    return 0
 
 
-@compiled
+@inner
+def fill_due(
+    state: Floats,
+    width: int,
+    t: int,
+    bars: Floats,
+    mark: float,
+    waiting: Index,
+    orders: int,
+    rules: Floats,
+    trades: Floats,
+) -> int:
+    """Fills waiting orders and tests stops, in the order of the fill; returns the stops that hit."""
+    bar = (bars[0, t], bars[1, t], bars[2, t], bars[3, t])
+    hits = 0
+    if orders > 0 and rules[FILL] == NEXT_OPEN:
+        fill_orders(state, waiting, orders, t, bar[0], bar[3], mark, rules, trades)
+    if rules[STOPS] > 0.5:
+        hits = check_stops(state, width, t, bar, rules, trades)
+    if orders > 0 and rules[FILL] == NEXT_CLOSE:
+        drop_hit(state, waiting, orders, hits)
+        fill_orders(state, waiting, orders, t, bar[3], bar[3], mark, rules, trades)
+    return hits
+
+
+@inner
 def charge_borrow(state: Floats, width: int, mark: float, rules: Floats) -> None:
     """Charges a bar's borrow on the short value at the close before."""
     for lane in range(width):
@@ -177,10 +249,11 @@ def charge_borrow(state: Floats, width: int, mark: float, rules: Floats) -> None
             state[TRADE_BORROW + lane] += borrow
 
 
-@compiled
+@inner
 def fill_orders(
     state: Floats,
-    width: int,
+    waiting: Index,
+    orders: int,
     t: int,
     price: float,
     close: float,
@@ -188,35 +261,39 @@ def fill_orders(
     rules: Floats,
     trades: Floats,
 ) -> None:
-    for lane in range(width):
+    for i in range(orders):
+        lane = waiting[i]
         if state[ORDER + lane] != NONE:
             fill_order(state, lane, t, price, close, decided, rules, trades)
 
 
-@compiled
-def drop_hit(state: Floats, width: int, hits: int) -> None:
+@inner
+def drop_hit(state: Floats, waiting: Index, orders: int, hits: int) -> None:
     """Drops the orders due at this close of the lanes whose stop hit within the bar."""
     if hits > 0:
-        for lane in range(width):
+        for i in range(orders):
+            lane = waiting[i]
             if state[HIT + lane] > 0.5:
                 state[ORDER + lane] = NONE
 
 
-@compiled
-def miss_orders(state: Floats, width: int, bar_state: int, rules: Floats) -> int:
+@inner
+def miss_orders(state: Floats, waiting: Index, orders: int, bar_state: int, rules: Floats) -> int:
     """Counts orders that are due on a date without a bar; exits wait on, entries are dropped."""
     reason = SUSPENDED_ORDERS if bar_state == 2 else NO_BAR_ORDERS
     left = 0
-    for lane in range(width):
+    for i in range(orders):
+        lane = waiting[i]
+        state[reason + lane] += 1.0
+        if rules[RETRY] < 0.5:
+            state[ORDER + lane] = GO_FLAT if state[UNITS + lane] != 0.0 else NONE
         if state[ORDER + lane] != NONE:
-            state[reason + lane] += 1.0
-            if rules[RETRY] < 0.5:
-                state[ORDER + lane] = GO_FLAT if state[UNITS + lane] != 0.0 else NONE
-            left += 1 if state[ORDER + lane] != NONE else 0
+            waiting[left] = lane
+            left += 1
     return left
 
 
-@compiled
+@inner
 def close_all(
     state: Floats, width: int, t: int, mark: float, reason: int, rules: Floats, trades: Floats
 ) -> None:
@@ -227,7 +304,7 @@ def close_all(
                 state[DELISTED + lane] = 1.0
 
 
-@compiled
+@inner
 def end_run(
     state: Floats, width: int, t: int, decided_at: int, mark: float, rules: Floats, trades: Floats
 ) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.jit import compiled
+from berth_backtest.kernel.jit import inner
 from berth_backtest.kernel.layout import (
     ENTRY_BAR,
     EXTREME,
@@ -28,7 +28,7 @@ from berth_backtest.kernel.orders import close_position
 Floats = NDArray[np.float64]
 
 
-@compiled
+@inner
 def check_stops(
     state: Floats, width: int, t: int, bar: tuple[float, float, float, float], rules: Floats, trades: Floats
 ) -> int:
@@ -51,12 +51,12 @@ def check_stops(
     return hits
 
 
-@compiled
+@inner
 def extreme(so_far: float, units: float, bar: tuple[float, float, float, float]) -> float:
     return max(so_far, bar[1]) if units > 0.0 else min(so_far, bar[2])
 
 
-@compiled
+@inner
 def check_lane(
     state: Floats,
     lane: int,
@@ -93,7 +93,7 @@ def check_lane(
     return False
 
 
-@compiled
+@inner
 def hit_price(level: float, bar: tuple[float, float, float, float], rules: Floats, lower: bool) -> float:
     """Returns the fill: the level, or the open beyond it; the close where there is no range."""
     if rules[HAS_RANGE] < 0.5:

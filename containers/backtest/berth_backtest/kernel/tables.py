@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.jit import compiled
+from berth_backtest.kernel.jit import entry, inner
 
 Floats = NDArray[np.float64]
 
 
-@compiled
+@inner
 def running_sums(values: Floats, high: Floats, low: Floats) -> None:
     """Fills the sums of the first i values as high + low, exact to about 32 digits.
 
@@ -29,11 +29,12 @@ def running_sums(values: Floats, high: Floats, low: Floats) -> None:
         low[i + 1] = rest
 
 
-@compiled
-def sma_tables(closes: Floats, rows: NDArray[np.int64], windows: NDArray[np.int64], out: Floats) -> None:
-    """Fills out[row, w] with the mean of the last windows[w] closes; rows below 0 are not kept.
+@entry
+def sma_tables(closes: Floats, skip: int, windows: NDArray[np.int64], out: Floats) -> None:
+    """Fills out[w, i] with the mean of the last windows[w] closes up to closes[skip + i].
 
-    `closes` are a symbol's own bars in order, `out` starts as NaN: what is not filled is undefined.
+    `closes` are a symbol's own bars in order, of which the first `skip` only warm up. What is not
+    defined yet is NaN.
     """
     n = len(closes)
     high = np.empty(n + 1)
@@ -41,11 +42,12 @@ def sma_tables(closes: Floats, rows: NDArray[np.int64], windows: NDArray[np.int6
     running_sums(closes, high, low)
     for w in range(len(windows)):
         window = windows[w]
-        for i in range(window - 1, n):
-            if rows[i] >= 0:
-                a = high[i + 1]
-                b = -high[i + 1 - window]
-                s = a + b
-                c = s - a
-                rest = (a - (s - c)) + (b - c)
-                out[rows[i], w] = (s + (rest + (low[i + 1] - low[i + 1 - window]))) / window
+        first = max(window - 1, skip)
+        out[w, : min(first, n) - skip] = np.nan
+        for i in range(first, n):
+            a = high[i + 1]
+            b = high[i + 1 - window]
+            s = a - b
+            c = s - a
+            rest = (a - (s - c)) - (b + c)
+            out[w, i - skip] = (s + (rest + (low[i + 1] - low[i + 1 - window]))) / window

@@ -113,7 +113,8 @@ def cell(x: float, y: float, width: float, height: float, value: float) -> str:
     strength = min(abs(value) / FADE, 1.0)
     kind = "gain" if value >= 0 else "loss"
     return (
-        f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" fill-opacity="{strength:.2f}"/>'
+        f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" '
+        f'fill-opacity="{strength:.2f}"/>'
         f'<text class="cell" x="{x + width / 2}" y="{y + 14}" text-anchor="middle">{value * 100:.1f}</text>'
     )
 

@@ -51,12 +51,14 @@ def heat_map(plan: Plan, sweep: Sweep, down: Axis, across: Axis, best: int) -> s
         parts.append(
             f'<rect class="gain{mark}" x="{LEFT + c * width:.1f}" y="{4 + r * height:.1f}" '
             f'width="{width - 1:.1f}" height="{height - 1:.1f}" fill-opacity="{strength:.2f}">'
-            f"<title>{value_at(down, r, rows)}, {value_at(across, c, columns)}: {grid[r, c]:.4g}</title></rect>"
+            f"<title>{value_at(down, r, rows)}, {value_at(across, c, columns)}: {grid[r, c]:.4g}</title>"
+            "</rect>"
         )
     bottom = 4 + rows * height
     parts += axis_labels(down, across, height, bottom)
     name = escape(plan.spec.search.objective)
-    note = f'<p class="note">{name} from {low:.4g} (pale) to {high:.4g} (strong); the outlined set is shown above.</p>'
+    scale = f"{name} from {low:.4g} (pale) to {high:.4g} (strong); the outlined set is shown above."
+    note = f'<p class="note">{scale}</p>'
     return note + svg(bottom + 40, "".join(parts))
 
 

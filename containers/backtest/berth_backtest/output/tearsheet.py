@@ -162,7 +162,7 @@ def run_part(result: dict[str, Any]) -> str:
         if value is not None
     )
     rows = {
-        "Look-ahead check": f"{verdict} ({look['checked']} comparisons). It cannot see leaks in the data itself.",
+        "Look-ahead check": f"{verdict} ({look['checked']} comparisons). It cannot see leaks in the data.",
         "Execution": execution,
         "Engine": f"berth_backtest {engine['version']}, {engine['device']}, {engine['dtype']}",
         "Data": f"sha256 {result['data']['sha256']}",

@@ -82,7 +82,7 @@ def local_path(url: str, file: Fields) -> str:
     elif parts.scheme in ("https", "http", "s3"):
         file.wrong(
             "url",
-            f"{parts.scheme}:// data is fetched by the runner of a job: by hand, download it and give its path",
+            f"{parts.scheme}:// data is fetched by the runner of a job: download it and give its path",
         )
     else:
         file.wrong("url", f"must be a path, file://, https:// or s3://, not {shown(url)}")

@@ -1,0 +1,1 @@
+"""Prices: one reader for samples and users' files."""

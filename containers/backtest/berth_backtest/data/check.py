@@ -1,0 +1,198 @@
+"""Checks one file's rows; the first wrong cell is named by file, row and column."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from berth_backtest.data.dates import first_true, read_dates
+from berth_backtest.data.read import PRICES, Source
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+NO_BAR, BAR, SUSPENDED = 0, 1, 2
+NEVER = np.iinfo(np.int64).max  # an instant after every other: no delist_date
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One file's rows in file order. Prices are NaN where there is no bar."""
+
+    source: Source
+    dates: NDArray[np.int64]  # microseconds since 1970, UTC
+    dated: bool  # calendar dates, not instants
+    symbols: list[str]
+    codes: NDArray[np.int64]  # index into symbols
+    prices: dict[str, Floats]  # close, and of open, high, low those that the file has
+    state: NDArray[np.int8]  # NO_BAR, BAR or SUSPENDED
+    delisted: NDArray[np.int64]
+    currencies: set[str]
+    null_bars: int  # rows with a null price
+
+
+def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str) -> Rows:
+    dates, dated = read_dates(source, table.column("date"), timezone)
+    symbols, codes = read_symbols(source, table)
+    columns = {
+        name: read_numbers(source, table, name) for name in (*PRICES, "volume") if name in table.column_names
+    }
+    volume = columns.pop("volume", None)
+    suspended = read_suspended(source, table)
+    nulls = np.zeros(len(dates), dtype=np.bool_)
+    for name in columns:
+        nulls |= np.asarray(table.column(name).is_null().to_numpy())
+    if volume is not None:
+        zero = np.logical_and.reduce([x == 0 for x in columns.values()])
+        suspended |= zero & (volume == 0)
+    check_prices(source, columns, nulls, suspended, volume)
+    check_order(source, dates, codes, symbols)
+    refuse_actions(source, table, adjustment)
+    state = np.where(nulls, NO_BAR, BAR).astype(np.int8)
+    state[suspended] = SUSPENDED
+    for values in columns.values():
+        values[state != BAR] = np.nan
+    delisted = np.full(len(dates), NEVER)
+    if "delist_date" in table.column_names:
+        delisted, _ = read_dates(source, table.column("delist_date"), timezone, "delist_date")
+        late = (dates > delisted) & (state == BAR)
+        if late.any():
+            raise source.wrong(int(np.argmax(late)), "date", "is a bar after the symbol's delist_date")
+    return Rows(
+        source,
+        dates,
+        dated,
+        symbols,
+        codes,
+        columns,
+        state,
+        delisted,
+        read_currencies(table),
+        int((nulls & ~suspended).sum()),
+    )
+
+
+def read_symbols(source: Source, table: Any) -> tuple[list[str], NDArray[np.int64]]:
+    """Returns the distinct symbols and each row's index; one series is named after its file."""
+    if "symbol" not in table.column_names:
+        return [source.path.stem], np.zeros(table.num_rows, dtype=np.int64)
+    column = table.column("symbol")
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        column = column.cast(pa.string())
+    if column.null_count:
+        raise source.wrong(first_true(column.is_null()), "symbol", "is null")
+    encoded = column.combine_chunks().dictionary_encode()
+    symbols = encoded.dictionary.to_pylist()
+    for code, symbol in enumerate(symbols):
+        if not symbol.strip() or any(ord(ch) < 32 for ch in symbol) or len(symbol) > 100:
+            row = int(np.argmax(np.asarray(encoded.indices) == code))
+            raise source.wrong(
+                row, "symbol", "must be a text of 1 to 100 characters without control characters"
+            )
+    return symbols, np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
+
+
+def read_numbers(source: Source, table: Any, name: str) -> Floats:
+    """Returns a column as float64, null as NaN; a NaN of the file itself is an error."""
+    column = table.column(name)
+    kind = column.type
+    if not (
+        pa.types.is_floating(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_null(kind)
+    ):
+        raise source.wrong(0, name, f"must be numbers, not {kind}")
+    column = column.cast(pa.float64(), safe=False)
+    values = np.array(column.to_numpy(), dtype=np.float64)
+    bad = ~np.isfinite(values) & ~np.asarray(column.is_null().to_numpy())
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise source.wrong(row, name, f"{values[row]} is not a finite number")
+    return values
+
+
+def read_suspended(source: Source, table: Any) -> Mask:
+    if "suspended" not in table.column_names:
+        return np.zeros(table.num_rows, dtype=np.bool_)
+    words = {"": False, "0": False, "1": True, "false": False, "true": True}
+    flags = np.zeros(table.num_rows, dtype=np.bool_)
+    for row, value in enumerate(table.column("suspended").to_pylist()):
+        word = "" if value is None else str(value).strip().lower()
+        if word not in words:
+            raise source.wrong(row, "suspended", f"must be true, false, 1 or 0, not {word[:40]!a}")
+        flags[row] = words[word]
+    return flags
+
+
+def check_prices(
+    source: Source, columns: dict[str, Floats], nulls: Mask, suspended: Mask, volume: Floats | None
+) -> None:
+    """Raises for the first row whose prices cannot be a bar."""
+    bar = ~nulls & ~suspended
+    faults: list[tuple[int, str, str]] = []
+
+    def note(mask: Mask, name: str, text: str, values: Floats) -> None:
+        if mask.any():
+            row = int(np.argmax(mask))
+            faults.append((row, name, f"{values[row]:.17g} {text}"))
+
+    for name, values in columns.items():
+        note(bar & (values <= 0), name, "must be more than 0", values)
+        note(suspended & (values < 0), name, "must not be negative", values)
+    if volume is not None:
+        note(volume < 0, "volume", "must not be negative", volume)
+    for name in ("open", "close"):
+        if name in columns and "high" in columns:
+            note(bar & (columns["high"] < columns[name]), "high", f"is below the {name}", columns["high"])
+        if name in columns and "low" in columns:
+            note(bar & (columns["low"] > columns[name]), "low", f"is above the {name}", columns["low"])
+    if "high" in columns and "low" in columns:
+        note(bar & (columns["high"] < columns["low"]), "high", "is below the low", columns["high"])
+    if faults:
+        row, name, text = min(faults)
+        raise source.wrong(row, name, text)
+
+
+def check_order(
+    source: Source, dates: NDArray[np.int64], codes: NDArray[np.int64], symbols: list[str]
+) -> None:
+    """Raises unless the rows are in blocks of symbols or of dates, dates ascending, no key twice.
+
+    Codes count symbols by their first row, so in blocks of symbols they never fall.
+    """
+    order = np.lexsort((dates, codes))
+    twice = (np.diff(codes[order]) == 0) & (np.diff(dates[order]) == 0)
+    if twice.any():
+        row = int(order[np.flatnonzero(twice) + 1].min())
+        raise source.wrong(row, "date", f"{symbols[codes[row]]} has this date twice")
+    step, days = np.diff(codes), np.diff(dates)
+    by_symbol = (step < 0) | ((step == 0) & (days < 0))
+    by_date = days < 0
+    if by_symbol.any() and by_date.any():
+        row = max(int(np.argmax(by_symbol)), int(np.argmax(by_date))) + 1
+        raise source.wrong(row, "date", "is out of order: sort the rows by (symbol, date) or (date, symbol)")
+
+
+def refuse_actions(source: Source, table: Any, adjustment: str) -> None:
+    """Raises where unadjusted prices come with splits or dividends."""
+    if adjustment != "none":
+        return
+    for name, neutral in (("split_ratio", 1.0), ("dividend", 0.0)):
+        if name in table.column_names:
+            values = read_numbers(source, table, name)
+            acts = ~np.isnan(values) & (values != neutral) & (values != 0.0)
+            if acts.any():
+                text = "is not applied in this version: give prices adjusted for it (data.adjustment: total)"
+                raise source.wrong(int(np.argmax(acts)), name, text)
+
+
+def read_currencies(table: Any) -> set[str]:
+    if "currency" not in table.column_names:
+        return set()
+    return {value for value in pc.unique(table.column("currency").cast(pa.string())).to_pylist() if value}

@@ -1,0 +1,155 @@
+"""From the spec's `data` to the panel."""
+
+import difflib
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from berth_backtest.data.check import Rows, check_rows
+from berth_backtest.data.dates import instant, shown_date
+from berth_backtest.data.panel import Merged, Panel, build_panel
+from berth_backtest.data.read import PRICES, open_source, read_table
+from berth_backtest.errors import invalid
+from berth_backtest.spec.fields import near
+from berth_backtest.spec.types import DataSpec
+
+SAMPLES = ("sample:sp500-20", "sample:indices")
+SURVIVORS = (
+    "survivorship",
+    "sample:sp500-20 holds only companies that are in the index today: results are too good",
+)
+
+
+def sample_file(name: str) -> Path:
+    """Returns the Parquet file of a sample; BERTH_SAMPLES_DIR or containers/samples."""
+    folder = os.environ.get("BERTH_SAMPLES_DIR")
+    root = Path(folder) if folder else Path(__file__).resolve().parents[3] / "samples"
+    return root / f"{name.removeprefix('sample:')}.parquet"
+
+
+def load_panel(spec: DataSpec) -> Panel:
+    """Reads, checks and merges the files; raises for the first thing that is wrong with them."""
+    files, hashes = [], []
+    for path, label, sha256 in sources(spec):
+        source, found = open_source(path, label, sha256)
+        try:
+            files.append(check_rows(source, read_table(source), spec.timezone, spec.adjustment))
+        except pa.ArrowException as error:
+            raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
+        hashes.append(found)
+    check_alike(files)
+    digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    chosen = choose_symbols(spec, files)
+    merged = merge(files, chosen)
+    warnings = [SURVIVORS] if spec.dataset == "sample:sp500-20" else []
+    nulls = sum(rows.null_bars for rows in files)
+    if nulls:
+        warnings.append(("null_prices", f"{nulls} rows with a null price count as no bar"))
+    start = instant(spec.start, end=False) if spec.start else int(merged.dates.min())
+    end = instant(spec.end, end=True) if spec.end else int(merged.dates.max())
+    panel = build_panel(merged, chosen, files[0].dated, start, end, digest, warnings)
+    if panel is None:
+        first, last = (shown_date(int(x), files[0].dated) for x in (merged.dates.min(), merged.dates.max()))
+        raise invalid(
+            "data.start" if spec.start else "data.end",
+            f"leaves no bars: the chosen symbols have prices from {first} to {last}",
+        )
+    return panel
+
+
+def sources(spec: DataSpec) -> list[tuple[str, str, str | None]]:
+    """Returns path, field of the spec and expected sha256 of each file."""
+    if spec.dataset is None:
+        return [(file.path, f"data.files[{i}]", file.sha256) for i, file in enumerate(spec.files)]
+    if spec.dataset not in SAMPLES:
+        if spec.dataset.startswith("ds_"):
+            text = f"{spec.dataset} is fetched by the runner of a job: by hand, give its files in data.files"
+        else:
+            text = f"must be {' or '.join(SAMPLES)}{near(spec.dataset, SAMPLES)}"
+        raise invalid("data.dataset", text)
+    path = sample_file(spec.dataset)
+    if not path.exists():
+        raise invalid(
+            "data.dataset",
+            f"{path} does not exist",
+            "make the samples with python -m berth_backtest.samples, or set BERTH_SAMPLES_DIR",
+        )
+    return [(str(path), "data.dataset", None)]
+
+
+def check_alike(files: list[Rows]) -> None:
+    """Raises unless all files have the same price columns, kind of dates and currency."""
+    first = files[0]
+    currencies = set().union(*(rows.currencies for rows in files))
+    if len(currencies) > 1:
+        found = ", ".join(sorted(currencies)[:5])
+        raise first.source.wrong(None, "currency", f"a run has one currency, the data has {found}")
+    for rows in files[1:]:
+        for name in PRICES:
+            if (name in rows.prices) != (name in first.prices):
+                raise rows.source.wrong(
+                    None, name, f"must be in every file, as {first.source.path.name} shows"
+                )
+        if rows.dated != first.dated:
+            raise rows.source.wrong(0, "date", "is a time in one file and a date in another")
+
+
+def choose_symbols(spec: DataSpec, files: list[Rows]) -> tuple[str, ...]:
+    """Returns the run's symbols: in the spec's order, else alphabetical."""
+    known = sorted(set().union(*(rows.symbols for rows in files)))
+    if spec.symbols is None:
+        return tuple(known)
+    have = set(known)
+    for i, symbol in enumerate(spec.symbols):
+        if symbol not in have:
+            close = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
+            close = close or [name for name in known if name.lower() == symbol.lower()]
+            text = f"did you mean {' or '.join(close)}?" if close else f"the data has {some(known)}"
+            raise invalid(f"data.symbols[{i}]", f"{symbol[:60]!a} is not in the data; {text}")
+    return spec.symbols
+
+
+def some(names: list[str]) -> str:
+    shown = ", ".join(names[:10])
+    return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown
+
+
+def merge(files: list[Rows], chosen: tuple[str, ...]) -> Merged:
+    """Returns the chosen symbols' rows of all files, sorted; raises for a key in two files."""
+    order = {symbol: i for i, symbol in enumerate(chosen)}
+    codes, kept = [], []
+    for rows in files:
+        code = np.array([order.get(symbol, -1) for symbol in rows.symbols])[rows.codes]
+        kept.append(np.flatnonzero(code >= 0))
+        codes.append(code[kept[-1]])
+    code = np.concatenate(codes)
+    dates = np.concatenate([rows.dates[keep] for rows, keep in zip(files, kept, strict=True)])
+    where = np.lexsort((dates, code))
+    twice = np.flatnonzero((np.diff(code[where]) == 0) & (np.diff(dates[where]) == 0))
+    if len(twice):
+        report_twice(files, kept, int(where[twice[0] + 1]), chosen[code[where[twice[0]]]])
+    names = [name for name in PRICES if name in files[0].prices]
+    return Merged(
+        codes=code[where],
+        dates=dates[where],
+        state=np.concatenate([rows.state[keep] for rows, keep in zip(files, kept, strict=True)])[where],
+        prices={
+            name: np.concatenate([rows.prices[name][keep] for rows, keep in zip(files, kept, strict=True)])[
+                where
+            ]
+            for name in names
+        },
+        delisted=np.concatenate([rows.delisted[keep] for rows, keep in zip(files, kept, strict=True)])[where],
+    )
+
+
+def report_twice(files: list[Rows], kept: list[np.ndarray], position: int, symbol: str) -> None:
+    for rows, keep in zip(files, kept, strict=True):
+        if position < len(keep):
+            raise rows.source.wrong(
+                int(keep[position]), "date", f"{symbol} has this date in another file too"
+            )
+        position -= len(keep)

@@ -1,0 +1,128 @@
+"""The run's prices on its common dates: the union over the chosen symbols."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest.data.check import BAR, NEVER
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Arrays are [symbol, bar of the run]; prices are NaN where `state` is not BAR."""
+
+    symbols: tuple[str, ...]
+    dates: NDArray[np.int64]  # microseconds since 1970, UTC
+    dated: bool  # calendar dates, not instants
+    open: Floats  # equal to close where the data has none
+    high: Floats
+    low: Floats
+    close: Floats
+    state: NDArray[np.int8]  # NO_BAR, BAR or SUSPENDED
+    has_open: bool
+    has_range: bool  # high and low
+    delisted: NDArray[np.int64]  # [symbol]: first bar after delist_date; len(dates) = never
+    own_close: Floats  # each symbol's own closes, warm-up included, one symbol after the other
+    own_row: NDArray[np.int64]  # the row of a table for each: 0 = last before `start`, 1 + bar; -1 = earlier
+    own_start: NDArray[np.int64]  # [symbol + 1]: where a symbol's own closes begin
+    sha256: str
+    warnings: tuple[tuple[str, str], ...]
+
+    @property
+    def bars(self) -> int:
+        return len(self.dates)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All files' rows of the chosen symbols, sorted by symbol and date."""
+
+    codes: NDArray[np.int64]
+    dates: NDArray[np.int64]
+    state: NDArray[np.int8]
+    prices: dict[str, Floats]
+    delisted: NDArray[np.int64]
+
+
+def build_panel(
+    rows: Merged,
+    symbols: tuple[str, ...],
+    dated: bool,
+    start: int,
+    end: int,
+    sha256: str,
+    warnings: list[tuple[str, str]],
+) -> Panel | None:
+    """Returns the panel from `start` to `end` (inclusive), None when no row lies between them."""
+    inside = (rows.dates >= start) & (rows.dates <= end)
+    dates = np.unique(rows.dates[inside])
+    n = len(dates)
+    if n == 0:
+        return None
+    bar = np.searchsorted(dates, rows.dates[inside])
+    code = rows.codes[inside]
+
+    def grid(values: Floats) -> Floats:
+        table = np.full((len(symbols), n), np.nan)
+        table[code, bar] = values[inside]
+        return table
+
+    state = np.zeros((len(symbols), n), dtype=np.int8)
+    state[code, bar] = rows.state[inside]
+    close = grid(rows.prices["close"])
+    has_range = "high" in rows.prices and "low" in rows.prices
+    own = (rows.state == BAR) & (rows.dates <= end)
+    own_code = rows.codes[own]
+    own_start = np.searchsorted(own_code, np.arange(len(symbols) + 1))
+    early = rows.dates[own] < start
+    own_row = np.where(early, -1, np.searchsorted(dates, rows.dates[own]) + 1)
+    # A symbol's last bar before `start` is the bar before the first that may decide: row 0.
+    early_bars = np.bincount(own_code[early], minlength=len(symbols))
+    own_row[(own_start[:-1] + early_bars - 1)[early_bars > 0]] = 0
+    leaves = np.full(len(symbols), NEVER)
+    np.minimum.at(leaves, rows.codes, rows.delisted)
+    return Panel(
+        symbols=symbols,
+        dates=dates,
+        dated=dated,
+        open=grid(rows.prices["open"]) if "open" in rows.prices else close,
+        high=grid(rows.prices["high"]) if has_range else close,
+        low=grid(rows.prices["low"]) if has_range else close,
+        close=close,
+        state=state,
+        has_open="open" in rows.prices,
+        has_range=has_range,
+        delisted=np.searchsorted(dates, leaves, side="right"),
+        own_close=rows.prices["close"][own],
+        own_row=own_row,
+        own_start=own_start,
+        sha256=sha256,
+        warnings=tuple(warnings),
+    )
+
+
+def truncate(panel: Panel, bars: int) -> Panel:
+    """Returns the panel as it was known at the close of its bar `bars` - 1."""
+    own = panel.own_row <= bars
+    code = np.repeat(np.arange(len(panel.symbols)), np.diff(panel.own_start))[own]
+    return Panel(
+        symbols=panel.symbols,
+        dates=panel.dates[:bars],
+        dated=panel.dated,
+        open=panel.open[:, :bars],
+        high=panel.high[:, :bars],
+        low=panel.low[:, :bars],
+        close=panel.close[:, :bars],
+        state=panel.state[:, :bars],
+        has_open=panel.has_open,
+        has_range=panel.has_range,
+        delisted=np.minimum(panel.delisted, bars),
+        own_close=panel.own_close[own],
+        own_row=panel.own_row[own],
+        own_start=np.searchsorted(code, np.arange(len(panel.symbols) + 1)),
+        sha256=panel.sha256,
+        warnings=panel.warnings,
+    )
