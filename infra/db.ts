@@ -69,7 +69,7 @@ export async function migrate(db: Database): Promise<void> {
 
 export interface DatabaseClock extends Clock {
   /** Takes the database's time again. */
-  sync(): Promise<void>
+  sync: () => Promise<void>
 }
 
 /** Database time, advanced by this process's monotonic clock between two looks. */

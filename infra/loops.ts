@@ -16,7 +16,7 @@ const afterError_ms = 1_000
 
 export interface Loops {
   /** Ends the loops; resolves when none is at work. */
-  stop(): Promise<void>
+  stop: () => Promise<void>
 }
 
 interface Work {

@@ -38,9 +38,9 @@ export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, 
 
 /** Wakes those who wait, within this process. A lost wake costs latency, never a job: everyone also polls. */
 export interface Waker {
-  wake(topic: string): void
+  wake: (topic: string) => void
   /** Resolves at the next wake of the topic, after `timeout_ms`, or when the signal aborts. */
-  wait(topic: string, timeout_ms: number, signal?: AbortSignal): Promise<void>
+  wait: (topic: string, timeout_ms: number, signal?: AbortSignal) => Promise<void>
 }
 /** Topics: the pass has work; the webhook sender has work; something of this job has changed. */
 export const topics = { pass: 'pass', webhooks: 'webhooks', job: (id: string) => `job:${id}` } as const

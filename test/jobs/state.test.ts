@@ -12,7 +12,7 @@ test('the CHECK constraints name exactly the states of the tables', async () => 
     const text = rows.find(
       (row) => row.table === table && new RegExp(`\\(\\(?${column} = ANY`).test(row.text),
     )?.text
-    return [...(text ?? '').matchAll(/'([a-z_]+)'::text/g)].map((match) => match[1]).toSorted()
+    return [...(text ?? '').matchAll(/'([a-z_]+)'::text/g)].map((match) => match[1] ?? '').toSorted()
   }
   const sorted = (names: readonly string[]) => names.toSorted()
   expect(allowed('jobs', 'state')).toEqual(sorted(state.jobStates))

@@ -31,7 +31,11 @@ export async function openDesk(env: Record<string, string> = {}) {
   const request = (path: string, init: RequestInit = {}) =>
     fetch(`${server.url}${path}`, {
       ...init,
-      headers: { authorization: `Bearer ${server.key}`, 'content-type': 'application/json', ...init.headers },
+      headers: {
+        authorization: `Bearer ${server.key}`,
+        'content-type': 'application/json',
+        ...(init.headers as Record<string, string>),
+      },
     })
   const get = async <Body>(path: string) => (await (await request(path)).json()) as Body
   return {
