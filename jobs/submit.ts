@@ -7,7 +7,7 @@ import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
 import { waitBound } from './wait.ts'
 import type { JobRow } from './plan.ts'
-import { type JobSpec, jobSpec } from './spec.ts'
+import type { JobSpec } from './spec.ts'
 import type { Priority } from './state.ts'
 import { appendEvent, enqueueDelivery } from './store/fold.ts'
 import type { Tx, Warning } from './store/schema.ts'
@@ -72,11 +72,6 @@ function canonical(value: unknown): string {
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, each]) => `${JSON.stringify(name)}:${canonical(each)}`)
   return `{${fields.join(',')}}`
-}
-
-/** A spec as it is stored; throws ZodError. */
-export function parseSpec(body: unknown): JobSpec {
-  return jobSpec.parse(body)
 }
 
 // Two requests with one key at once: the second waits here for the first's transaction.
