@@ -5,9 +5,9 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Offer, Provider } from '../providers/provider.ts'
 import type { Deps } from '../jobs/deps.ts'
-import { newReplicaId } from '../jobs/store/claim.ts'
+import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
-import type { Config } from './config.ts'
+import { type Config, environment } from './config.ts'
 import { createDatabaseClock, migrate, openDatabase } from './db.ts'
 import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -51,6 +51,8 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
     const clock = await createDatabaseClock(db)
     const installation = await ensureInstallation({ db, clock, random, sealer })
     await checkSecretKey({ db, sealer })
+    // The folder's lock says that whoever held these is dead.
+    if (config.database_url === null) await releaseAll(db)
     const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
     let offers: readonly Offer[] = []
     let address = ''
@@ -89,7 +91,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
       made_admin_key,
       async start(listening) {
         address = config.public_url ?? listening
-        local?.announce(listening)
+        await local?.announce(listening)
         await refreshOffers({ deps, set_offers })
         const replica = newReplicaId(clock, random)
         return startLoops({ deps, replica, sync: clock.sync, set_offers }, config.roles)
@@ -109,11 +111,12 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
 interface Local {
   provider: Provider
   /** Tells runners that are already at work where this server listens now. */
-  announce: (address: string) => void
+  announce: (address: string) => Promise<void>
 }
 
 async function openLocal(config: Config, berth_url: () => string): Promise<Local> {
-  const { createLocalProvider, writeBerthUrl } = await import('../providers/local/local.ts')
+  const { createLocalProvider } = await import('../providers/local/local.ts')
+  const { writeBerthUrl } = await import('../providers/local/folder.ts')
   const folder = join(config.data_dir, 'local')
   return {
     provider: createLocalProvider({
@@ -125,7 +128,10 @@ async function openLocal(config: Config, berth_url: () => string): Promise<Local
       usd_per_hour: config.local_usd_per_hour,
       slots_cpu: config.local_slots,
       slots_gpu: gpuSlots,
+      inherited_env: environment(),
+      env: {},
       berth_url,
+      clock: { now: () => new Date() },
     }),
     announce: (address) => writeBerthUrl(folder, address),
   }

@@ -84,6 +84,11 @@ export function loadConfig(folder = process.cwd()): Config {
   return parseConfig({ ...fromFile, ...process.env })
 }
 
+/** The environment that programs on this machine inherit an allow-list of. */
+export function environment(): Readonly<Record<string, string | undefined>> {
+  return process.env
+}
+
 function toConfig(values: Values): Config {
   const data_dir = values.BERTH_DATA_DIR
   return {

@@ -79,6 +79,20 @@ export async function release(db: Database, claimed: readonly Claimed[]): Promis
     .execute()
 }
 
+/** Frees every lease and message at once: for a database that no other process can have open. */
+export async function releaseAll(db: Database): Promise<void> {
+  await db
+    .updateTable('shards')
+    .set({ lease_replica: null, lease_token: null, leased_until: null })
+    .where('lease_token', 'is not', null)
+    .execute()
+  await db
+    .updateTable('deliveries')
+    .set({ claimed_until: null })
+    .where('claimed_until', 'is not', null)
+    .execute()
+}
+
 /** Shows the others that this replica lives. */
 export async function renewReplica(db: Database, id: string, now: Date): Promise<void> {
   await db

@@ -226,6 +226,15 @@ test('artifacts come back as they were sent, and no name leaves the folder', asy
   expect((await post('urls', { names: ['../x'] })).status).toBe(422)
 })
 
+test('an order needs no body, with or without a content type', async () => {
+  await using world = await openTestWorld()
+  for (const headers of [{}, { 'content-type': 'application/json' }]) {
+    const { id } = await submitted(world)
+    const answer = await world.request('POST', `/v1/jobs/${id}/cancel`, { body: '', headers })
+    expect(answer.status).toBe(202)
+  }
+})
+
 test('wait_s answers when the job has ended', async () => {
   await using world = await openTestWorld()
   const { job, post } = await launched(world)

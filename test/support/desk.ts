@@ -1,4 +1,5 @@
 // A desk for end-to-end tests: a server as a process, a webhook receiver, and what a client asks.
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -26,6 +27,7 @@ export async function openDesk(env: Record<string, string> = {}) {
       response.end()
     })
   }).listen(0, '127.0.0.1')
+  await once(receiver, 'listening')
   const hook_url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
   let server: RunningServer = await startServer(folder, port, env)
   const request = (path: string, init: RequestInit = {}) =>
