@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
@@ -91,6 +90,8 @@ def upload(link: Link, orders: Orders, artifact: Artifact, until: float, backoff
 
 
 def file_sha256(path: str) -> tuple[str, int]:
+    import hashlib  # 4 ms of start
+
     digest = hashlib.sha256()
     size = 0
     with open(path, "rb") as file:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-import traceback
 
 from berth_runner import inputs, machine
 from berth_runner.checkpoint import Checkpoints, unpack
 from berth_runner.finish import finish
 from berth_runner.folder import FULL
 from berth_runner.link import Backoff, Link, Lost, Over, Refused
+from berth_runner.preflight import preflight
 from berth_runner.processes import kill_left_over, start_time
 from berth_runner.program import run_program
 from berth_runner.pulse import Pulse
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from berth_runner.folder import Folder
     from berth_runner.link import Orders
     from berth_runner.settings import Settings
-
-MEMORY_FREE_MIN_GIB = 0.125  # a Python program cannot even load its libraries in less
 
 
 class Attempt:
@@ -103,11 +101,11 @@ class Attempt:
             if error.errno in FULL:
                 self.folder.release_reserve()
                 return failed("disk_full", "the disk is full")
-            traceback.print_exc()
+            _print_error()
             return failed("runner_crashed", f"the runner could not go on: {error}")
         except Exception as error:
             # A fault of ours must not leave the job to a timeout: it is said at once, and where.
-            traceback.print_exc()
+            _print_error()
             return failed("runner_crashed", f"the runner failed: {type(error).__name__}: {error}")
 
     def _steps(self) -> Verdict:
@@ -188,7 +186,7 @@ class Attempt:
         try:
             self.folder.write("exit.json", ended)
         except OSError:
-            traceback.print_exc()  # still to be reported, by this runner only
+            _print_error()  # still to be reported, by this runner only
 
     def _send_log(self) -> None:
         self.spool.send_all(Link(self.settings, self.orders), self.orders, self.settings.backoff_max_s)
@@ -218,29 +216,10 @@ class Attempt:
             self._threads.append(thread)
 
 
-def preflight(device: str, home: str, disk_free_min_bytes: int) -> Verdict | None:
-    """What is missing on this machine, before the program finds out in its own words."""
-    if device.startswith("cuda"):
-        rows = machine.gpus("index")
-        if not rows:
-            return failed(
-                "gpu_preflight", "device cuda was asked for, but nvidia-smi shows no GPU on this machine"
-            )
-        index = device.partition(":")[2]
-        if index and [index] not in rows and "CUDA_VISIBLE_DEVICES" not in os.environ:
-            return failed("gpu_preflight", f"{device} was asked for, but nvidia-smi shows {len(rows)} GPU")
-    disk = os.statvfs(home)
-    free = disk.f_bavail * disk.f_frsize
-    if free < disk_free_min_bytes:
-        return failed(
-            "disk_full", f"{free >> 20} MiB are free on the disk, {disk_free_min_bytes >> 20} are needed"
-        )
-    memory = machine.memory_gib()
-    if memory is not None and memory[1] < MEMORY_FREE_MIN_GIB:
-        return failed(
-            "out_of_memory", f"{memory[1]:.3f} GiB of memory are free, {MEMORY_FREE_MIN_GIB} are needed"
-        )
-    return None
+def _print_error() -> None:
+    import traceback  # 6 ms of start
+
+    traceback.print_exc()
 
 
 def _seconds(value: object, default: float) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
 from urllib.parse import unquote, urljoin, urlsplit
 
+from berth_runner.artifacts import file_sha256
 from berth_runner.link import Backoff, Link, Orders
 from berth_runner.wire import BLOCK_BYTES, Broken, Channel, HTTPException
 
@@ -160,14 +160,10 @@ def _save(answer: http.client.HTTPResponse, orders: Orders, partial: str, have: 
 
 
 def _hash_of(path: str, name: str) -> str:
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
+        return file_sha256(path)[0]
     except FileNotFoundError:
         raise InputFailed("invalid_params", f"input {name} is not on this machine") from None
-    return digest.hexdigest()
 
 
 def _check_hash(name: str, digest: str, expected: str | None) -> None:

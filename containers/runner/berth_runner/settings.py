@@ -69,10 +69,8 @@ class Settings:
 
 
 # PATH, HOME and locale are what any program needs; the rest configures numerics, CUDA and Python.
-_PROGRAM_NAMES = frozenset(
-    ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "BERTH_SAMPLES_DIR")
-)
-_PROGRAM_PREFIXES = ("LC_", "NUMBA_", "NVIDIA_", "OMP_", "PYTHON")
+_PROGRAM_NAMES = frozenset(("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "BERTH_SAMPLES_DIR"))
+_PROGRAM_PREFIXES = ("LC_", "CUDA_", "NUMBA_", "NVIDIA_", "OMP_", "PYTHON")
 
 
 def program_env(env: Mapping[str, str]) -> dict[str, str]:
