@@ -1,6 +1,7 @@
 // Configuration in, a running Berth out: the only file that knows every part.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Offer, Provider } from '../providers/provider.ts'
@@ -94,7 +95,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
         await local?.announce(listening)
         await refreshOffers({ deps, set_offers })
         const replica = newReplicaId(clock, random)
-        return startLoops({ deps, replica, sync: clock.sync, set_offers }, config.roles)
+        return startLoops({ deps, replica, sync: clock.sync, set_offers, folders: local }, config.roles)
       },
       async close() {
         await nudges?.close()
@@ -112,11 +113,14 @@ interface Local {
   provider: Provider
   /** Tells runners that are already at work where this server listens now. */
   announce: (address: string) => Promise<void>
+  /** Attempts that have a folder here, oldest first. */
+  present: () => Promise<string[]>
+  remove: (attempt_ids: string[]) => Promise<unknown>
 }
 
 async function openLocal(config: Config, berth_url: () => string): Promise<Local> {
   const { createLocalProvider } = await import('../providers/local/local.ts')
-  const { writeBerthUrl } = await import('../providers/local/folder.ts')
+  const { sweepLocalFolders, writeBerthUrl } = await import('../providers/local/folder.ts')
   const folder = join(config.data_dir, 'local')
   return {
     provider: createLocalProvider({
@@ -134,6 +138,8 @@ async function openLocal(config: Config, berth_url: () => string): Promise<Local
       clock: { now: () => new Date() },
     }),
     announce: (address) => writeBerthUrl(folder, address),
+    present: async () => (await readdir(folder)).filter((name) => name.startsWith('att_')).toSorted(),
+    remove: (attempt_ids) => sweepLocalFolders(folder, attempt_ids),
   }
 }
 

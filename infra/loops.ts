@@ -13,6 +13,11 @@ const offersCall_ms = 20_000
 const partitions_ms = 6 * 3_600_000
 /** After an error a loop waits, so that a broken database is not hammered. */
 const afterError_ms = 1_000
+const sweep_ms = 3_600_000
+/** Files of an attempt stay on this machine for a day after its end, for who wants to look at them. */
+const keepFolders_ms = 86_400_000
+/** Most attempts that are looked up in one sweep; the rest waits for the next. */
+const sweepBatch = 1_000
 
 export interface Loops {
   /** Ends the loops; resolves when none is at work. */
@@ -24,6 +29,8 @@ interface Work {
   replica: string
   sync: () => Promise<void>
   set_offers: (offers: readonly Offer[]) => void
+  /** Attempts that have a folder on this machine, and how to remove folders; null without the local provider. */
+  folders: { present: () => Promise<string[]>; remove: (attempt_ids: string[]) => Promise<unknown> } | null
 }
 
 export function startLoops(work: Work, roles: readonly string[]): Loops {
@@ -46,6 +53,12 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
       () => pauseFor(partitions_ms, signal),
     )
   }
+  if (roles.includes('pass') && work.folders)
+    run(
+      'sweep',
+      () => sweepFolders(work),
+      () => pauseFor(sweep_ms, signal),
+    )
   if (roles.includes('webhooks'))
     run(
       'webhooks',
@@ -81,6 +94,19 @@ export async function refreshOffers({ deps, set_offers }: Pick<Work, 'deps' | 's
     ),
   )
   set_offers(lists.flat())
+}
+
+/** Removes the folders of attempts that ended more than a day ago. */
+async function sweepFolders({ deps, folders }: Work): Promise<void> {
+  const present = (await folders?.present()) ?? []
+  if (present.length === 0) return
+  const over = await deps.db
+    .selectFrom('attempts')
+    .select('id')
+    .where('id', 'in', present.slice(0, sweepBatch))
+    .where('ended_at', '<', new Date(deps.clock.now().getTime() - keepFolders_ms))
+    .execute()
+  await folders?.remove(over.map(({ id }) => id))
 }
 
 async function pass({ deps, replica, sync }: Work, calls: Set<Promise<unknown>>): Promise<void> {
