@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest'
+import { costMicros } from '../../jobs/cost.ts'
+import { place, type RejectionReason, type Wanted } from '../../jobs/place.ts'
+import { jobSpec } from '../../jobs/spec.ts'
+import type { Offer } from '../../providers/provider.ts'
+import { backtest } from '../support/world.ts'
+
+const offer = (more: Partial<Offer> = {}): Offer => ({
+  id: 'cpu',
+  provider: 'local',
+  account: 'main',
+  region: 'here',
+  spot: false,
+  usd_per_hour: 0.1,
+  gpu: null,
+  cpu: 8,
+  memory_gib: 32,
+  disk_gib: 100,
+  available: null,
+  slots: null,
+  ...more,
+})
+const rtx4090 = { model: 'NVIDIA GeForce RTX 4090', count: 1, memory_gib: 24, compute_capability: '8.9' }
+
+function wanted(more: Record<string, unknown> = {}, rest: Partial<Wanted> = {}): Wanted {
+  const { resources, placement } = jobSpec.parse(backtest(more))
+  return { resources, placement, excluded_providers: [], budget_micros: null, ...rest }
+}
+
+const reasons: [RejectionReason, Wanted, Offer, number?][] = [
+  ['provider', wanted({ placement: { providers: ['runpod'] } }), offer()],
+  ['region', wanted({ placement: { regions: ['EU'] } }), offer()],
+  ['spot', wanted(), offer({ spot: true })],
+  ['spot', wanted({ placement: { spot: 'only' } }), offer()],
+  ['price', wanted({ placement: { max_usd_per_hour: 0.05 } }), offer()],
+  ['device', wanted({ resources: { device: 'cuda' } }), offer()],
+  ['device', wanted({ resources: { device: 'cpu' } }), offer({ gpu: rtx4090 })],
+  ['device', wanted({ resources: { device: 'cuda:1' } }), offer({ id: 'cuda:0', gpu: rtx4090 })],
+  ['cpu', wanted({ resources: { cpu: 9 } }), offer()],
+  ['memory', wanted({ resources: { memory_gib: 33 } }), offer()],
+  ['disk', wanted({ resources: { disk_gib: 101 } }), offer()],
+  ['gpu_count', wanted({ resources: { gpu: {} } }), offer()],
+  ['gpu_count', wanted({ resources: { gpu: { count: 2 } } }), offer({ gpu: rtx4090 })],
+  ['gpu_model', wanted({ resources: { gpu: { models: ['L4'] } } }), offer({ gpu: rtx4090 })],
+  ['gpu_memory', wanted({ resources: { gpu: { memory_gib: 48 } } }), offer({ gpu: rtx4090 })],
+  [
+    'compute_capability',
+    wanted({ resources: { gpu: { compute_capability: '9.0' } } }),
+    offer({ gpu: rtx4090 }),
+  ],
+  ['budget', wanted({}, { budget_micros: 10 }), offer({ usd_per_hour: 1 })],
+  ['tried', wanted({}, { excluded_providers: ['local'] }), offer()],
+  ['no_stock', wanted(), offer({ available: 0 })],
+  ['busy', wanted(), offer({ slots: 2 }), 2],
+]
+
+test.for(reasons)('an offer is rejected for its %s', ([reason, want, one, busy]) => {
+  expect(place(want, [one], () => busy ?? 0)).toMatchObject({ ranked: [], rejected: [{ reason }] })
+})
+
+test('a model is known by its short name too', () => {
+  const want = wanted({ resources: { gpu: { models: ['RTX 4090'] } } })
+  expect(place(want, [offer({ gpu: rtx4090 })], () => 0).ranked).toHaveLength(1)
+})
+
+test('the cheapest is first, work without a GPU leaves GPUs alone, and the order of offers changes nothing', () => {
+  const offers = [
+    offer({ id: 'cuda:0', gpu: rtx4090 }),
+    offer({ id: 'cpu' }),
+    offer({ id: 'dear', usd_per_hour: 0.2 }),
+    offer({ id: 'cheap', usd_per_hour: 0.05, region: 'far' }),
+  ]
+  const order = (list: Offer[]) => place(wanted(), list, () => 0).ranked.map(({ id }) => id)
+  expect(order(offers)).toEqual(['cheap', 'cpu', 'cuda:0', 'dear'])
+  expect(order(offers.toReversed())).toEqual(order(offers))
+})
+
+test('cuda takes the least loaded GPU', () => {
+  const offers = [0, 1, 2].map((n) => offer({ id: `cuda:${n}`, gpu: rtx4090, slots: 4 }))
+  const load: Record<string, number> = { 'cuda:0': 2, 'cuda:1': 1, 'cuda:2': 3 }
+  const { ranked } = place(wanted({ resources: { device: 'cuda' } }), offers, ({ id }) => load[id] ?? 0)
+  expect(ranked.map(({ id }) => id)).toEqual(['cuda:1', 'cuda:0', 'cuda:2'])
+})
+
+test('only what passes by itself is worth waiting for', () => {
+  expect(place(wanted(), [offer({ slots: 1 })], () => 1).can_wait).toBe(true)
+  expect(place(wanted({ resources: { cpu: 99 } }), [offer()], () => 0).can_wait).toBe(false)
+})
+
+test('cost is by the second, with the least that the vendor bills, rounded up', () => {
+  const at = (s: number) => new Date(s * 1_000)
+  const price = { usd_micros_per_hour: 690_000, min_billing_s: 60 }
+  expect(costMicros({ ...price, billed_from: null, billed_to: null }, at(9))).toBe(0)
+  expect(costMicros({ ...price, billed_from: at(0), billed_to: null }, at(10))).toBe(11_500)
+  // 61 s x 690000 / 3600 = 11691.67
+  expect(costMicros({ ...price, billed_from: at(0), billed_to: at(61) }, at(999))).toBe(11_692)
+})
