@@ -1,0 +1,77 @@
+// Which server, and by which key.
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { CliError, exits, usageError } from './exit.ts'
+import type { Io } from './io.ts'
+
+const defaultUrl = 'http://127.0.0.1:8080'
+
+export interface Connection {
+  /** Without a slash at its end. */
+  url: string
+  key: string
+}
+
+export function connection(io: Io): Connection {
+  const url = serverUrl(io)
+  const key = findKey(io, url)
+  if ('missing' in key) throw new CliError(exits.unauthorized, { code: 'no_key', message: key.missing })
+  return { url, key: key.key }
+}
+
+export function serverUrl(io: Io): string {
+  const text = io.env['BERTH_URL']?.trim() || defaultUrl
+  const url = URL.parse(text)
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    throw usageError('BERTH_URL is not an http:// or https:// address: set it like http://127.0.0.1:8080')
+  if (url.username || url.password || url.search || url.hash)
+    throw usageError('BERTH_URL has a user, a query or a fragment: give the key in BERTH_API_KEY')
+  return url.href.replace(/\/+$/, '')
+}
+
+/** The key and where it was found, or what to do to have one. */
+export function findKey(io: Io, url: string): { key: string; source: string } | { missing: string } {
+  const given = io.env['BERTH_API_KEY']?.trim()
+  if (given) {
+    // What is not a visible character cannot be sent in a header, and is a slip of copying.
+    if (!/^[\x21-\x7e]{1,512}$/.test(given))
+      throw usageError('BERTH_API_KEY holds characters that no key has: copy it again')
+    return { key: given, source: 'BERTH_API_KEY' }
+  }
+  const file = adminKeyFile(io)
+  // Another machine's server must never be shown this machine's admin key.
+  if (!isLoopback(url))
+    return { missing: `BERTH_API_KEY is not set: set it to a key of ${url}, which is not on this machine.` }
+  const key = readIfThere(file)?.trim()
+  if (key && /^[\x21-\x7e]{1,512}$/.test(key)) return { key, source: file }
+  return {
+    missing:
+      `BERTH_API_KEY is not set and there is no key in ${file}: set BERTH_API_KEY, or BERTH_DATA_DIR to the ` +
+      'folder of the server that runs on this machine (its first start writes admin.key there).',
+  }
+}
+
+export const dataFolder = (io: Io) => resolve(io.cwd, io.env['BERTH_DATA_DIR']?.trim() || 'data')
+
+export const adminKeyFile = (io: Io) =>
+  resolve(io.cwd, io.env['BERTH_ADMIN_KEY_FILE']?.trim() || join(dataFolder(io), 'admin.key'))
+
+export function isLoopback(url: string): boolean {
+  const { hostname } = new URL(url)
+  return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname)
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null
+    if (code === 'EACCES')
+      throw new CliError(exits.unauthorized, {
+        code: 'no_key',
+        message: `${path} cannot be read by this user: set BERTH_API_KEY, or run as the server's user.`,
+      })
+    throw error
+  }
+}
