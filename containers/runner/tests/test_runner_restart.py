@@ -80,6 +80,7 @@ def test_chunk_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
     with open_world(tmp_path, Berth()) as world:
         runner = world.run("print('up'); time.sleep(0.2); print('more'); signal.pause()")
         world.berth.wait(lambda: len(world.berth.chunks) >= 2)
+        poll(lambda: os.listdir(runner.home / "spool") == ["acknowledged"])
         runner.kill()
         # A file that cannot be kept makes the restarted runner say something of its own.
         world.berth.fault = lambda call: json_reply(422, {}) if call.path.endswith("/urls") else None
