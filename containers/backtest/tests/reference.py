@@ -5,6 +5,7 @@ It shares no code with the program. One symbol and one parameter set at a time; 
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 Bar = tuple[float, float, float, float]  # open, high, low, close
@@ -207,13 +208,18 @@ def wanted(rules: Rules, before: int | None, now: int | None, units: float) -> i
     begins = rules.entry == "level" or (before is not None and now != before)
     if now in may and begins and units * now <= 0:
         return now
-    if units > 0 and now != 1 or units < 0 and now != -1:
+    if (units > 0 and now != 1) or (units < 0 and now != -1):
         return 0
     return None
 
 
 def simulate(
-    rules: Rules, fast: int, slow: int, early: list[float], bars: list[Bar | str | None], delisted: int | None = None
+    rules: Rules,
+    fast: int,
+    slow: int,
+    early: list[float],
+    bars: list[Bar | str | None],
+    delisted: int | None = None,
 ) -> Run:
     """Runs one symbol: `early` closes before the run; a bar, "suspended" or None at each date."""
     n = len(bars)
@@ -275,7 +281,7 @@ def metrics(run: Run, rules: Rules, risk_free: float) -> dict[str, float | None]
     """Returns the metrics by their definitions, from the curve and the trades."""
     n, cash, p = len(run.equity), rules.cash, rules.periods
     curve = [cash, *run.equity]
-    r = [b / a - 1 if a > 0 else 0.0 for a, b in zip(curve[:-1], curve[1:], strict=True)]
+    r = [b / a - 1 if a > 0 else 0.0 for a, b in pairwise(curve)]
     x = [y - risk_free / p for y in r]
     mean = math.fsum(x) / n
     spread = math.fsum((y - math.fsum(r) / n) ** 2 for y in r)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as papq
-
 from berth_backtest.report import Progress, Stop
 from berth_backtest.run import run
 
