@@ -35,7 +35,7 @@ const steps = [
   {
     name: 'Python types, runner',
     needs: 'containers/runner',
-    command: [...python, 'mypy', '--config-file', 'containers/pyproject.toml', 'containers/runner'],
+    command: [...python, 'mypy', '--strict', 'containers/runner'],
   },
   {
     name: 'tests, embedded database',
