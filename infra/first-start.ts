@@ -1,6 +1,5 @@
 // What the first start of a database makes: the installation, a project, an admin key.
 import { existsSync } from 'node:fs'
-import { Buffer } from 'node:buffer'
 import type { Clock, Sealer } from '../jobs/deps.ts'
 import { newId } from '../jobs/ids.ts'
 import { createKey } from '../jobs/keys.ts'

@@ -54,7 +54,8 @@ export function finishedOutcome({ shard }: Snapshot, row: AttemptRow): Ended | n
 
 function reported(finished: Finished): JobError {
   const { exit_code, failure, error } = finished
-  const code = failure ?? 'user_code'
+  // Exit 1 and others that a program does not explain.
+  const code = failure ?? 'runner_crashed'
   const message =
     error?.message ??
     (exit_code === null ? 'The program was killed.' : `The program ended with exit code ${exit_code}.`)

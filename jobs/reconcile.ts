@@ -1,5 +1,4 @@
 // The pass: claim -> observe -> decide -> commit -> act. Bounded in rows; run by a timer, a call or a nudge.
-import { Buffer } from 'node:buffer'
 import type { Observation, Offer, ProviderTraits } from '../providers/provider.ts'
 import { act } from './act.ts'
 import { usdToMicros } from './cost.ts'

@@ -50,7 +50,7 @@ export const report = z
       step: figure.optional(),
       steps: figure.optional(),
       metrics: z.record(z.string().max(64), z.unknown()).optional(),
-      machine: machine.optional(),
+      machine: machine.nullable().optional(),
     }),
     z.object({ type: z.literal('preempting'), at: z.string().max(64).optional() }),
     z.object({ type: z.literal('checkpoint'), ...artifact.shape }),

@@ -41,7 +41,8 @@ const table: Record<string, Row> = {
     types: ['functions/_app.ts', 'jobs/state.ts'],
     packages: 'any',
   },
-  'bench/**': { files: ['bench/**', ...everything], packages: 'any', computed: true },
+  // A measurement starts the same servers and desks as the tests.
+  'bench/**': { files: ['bench/**', 'test/support/**', ...everything], packages: 'any', computed: true },
   'test/**': { files: ['**'], packages: 'any', computed: true },
   '*.config.ts': { files: [], packages: 'any' },
 }
@@ -161,7 +162,7 @@ describe('a wrong import is seen', () => {
     ['cli/berth.ts', "import { parseConfig } from '../infra/config.ts'"],
     ['infra/compose.ts', "import { fake } from '../test/fakes/cloud.ts'"],
     ['infra/quickstart.mjs', "import { fake } from '../test/support/world.mjs'"],
-    ['bench/submit.ts', "import { world } from '../test/support/world.ts'"],
+    ['bench/submit.ts', "import { world } from '../test/jobs/world.ts'"],
     ['jobs/act.ts', "import { a } from '../../elsewhere/a.ts'"],
     ['helpers/util.ts', "import { z } from 'zod'"],
   ])('%s: %s', (file, code) => {

@@ -4,7 +4,16 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { sweepLocalFolders } from '../../providers/local/folder.ts'
 import type { LocalProviderOptions } from '../../providers/local/local.ts'
 import type { LaunchRequest } from '../../providers/provider.ts'
-import { a, b, openLocalWorld, signal, token, until, type LocalWorld } from '../support/local-world.ts'
+import {
+  a,
+  b,
+  openLocalWorld,
+  python,
+  signal,
+  token,
+  until,
+  type LocalWorld,
+} from '../support/local-world.ts'
 
 let world: LocalWorld
 
@@ -99,6 +108,25 @@ test('check says what is there and what is missing', async () => {
   ])
   const bad = await world.provider({ python: '/no/python', folder: '/dev/null/x' }).check(signal)
   expect(bad.map(({ ok }) => ok)).toEqual([false, false, false, true])
+})
+
+test('the runner gets an allow-list of the environment', async () => {
+  const wrapper = join(world.folder, 'python')
+  await writeFile(wrapper, `#!/bin/sh\nenv > ${world.folder}/env\nexec ${python} "$@"\n`)
+  await chmod(wrapper, 0o755)
+  const inherited_env = {
+    ...process.env,
+    AWS_SECRET_ACCESS_KEY: 'no',
+    BERTH_SECRET_KEY: 'no',
+    LC_ALL: 'C.UTF-8',
+  }
+  const provider = world.provider({ python: wrapper, inherited_env, env: { BERTH_SAMPLES_DIR: '/samples' } })
+  await provider.launch(world.request(a), { token }, signal)
+  await until(async () => (await world.inspect(provider, a)).state === 'exited')
+  const env = await readFile(join(world.folder, 'env'), 'utf8')
+  expect(env).toMatch(/^BERTH_SAMPLES_DIR=\/samples$/m)
+  expect(env).toMatch(/^LC_ALL=C.UTF-8$/m)
+  expect(env).not.toMatch(/AWS_SECRET|BERTH_SECRET/)
 })
 
 test('the token is in no file, handle or error', async () => {

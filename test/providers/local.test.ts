@@ -41,8 +41,10 @@ test('two launches of one attempt start one program', async () => {
   expect(second).toEqual(first)
   await world.up(a)
   expect(await provider.launch(world.request(a), { token }, signal)).toEqual(first)
+  const spawned = await readFile(join(world.attempts, a, 'spawned.json'), 'utf8')
   // A replica of this host that knows nothing of the first launch.
   expect(await world.provider().launch(world.request(a), { token }, signal)).toEqual(first)
+  expect(await readFile(join(world.attempts, a, 'spawned.json'), 'utf8')).toBe(spawned)
   expect(await readFile(join(world.attempts, a, 'runs'), 'utf8')).toBe('x')
 })
 

@@ -10,7 +10,7 @@ from berth_runner import inputs, machine
 from berth_runner.checkpoint import Checkpoints, unpack
 from berth_runner.finish import finish
 from berth_runner.folder import FULL
-from berth_runner.link import Backoff, Link, Lost, Over, Refused
+from berth_runner.link import FOLDER_GONE, Backoff, Link, Lost, Over, Refused
 from berth_runner.preflight import preflight
 from berth_runner.processes import kill_left_over, start_time
 from berth_runner.program import run_program
@@ -36,7 +36,7 @@ class Attempt:
         self.wake_fd, self._notice_fd = fds
         self.link = Link(settings, orders)
         self.spool = Spool(folder, settings.spool_bytes)
-        self.pulse = Pulse(settings, orders)
+        self.pulse = Pulse(settings, orders, folder)
         self.checkpoints = Checkpoints(settings, orders, folder)
         self._threads: list[threading.Thread] = []
 
@@ -57,7 +57,9 @@ class Attempt:
                 self._keep_ending(ended)
             else:
                 self._thread(lambda: self.pulse.beat("cpu"))
-            self.folder.write("acknowledged.json", {"by": finish(self, ended)})
+            by = finish(self, ended)
+            if by != FOLDER_GONE:
+                self.folder.write("acknowledged.json", {"by": by})
         assert ended is not None
         if ended["exit_code"] is not None:
             return int(ended["exit_code"])
@@ -82,7 +84,8 @@ class Attempt:
             try:
                 return self.link.call("GET" if body is None else "POST", path, body)
             except Lost:
-                pass
+                if not self.folder.is_there():
+                    self.orders.end(FOLDER_GONE, 0)
             if self.orders.stopping.wait(backoff.wait_s()):
                 raise inputs.Stopped
 
@@ -183,6 +186,8 @@ class Attempt:
         return str(kept["instance"])
 
     def _keep_ending(self, ended: dict[str, Any]) -> None:
+        if self.orders.over == FOLDER_GONE:
+            return  # a program that made part of it again must not be taken for the attempt
         try:
             self.folder.write("exit.json", ended)
         except OSError:

@@ -48,6 +48,13 @@ class Folder:
             return False
         return True
 
+    def is_there(self) -> bool:
+        """False: somebody removed the folder, and with it all that could still be reported."""
+        try:
+            return os.stat(self.path("lock")).st_ino == os.fstat(self._lock).st_ino
+        except FileNotFoundError:
+            return False
+
     def prepare(self) -> None:
         for path in (self.inputs, self.out, self.checkpoint, self.spool):
             os.makedirs(path, mode=0o700, exist_ok=True)

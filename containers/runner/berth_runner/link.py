@@ -23,6 +23,10 @@ GRACE_MAX_S = 3600.0  # a longer grace is a mistake of the sender
 REFUSALS_MAX = 3
 
 
+# Our own reason to end at once: what was to be reported is deleted.
+FOLDER_GONE = "folder_gone"
+
+
 class Lost(Exception):
     """Loss of sight: no answer, or none that Berth would give. Keep working, keep everything, try again."""
 

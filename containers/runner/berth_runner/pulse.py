@@ -6,21 +6,23 @@ import threading
 import time
 
 from berth_runner import machine
-from berth_runner.link import Backoff, Link, Lost, Orders, Over
+from berth_runner.link import FOLDER_GONE, Backoff, Link, Lost, Orders, Over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from berth_runner.folder import Folder
     from berth_runner.settings import Settings
 
 
 class Pulse:
     """progressed() is for any thread; beat() runs in one of its own until close()."""
 
-    def __init__(self, settings: Settings, orders: Orders) -> None:
+    def __init__(self, settings: Settings, orders: Orders, folder: Folder) -> None:
         self._settings = settings
         self._orders = orders
+        self._folder = folder
         self._changed = threading.Condition()
         self._progress: dict[str, Any] = {}
         self._is_new = False
@@ -44,6 +46,9 @@ class Pulse:
         figures: dict[str, Any] = {}
         read_at = time.monotonic()  # the first figures after one interval: they are differences
         while self._orders.over is None and not self._closed:
+            if not self._folder.is_there():
+                self._orders.end(FOLDER_GONE, 0)
+                return
             if time.monotonic() - read_at >= self._settings.machine_every_s:
                 figures, read_at = gauge.read(), time.monotonic()
             with self._changed:

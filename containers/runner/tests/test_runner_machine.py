@@ -97,6 +97,7 @@ with open("fill", "wb", buffering=0) as file:
         assert (finished["exit_code"], finished["failure"]) == (1, "disk_full")
         assert "No space left on device" in world.berth.text("stderr")
         assert world.berth.text() == "before\n"
+        assert {"exit.json", "acknowledged.json"} <= set(os.listdir(small_disk))
 
 
 def test_an_input_that_does_not_fit_on_the_disk_is_refused(tmp_path: Path, small_disk: Path) -> None:

@@ -1,9 +1,11 @@
 """A restart of the same folder: it never runs the program twice and never forgets how it ended."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
+import pytest
 from scripted_berth import Berth, Call, Reply, json_reply
 from world import is_alive, open_world, poll
 
@@ -80,6 +82,7 @@ def test_chunk_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
     with open_world(tmp_path, Berth()) as world:
         runner = world.run("print('up'); time.sleep(0.2); print('more'); signal.pause()")
         world.berth.wait(lambda: len(world.berth.chunks) >= 2)
+        poll(lambda: os.listdir(runner.home / "spool") == ["acknowledged"])
         runner.kill()
         # A file that cannot be kept makes the restarted runner say something of its own.
         world.berth.fault = lambda call: json_reply(422, {}) if call.path.endswith("/urls") else None
@@ -107,6 +110,20 @@ def test_a_second_runner_on_the_folder_does_nothing(tmp_path: Path) -> None:
         assert first.file("pid.json") == marker
         assert is_alive(first.process.pid)
         assert len(world.berth.of("started")) == 1
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["berth is there", "berth is away"])
+def test_a_runner_whose_folder_is_removed_ends_with_its_program(tmp_path: Path, is_away: bool) -> None:
+    with open_world(tmp_path, Berth()) as world:
+        runner = world.run(UP)
+        world.berth.wait(lambda: world.berth.chunks)
+        program = runner.file("program.json")["pid"]
+        if is_away:
+            world.berth.stop()
+        shutil.rmtree(runner.home)
+        assert runner.wait() == 143
+        assert not is_alive(program)
+        assert not (runner.home / "exit.json").exists()
 
 
 def test_the_pid_file_names_the_runner(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def check_prices(
     if "high" in columns and "low" in columns:
         note(bar & (columns["high"] < columns["low"]), "high", "is below the low", columns["high"])
     if faults:
-        row, name, text = min(faults)
+        row, name, text = min(faults, key=lambda fault: fault[0])
         raise source.wrong(row, name, text)
 
 

@@ -63,10 +63,6 @@ def read_table(source: Source) -> Any:
         table = read_csv(source) if source.is_csv else read_parquet(source)
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise source.wrong(None, None, f"cannot be read: {first_line(error)}") from None
-    for name in ("date", "close"):
-        if name not in table.column_names:
-            known = ", ".join(table.column_names) or "none that is known"
-            raise source.wrong(None, name, f"is missing; the file has {known}")
     if table.num_rows == 0:
         raise source.wrong(None, None, "holds no rows")
     return table
@@ -81,6 +77,10 @@ def known_columns(source: Source, names: list[str]) -> dict[str, str]:
             raise source.wrong(None, plain, "is there twice")
         if plain in COLUMNS:
             found[plain] = name
+    for plain in ("date", "close"):
+        if plain not in found:
+            known = ", ".join(found) or "no column that is known"
+            raise source.wrong(None, plain, f"is missing; the file has {known}")
     return found
 
 

@@ -90,6 +90,7 @@ FROM_FILL, FROM_ENTRY_CLOSE, FROM_DECISION_CLOSE = 0.0, 1.0, 2.0
 T_LANE, T_ENTRY_BAR, T_EXIT_BAR, T_ENTRY, T_EXIT, T_UNITS, T_FEES, T_PNL, T_REASON = range(9)
 TRADE = 9
 REASONS = ("signal", "stop_loss", "take_profit", "trailing_stop", "end", "delisted", "ruined")
-SIGNAL, STOPPED, PROFITED, TRAILED, END, DELISTING, RUIN = range(7)
+# Floats like all the kernel's constants: of a whole number Numba compiles each value on its own.
+SIGNAL, STOPPED, PROFITED, TRAILED, END, DELISTING, RUIN = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0
 
 TIE = 1e-12  # relative: closer than this counts as equal

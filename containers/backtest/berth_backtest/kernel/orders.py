@@ -144,7 +144,7 @@ def close_position(
     t: int,
     price: float,
     slippage: float,
-    reason: int,
+    reason: float,
     rules: Floats,
     trades: Floats,
 ) -> None:
@@ -161,7 +161,7 @@ def close_position(
 
 
 @inner
-def end_trade(state: Floats, lane: int, t: int, p: float, reason: int, trades: Floats) -> None:
+def end_trade(state: Floats, lane: int, t: int, p: float, reason: float, trades: Floats) -> None:
     """Books a closed trade and leaves the lane flat. trades[0, 0] counts the recorded ones."""
     pnl = trade_pnl(state, lane, p)
     state[HELD + lane] += t - state[ENTRY_BAR + lane]

@@ -31,19 +31,20 @@ def sma_cross(
     Without a move nothing is to be decided: a position always has the side of its state, or its
     exit is ordered. Only "level" looks at lanes that are flat although their state has a side.
     """
+    level = rules[LEVEL] > 0.5
     orders = 0
-    if rules[LEVEL] < 0.5:
+    if not level:
         while move != NOTHING:
-            lane = moves[move, M_LANE]
+            lane = int(moves[move, M_LANE])
             enters = moves[move, M_FRESH] == 0
             orders = note_order(state, lane, float(moves[move, M_SIGN]), enters, waiting, orders)
-            move = moves[move, M_NEXT]
+            move = int(moves[move, M_NEXT])
         return orders
     while move != NOTHING:
         state[SIGN + moves[move, M_LANE]] = float(moves[move, M_SIGN])
-        move = moves[move, M_NEXT]
+        move = int(moves[move, M_NEXT])
     for lane in range(width):
-        orders = note_order(state, lane, state[SIGN + lane], True, waiting, orders)
+        orders = note_order(state, lane, state[SIGN + lane], level, waiting, orders)
     return orders
 
 

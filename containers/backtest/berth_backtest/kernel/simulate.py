@@ -172,7 +172,7 @@ def run_bars(
                 orders = sma_cross(state, width, head[t], moves, waiting, rules)
             decided_at = t
             if len(curves) > 0:
-                curves[2, t, :width] = state[ORDER : ORDER + width]
+                copy_field(state, ORDER, width, curves, 2, t)
             if orders > 0 and rules[FILL] == CLOSE:
                 orders = fill_now(state, t, mark, waiting, orders, hits, rules, trades)
         elif orders > 0 and decided_at == t - 1:
@@ -182,9 +182,16 @@ def run_bars(
         if account_bar(state, width, mark, rules[RISK_FREE]) > 0:
             ruin(state, width, t, mark, trades)
         if len(curves) > 0:
-            curves[0, t, :width] = state[EQUITY : EQUITY + width]
-            curves[1, t, :width] = state[UNITS : UNITS + width]
+            copy_field(state, EQUITY, width, curves, 0, t)
+            copy_field(state, UNITS, width, curves, 1, t)
     end_open(state, width, n, mark, trades)
+
+
+@inner
+def copy_field(state: Floats, field: int, width: int, curves: Floats, row: int, t: int) -> None:
+    # A slice assigned to a slice would compile its error message too, for seconds.
+    for lane in range(width):
+        curves[row, t, lane] = state[field + lane]
 
 
 @inner
@@ -295,7 +302,7 @@ def miss_orders(state: Floats, waiting: Index, orders: int, bar_state: int, rule
 
 @inner
 def close_all(
-    state: Floats, width: int, t: int, mark: float, reason: int, rules: Floats, trades: Floats
+    state: Floats, width: int, t: int, mark: float, reason: float, rules: Floats, trades: Floats
 ) -> None:
     for lane in range(width):
         if state[UNITS + lane] != 0.0:

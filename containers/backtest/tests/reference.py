@@ -1,0 +1,320 @@
+"""A second engine in plain, slow Python, written from docs/conventions.md alone.
+
+It shares no code with the program. One symbol and one parameter set at a time; lists and floats.
+"""
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+Bar = tuple[float, float, float, float]  # open, high, low, close
+
+
+@dataclass
+class Rules:
+    fill: str = "next_open"
+    direction: str = "long"
+    entry: str = "cross"
+    sizing: Any = "all_in"
+    cash: float = 10_000.0
+    fee: float = 0.001
+    fee_min: float = 0.0
+    transfer: float = 0.0
+    stamp: float = 0.0
+    slippage: float = 0.0005
+    borrow: float = 0.0
+    lot: float = 1.0
+    fractional: bool = False
+    stop_reference: str = "fill"
+    stop_slippage: bool = True
+    close_at_end: bool = False
+    retry: bool = False
+    stop_loss: float = 0.0
+    take_profit: float = 0.0
+    trailing: float = 0.0
+    has_open: bool = True
+    has_range: bool = True
+    periods: float = 252.0
+
+
+@dataclass
+class Position:
+    units: float
+    entry: float
+    at: int
+    fees: float
+    reference: float
+    extreme: float
+    borrow: float = 0.0
+
+
+@dataclass
+class Run:
+    equity: list[float] = field(default_factory=list)
+    units: list[float] = field(default_factory=list)
+    trades: list[dict[str, Any]] = field(default_factory=list)
+    rejected: dict[str, int] = field(default_factory=dict)
+    fees: float = 0.0
+    traded: float = 0.0
+    ruined: bool = False
+
+
+def average(closes: list[float], n: int) -> float | None:
+    return math.fsum(closes[-n:]) / n if len(closes) >= n else None
+
+
+def state_of(closes: list[float], fast: int, slow: int) -> int | None:
+    a, b = average(closes, fast), average(closes, slow)
+    if a is None or b is None:
+        return None
+    if abs(a - b) <= 1e-12 * b:
+        return 0
+    return 1 if a > b else -1
+
+
+class Engine:
+    def __init__(self, rules: Rules, n: int) -> None:
+        self.rules = rules
+        self.n = n
+        self.cash = rules.cash
+        self.position: Position | None = None
+        self.run = Run()
+
+    def costs(self, value: float, sale: bool) -> float:
+        r = self.rules
+        return max(r.fee * value, r.fee_min) + r.transfer * value + (r.stamp * value if sale else 0.0)
+
+    def reject(self, reason: str) -> None:
+        self.run.rejected[reason] = self.run.rejected.get(reason, 0) + 1
+
+    def size(self, p: float, short: bool) -> float:
+        r = self.rules
+        budget, most = self.cash, math.inf
+        if isinstance(r.sizing, dict):
+            if "fraction" in r.sizing:
+                budget = r.sizing["fraction"] * self.cash
+            elif "cash" in r.sizing:
+                budget = min(self.cash, r.sizing["cash"])
+            else:
+                most = r.sizing["units"]
+
+        def fits(units: float) -> bool:
+            value = units * p
+            return value + self.costs(value, short) <= budget * (1 + 1e-12)
+
+        if not r.fractional:
+            # Whole lots: counted down from above, until they fit.
+            lots = math.floor(min(budget / p, most) / r.lot * (1 + 1e-12))
+            while lots > 0 and not fits(lots * r.lot):
+                lots -= 1
+            return lots * r.lot
+        low, high = 0.0, min(max(budget, 0.0) / p, most)
+        if fits(high):
+            return high
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        return low
+
+    def open(self, t: int, price: float, side: int, close: float, decided: float) -> None:
+        p = price * (1 + side * self.rules.slippage)
+        units = self.size(p, side < 0)
+        if units <= 1e-12:
+            self.reject("cash")
+            return
+        cost = self.costs(units * p, side < 0)
+        self.cash -= side * units * p + cost
+        self.run.fees += cost
+        self.run.traded += units * p
+        reference = {"fill": p, "entry_close": close, "decision_close": decided}[self.rules.stop_reference]
+        self.position = Position(side * units, p, t, cost, reference, reference)
+
+    def close(self, t: int, price: float, reason: str, slip: bool = True, costs: bool = True) -> None:
+        held = self.position
+        assert held is not None
+        worse = self.rules.slippage if slip else 0.0
+        p = price * (1 - worse) if held.units > 0 else price * (1 + worse)
+        if costs:
+            cost = self.costs(abs(held.units) * p, held.units > 0)
+            self.run.fees += cost
+            self.run.traded += abs(held.units) * p
+            held.fees += cost
+            self.cash += held.units * p - cost
+        self.book(held, t, p, reason)
+        self.position = None
+
+    def book(self, held: Position, t: int | None, p: float, reason: str | None) -> None:
+        pnl = held.units * (p - held.entry) - held.fees - held.borrow
+        self.run.trades.append(
+            {
+                "entry": held.at,
+                "exit": t,
+                "entry_price": held.entry,
+                "exit_price": None if t is None else p,
+                "units": held.units,
+                "fees": held.fees,
+                "pnl": pnl,
+                "return": pnl / (abs(held.units) * held.entry),
+                "reason": reason,
+            }
+        )
+
+    def fill(self, t: int, order: int, price: float, close: float, decided: float) -> None:
+        if self.position is not None:
+            self.close(t, price, "signal")
+        if order != 0:
+            self.open(t, price, order, close, decided)
+
+    def stop(self, t: int, bar: Bar) -> bool:
+        """Tests the stops of one bar; says whether one hit."""
+        held, r = self.position, self.rules
+        if held is None:
+            return False
+        o, h, low, c = bar if r.has_range else (bar[3],) * 4
+        long = held.units > 0
+        sign = 1 if long else -1
+        blind = r.stop_reference == "entry_close" and held.at == t
+        if not blind:
+            levels = []
+            if r.stop_loss:
+                levels.append((sign * held.reference * (1 - sign * r.stop_loss), 1, "stop_loss"))
+            if r.trailing:
+                levels.append((sign * held.extreme * (1 - sign * r.trailing), 0, "trailing_stop"))
+            if levels:
+                nearest, _, reason = max(levels)
+                level = sign * nearest
+                if (low <= level) if long else (h >= level):
+                    beyond = min(o, level) if long else max(o, level)
+                    price = c if not r.has_range else beyond if r.has_open else level
+                    self.close(t, price, reason, slip=r.stop_slippage)
+                    return True
+            if r.take_profit:
+                level = held.reference * (1 + sign * r.take_profit)
+                if (h >= level) if long else (low <= level):
+                    beyond = max(o, level) if long else min(o, level)
+                    price = c if not r.has_range else beyond if r.has_open else level
+                    self.close(t, price, "take_profit", slip=False)
+                    return True
+        held.extreme = max(held.extreme, h) if long else min(held.extreme, low)
+        return False
+
+
+def wanted(rules: Rules, before: int | None, now: int | None, units: float) -> int | None:
+    """Returns the order at a close: 1, -1, 0 (flat) or None."""
+    if now is None:
+        return None
+    may = {"long": (1,), "short": (-1,), "both": (1, -1)}[rules.direction]
+    begins = rules.entry == "level" or (before is not None and now != before)
+    if now in may and begins and units * now <= 0:
+        return now
+    if (units > 0 and now != 1) or (units < 0 and now != -1):
+        return 0
+    return None
+
+
+def simulate(
+    rules: Rules,
+    fast: int,
+    slow: int,
+    early: list[float],
+    bars: list[Bar | str | None],
+    delisted: int | None = None,
+) -> Run:
+    """Runs one symbol: `early` closes before the run; a bar, "suspended" or None at each date."""
+    n = len(bars)
+    engine = Engine(rules, n)
+    closes = list(early)
+    before = state_of(closes, fast, slow)
+    mark, order, decided_at = 0.0, None, -1
+    last_e = rules.cash
+    for t, bar in enumerate(bars):
+        held = engine.position
+        if held is not None and held.units < 0:
+            charge = -held.units * mark * rules.borrow / rules.periods
+            engine.cash -= charge
+            held.borrow += charge
+        if t == delisted and engine.position is not None:
+            engine.close(t, mark, "delisted")
+        if isinstance(bar, tuple):
+            if order is not None and rules.fill == "next_open":
+                engine.fill(t, order, bar[0], bar[3], mark)
+                order = None
+            hit = engine.stop(t, bar)
+            if order is not None and rules.fill == "next_close":
+                if not hit:
+                    engine.fill(t, order, bar[3], bar[3], mark)
+                order = None
+            mark = bar[3]
+            closes.append(mark)
+            now = state_of(closes, fast, slow)
+            units = engine.position.units if engine.position else 0.0
+            order = None if engine.run.ruined else wanted(rules, before, now, units)
+            before, decided_at = now, t
+            if order is not None and rules.fill == "close":
+                if not hit:
+                    engine.fill(t, order, mark, mark, mark)
+                order = None
+        elif order is not None and decided_at == t - 1:
+            engine.reject("suspended" if bar == "suspended" else "no_bar")
+            if not rules.retry:
+                order = 0 if engine.position is not None else None
+        if t == n - 1:
+            if order is not None and decided_at == t:
+                engine.reject("end_of_data")
+            if rules.close_at_end and engine.position is not None:
+                engine.close(t, mark, "end")
+        e = engine.cash + (engine.position.units * mark if engine.position else 0.0)
+        if e <= 0 and last_e > 0:
+            if engine.position is not None:
+                engine.close(t, mark, "ruined", slip=False, costs=False)
+            engine.cash, engine.run.ruined, order, e = 0.0, True, None, 0.0
+        engine.run.equity.append(max(e, 0.0))
+        engine.run.units.append(engine.position.units if engine.position else 0.0)
+        last_e = e
+    if engine.position is not None:
+        engine.book(engine.position, None, mark, None)
+    return engine.run
+
+
+def metrics(run: Run, rules: Rules, risk_free: float) -> dict[str, float | None]:
+    """Returns the metrics by their definitions, from the curve and the trades."""
+    n, cash, p = len(run.equity), rules.cash, rules.periods
+    curve = [cash, *run.equity]
+    r = [b / a - 1 if a > 0 else 0.0 for a, b in pairwise(curve)]
+    x = [y - risk_free / p for y in r]
+    mean = math.fsum(x) / n
+    spread = math.fsum((y - math.fsum(r) / n) ** 2 for y in r)
+    deviation = math.sqrt(spread / (n - 1)) if n > 1 and spread > 1e-24 else None
+    down = math.sqrt(math.fsum(min(y, 0) ** 2 for y in x) / n)
+    peak, worst, below, longest = cash, 0.0, 0, 0
+    for e in run.equity:
+        peak = max(peak, e)
+        worst = min(worst, e / peak - 1)
+        below = below + 1 if e < peak else 0
+        longest = max(longest, below)
+    final = run.equity[-1]
+    annual = (final / cash) ** (p / n) - 1 if final > 0 else -1.0
+    closed = [trade for trade in run.trades if trade["exit"] is not None]
+    gains = math.fsum(trade["pnl"] for trade in closed if trade["pnl"] > 0)
+    losses = -math.fsum(trade["pnl"] for trade in closed if trade["pnl"] <= 0)
+    average_e = math.fsum(run.equity) / n
+    flat = n == 1
+    return {
+        "total_return": final / cash - 1,
+        "annual_return": annual,
+        "annual_volatility": None if flat else (deviation or 0.0) * math.sqrt(p),
+        "sharpe": mean / deviation * math.sqrt(p) if deviation else None,
+        "sortino": mean / down * math.sqrt(p) if down else None,
+        "calmar": annual / abs(worst) if worst else None,
+        "max_drawdown": worst,
+        "max_drawdown_bars": longest,
+        "trades": len(closed),
+        "open_trades": len(run.trades) - len(closed),
+        "win_rate": sum(trade["pnl"] > 0 for trade in closed) / len(closed) if closed else None,
+        "profit_factor": gains / losses if losses else None,
+        "exposure": sum(units != 0 for units in run.units) / n,
+        "turnover": run.traded / average_e * p / n if average_e else None,
+        "fees": run.fees,
+        "final_equity": final,
+    }
