@@ -87,8 +87,6 @@ export const jobSpec = z
   )
   .meta({ id: 'JobSpec', description: 'What to run, on what, within which bounds.' })
 
-/** As a client sends it. */
-export type JobRequest = z.input<typeof jobSpec>
 /** As it is stored: every default filled in. */
 export type JobSpec = z.output<typeof jobSpec>
 export type Resources = JobSpec['resources']
