@@ -2,9 +2,20 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { JobView } from '../../jobs/view.ts'
 import { isPostgres } from '../support/database.ts'
 import { openDesk, realBacktest } from '../support/desk.ts'
 import { startServer } from '../support/server.ts'
+
+/** Long enough to be at work when something happens to it. */
+function bigBacktest() {
+  const big = realBacktest()
+  Object.assign(big.params, {
+    data: { dataset: 'sample:sp500-20' },
+    parameters: { fast: { range: [2, 300, 1] }, slow: { range: [3, 600, 1] } },
+  })
+  return big
+}
 
 describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default', () => {
   test('it is placed, launched, followed, finished, paid for, and its files are whole', async () => {
@@ -47,12 +58,7 @@ describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default'
 
   test('a cancel ends the program and its group', async () => {
     await using desk = await openDesk()
-    const big = realBacktest()
-    Object.assign(big.params, {
-      data: { dataset: 'sample:sp500-20' },
-      parameters: { fast: { range: [2, 200, 1] }, slow: { range: [3, 400, 1] } },
-    })
-    const { id } = await desk.submit(big)
+    const { id } = await desk.submit(bigBacktest())
     await desk.until(async () => (await desk.log(id)).length > 0)
     expect((await desk.request(`/v1/jobs/${id}/cancel`, { method: 'POST' })).status).toBe(202)
     expect(await desk.ended(id)).toMatchObject({ state: 'cancelled', outcome: 'cancelled', result: null })
@@ -68,6 +74,16 @@ describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default'
       state: 'failed',
       error: { code: 'out_of_memory', where: 'program' },
     })
+  })
+
+  test('a program that something kills fails, and says that it was killed', async () => {
+    await using desk = await openDesk()
+    const { id } = await desk.submit({ ...bigBacktest(), retry: { max_attempts: 1 } })
+    await desk.until(async () => (await desk.log(id)).length > 0)
+    const { attempts } = await desk.get<JobView>(`/v1/jobs/${id}`)
+    const file = join(desk.folder, 'local', attempts[0]?.id ?? '', 'program.json')
+    process.kill((JSON.parse(readFileSync(file, 'utf8')) as { pid: number }).pid, 'SIGKILL')
+    expect(await desk.ended(id)).toMatchObject({ state: 'failed', error: { code: 'killed', exit_code: 137 } })
   })
 
   test('without Python the job fails and says what is missing', async () => {
