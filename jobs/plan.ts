@@ -72,6 +72,10 @@ export type Change =
       warnings: Warning[]
       result: unknown
     }
+  /** Pays for the next metering period; without room in a budget the attempt is told to stop. */
+  | { change: 'extend'; attempt_id: string; stop_by: Date }
+  /** The shard waits on, and not for a place. */
+  | { change: 'park'; reason: 'budget'; not_before: Date }
   | { change: 'cancelling' }
 
 export interface NewAttempt {
@@ -112,6 +116,8 @@ export function after(at: Date, seconds: number): Date {
   return new Date(at.getTime() + Math.round(seconds * 1_000))
 }
 
+/** An attempt is paid for this far ahead: what a budget can be overspent by while nobody can be reached. */
+export const metering_s = 60
 /** SIGTERM to SIGKILL: enough to write a checkpoint of a few GiB to a disk. */
 export const stopGrace_s = 30
 /** From SIGKILL to the last report: the upload of what was kept. */
