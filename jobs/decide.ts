@@ -1,6 +1,7 @@
 // What to do next with one shard, as data. Pure: no await, no clock of its own, no randomness.
 import type { ProviderError, ProviderErrorCode } from '../providers/errors.ts'
 import { concludeBySilence, finishedOutcome, jobError, outcomeOfStop } from './conclude.ts'
+import { metering_s, stopGrace_s, uploadGrace_s } from './bounds.ts'
 import {
   after,
   type AttemptRow,
@@ -8,11 +9,8 @@ import {
   type Change,
   type Ended,
   lookAt,
-  metering_s,
   type Plan,
   type Snapshot,
-  stopGrace_s,
-  uploadGrace_s,
 } from './plan.ts'
 import { type Outcome, type StopReason, type TerminalState, consequences } from './state.ts'
 import type { Warning } from './store/schema.ts'

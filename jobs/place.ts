@@ -1,6 +1,6 @@
 import type { Offer } from '../providers/provider.ts'
 import { usdToMicros } from './cost.ts'
-import { stopGrace_s } from './plan.ts'
+import { stopGrace_s } from './bounds.ts'
 import type { Placement, Resources } from './spec.ts'
 
 export const rejectionReasons = [

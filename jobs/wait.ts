@@ -3,6 +3,7 @@ import type { LaunchRequest } from '../providers/provider.ts'
 import { affordableSeconds, usdToMicros } from './cost.ts'
 import { type Ranking, shortestRun_s } from './place.ts'
 import { jobError } from './conclude.ts'
+import { stopGrace_s, uploadGrace_s } from './bounds.ts'
 import {
   after,
   type Change,
@@ -11,8 +12,6 @@ import {
   type Plan,
   type ShardRow,
   type Snapshot,
-  stopGrace_s,
-  uploadGrace_s,
 } from './plan.ts'
 import type { JobSpec } from './spec.ts'
 import type { ErrorCode, Outcome, TerminalState } from './state.ts'

@@ -1,7 +1,8 @@
 // Budgets by project or label, a month or in all: reserved when an intent commits, extended while it runs,
 // settled when nothing is left that costs. Rows are locked in id order, in the caller's transaction.
 import { sql } from 'kysely'
-import { type AttemptRow, type JobRow, metering_s, stopGrace_s, uploadGrace_s } from '../plan.ts'
+import { metering_s, stopGrace_s, uploadGrace_s } from '../bounds.ts'
+import { type AttemptRow, type JobRow } from '../plan.ts'
 import type { Tx } from './schema.ts'
 
 /** What a stop may take after its order: reserved from the start, so that it is always paid for. */

@@ -1,11 +1,11 @@
 // How each change of a plan is written. Called by commitDecisions alone, inside its transaction.
-import { sql, type UpdateObject } from 'kysely'
+import { sql } from 'kysely'
 import { costMicros } from '../cost.ts'
 import type { Change, JobRow, ShardRow } from '../plan.ts'
-import { type AttemptState, attemptTransitions, type ShardState, shardTransitions } from '../state.ts'
 import { book, extend, type Held, settle } from './budgets.ts'
 import type { JobDelta } from './fold.ts'
-import type { JobError, Tables, Tx } from './schema.ts'
+import { moveAttempt, moveShard } from './move.ts'
+import type { JobError, Tx } from './schema.ts'
 
 /** Whether a change moves the job's counters or state, so that its row must be locked. */
 export const touchesJob = {
@@ -246,40 +246,6 @@ async function finish(tx: Tx, scope: Scope, change: Of<'finish'>) {
       .where('job_id', '=', shard.job_id)
       .where('state', 'in', ['waiting', 'active'])
       .execute()
-}
-
-async function moveAttempt(
-  tx: Tx,
-  id: string,
-  to: AttemptState,
-  values: UpdateObject<Tables, 'attempts'>,
-): Promise<void> {
-  const from = Object.entries(attemptTransitions)
-    .filter(([, next]) => (next as readonly string[]).includes(to))
-    .map(([state]) => state as AttemptState)
-  const { numUpdatedRows } = await tx
-    .updateTable('attempts')
-    .set({ ...values, state: to })
-    .where('id', '=', id)
-    .where('state', 'in', from)
-    .executeTakeFirst()
-  if (numUpdatedRows !== 1n) throw new Error(`attempt ${id} cannot become ${to}`)
-}
-
-async function moveShard(
-  tx: Tx,
-  shard: ShardRow,
-  to: ShardState,
-  values: UpdateObject<Tables, 'shards'>,
-): Promise<void> {
-  const next: readonly string[] = shardTransitions[shard.state]
-  if (!next.includes(to)) throw new Error(`shard ${shard.id} cannot go from ${shard.state} to ${to}`)
-  await tx
-    .updateTable('shards')
-    .set({ ...values, state: to })
-    .where('id', '=', shard.id)
-    .execute()
-  Object.assign(shard, { state: to })
 }
 
 function count({ delta }: Scope, by: JobDelta['counters']) {
