@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Offer } from '../providers/provider.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
+import { scanOrphans } from '../jobs/orphans.ts'
 import { runPass } from '../jobs/reconcile.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import { deliverDue } from '../jobs/webhooks.ts'
@@ -14,6 +15,10 @@ const partitions_ms = 6 * 3_600_000
 /** After an error a loop waits, so that a broken database is not hammered. */
 const afterError_ms = 1_000
 const sweep_ms = 3_600_000
+/** What an orphan may cost before it is seen. */
+const orphans_ms = 60_000
+/** How much older a restored database may be without being noticed. */
+const highWater_ms = 30_000
 /** Files of an attempt stay on this machine for a day after its end, for who wants to look at them. */
 const keepFolders_ms = 86_400_000
 /** Most attempts that are looked up in one sweep; the rest waits for the next. */
@@ -29,6 +34,7 @@ interface Work {
   replica: string
   sync: () => Promise<void>
   set_offers: (offers: readonly Offer[]) => void
+  raise_high_water: () => Promise<void>
   /** Attempts that have a folder on this machine, and how to remove folders; null without the local provider. */
   folders: { present: () => Promise<string[]>; remove: (attempt_ids: string[]) => Promise<unknown> } | null
 }
@@ -46,6 +52,16 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
       'pass',
       () => pass(work, calls),
       () => deps.waker.wait(topics.pass, poll_ms, signal),
+    )
+    run(
+      'orphans',
+      () => scanOrphans(deps),
+      () => pauseFor(orphans_ms, signal),
+    )
+    run(
+      'high water',
+      () => work.raise_high_water(),
+      () => pauseFor(highWater_ms, signal),
     )
     run(
       'partitions',
