@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Offer, Provider } from '../providers/provider.ts'
-import type { Deps, Log, Sealer } from '../jobs/deps.ts'
+import type { Deps, Log, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/orphans.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
@@ -73,14 +73,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
       waker: nudges?.waker ?? createWaker(),
       outbound_fetch: createOutboundFetch(outbound),
       check_target: (url) => checkTarget(url, outbound),
-      settings: {
-        berth_url: () => address,
-        public_url: () => config.public_url ?? address,
-        max_queued: config.max_queued,
-        rate_limit: config.rate_limit,
-        sse_max_s: config.sse_max_s,
-        local_data_dirs: config.local_data_dirs,
-      },
+      settings: settingsOf(config, () => address),
       log,
     }
     const set_offers = (found: readonly Offer[]) => {
@@ -116,6 +109,12 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
     await close()
     throw error
   }
+}
+
+function settingsOf(config: Config, address: () => string): Settings {
+  const { max_queued, rate_limit, sse_max_s, local_data_dirs } = config
+  const public_url = () => config.public_url ?? address()
+  return { berth_url: address, public_url, max_queued, rate_limit, sse_max_s, local_data_dirs }
 }
 
 interface Preparation {
