@@ -6,6 +6,9 @@ import { harmless, hasColours, oneLine, paint, write } from './text.ts'
 
 /** Without a bar a line is printed at every change of state and each time this much more is done. */
 const step = 0.1
+const [minBar, maxBar] = [5, 30]
+/** Percentage, state or phase, and duration. */
+const besideBar = 45
 
 export interface View {
   job: (job: Job) => Promise<void>
@@ -52,7 +55,9 @@ function barView(io: Io, logTo: Io['stdout']): View {
   const bars = new MultiBar({
     format,
     stream: io.stderr,
-    barsize: 30,
+    // The whole line must fit: it is redrawn in place, and the terminal goes on wrapping the log's lines.
+    barsize: Math.max(minBar, Math.min(maxBar, (io.stderr.columns ?? 80) - besideBar)),
+    linewrap: true,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     clearOnComplete: true,

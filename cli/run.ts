@@ -57,10 +57,10 @@ function createProgram(context: Context): Command {
   return program
 }
 
-/** Tells what went wrong on standard error: to people, or with --json as one line `{"error": ...}`. */
+/** Tells what went wrong on standard error: to people, or to a program with --json as one line `{"error": ...}`. */
 function report(io: Io, error: unknown, json: boolean): void {
   const problem = problemOf(error)
-  if (json) {
+  if (json && !io.stderr.isTTY) {
     io.stderr.write(`${JSON.stringify({ error: problem })}\n`)
     return
   }

@@ -70,13 +70,13 @@ export function logEvents(client: Client, id: string, signal: AbortSignal) {
 }
 
 async function lookUntilEnd(client: Client, id: string, signal: AbortSignal, view: View): Promise<Job> {
-  for (;;) {
+  for (let wait_s = 0; ; wait_s = look_s) {
     const asked_at = performance.now()
-    const job = await readJob(client, id, look_s)
+    const job = await readJob(client, id, wait_s)
     await view.job(job)
     if (hasEnded(job)) return job
     // The server holds the request for that time; one that did not must not be asked in a circle.
-    const early_ms = look_s * 1_000 - (performance.now() - asked_at)
+    const early_ms = wait_s * 1_000 - (performance.now() - asked_at)
     if (early_ms > 0) await sleep(early_ms, undefined, { signal }).catch(() => undefined)
   }
 }

@@ -10,6 +10,7 @@ import type { Env } from './_env.ts'
 import { problemOf } from './_problem.ts'
 import { limitRate } from './_rate.ts'
 import * as attempts from './attempts.ts'
+import * as budgets from './budgets.ts'
 import * as cancelJob from './cancel-job.ts'
 import * as createJob from './create-job.ts'
 import * as deleteJob from './delete-job.ts'
@@ -22,6 +23,7 @@ import * as listJobs from './list-jobs.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
+import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as stopJob from './stop-job.ts'
 
@@ -48,7 +50,7 @@ export function createApp(deps: Deps) {
     throw new AppError('not_found', 'There is no such address: see /reference.')
   })
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
-  for (const path of ['/v1/jobs/*', '/v1/webhooks/*'])
+  for (const path of ['/v1/jobs/*', '/v1/webhooks/*', '/v1/budgets/*', '/v1/usage'])
     app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
@@ -73,6 +75,10 @@ export function createApp(deps: Deps) {
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))
     .openapi(readWebhookSecret.route, readWebhookSecret.handler(deps))
+    .openapi(budgets.putRoute, budgets.put(deps))
+    .openapi(budgets.listRoute, budgets.list(deps))
+    .openapi(budgets.deleteRoute, budgets.remove(deps))
+    .openapi(readUsage.route, readUsage.handler(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps))
     .openapi(attempts.reportRoute, attempts.reportAttempt(deps))
     .openapi(attempts.logsRoute, attempts.appendLogs(deps))

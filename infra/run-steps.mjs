@@ -48,7 +48,7 @@ function run({ command: [command, ...args], env = {} }, root) {
     })
     const endGroup = (signal) => {
       try {
-        process.kill(-child.pid, signal)
+        if (child.pid !== undefined) process.kill(-child.pid, signal)
       } catch (error) {
         // EPERM: macOS says so of a group whose processes have all ended.
         if (error.code !== 'ESRCH' && error.code !== 'EPERM') throw error

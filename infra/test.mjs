@@ -60,7 +60,15 @@ const steps = [
   {
     name: 'Python tests, backtest',
     needs: 'containers/backtest/tests',
-    command: pytest('coverage/backtest.xml', 'containers/backtest/tests'),
+    // The backtest path keeps 95 % of its lines (containers/pyproject.toml).
+    command: [
+      ...pytest('coverage/backtest.xml', 'containers/backtest/tests'),
+      '-c',
+      'containers/pyproject.toml',
+      '--cov',
+      '--cov-config=containers/pyproject.toml',
+      '--cov-report=term',
+    ],
     report: 'coverage/backtest.xml',
   },
 ]

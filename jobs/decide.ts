@@ -1,6 +1,7 @@
 // What to do next with one shard, as data. Pure: no await, no clock of its own, no randomness.
 import type { ProviderError, ProviderErrorCode } from '../providers/errors.ts'
 import { concludeBySilence, finishedOutcome, jobError, outcomeOfStop } from './conclude.ts'
+import { metering_s, stopGrace_s, uploadGrace_s } from './bounds.ts'
 import {
   after,
   type AttemptRow,
@@ -10,8 +11,6 @@ import {
   lookAt,
   type Plan,
   type Snapshot,
-  stopGrace_s,
-  uploadGrace_s,
 } from './plan.ts'
 import { type Outcome, type StopReason, type TerminalState, consequences } from './state.ts'
 import type { Warning } from './store/schema.ts'
@@ -73,9 +72,19 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
     plan.changes.push({ change: 'run', attempt_id: row.id, started_at: row.bound_at })
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
+  payAhead(row, now, plan)
   const quiet = row.stop_reason === null && (seen === null || seen.state === 'running')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
   if (row.started_at && !row.stop_reason) lookAt(plan, after(row.started_at, row.timeout_s))
+}
+
+/** While half a metering period is left, the next one is paid for: several looks fit into that. */
+function payAhead(row: AttemptRow, now: Date, plan: Plan) {
+  if (!row.reserved_until || row.stop_reason) return
+  const due = after(row.reserved_until, -metering_s / 2)
+  if (now >= due)
+    plan.changes.push({ change: 'extend', attempt_id: row.id, stop_by: after(now, stopGrace_s) })
+  else lookAt(plan, due)
 }
 
 function orderStop(snapshot: Snapshot, row: AttemptRow, reason: StopReason, now: Date, plan: Plan) {

@@ -3,6 +3,7 @@ import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { AppError } from './errors.ts'
 import { isTerminal, type Order } from './state.ts'
+import type { Tx } from './store/schema.ts'
 import { sql } from 'kysely'
 
 /**
@@ -12,15 +13,7 @@ import { sql } from 'kysely'
 export async function orderJob(deps: Deps, project_id: string, job_id: string, order: Order): Promise<void> {
   const now = deps.clock.now()
   await deps.db.transaction().execute(async (tx) => {
-    const job = await tx
-      .selectFrom('jobs')
-      .select(['id', 'state', 'order_kind', 'shards_total'])
-      .where('project_id', '=', project_id)
-      .where('id', '=', job_id)
-      .where('deleted_at', 'is', null)
-      .forUpdate()
-      .executeTakeFirst()
-    if (!job) throw new AppError('not_found', `There is no job ${job_id}.`)
+    const job = await lockJob(tx, project_id, job_id)
     if (isTerminal(job.state)) throw new AppError('job_finished', `${job_id} has ${job.state}.`)
     if (job.order_kind === order || job.order_kind === 'cancel') return
     // The shards' lock is also the reports': the first of finish and order that is recorded wins.
@@ -64,17 +57,22 @@ export async function orderJob(deps: Deps, project_id: string, job_id: string, o
 export async function deleteJob(deps: Deps, project_id: string, job_id: string): Promise<void> {
   const now = deps.clock.now()
   await deps.db.transaction().execute(async (tx) => {
-    const job = await tx
-      .selectFrom('jobs')
-      .select('state')
-      .where('project_id', '=', project_id)
-      .where('id', '=', job_id)
-      .where('deleted_at', 'is', null)
-      .forUpdate()
-      .executeTakeFirst()
-    if (!job) throw new AppError('not_found', `There is no job ${job_id}.`)
+    const job = await lockJob(tx, project_id, job_id)
     if (!isTerminal(job.state))
       throw new AppError('job_not_finished', `${job_id} is ${job.state}: cancel it first.`)
     await tx.updateTable('jobs').set({ deleted_at: now }).where('id', '=', job_id).execute()
   })
+}
+
+async function lockJob(tx: Tx, project_id: string, job_id: string) {
+  const job = await tx
+    .selectFrom('jobs')
+    .select(['state', 'order_kind'])
+    .where('project_id', '=', project_id)
+    .where('id', '=', job_id)
+    .where('deleted_at', 'is', null)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!job) throw new AppError('not_found', `There is no job ${job_id.slice(0, 100)}.`)
+  return job
 }

@@ -1,5 +1,6 @@
 import type { Offer } from '../providers/provider.ts'
 import { usdToMicros } from './cost.ts'
+import { stopGrace_s } from './bounds.ts'
 import type { Placement, Resources } from './spec.ts'
 
 export const rejectionReasons = [
@@ -44,8 +45,8 @@ export interface Wanted {
   budget_micros: number | null
 }
 
-/** Seconds of price that must be affordable for a launch to make sense at all. */
-const shortestRun_s = 1
+/** What a budget must pay for at least: a second of work and the stop after it. */
+export const shortestRun_s = 1 + stopGrace_s
 
 /** Which offers can take this work, best first, with a reason for every other. Pure. */
 export function place(wanted: Wanted, offers: readonly Offer[], busy: (offer: Offer) => number): Ranking {

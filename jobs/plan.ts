@@ -72,6 +72,10 @@ export type Change =
       warnings: Warning[]
       result: unknown
     }
+  /** Pays for the next metering period; without room in a budget the attempt is told to stop. */
+  | { change: 'extend'; attempt_id: string; stop_by: Date }
+  /** The shard waits on, and not for a place. */
+  | { change: 'park'; reason: 'budget'; not_before: Date }
   | { change: 'cancelling' }
 
 export interface NewAttempt {
@@ -111,8 +115,3 @@ export function lookAt(plan: Plan, at: Date) {
 export function after(at: Date, seconds: number): Date {
   return new Date(at.getTime() + Math.round(seconds * 1_000))
 }
-
-/** SIGTERM to SIGKILL: enough to write a checkpoint of a few GiB to a disk. */
-export const stopGrace_s = 30
-/** From SIGKILL to the last report: the upload of what was kept. */
-export const uploadGrace_s = 120

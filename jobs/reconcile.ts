@@ -7,7 +7,8 @@ import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
 import { observe } from './observe.ts'
 import { place, type Ranking } from './place.ts'
-import type { Snapshot } from './plan.ts'
+import { metering_s } from './bounds.ts'
+import { after, type Plan, type Snapshot } from './plan.ts'
 import { type Claimed, claimDue, claimQueue, release, renewReplica } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
 import { busySlots, type Facts, loadFacts, slotKey } from './store/snapshot.ts'
@@ -89,7 +90,8 @@ async function settleOne(
   if (shard.state === 'waiting' && !launches) places.blocked.add(shard.shape_hash)
   const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
   const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
-  if (!done) {
+  if (done === 'over_budget') return park(deps, facts, now)
+  if (done === 'stale') {
     // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
     if (launches) places.blocked.add(shard.shape_hash)
     await release(deps.db, [claimed])
@@ -104,6 +106,18 @@ async function settleOne(
     deps.waker.wake(topics.pass)
   }
   if (plan.calls.length > 0) calls.push(act(deps, claimed, plan.calls, snapshot))
+}
+
+/** No budget has room: the shard waits, with that reason, and looks again once a metering period. */
+async function park(deps: Deps, { claimed, job, shard }: Facts, now: Date): Promise<void> {
+  const plan: Plan = {
+    changes: [{ change: 'park', reason: 'budget', not_before: after(now, metering_s) }],
+    calls: [],
+    due_at: shard.due_at,
+  }
+  const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
+  const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
+  if (done !== 'done') await release(deps.db, [claimed])
 }
 
 function snapshotOf(

@@ -1,7 +1,9 @@
 // A shard that waits for a place: until when, and what is launched when there is one. Pure.
 import type { LaunchRequest } from '../providers/provider.ts'
 import { affordableSeconds, usdToMicros } from './cost.ts'
+import { type Ranking, shortestRun_s } from './place.ts'
 import { jobError } from './conclude.ts'
+import { stopGrace_s, uploadGrace_s } from './bounds.ts'
 import {
   after,
   type Change,
@@ -10,8 +12,6 @@ import {
   type Plan,
   type ShardRow,
   type Snapshot,
-  stopGrace_s,
-  uploadGrace_s,
 } from './plan.ts'
 import type { JobSpec } from './spec.ts'
 import type { ErrorCode, Outcome, TerminalState } from './state.ts'
@@ -31,7 +31,7 @@ export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
   lookAt(plan, after(now, launchLook_s))
 }
 
-function endOfWait({ job, shard, spent_micros }: Snapshot, now: Date): Change | null {
+function endOfWait({ job, shard, spent_micros, ranking }: Snapshot, now: Date): Change | null {
   const ended = (state: TerminalState, outcome: Outcome | null, error: JobError | null): Change => ({
     change: 'finish',
     state,
@@ -51,9 +51,20 @@ function endOfWait({ job, shard, spent_micros }: Snapshot, now: Date): Change | 
     return failed('timed_out', 'deadline', `The deadline ${deadline_at} passed before the job could run.`)
   if (budget_usd !== undefined && spent_micros >= usdToMicros(budget_usd))
     return failed('over_budget', 'over_budget', `The budget of ${budget_usd} USD is spent.`)
+  if (budget_usd !== undefined && ranking && tooPoor(ranking))
+    return failed(
+      'over_budget',
+      'over_budget',
+      `What is left of the budget of ${budget_usd} USD does not pay for ${shortestRun_s} s of any offer.`,
+    )
   if (now >= queueEnd(job.spec, shard))
     return failed(null, 'queue_timeout', `No place was found within ${queue_timeout_s} s of waiting.`)
   return null
+}
+
+/** Whether money alone is what every offer that fits is rejected for. */
+function tooPoor({ ranked, rejected, can_wait }: Ranking): boolean {
+  return ranked.length === 0 && !can_wait && rejected.some(({ reason }) => reason === 'budget')
 }
 
 /** Between an intent and the first look at it: the launch call is usually over. */

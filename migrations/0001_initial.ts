@@ -49,7 +49,8 @@ const work = [
     project_id text not null references projects,
     kind text not null,
     name text,
-    spec jsonb not null,
+    -- json and not jsonb: what a user or a program wrote comes back in its order.
+    spec json not null,
     priority text not null check (priority in ('low', 'normal', 'high', 'urgent')),
     labels jsonb not null default '{}',
     state text not null check (state in
@@ -58,7 +59,7 @@ const work = [
       'preempted', 'lost', 'no_capacity', 'quota', 'rejected', 'image_error')),
     error jsonb,
     warnings jsonb not null default '[]',
-    result jsonb,
+    result json,
     shards_total int not null,
     shards_waiting int not null,
     shards_active int not null,
@@ -150,7 +151,7 @@ const work = [
     host jsonb,
     bound_at timestamptz,
     preempting_at timestamptz,
-    finished jsonb,
+    finished json,
     finished_at timestamptz,
     finished_version bigint,
     seen_state text,

@@ -1,10 +1,11 @@
 // How each change of a plan is written. Called by commitDecisions alone, inside its transaction.
-import { sql, type UpdateObject } from 'kysely'
+import { sql } from 'kysely'
 import { costMicros } from '../cost.ts'
 import type { Change, JobRow, ShardRow } from '../plan.ts'
-import { type AttemptState, attemptTransitions, type ShardState, shardTransitions } from '../state.ts'
+import { book, extend, type Held, settle } from './budgets.ts'
 import type { JobDelta } from './fold.ts'
-import type { JobError, Tables, Tx } from './schema.ts'
+import { moveAttempt, moveShard } from './move.ts'
+import type { JobError, Tx } from './schema.ts'
 
 /** Whether a change moves the job's counters or state, so that its row must be locked. */
 export const touchesJob = {
@@ -16,6 +17,8 @@ export const touchesJob = {
   conclude: true,
   end: false,
   requeue: true,
+  extend: false,
+  park: false,
   finish: true,
   cancelling: true,
 } as const satisfies Record<Change['change'], boolean>
@@ -25,6 +28,8 @@ export interface Scope {
   shard: ShardRow
   delta: JobDelta
   now: Date
+  /** What a launch spends from, locked. */
+  budgets: readonly Held[]
 }
 
 /** Writes one change. */
@@ -58,6 +63,10 @@ export async function apply(tx: Tx, scope: Scope, change: Change): Promise<void>
       return requeue(tx, scope, change)
     case 'finish':
       return finish(tx, scope, change)
+    case 'extend':
+      return extendOrStop(tx, scope, change)
+    case 'park':
+      return park(tx, scope, change)
     case 'cancelling':
       scope.delta.cancelling = true
   }
@@ -65,7 +74,7 @@ export async function apply(tx: Tx, scope: Scope, change: Change): Promise<void>
 
 type Of<Name extends Change['change']> = Extract<Change, { change: Name }>
 
-async function launch(tx: Tx, { job, shard, delta, now }: Scope, { attempt }: Of<'launch'>) {
+async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { attempt }: Of<'launch'>) {
   const { request } = attempt
   const { offer } = request
   await tx
@@ -94,10 +103,12 @@ async function launch(tx: Tx, { job, shard, delta, now }: Scope, { attempt }: Of
       created_at: now,
     })
     .execute()
+  await book(tx, budgets, { ...attempt, job_id: shard.job_id }, now)
   const waited = now.getTime() - (shard.waiting_since ?? now).getTime()
   await moveShard(tx, shard, 'active', {
     attempts: shard.attempts + 1,
     waiting_since: null,
+    wait_reason: null,
     waited_ms: shard.waited_ms + Math.max(0, waited),
   })
   delta.counters = { ...delta.counters, waiting: -1, active: 1 }
@@ -161,6 +172,8 @@ async function end(tx: Tx, { now }: Scope, attempt_id: string) {
     .selectAll()
     .where('id', '=', attempt_id)
     .executeTakeFirstOrThrow()
+  const usd_micros = costMicros({ ...row, billed_from: row.launched_at, billed_to: now }, now)
+  await settle(tx, row, usd_micros, now)
   await tx
     .insertInto('ledger')
     .values({
@@ -168,13 +181,27 @@ async function end(tx: Tx, { now }: Scope, attempt_id: string) {
       job_id: row.job_id,
       attempt_id,
       entry: 'settle',
-      usd_micros: costMicros({ ...row, billed_from: row.launched_at, billed_to: now }, now),
+      usd_micros,
       basis: row.basis,
       billed_from: row.launched_at,
       billed_to: row.launched_at && now,
       at: now,
     })
     .execute()
+}
+
+async function extendOrStop(tx: Tx, { now }: Scope, change: Of<'extend'>) {
+  const row = await tx
+    .selectFrom('attempts')
+    .selectAll()
+    .where('id', '=', change.attempt_id)
+    .executeTakeFirstOrThrow()
+  if (await extend(tx, row, now)) return
+  await moveAttempt(tx, row.id, 'stopping', { stop_reason: 'over_budget', stop_by: change.stop_by })
+}
+
+async function park(tx: Tx, { shard }: Scope, { reason, not_before }: Of<'park'>) {
+  await tx.updateTable('shards').set({ wait_reason: reason, not_before }).where('id', '=', shard.id).execute()
 }
 
 async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
@@ -219,40 +246,6 @@ async function finish(tx: Tx, scope: Scope, change: Of<'finish'>) {
       .where('job_id', '=', shard.job_id)
       .where('state', 'in', ['waiting', 'active'])
       .execute()
-}
-
-async function moveAttempt(
-  tx: Tx,
-  id: string,
-  to: AttemptState,
-  values: UpdateObject<Tables, 'attempts'>,
-): Promise<void> {
-  const from = Object.entries(attemptTransitions)
-    .filter(([, next]) => (next as readonly string[]).includes(to))
-    .map(([state]) => state as AttemptState)
-  const { numUpdatedRows } = await tx
-    .updateTable('attempts')
-    .set({ ...values, state: to })
-    .where('id', '=', id)
-    .where('state', 'in', from)
-    .executeTakeFirst()
-  if (numUpdatedRows !== 1n) throw new Error(`attempt ${id} cannot become ${to}`)
-}
-
-async function moveShard(
-  tx: Tx,
-  shard: ShardRow,
-  to: ShardState,
-  values: UpdateObject<Tables, 'shards'>,
-): Promise<void> {
-  const next: readonly string[] = shardTransitions[shard.state]
-  if (!next.includes(to)) throw new Error(`shard ${shard.id} cannot go from ${shard.state} to ${to}`)
-  await tx
-    .updateTable('shards')
-    .set({ ...values, state: to })
-    .where('id', '=', shard.id)
-    .execute()
-  Object.assign(shard, { state: to })
 }
 
 function count({ delta }: Scope, by: JobDelta['counters']) {

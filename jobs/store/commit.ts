@@ -2,6 +2,7 @@
 // facts it was decided on; on a mismatch nothing is written and the shard stays due.
 import { sql } from 'kysely'
 import type { JobRow, Plan, ShardRow } from '../plan.ts'
+import { firstReservation, hasRoom, type Held, lockBudgets } from './budgets.ts'
 import { apply, touchesJob } from './changes.ts'
 import type { Claimed } from './claim.ts'
 import { foldJob, type JobDelta } from './fold.ts'
@@ -20,8 +21,11 @@ export interface CommitDeps {
   public_url: () => string
 }
 
-/** Writes a plan. False: the lease or the facts are not those it was decided with, or the slot is taken. */
-export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Date): Promise<boolean> {
+/** `stale`: the lease or the facts are not those it was decided with, or the slot is taken. */
+export type Committed = 'done' | 'stale' | 'over_budget'
+
+/** Writes a plan, or nothing of it. */
+export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Date): Promise<Committed> {
   const { claimed, plan } = commit
   return deps.db.transaction().execute(async (tx) => {
     // The job before the shard, as orders do: one order of locks for all.
@@ -29,10 +33,12 @@ export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Dat
     const job = folds ? await lockJob(tx, commit.job_id) : null
     const shard = await lockShard(tx, claimed)
     if (!shard || (commit.facts_version !== null && shard.facts_version !== commit.facts_version))
-      return false
-    if (!(await slotsFree(tx, plan))) return false
+      return 'stale'
+    if (!(await slotsFree(tx, plan))) return 'stale'
+    const budgets = await roomFor(tx, job, plan, now)
+    if (!budgets) return 'over_budget'
     const delta: JobDelta = { counters: {}, events: [], warnings: [] }
-    for (const change of plan.changes) await apply(tx, { job, shard, delta, now }, change)
+    for (const change of plan.changes) await apply(tx, { job, shard, delta, now, budgets }, change)
     if (job) await foldJob(tx, { ...deps, now }, job, delta)
     const released = plan.calls.length === 0
     await tx
@@ -44,8 +50,16 @@ export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Dat
       })
       .where('id', '=', shard.id)
       .execute()
-    return true
+    return 'done'
   })
+}
+
+/** The locked budgets of what the plan launches; null: one of them has no room. */
+async function roomFor(tx: Tx, job: JobRow | null, plan: Plan, now: Date): Promise<Held[] | null> {
+  const launch = plan.changes.find((change) => change.change === 'launch')
+  if (!launch || !job) return []
+  const budgets = await lockBudgets(tx, job, now)
+  return (await hasRoom(tx, budgets, firstReservation(launch.attempt), now)) ? budgets : null
 }
 
 async function lockJob(tx: Tx, id: string): Promise<JobRow> {

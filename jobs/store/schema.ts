@@ -118,6 +118,7 @@ export interface Tables {
     lease_replica: string | null
     lease_token: string | null
     leased_until: Date | null
+    wait_reason: 'budget' | null
     created_at: Date
   }
   attempts: {
@@ -167,6 +168,7 @@ export interface Tables {
     seen_at: Date | null
     gone_since: Date | null
     exited_since: Date | null
+    reserved_until: Date | null
   }
   heartbeats: {
     attempt_id: string
@@ -225,6 +227,32 @@ export interface Tables {
     billed_from: Date | null
     billed_to: Date | null
     at: Date
+  }
+  budgets: {
+    id: string
+    project_id: string
+    scope: 'project' | 'label'
+    label_name: string | null
+    label_value: string | null
+    period: 'month' | 'total'
+    limit_micros: number
+    created_at: Date
+  }
+  budget_periods: {
+    budget_id: string
+    project_id: string
+    period_start: Date
+    reserved_micros: Generated<number>
+    spent_micros: Generated<number>
+    warned_at: Date | null
+    exhausted_at: Date | null
+  }
+  reservations: {
+    attempt_id: string
+    budget_id: string
+    project_id: string
+    period_start: Date
+    micros: number
   }
   deliveries: {
     id: string

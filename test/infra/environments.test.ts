@@ -89,14 +89,15 @@ const samples = [
   'uv pip install --python .venv/bin/python --no-deps --require-hashes --target .venv/samples.tmp -r containers/requirements-samples.lock',
   'python -m berth_backtest.samples .venv/samples.tmp containers/samples',
 ]
+const warm = 'python -m berth_backtest.warm'
 
 describe('the Python environment', () => {
   test('is made step by step, and not again', async () => {
     const { root, run, calls, said, at } = newCheckout()
     expect(await run(ensurePython)).toBe(at('.venv/bin/python'))
-    expect(calls()).toEqual([venv, installUv, sync('requirements'), ...samples])
+    expect(calls()).toEqual([venv, installUv, sync('requirements'), ...samples, warm])
     expect(said[0]).toBe('Python 3.12.4 found (python3.12).')
-    expect(said.filter((line) => line.endsWith(' ...'))).toHaveLength(5)
+    expect(said.filter((line) => line.endsWith(' ...'))).toHaveLength(6)
     const path = readFileSync(at('.venv/lib/berth.pth'), 'utf8')
     expect(path).toBe(`${root}/containers/backtest\n${root}/containers/runner\n`)
     expect(readFileSync(at('uv-settings'), 'utf8')).toContain('index https://mirror.example.com/simple')
@@ -108,7 +109,7 @@ describe('the Python environment', () => {
     const { run, calls } = newCheckout()
     await run(ensurePython)
     await run(ensurePython, { dev: true })
-    expect(calls()).toEqual([installUv, sync('requirements-dev')])
+    expect(calls()).toEqual([installUv, sync('requirements-dev'), warm])
     await run(ensurePython)
     expect(calls()).toEqual([])
   })
@@ -118,16 +119,16 @@ describe('the Python environment', () => {
     await run(ensurePython)
     writeFileSync(at('containers/requirements.lock'), 'newer')
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements')])
+    expect(calls()).toEqual([installUv, sync('requirements'), warm])
     rmSync(at('containers/samples/sp500-20.parquet'))
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements'), ...samples])
+    expect(calls()).toEqual([installUv, sync('requirements'), ...samples, warm])
     writeFileSync(at('.venv/bin/python'), '#!/bin/sh\nexit 127\n')
     await run(ensurePython)
-    expect(calls()).toEqual([venv, installUv, sync('requirements')])
+    expect(calls()).toEqual([venv, installUv, sync('requirements'), warm])
     rmSync(at('.venv/bin/python'))
     await run(ensurePython)
-    expect(calls()).toEqual([venv, installUv, sync('requirements')])
+    expect(calls()).toEqual([venv, installUv, sync('requirements'), warm])
   })
 
   test('that was left half-made is mended', async () => {
@@ -135,10 +136,10 @@ describe('the Python environment', () => {
     await expect(run(ensurePython, { env: { FAIL_UV: 'Killed' } })).rejects.toThrow('Killed')
     expect(existsSync(at('.venv/berth-stamp.json'))).toBe(false)
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements'), ...samples])
+    expect(calls()).toEqual([installUv, sync('requirements'), ...samples, warm])
     writeFileSync(at('.venv/berth-stamp.json'), '{"python":')
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements'), ...samples])
+    expect(calls()).toEqual([installUv, sync('requirements'), ...samples, warm])
   })
 
   test.each([

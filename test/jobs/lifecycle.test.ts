@@ -395,6 +395,20 @@ describe('bounds', () => {
     })
   })
 
+  test('a budget that does not pay for a second and its stop ends the job at once', async () => {
+    await using world = await openTestWorld()
+    // 0.36 USD an hour: 31 s cost 3,100 micro-dollars.
+    const poor = await submit(world, { budget_usd: 0.003 })
+    const enough = await submit(world, { budget_usd: 0.0032 })
+    await world.settle(2)
+    expect(await job(world, poor)).toMatchObject({
+      state: 'failed',
+      attempts: [],
+      error: { code: 'over_budget' },
+    })
+    expect((await job(world, enough)).state).toBe('scheduled')
+  })
+
   test('a job that finds no place within queue_timeout_s fails and says so', async () => {
     await using world = await openTestWorld()
     world.model.offers.length = 0

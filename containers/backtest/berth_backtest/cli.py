@@ -112,6 +112,8 @@ def fail(out: Path, error: ProgramError) -> int:
         part = out / f".error.json.{os.getpid()}.part"
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         part.replace(out / "error.json")
+        # A result of an earlier run in this folder is not this run's.
+        (out / "result.json").unlink(missing_ok=True)
     except OSError as fault:
         print(f"error: {out}/error.json cannot be written: {fault.strerror}", file=sys.stderr)
     return EXIT_CODES[error.code]

@@ -30,9 +30,6 @@ NAMES = (
 COUNTS = ("max_drawdown_bars", "trades", "open_trades")
 MINIMISED = ("annual_volatility", "fees", "turnover", "max_drawdown_bars")
 
-# The kernel's variance comes from sums: below this share of the mean square it is rounding only.
-NO_VARIANCE = 1e-14
-
 
 def metrics_of(raw: Floats, bars: int, cash: float, periods: float, risk_free: float) -> Floats:
     """Returns [..., metric] in the order of NAMES from [..., field] in the order of the kernel."""
@@ -41,7 +38,6 @@ def metrics_of(raw: Floats, bars: int, cash: float, periods: float, risk_free: f
     mean = sum_r / bars - risk_free / periods
     root = np.sqrt(periods)
     spread = np.maximum(sum_r2 - sum_r * (sum_r / bars), 0.0)
-    spread = np.where(spread <= NO_VARIANCE * sum_r2, 0.0, spread)
     deviation = np.sqrt(ratio(spread, np.asarray(bars - 1.0)))
     growth = np.where(equity > 0, np.power(np.maximum(equity, 0.0) / cash, periods / bars), 0.0)
     drawdown = low / low_peak - 1.0

@@ -53,6 +53,18 @@ def spec_of(path: Path, fast: Any = 1, slow: Any = 2, **parts: Any) -> Json:
     return {**spec, **parts}
 
 
+CLOSES = [10 + (i * 7919 % 13) for i in range(60)]
+
+
+def write_spec(tmp_path: Path, **parts: Any) -> Path:
+    """Writes a spec of 400 sets, and its prices."""
+    path = closes_csv(tmp_path / "p.csv", CLOSES)
+    spec = spec_of(path, fast={"range": [1, 20, 1]}, slow={"range": [2, 30, 1]}, **parts)
+    where = tmp_path / "spec.json"
+    where.write_text(json.dumps(spec))
+    return where
+
+
 class Ran:
     """A finished run's files."""
 

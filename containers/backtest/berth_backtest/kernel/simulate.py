@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest.kernel.account import account_bar, ruin
+from berth_backtest.kernel.fills import fill_due, fill_now, miss_orders
 from berth_backtest.kernel.jit import entry, inner, unowned
 from berth_backtest.kernel.layout import (
     BORROW,
@@ -18,9 +19,7 @@ from berth_backtest.kernel.layout import (
     EQUITY,
     FIELDS,
     FILL,
-    GO_FLAT,
     HELD,
-    HIT,
     LANES,
     LEVEL,
     LONG,
@@ -28,14 +27,10 @@ from berth_backtest.kernel.layout import (
     LOW_PEAK,
     MAY_LONG,
     MAY_SHORT,
-    NEXT_CLOSE,
-    NEXT_OPEN,
-    NO_BAR_ORDERS,
     NONE,
     ORDER,
     PEAK,
     RAW,
-    RETRY,
     RISK_FREE,
     SHORT,
     SIGN,
@@ -43,7 +38,6 @@ from berth_backtest.kernel.layout import (
     START_CASH,
     STOP_LOSS,
     STOPS,
-    SUSPENDED_ORDERS,
     TAKE_PROFIT,
     TIES,
     TRADE_BORROW,
@@ -51,9 +45,8 @@ from berth_backtest.kernel.layout import (
     UNITS,
 )
 from berth_backtest.kernel.moves import NOTHING, find_moves
-from berth_backtest.kernel.orders import close_position, fill_order, record_open
+from berth_backtest.kernel.orders import close_position, record_open
 from berth_backtest.kernel.signals import sma_cross
-from berth_backtest.kernel.stops import check_stops
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -205,48 +198,6 @@ def end_open(state: Floats, width: int, n: int, mark: float, trades: Floats) -> 
 
 
 @inner
-def fill_now(
-    state: Floats,
-    t: int,
-    close: float,
-    waiting: Index,
-    orders: int,
-    hits: int,
-    rules: Floats,
-    trades: Floats,
-) -> int:
-    """Fills what was decided at this close, at this close; returns the orders left: none."""
-    drop_hit(state, waiting, orders, hits)
-    fill_orders(state, waiting, orders, t, close, close, close, rules, trades)
-    return 0
-
-
-@inner
-def fill_due(
-    state: Floats,
-    width: int,
-    t: int,
-    bars: Floats,
-    mark: float,
-    waiting: Index,
-    orders: int,
-    rules: Floats,
-    trades: Floats,
-) -> int:
-    """Fills waiting orders and tests stops, in the order of the fill; returns the stops that hit."""
-    bar = (bars[0, t], bars[1, t], bars[2, t], bars[3, t])
-    hits = 0
-    if orders > 0 and rules[FILL] == NEXT_OPEN:
-        fill_orders(state, waiting, orders, t, bar[0], bar[3], mark, rules, trades)
-    if rules[STOPS] > 0.5:
-        hits = check_stops(state, width, t, bar, rules, trades)
-    if orders > 0 and rules[FILL] == NEXT_CLOSE:
-        drop_hit(state, waiting, orders, hits)
-        fill_orders(state, waiting, orders, t, bar[3], bar[3], mark, rules, trades)
-    return hits
-
-
-@inner
 def charge_borrow(state: Floats, width: int, mark: float, rules: Floats) -> None:
     """Charges a bar's borrow on the short value at the close before."""
     for lane in range(width):
@@ -254,50 +205,6 @@ def charge_borrow(state: Floats, width: int, mark: float, rules: Floats) -> None
             borrow = -state[UNITS + lane] * mark * rules[BORROW]
             state[CASH + lane] -= borrow
             state[TRADE_BORROW + lane] += borrow
-
-
-@inner
-def fill_orders(
-    state: Floats,
-    waiting: Index,
-    orders: int,
-    t: int,
-    price: float,
-    close: float,
-    decided: float,
-    rules: Floats,
-    trades: Floats,
-) -> None:
-    for i in range(orders):
-        lane = waiting[i]
-        if state[ORDER + lane] != NONE:
-            fill_order(state, lane, t, price, close, decided, rules, trades)
-
-
-@inner
-def drop_hit(state: Floats, waiting: Index, orders: int, hits: int) -> None:
-    """Drops the orders due at this close of the lanes whose stop hit within the bar."""
-    if hits > 0:
-        for i in range(orders):
-            lane = waiting[i]
-            if state[HIT + lane] > 0.5:
-                state[ORDER + lane] = NONE
-
-
-@inner
-def miss_orders(state: Floats, waiting: Index, orders: int, bar_state: int, rules: Floats) -> int:
-    """Counts orders that are due on a date without a bar; exits wait on, entries are dropped."""
-    reason = SUSPENDED_ORDERS if bar_state == 2 else NO_BAR_ORDERS
-    left = 0
-    for i in range(orders):
-        lane = waiting[i]
-        state[reason + lane] += 1.0
-        if rules[RETRY] < 0.5:
-            state[ORDER + lane] = GO_FLAT if state[UNITS + lane] != 0.0 else NONE
-        if state[ORDER + lane] != NONE:
-            waiting[left] = lane
-            left += 1
-    return left
 
 
 @inner

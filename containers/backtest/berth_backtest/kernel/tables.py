@@ -45,9 +45,5 @@ def sma_tables(closes: Floats, skip: int, windows: NDArray[np.int64], out: Float
         first = max(window - 1, skip)
         out[w, : min(first, n) - skip] = np.nan
         for i in range(first, n):
-            a = high[i + 1]
-            b = high[i + 1 - window]
-            s = a - b
-            c = s - a
-            rest = (a - (s - c)) - (b + c)
-            out[w, i - skip] = (s + (rest + (low[i + 1] - low[i + 1 - window]))) / window
+            total = high[i + 1] - high[i + 1 - window]
+            out[w, i - skip] = (total + (low[i + 1] - low[i + 1 - window])) / window

@@ -1,0 +1,211 @@
+"""Stopped and started again, or split in any way, a run ends the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berth_backtest import sweep
+from berth_backtest.checkpoint import Checkpoint
+from berth_backtest.errors import StoppedError
+from berth_backtest.report import Progress, Stop
+from berth_backtest.run import run
+
+from tests.support import ROOT, Ran, day, run_spec, spec_of, write_csv, write_spec
+
+FILES = {
+    "result.json",
+    "points.parquet",
+    "metrics.parquet",
+    "trades.parquet",
+    "equity.parquet",
+    "tearsheet.html",
+}
+
+
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes chunks of 64 sets, so that a small grid has several."""
+    monkeypatch.setattr(sweep, "CHUNK_UPDATES", 1)
+
+
+def without_times(result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value for key, value in result.items() if key not in ("timing", "bar_updates_per_s", "engine")
+    }
+
+
+def same_files(first: Ran, second: Ran) -> None:
+    for name in FILES - {"result.json"}:
+        assert (first.out / name).read_bytes() == (second.out / name).read_bytes(), name
+    assert without_times(first.result) == without_times(second.result)
+
+
+class StopAfter(Stop):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "asked":
+            looks = object.__getattribute__(self, "__dict__")
+            looks["looks"] = looks.get("looks", 0) - 1
+            return looks["looks"] < 0
+        return object.__getattribute__(self, name)
+
+
+@pytest.mark.parametrize("looks", [0, 1, 3, 5])
+def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    small_chunks(monkeypatch)
+    spec = json.loads(write_spec(tmp_path, output={"tearsheet": True}).read_text())
+    whole = run_spec(tmp_path / "whole", spec)
+    monkeypatch.setenv("BERTH_CHECKPOINT_DIR", str(tmp_path / "kept"))
+    out = tmp_path / "out"
+    with pytest.raises(StoppedError):
+        run(spec, out, Progress(None), StopAfter(looks), 1)
+    if looks:  # the best so far is readable
+        early = json.loads((out / "result.json").read_text())
+        assert early["points"] == 64 * looks
+        assert early["warnings"][0]["code"] == "stopped_early"
+    else:
+        assert not (out / "result.json").exists()
+    manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text())
+    assert manifest["chunks"] == looks
+    done: list[int] = []
+    honest = sweep.run_chunk
+
+    def counted(*parts: Any) -> Any:
+        done.append(len(parts[2]))
+        return honest(*parts)
+
+    monkeypatch.setattr(sweep, "run_chunk", counted)
+    same_files(run_spec(out, spec), whole)
+    assert len(done) == 7 - looks
+
+
+def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_chunks(monkeypatch)
+    kept = tmp_path / "kept"
+    monkeypatch.setenv("BERTH_CHECKPOINT_DIR", str(kept))
+    monkeypatch.setenv("BERTH_CHECKPOINT_EVERY_S", "0")
+    spec = json.loads(write_spec(tmp_path).read_text())
+    first = run_spec(tmp_path / "a", spec)
+    assert json.loads((kept / "manifest.json").read_text())["chunks"] == 7
+    other = run_spec(tmp_path / "b", {**spec, "risk_free": 0.5})
+    assert other.metrics["sharpe"] != first.metrics["sharpe"]
+    for part in kept.glob("*.npz"):
+        part.write_bytes(b"broken")
+    monkeypatch.setenv("BERTH_CHECKPOINT_EVERY_S", "never")
+    assert without_times(run_spec(tmp_path / "c", spec).result) == without_times(first.result)
+
+
+def test_a_checkpoint_is_written_when_it_is_time(tmp_path: Path) -> None:
+    now = [0.0]
+    checkpoint = Checkpoint(tmp_path / "kept", "x", 60.0, lambda: now[0])
+    import numpy as np
+
+    checkpoint.add({"a": np.zeros(1)})
+    assert not (tmp_path / "kept").exists()
+    now[0] = 60.0
+    checkpoint.add({"a": np.ones(1)})
+    again = Checkpoint(tmp_path / "kept", "x", 60.0, lambda: now[0])
+    assert [part["a"].tolist() for part in again.load()] == [[0.0, 1.0]]
+    assert again.chunks == 2
+    assert Checkpoint(tmp_path / "kept", "y", 60.0, lambda: now[0]).load() == []
+
+
+def test_sigterm_ends_with_75_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BERTH_CHECKPOINT_DIR": str(tmp_path / "kept")}
+    child = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(spec), str(tmp_path / "out")],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        if "chunk" in line:
+            child.send_signal(signal.SIGTERM)
+            break
+    child.communicate(timeout=120)
+    assert child.returncode == 75
+    manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text())
+    assert 1 <= manifest["chunks"] < 7
+
+
+# Chunks of 64 sets that wait for the signal: the parent sends it after the first line.
+SLOW = """
+import sys, threading
+from berth_backtest import sweep
+from berth_backtest.cli import main
+from berth_backtest.report import Stop
+came = threading.Event()
+note = Stop.note
+def noted(self, *parts):
+    note(self, *parts)
+    came.set()
+Stop.note = noted
+sweep.CHUNK_UPDATES = 1
+honest = sweep.run_chunk
+def slow(*parts):
+    print("chunk", flush=True)
+    came.wait(60)
+    return honest(*parts)
+sweep.run_chunk = slow
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_threads_symbol_blocks_and_splits_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        [day(i), s, 5 + (i * (k + 3) * 7919 % 17)]
+        for k, s in enumerate(("AA", "BB", "CC"))
+        for i in range(50)
+    ]
+    path = write_csv(tmp_path / "p.csv", "date,symbol,close", rows)
+    spec = spec_of(path, fast={"range": [1, 9, 1]}, slow={"range": [2, 30, 1]}, output={"tearsheet": True})
+    whole = run_spec(tmp_path / "a", spec, threads=1)
+    same_files(run_spec(tmp_path / "b", spec, threads=3), whole)
+    monkeypatch.setattr("berth_backtest.simulate.TABLE_BYTES", 1)
+    monkeypatch.setattr("berth_backtest.simulate.ITEM_UPDATES", 1)
+    monkeypatch.setattr("berth_backtest.output.best.RECORD_BYTES", 1)
+    monkeypatch.setattr("berth_backtest.output.tables.ROWS_AT_ONCE", 7)
+    small_chunks(monkeypatch)
+    split = run_spec(tmp_path / "c", spec, threads=2)
+    assert without_times(split.result) == without_times(whole.result)
+    assert split.rows("metrics") == whole.rows("metrics")
+    assert split.rows("equity") == whole.rows("equity")
+    backwards = run_spec(tmp_path / "d", {**spec, "data": {**spec["data"], "symbols": ["CC", "BB", "AA"]}})
+    key = "point", "symbol"
+    rows_of = {tuple(row[k] for k in key): row for row in backwards.rows("metrics")}
+    assert all(rows_of[tuple(row[k] for k in key)] == row for row in whole.rows("metrics"))
+
+
+def test_metrics_beyond_the_bound_are_those_of_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = json.loads(write_spec(tmp_path, output={"top_k": 3}).read_text())
+    whole = run_spec(tmp_path / "a", spec)
+    monkeypatch.setattr(sweep, "KEPT_ROWS", 100)
+    few = run_spec(tmp_path / "b", spec)
+    assert len(few.rows("metrics")) == 3
+    all_rows = {row["point"]: row for row in whole.rows("metrics")}
+    assert all(all_rows[row["point"]] == row for row in few.rows("metrics"))
+    everything = {**spec, "output": {**spec["output"], "metrics": "all"}}
+    assert len(run_spec(tmp_path / "c", everything).rows("metrics")) == len(all_rows)
+    monkeypatch.setattr(sweep, "MOST_ROWS", 100)
+    with pytest.raises(Exception, match=r"output\.metrics: all would be"):
+        run_spec(tmp_path / "d", everything)
