@@ -74,7 +74,8 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
   payAhead(row, now, plan)
-  const quiet = row.stop_reason === null && (seen === null || seen.state === 'running')
+  // What is gone must stay so for half a minute: no reason to ask each second.
+  const quiet = row.stop_reason === null && (!seen || seen.state === 'running' || seen.state === 'gone')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
   if (row.started_at && !row.stop_reason) lookAt(plan, after(row.started_at, row.timeout_s))
 }

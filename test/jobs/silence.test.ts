@@ -60,3 +60,26 @@ test('a launch that was not answered may take effect until it would have timed o
   expect(await attemptOf(world, id)).toMatchObject({ state: 'ended' })
   expect([...world.model.machines.values()].map(({ seen }) => seen.state)).toEqual(['gone'])
 })
+
+test('machines that are missed one by one while the listing shows them are not lost', async () => {
+  await using world = await openTestWorld()
+  const id = await submit(world)
+  await world.pass()
+  world.model.provider.inspect = (refs) => Promise.resolve(refs.map(() => ({ state: 'gone', detail: null })))
+  await live(world, 100)
+  expect(await attemptOf(world, id)).toMatchObject({ state: 'starting', outcome: null })
+})
+
+test('a machine that is stopped is not gone as long as the listing shows it', async () => {
+  await using world = await openTestWorld()
+  const id = await submit(world)
+  await world.pass()
+  world.model.provider.stop = () => Promise.resolve()
+  await world.request('POST', `/v1/jobs/${id}/cancel`)
+  world.model.provider.inspect = (refs) => Promise.resolve(refs.map(() => ({ state: 'gone', detail: null })))
+  await live(world, 60)
+  expect(await attemptOf(world, id)).toMatchObject({ state: 'stopping', outcome: 'cancelled' })
+  world.model.machines.clear()
+  await live(world, 20)
+  expect(await attemptOf(world, id)).toMatchObject({ state: 'ended' })
+})
