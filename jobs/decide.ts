@@ -39,7 +39,7 @@ const launchTimeout_s = 60
 export function decide(snapshot: Snapshot, now: Date): Plan {
   const plan: Plan = { changes: [], calls: [], due_at: null }
   for (const view of snapshot.attempts) {
-    if (view.row.outcome) clean(view, now, plan)
+    if (view.row.outcome) clean(snapshot, view, now, plan)
     else watch(snapshot, view, now, plan)
   }
   if (snapshot.shard.state === 'waiting') wait(snapshot, now, plan)
@@ -47,10 +47,10 @@ export function decide(snapshot: Snapshot, now: Date): Plan {
 }
 
 // ---- an attempt that has its outcome: nothing that costs may be left
-function clean({ row, seen, traits }: AttemptView, now: Date, plan: Plan) {
+function clean(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
+  const { row, seen } = view
   if (!row.launch_called_at) return void plan.changes.push({ change: 'end', attempt_id: row.id })
-  const settled_at = after(row.launch_called_at, traits.list_lag_ms / 1_000)
-  const gone = seen?.state === 'exited' || (seen?.state === 'gone' && now >= settled_at)
+  const gone = seen?.state === 'exited' || (seen?.state === 'gone' && !young(snapshot, view))
   if (row.stop_called_at && gone) return void plan.changes.push({ change: 'end', attempt_id: row.id })
   // A runner that has just reported ends by itself within a second; then stopping costs nothing.
   const stop_at = row.stop_called_at
@@ -63,7 +63,8 @@ function clean({ row, seen, traits }: AttemptView, now: Date, plan: Plan) {
 // ---- an attempt without an outcome
 function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   const { row, seen } = view
-  const ended = finishedOutcome(snapshot, row) ?? forced(snapshot, view, now) ?? noted(view, now, plan)
+  const ended =
+    finishedOutcome(snapshot, row) ?? forced(snapshot, view, now) ?? noted(snapshot, view, now, plan)
   if (ended) return conclude(snapshot, view, ended, now, plan)
 
   const reason = row.stop_reason ? null : stopReason(snapshot, view, now)
@@ -73,7 +74,8 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
   payAhead(row, now, plan)
-  const quiet = row.stop_reason === null && (seen === null || seen.state === 'running')
+  // What is gone must stay so for half a minute: no reason to ask each second.
+  const quiet = row.stop_reason === null && (!seen || seen.state === 'running' || seen.state === 'gone')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
   if (row.started_at && !row.stop_reason) lookAt(plan, after(row.started_at, row.timeout_s))
 }
@@ -107,10 +109,13 @@ function forced(snapshot: Snapshot, { row }: AttemptView, now: Date): Ended | nu
 }
 
 /** The silence table of docs/design.md §4: what an observation means when the runner says nothing. */
-function noted(view: AttemptView, now: Date, plan: Plan): Ended | null {
+function noted(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan): Ended | null {
   const { row, seen } = view
   if (!seen || seen.state === 'unseen') return null
-  const gone_since = seen.state === 'gone' && !young(view, now) ? (row.gone_since ?? now) : null
+  // Without an answer and without a word nothing is missed: its launch is repeated.
+  const known = row.handle !== null || row.bound_at !== null
+  const gone = seen.state === 'gone' && known && !young(snapshot, view)
+  const gone_since = gone ? (row.gone_since ?? now) : null
   const exited_since = seen.state === 'exited' ? (row.exited_since ?? now) : null
   if (
     seen.state !== row.seen_state ||
@@ -123,10 +128,17 @@ function noted(view: AttemptView, now: Date, plan: Plan): Ended | null {
   return gone_since && now >= after(gone_since, goneTwice_s) ? concludeBySilence(row, 'gone') : null
 }
 
-/** Too new to be missed: not launched for all we know, or younger than the vendor's list is old. */
-function young({ row, traits }: AttemptView, now: Date): boolean {
-  if (row.handle === null && row.bound_at === null) return true
-  return row.launch_called_at === null || now < after(row.launch_called_at, traits.list_lag_ms / 1_000)
+/** Too new to be missed when it was looked for. */
+function young({ asked_at }: Snapshot, { row, traits }: AttemptView): boolean {
+  const shown_at = shownBy(row, traits.list_lag_ms)
+  return shown_at === null || asked_at < shown_at
+}
+
+/** When a launched thing shows in the vendor's answers at the latest; null: nobody has called launch. */
+export function shownBy(row: AttemptRow, list_lag_ms: number): Date | null {
+  // A call without an answer may have taken effect as late as its answer could have come.
+  const made_at = row.launched_at ?? (row.launch_called_at && after(row.launch_called_at, launchTimeout_s))
+  return made_at && after(made_at, list_lag_ms / 1_000)
 }
 
 const same = (a: Date | null, b: Date | null) => a?.getTime() === b?.getTime()

@@ -1,14 +1,13 @@
 // Asks providers what they see, in bulk, and answers `unseen` for what could not be asked.
 import type { Observation, Provider, Ref } from '../providers/provider.ts'
 import { ProviderError } from '../providers/errors.ts'
+import { shownBy } from './decide.ts'
 import type { Deps } from './deps.ts'
 import type { AttemptRow } from './plan.ts'
 
 /** One inspect call; a vendor that takes longer was not asked. */
 const inspect_ms = 20_000
 const list_ms = 30_000
-/** From this many at once on, "all gone" is more likely a blind vendor than a dead fleet. */
-const massLoss = 3
 
 export function providerOf(
   deps: Pick<Deps, 'providers'>,
@@ -48,9 +47,11 @@ async function observeGroup(deps: Deps, rows: readonly AttemptRow[]): Promise<[s
     const batch = rows.slice(start, start + provider.traits.inspect_batch)
     answers.push(...(await inspectBatch(deps, provider, batch)))
   }
-  const gone = answers.filter(([, { state }]) => state === 'gone')
-  if (gone.length < massLoss || gone.length * 2 <= answers.length) return answers
-  return doubt(provider, answers, rows)
+  const asked = new Map(rows.map((row) => [row.id, row]))
+  const missed = answers.some(
+    ([id, { state }]) => state === 'gone' && canBeMissed(deps, provider, asked.get(id)),
+  )
+  return missed ? doubt(provider, answers, rows) : answers
 }
 
 async function inspectBatch(
@@ -68,7 +69,14 @@ async function inspectBatch(
   }
 }
 
-// Many gone at once is loss of sight until a second, different call agrees.
+/** Whether something would follow from `gone`: before its vendor must show it, nothing does. */
+function canBeMissed(deps: Deps, provider: Provider, row: AttemptRow | undefined): boolean {
+  const shown_at = row ? shownBy(row, provider.traits.list_lag_ms) : null
+  return shown_at !== null && deps.clock.now() >= shown_at
+}
+
+// Gone is loss of sight until a second, different call agrees: a blind vendor is as likely as a dead machine, and a
+// whole fleet that is gone at once is looked at in pieces.
 async function doubt(
   provider: Provider,
   answers: [string, Observation][],
@@ -89,6 +97,6 @@ async function doubt(
         : [id, seen],
     )
   } catch {
-    return unseen('most of the account is gone at once, and it could not be listed')
+    return unseen('it is gone by inspect, and the account could not be listed')
   }
 }

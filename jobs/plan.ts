@@ -24,6 +24,8 @@ export interface Snapshot {
   shard: ShardRow
   /** Attempts of the shard that have not ended, oldest first. */
   attempts: AttemptView[]
+  /** When the providers were asked: what they say is true of no later time. */
+  asked_at: Date
   /** Micro-dollars that the job has cost up to now. */
   spent_micros: number
   /** For a waiting shard: what placement says. */

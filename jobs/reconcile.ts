@@ -64,8 +64,9 @@ async function settle(
   if (claimed.length === 0) return 0
   const facts = await loadFacts(deps.db, claimed, deps.clock.now())
   const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
-  const seen = await observe(deps, attempts)
-  for (const each of facts) await settleOne(deps, each, seen, places, calls)
+  const asked_at = deps.clock.now()
+  const sight = { asked_at, seen: await observe(deps, attempts) }
+  for (const each of facts) await settleOne(deps, each, sight, places, calls)
   // A claimed shard whose rows are gone would stay leased until its lease ends.
   const known = new Set(facts.map(({ shard }) => shard.id))
   await release(
@@ -75,16 +76,16 @@ async function settle(
   return facts.length
 }
 
-async function settleOne(
-  deps: Deps,
-  facts: Facts,
-  seen: ReadonlyMap<string, Observation>,
-  places: Places,
-  calls: Promise<void>[],
-) {
+/** What the providers said, and when they were asked. */
+interface Sight {
+  asked_at: Date
+  seen: ReadonlyMap<string, Observation>
+}
+
+async function settleOne(deps: Deps, facts: Facts, sight: Sight, places: Places, calls: Promise<void>[]) {
   const now = deps.clock.now()
   const { claimed, job, shard } = facts
-  const snapshot = snapshotOf(deps, facts, seen, places)
+  const snapshot = snapshotOf(deps, facts, sight, places)
   const plan = decide(snapshot, now)
   const launches = plan.changes.some(({ change }) => change === 'launch')
   if (shard.state === 'waiting' && !launches) places.blocked.add(shard.shape_hash)
@@ -120,12 +121,7 @@ async function park(deps: Deps, { claimed, job, shard }: Facts, now: Date): Prom
   if (done !== 'done') await release(deps.db, [claimed])
 }
 
-function snapshotOf(
-  deps: Deps,
-  facts: Facts,
-  seen: ReadonlyMap<string, Observation>,
-  places: Places,
-): Snapshot {
+function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Snapshot {
   const { job, shard } = facts
   const now = deps.clock.now()
   const attempt_id = newId('att', now, deps.random)
@@ -134,10 +130,11 @@ function snapshotOf(
   return {
     job,
     shard,
+    asked_at: sight.asked_at,
     attempts: facts.attempts.map((each) => ({
       ...each,
       traits: traits_of(each.row.provider, each.row.account),
-      seen: seen.get(each.row.id) ?? null,
+      seen: sight.seen.get(each.row.id) ?? null,
     })),
     spent_micros: facts.spent_micros,
     ranking: shard.state === 'waiting' ? rank(facts, places, shard.excluded_providers) : null,

@@ -1,0 +1,78 @@
+// Who dies where. Every place that a process waits at is remembered, and deaths are spread over them.
+import type { Draw } from './draw.ts'
+import type { FaultPlan } from './faults.ts'
+import { type Replica, type Shared } from './replica.ts'
+import type { Scheduler } from './scheduler.ts'
+
+/** Processes at once. */
+const living = 2
+/** A new process comes this long after a death. */
+const comesAfter_ms = [500, 15_000] as const
+/** A process that has not come to its chosen place by then dies where it is. */
+const patience_ms = 40_000
+
+interface Doom {
+  /** null: wherever it is after some places. */
+  label: string | null
+  visits: number
+  by_ms: number
+}
+
+export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
+  const visited = new Set<string>()
+  const crashed = new Set<string>()
+  const dooms = new Map<string, Doom>()
+  let left = plan.crashes
+  let calm = false
+  let crashes = 0
+  const doom = (): Doom => {
+    const open = [...visited].filter((label) => isOfPass(label) && !crashed.has(label))
+    const label = open.length > 0 && draw.chance(0.8) ? draw.pick(open) : null
+    const by_ms = scheduler.now_ms() + draw.between(1_000, patience_ms)
+    return { label, visits: draw.between(1, label ? 3 : 200), by_ms }
+  }
+  return {
+    visited,
+    crashed,
+    crashes: () => crashes,
+    calm() {
+      calm = true
+    },
+    /** Whether a process dies at the place it has come to. */
+    decide(replica: () => Replica | undefined, label: string): boolean {
+      visited.add(label)
+      const self = replica()
+      const own = self && dooms.get(self.id)
+      if (!own || calm || left <= 0) return false
+      if (own.label === null || own.label === label) own.visits--
+      if (own.visits > 0 && scheduler.now_ms() < own.by_ms) return false
+      left--
+      crashes++
+      crashed.add(label)
+      return true
+    },
+    /** Starts the first processes, and another for each that dies. */
+    keepAlive(shared: Shared, replicas: Replica[], start: (shared: Shared) => Replica) {
+      const come = () => {
+        const replica = start(shared)
+        replicas.push(replica)
+        if (plan.crashes > 0) dooms.set(replica.id, doom())
+        void replica.died.then(() =>
+          scheduler.later(draw.between(...comesAfter_ms), 'a new process comes', come),
+        )
+      }
+      for (let count = 0; count < living; count++) come()
+      for (let count = 0; count < plan.pauses; count++)
+        scheduler.later(draw.between(5_000, 280_000), 'a process pauses', () => {
+          const alive = replicas.filter(({ owner }) => !owner.dead)
+          if (alive.length === 0 || calm) return
+          const { owner } = draw.pick(alive)
+          owner.paused_until_ms = scheduler.now_ms() + draw.between(3_000, 180_000)
+          scheduler.trace(`${owner.name} pauses until ${owner.paused_until_ms}`)
+        })
+    },
+  }
+}
+
+/** Places in the pass and its calls; the others are of the API, the webhooks and the timers. */
+export const isOfPass = (label: string) => /(reconcile|act|observe)\.ts/.test(label)

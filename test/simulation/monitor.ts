@@ -1,0 +1,170 @@
+// Invariants that hold at every step: each committed change of a row, and each thing that happens at a cloud, is
+// compared with what may never be.
+import type { Machine, ModelCloud } from '../fakes/model-cloud.ts'
+import type { LaunchRequest } from '../../providers/provider.ts'
+import type { RowChange } from './database.ts'
+
+interface AttemptSeen {
+  id: string
+  shard_id: string
+  job_id: string
+  state: string
+  outcome: string | null
+  spot: boolean
+  stop_reason: string | null
+  finished_version: number | null
+  request: string
+  launch_called_at: string | null
+}
+interface JobSeen {
+  id: string
+  state: string
+  outcome: string | null
+  counters: number[]
+  sequence: number
+}
+
+export interface Monitor {
+  attempts: Map<string, AttemptSeen>
+  jobs: Map<string, JobSeen>
+  deliveries: Map<string, { state: string }>
+  settled: Map<string, number>
+  committed: (changes: readonly RowChange[]) => void
+  called: (request: LaunchRequest, token: string) => void
+  created: (machine: Machine) => void
+  /** Nothing is left to do for any job, attempt or message. */
+  quiet: () => boolean
+  delivered: () => boolean
+}
+
+const terminal = ['succeeded', 'failed', 'cancelled']
+const jobMoves: Record<string, readonly string[]> = {
+  queued: ['scheduled', 'cancelling', 'succeeded', 'failed', 'cancelled'],
+  scheduled: ['queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled'],
+  running: ['queued', 'cancelling', 'succeeded', 'failed', 'cancelled'],
+  cancelling: ['cancelled'],
+}
+const attemptRanks = ['launching', 'starting', 'running', 'stopping', 'ended']
+/** Columns of a row that are written once. */
+const once: Record<string, readonly string[]> = {
+  attempts: ['shard_id', 'job_id', 'nonce', 'request', 'spot', 'outcome', 'instance', 'finished_version', 'stop_reason', 'ended_at'],
+  deliveries: ['job_id', 'type', 'body'],
+  ledger: ['attempt_id', 'entry', 'usd_micros'],
+  shards: ['job_id'],
+  jobs: ['finished_at'],
+}
+const neverFall: Record<string, readonly string[]> = {
+  jobs: ['sequence'],
+  shards: ['facts_version', 'attempts', 'attempts_used'],
+  deliveries: ['attempts'],
+}
+
+export function createMonitor(
+  clouds: readonly ModelCloud[],
+  violated: (message: string) => void,
+): Monitor {
+  const attempts: Monitor['attempts'] = new Map()
+  const jobs: Monitor['jobs'] = new Map()
+  const deliveries: Monitor['deliveries'] = new Map()
+  const settled: Monitor['settled'] = new Map()
+  const launches = new Map<string, { request: string; token: string }>()
+  const openOf = new Map<string, Set<string>>()
+  const machinesOf = (attempt_id: string) =>
+    clouds.flatMap(({ machines }) => machines.filter((machine) => machine.attempt_id === attempt_id))
+
+  const rowRules = ({ table, before, after }: RowChange) => {
+    if (!before) return
+    const what = `${table} ${String(after['id'] ?? after['attempt_id'])}`
+    for (const column of once[table] ?? [])
+      if (before[column] !== null && JSON.stringify(before[column]) !== JSON.stringify(after[column]))
+        violated(`${what}: ${column} changed from ${JSON.stringify(before[column])} to ${JSON.stringify(after[column])}`)
+    for (const column of neverFall[table] ?? [])
+      if (Number(after[column]) < Number(before[column])) violated(`${what}: ${column} fell`)
+    if (table === 'ledger') violated(`${what}: a ledger row was changed`)
+    const from = String(before['state'])
+    const ended = table === 'deliveries' ? from !== 'pending' : terminal.includes(from)
+    if (!ended || table === 'attempts') return
+    for (const column of ['state', 'outcome', 'result'])
+      if (JSON.stringify(before[column]) !== JSON.stringify(after[column]))
+        violated(`${what}: ${column} changed after the end, from ${from} to ${String(after['state'])}`)
+  }
+
+  const attemptRules = (before: AttemptSeen | null, after: AttemptSeen) => {
+    attempts.set(after.id, after)
+    const open = openOf.get(after.shard_id) ?? new Set()
+    openOf.set(after.shard_id, open)
+    if (after.outcome) open.delete(after.id)
+    else open.add(after.id)
+    if (open.size > 1) violated(`shard ${after.shard_id} has ${open.size} attempts without an outcome`)
+    if (before && attemptRanks.indexOf(after.state) < attemptRanks.indexOf(before.state))
+      violated(`attempt ${after.id} went from ${before.state} to ${after.state}`)
+    if (after.outcome && before && !before.outcome) outcomeRules(after)
+    if (after.state === 'ended' && before?.state !== 'ended') {
+      if (!after.outcome) violated(`attempt ${after.id} ended without an outcome`)
+      if (machinesOf(after.id).some(({ to_ms }) => to_ms === null))
+        violated(`attempt ${after.id} ended, and its machine runs`)
+    }
+  }
+
+  // What was concluded without a word of the runner must be true.
+  const outcomeRules = ({ id, outcome, stop_reason, finished_version }: AttemptSeen) => {
+    if (finished_version !== null || stop_reason !== null) return
+    if (outcome !== 'lost' && outcome !== 'preempted' && outcome !== 'failed') return
+    if (machinesOf(id).some(({ to_ms }) => to_ms === null))
+      violated(`attempt ${id} is ${outcome} by silence, and its machine runs`)
+  }
+
+  const jobRules = (before: JobSeen | null, after: JobSeen) => {
+    jobs.set(after.id, after)
+    const [total = 0, waiting = 0, active = 0, running = 0, ...done] = after.counters
+    if (after.counters.some((count) => count < 0) || running > active)
+      violated(`job ${after.id} has the counters ${after.counters.join(', ')}`)
+    if (waiting + active + done.reduce((sum, count) => sum + count, 0) !== total)
+      violated(`job ${after.id}: ${total} shards are not the sum of ${after.counters.join(', ')}`)
+    if (before && before.state !== after.state && !jobMoves[before.state]?.includes(after.state))
+      violated(`job ${after.id} went from ${before.state} to ${after.state}`)
+    if (terminal.includes(after.state) && waiting + active > 0)
+      violated(`job ${after.id} has ${after.state} with shards that have not`)
+  }
+
+  return {
+    attempts,
+    jobs,
+    deliveries,
+    settled,
+    committed(changes) {
+      for (const change of changes) {
+        rowRules(change)
+        const { table, before, after } = change
+        if (table === 'attempts')
+          attemptRules(before as unknown as AttemptSeen | null, after as unknown as AttemptSeen)
+        if (table === 'jobs') jobRules(before as unknown as JobSeen | null, after as unknown as JobSeen)
+        if (table === 'deliveries') deliveries.set(String(after['id']), { state: String(after['state']) })
+        if (table === 'ledger' && after['entry'] === 'settle') {
+          const attempt_id = String(after['attempt_id'])
+          if (settled.has(attempt_id)) violated(`attempt ${attempt_id} was settled twice`)
+          settled.set(attempt_id, Number(after['usd_micros']))
+        }
+      }
+    },
+    called(call, token) {
+      const request = JSON.stringify(call)
+      const first = launches.get(call.attempt_id)
+      launches.set(call.attempt_id, first ?? { request, token })
+      if (first && first.token !== token) violated(`${call.attempt_id} was given two tokens`)
+      if (first && first.request !== request) violated(`${call.attempt_id} was launched with two requests`)
+    },
+    created(machine) {
+      const row = attempts.get(machine.attempt_id)
+      const twins = machinesOf(machine.attempt_id)
+      if (!row) violated(`a machine runs for ${machine.attempt_id}, which no intent names`)
+      else if (row.launch_called_at === null) violated(`${row.id} was launched before that was written down`)
+      else if (row.state === 'ended') violated(`a machine of ${row.id} starts after the attempt has ended`)
+      if (twins.length > 1) violated(`${machine.attempt_id} has ${twins.length} machines`)
+    },
+    quiet: () =>
+      jobs.values().every(({ state }) => terminal.includes(state)) &&
+      attempts.values().every(({ state }) => state === 'ended'),
+    delivered: () => deliveries.values().every(({ state }) => state !== 'pending'),
+  }
+}
