@@ -62,7 +62,7 @@ function clean(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
 
 // ---- an attempt without an outcome
 function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
-  const { row, seen } = view
+  const { row } = view
   const ended =
     finishedOutcome(snapshot, row) ?? forced(snapshot, view, now) ?? noted(snapshot, view, now, plan)
   if (ended) return conclude(snapshot, view, ended, now, plan)
