@@ -108,7 +108,10 @@ async function launchFailed(
   if (!facts || !view) return
   const fresh = { ...snapshot, job: facts.job, shard: facts.shard, attempts: [] }
   const traits = snapshot.traits_of(row.provider, row.account)
-  const plan = launchFailure(fresh, { ...view, traits, seen: null }, known, deps.clock.now())
+  // Calls of others before ours may still take effect, whatever was answered to this one.
+  const before = snapshot.attempts.find((each) => each.row.id === row.id)
+  const failed = { error: known, only_call: !before?.row.launch_called_at }
+  const plan = launchFailure(fresh, { ...view, traits, seen: null }, failed, deps.clock.now())
   if (!plan) return
   await commitDecisions(
     { ...deps, public_url: deps.settings.public_url },

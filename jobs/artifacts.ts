@@ -78,8 +78,19 @@ export async function storeArtifact(
     })
     .onConflict((conflict) => conflict.columns(['attempt_id', 'name']).doUpdateSet(row))
     .execute()
-  if (before) await deps.store.delete(before.object_key)
+  // A slow first upload may arrive after the second was reported as the checkpoint.
+  if (before && !(await isCheckpoint(deps, attempt.shard_id, before.object_key)))
+    await deps.store.delete(before.object_key)
   return stored
+}
+
+async function isCheckpoint(deps: Deps, shard_id: string, object_key: string): Promise<boolean> {
+  const shard = await deps.db
+    .selectFrom('shards')
+    .select('checkpoint')
+    .where('id', '=', shard_id)
+    .executeTakeFirstOrThrow()
+  return shard.checkpoint?.object_key === object_key
 }
 
 export interface ArtifactView {

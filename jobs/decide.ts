@@ -243,18 +243,23 @@ function backoff(attempts: number, attempt_id: string): number {
 
 // ---- a launch that the provider refused
 
-/** What a failed launch call means; null: its effect is not known, so it is looked for and repeated. */
+/**
+ * What a failed launch call means; null: its effect is not known, so it is looked for and repeated. When it was the
+ * only call, nothing can have been made, and nothing is left to clean.
+ */
 export function launchFailure(
   snapshot: Snapshot,
   view: AttemptView,
-  error: ProviderError,
+  failed: { error: ProviderError; only_call: boolean },
   now: Date,
 ): Plan | null {
+  const { error, only_call } = failed
   const outcome = launchOutcomes[error.code]
   if (!outcome || view.row.outcome || view.row.bound_at) return null
   const plan: Plan = { changes: [], calls: [], due_at: null }
   const code = outcome === 'quota' ? 'quota' : 'provider'
   conclude(snapshot, view, { outcome, exit_code: null, error: jobError(code, error.message) }, now, plan)
+  if (only_call) plan.changes.push({ change: 'end', attempt_id: view.row.id })
   return plan
 }
 

@@ -234,6 +234,8 @@ async function recordCheckpoint(
     .select(['object_key', 'sha256', 'bytes'])
     .where('attempt_id', '=', row.id)
     .where('name', '=', said.name)
+    // A replacement waits: it must see that what it replaces has become the checkpoint.
+    .forUpdate()
     .executeTakeFirst()
   if (!stored || stored.sha256 !== said.sha256)
     throw new AppError('checksum_mismatch', `Checkpoint ${said.name} was not uploaded with this sha256.`)

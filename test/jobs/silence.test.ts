@@ -83,3 +83,23 @@ test('a machine that is stopped is not gone as long as the listing shows it', as
   await live(world, 20)
   expect(await attemptOf(world, id)).toMatchObject({ state: 'ended' })
 })
+
+test('a launch that was refused at its only call leaves nothing to clean', async () => {
+  await using world = await openTestWorld()
+  world.model.faults.launch.push('capacity')
+  const id = await submit(world)
+  await world.pass()
+  expect(await attemptOf(world, id)).toMatchObject({ state: 'ended', outcome: 'no_capacity' })
+  expect(world.model.calls.map(({ call }) => call)).toEqual(['launch'])
+})
+
+test('a refusal after a call without an answer says nothing of that call, which is waited for', async () => {
+  await using world = await openTestWorld()
+  world.model.faults.launch.push('unknown_outcome', 'capacity')
+  const id = await submit(world)
+  await live(world, 5)
+  expect(await attemptOf(world, id)).toMatchObject({ state: 'stopping', outcome: 'no_capacity' })
+  await live(world, 60)
+  expect((await attemptOf(world, id))?.state).toBe('ended')
+  expect([...world.model.machines.values()][0]?.seen.state).toBe('gone')
+})

@@ -43,6 +43,9 @@ const watched = {
   ledger: `'attempt_id', n.attempt_id, 'entry', n.entry, 'usd_micros', n.usd_micros`,
 } as const
 
+/** Leases and looks come and go with every pass; nothing is promised about them. */
+const told = 'state, facts_version, attempts, attempts_used, order_kind'
+
 export async function openSimulationDatabase(): Promise<PGlite> {
   const pglite = await PGlite.create({ parsers: { [types.INT8]: Number } })
   const db = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
@@ -56,7 +59,8 @@ export async function openSimulationDatabase(): Promise<PGlite> {
           'before', case when tg_op = 'UPDATE' then ${row('old')} end, 'after', ${row('new')});
         return new;
       end $$;
-      create trigger tell_${table} after insert or update on ${table} for each row execute function tell_${table}()`)
+      create trigger tell_${table} after insert or update ${table === 'shards' ? `of ${told}` : ''} on ${table}
+        for each row execute function tell_${table}()`)
   }
   return pglite
 }

@@ -7,9 +7,9 @@ import type { Scheduler } from './scheduler.ts'
 /** Processes at once. */
 const living = 2
 /** A new process comes this long after a death. */
-const comesAfter_ms = [500, 15_000] as const
+const comesAfter_ms = [500, 8_000] as const
 /** A process that has not come to its chosen place by then dies where it is. */
-const patience_ms = 40_000
+const patience_ms = 20_000
 
 interface Doom {
   /** null: wherever it is after some places. */
@@ -63,7 +63,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
       }
       for (let count = 0; count < living; count++) come()
       for (let count = 0; count < plan.pauses; count++)
-        scheduler.later(draw.between(5_000, 280_000), 'a process pauses', () => {
+        scheduler.later(draw.between(5_000, 140_000), 'a process pauses', () => {
           const alive = replicas.filter(({ owner }) => !owner.dead)
           if (alive.length === 0 || calm) return
           const { owner } = draw.pick(alive)

@@ -45,11 +45,11 @@ const runnerKinds: Record<keyof RunnerFaults, readonly [number, number]> = {
   wrong_clock: [0.3, 1],
 }
 const blowKinds: Record<Blow, readonly [number, number]> = {
-  down: [30_000, 600_000],
-  blind: [40_000, 300_000],
+  down: [20_000, 120_000],
+  blind: [40_000, 120_000],
   vanish: [1, 1],
 }
-/** The API of an account is down for this long in one seed out of ten. */
+/** The API of an account is down for this long in few seeds. */
 const longOutage_ms = 3_600_000
 
 /** Draws a plan; blows fall within the given time. */
@@ -71,12 +71,12 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
     for (const kind of Object.keys(runnerKinds) as (keyof RunnerFaults)[])
       if (on(kind)) plan.runners[kind] = some(runnerKinds[kind])
     if (on('loss')) plan.loss = some([0.02, 0.2])
-    if (on('crashes')) plan.crashes = draw.between(5, 40)
+    plan.crashes = draw.between(10, 40)
     if (on('pauses')) plan.pauses = draw.between(2, 10)
     for (const blow of Object.keys(blowKinds) as Blow[]) {
       if (!on(blow)) continue
       const at_ms = draw.between(0, within_ms)
-      const lasts_ms = blow === 'down' && draw.chance(0.2) ? longOutage_ms : some(blowKinds[blow])
+      const lasts_ms = blow === 'down' && draw.chance(0.1) ? longOutage_ms : some(blowKinds[blow])
       plan.blows.push({ at_ms, blow, account: draw.between(0, 1), lasts_ms })
     }
     if (plan.kinds.length >= leastKinds) return plan

@@ -42,7 +42,7 @@ export function createLine(world: {
     const patience = { over: false }
     const given_up = scheduler.sleep(owner, patience_ms, `gives up on ${method} ${path}`, patience)
     const nothing = Promise.race([replica.died, given_up]).then(() => null)
-    const answer = await Promise.race([serve(replica, path, init), nothing])
+    const answer = await Promise.race([serve(replica.app, path, init), nothing])
     patience.over = true
     await scheduler.sleep(owner, draw.between(2, 60), answer ? `hears ${answer.status}` : 'hears nothing')
     if (answer && answer.status >= 500)
@@ -51,7 +51,8 @@ export function createLine(world: {
   }
 }
 
-async function serve({ app }: Replica, path: string, init: RequestInit): Promise<Answer> {
+/** One request to one process. */
+export async function serve(app: Replica['app'], path: string, init: RequestInit): Promise<Answer> {
   const response = await app.request(path, init)
   const text = await response.text()
   const isJson = (response.headers.get('content-type') ?? '').includes('json')

@@ -173,8 +173,8 @@ export function createMonitor(clouds: readonly ModelCloud[], violated: (message:
       if (twins.length > 1) violated(`${machine.attempt_id} has ${twins.length} machines`)
     },
     quiet: () =>
-      jobs.values().every(({ state }) => terminal.includes(state)) &&
-      attempts.values().every(({ state }) => state === 'ended'),
-    delivered: () => deliveries.values().every(({ state }) => state !== 'pending'),
+      [...jobs.values()].every(({ state }) => terminal.includes(state)) &&
+      [...attempts.values()].every(({ state }) => state === 'ended'),
+    delivered: () => [...deliveries.values()].every(({ state }) => state !== 'pending'),
   }
 }

@@ -115,6 +115,9 @@ export function latency(draw: Draw): number {
   return draw.between(1_000, 12_000)
 }
 
+/** Messages are sent at a nudge; without one they wait this much longer than a pass. */
+const webhooksPoll = 4
+
 async function loop(
   shared: Shared,
   { owner }: Replica,
@@ -129,7 +132,7 @@ async function loop(
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
       shared.violated(`${topic} of ${owner.name} failed: ${detail}`)
     }
-    await until(topic, shared.poll_ms())
+    await until(topic, shared.poll_ms() * (topic === topics.webhooks ? webhooksPoll : 1))
   }
 }
 
@@ -153,6 +156,9 @@ function guarded(
   }
 }
 
+/** From a nudge to the pass: the busier a process is, the longer. */
+const nudge_ms = [1, 1_200] as const
+
 /** Wakes within a process are sure; those across processes are late, and some are lost. */
 function virtualWaker(shared: Shared, owner: Owner, self: () => Replica | undefined) {
   const { scheduler, draw } = shared
@@ -162,10 +168,10 @@ function virtualWaker(shared: Shared, owner: Owner, self: () => Replica | undefi
     const resolve = waiting.get(topic)
     if (!resolve) return void missed.add(topic)
     waiting.delete(topic)
-    scheduler.later(draw.between(0, 2), `${owner.name} is nudged`, resolve)
+    scheduler.later(draw.between(...nudge_ms), `${owner.name} is nudged`, resolve)
   }
   const until = async (topic: string, ms: number) => {
-    if (missed.delete(topic)) ms = 1
+    if (missed.delete(topic)) ms = draw.between(...nudge_ms)
     const nudged = new Promise<void>((resolve) => waiting.set(topic, resolve))
     const poll = { over: false }
     await Promise.race([nudged, scheduler.sleep(owner, ms, `polls ${topic}`, poll)])
@@ -179,7 +185,7 @@ function virtualWaker(shared: Shared, owner: Owner, self: () => Replica | undefi
       if (topic.startsWith('job:')) return
       wake(topic)
       for (const replica of shared.replicas)
-        if (replica !== self() && draw.chance(0.7))
+        if (replica !== self() && draw.chance(0.4))
           scheduler.later(draw.between(5, 60), `a nudge for ${replica.owner.name}`, () => replica.wake(topic))
     },
     wait: until,

@@ -161,8 +161,8 @@ function planOf({ world, draw, faults }: Process, spec: Answer['body']): RunPlan
   return {
     exit_code: crashes ? draw.pick([0, 9, null]) : fails ? draw.pick([1, 1, 2, 3, null]) : 0,
     crashes,
-    until_ms: now + (draw.chance(faults.hangs) ? 3_600_000 : draw.between(1_000, 45_000)),
-    interval_ms: draw.between(4_000, 15_000),
+    until_ms: now + (draw.chance(faults.hangs) ? 3_600_000 : draw.between(1_000, 30_000)),
+    interval_ms: draw.between(5_000, 15_000),
     stubborn: draw.chance(faults.stubborn),
     offline: draw.chance(faults.offline) ? [offline_from, offline_from + draw.between(5_000, 120_000)] : null,
     skew_ms: draw.chance(faults.wrong_clock) ? draw.between(-86_400_000, 86_400_000) : 0,

@@ -9,7 +9,7 @@ import { createDraw, type Draw } from './draw.ts'
 import { createFate } from './fate.ts'
 import { type FaultPlan, planFaults } from './faults.ts'
 import { finalCheck } from './final.ts'
-import { createLine } from './http.ts'
+import { type Answer, createLine, serve } from './http.ts'
 import { createMonitor, type Monitor } from './monitor.ts'
 import { createReceiver, type Receiver } from './receiver.ts'
 import { type Replica, type Shared, startReplica } from './replica.ts'
@@ -50,13 +50,15 @@ export interface World {
   told: Told[]
   replicas: Replica[]
   key: string
+  /** Asks the API as a client would, outside of the history. */
+  read: (path: string) => Promise<Answer>
   violated: (message: string) => void
 }
 
 const start_ms = Date.parse('2026-03-02T09:00:00Z')
 /** Jobs come within this time, and faults strike. */
-const submits_ms = 150_000
-const faults_ms = 300_000
+const submits_ms = 70_000
+const faults_ms = 150_000
 /** All must be quiet within this time after the faults have ceased: longer than every timeout of every job. */
 const quiet_ms = 4 * 3_600_000
 /** The webhook sender's whole schedule. */
@@ -83,7 +85,7 @@ export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise
       told: world.told,
       violated,
     },
-    draw.between(50, 60),
+    draw.between(50, 55),
     submits_ms,
   )
   const stop = () => violations.length > 0
@@ -189,6 +191,7 @@ async function openWorld(given: {
     told: [],
     replicas,
     key,
+    read: undefined as never,
     violated,
   }
   const runners = {
@@ -239,9 +242,20 @@ async function openWorld(given: {
       scheduler.now_ms() > start_ms + faults_ms &&
       scheduler.now_ms() < start_ms + long.at_ms + long.lasts_ms
         ? polls.between(20_000, 60_000)
-        : polls.between(500, 4_000),
+        : polls.between(1_000, scheduler.now_ms() > start_ms + faults_ms ? 9_000 : 5_000),
     fate: fate.decide,
   }
+  const waker = { wake: () => undefined, wait: () => Promise.resolve() }
+  const app = code.createApp({
+    ...shared.common,
+    db,
+    clock,
+    random,
+    providers: [],
+    waker,
+    log: () => undefined,
+  })
+  world.read = (path) => serve(app, path, { headers: { authorization: `Bearer ${key}` } })
   fate.keepAlive(shared, replicas, startReplica)
   scheduleBlows(world, plan, draw.fork('blows'))
   const calm = () => {
