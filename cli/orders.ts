@@ -5,15 +5,12 @@ import { action, type Context, openClient, printJson, subcommand } from './comma
 import { exits } from './exit.ts'
 import { write } from './text.ts'
 
-/** Node's HTTP server shows every POST as one with a body, and the API asks a body to be JSON. */
-const emptyBody = { init: { body: '{}' }, headers: { 'Content-Type': 'application/json' } }
-
 export function addOrders(program: Command, context: Context): void {
   addOrder(program, context, 'stop', 'end a job; the best so far is kept', (client, id) =>
-    answered(client.v1.jobs[':id'].stop.$post({ param: { id } }, emptyBody)),
+    answered(client.v1.jobs[':id'].stop.$post({ param: { id } })),
   )
   addOrder(program, context, 'cancel', 'end a job; its result is discarded', (client, id) =>
-    answered(client.v1.jobs[':id'].cancel.$post({ param: { id } }, emptyBody)),
+    answered(client.v1.jobs[':id'].cancel.$post({ param: { id } })),
   )
   const { io } = context
   subcommand(program, 'delete <id>', 'delete a finished job').action(

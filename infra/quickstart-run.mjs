@@ -195,7 +195,6 @@ async function call(server, path, method) {
   const response = await fetch(`${server.url}${path}`, {
     method,
     headers: { Authorization: `Bearer ${server.key}`, 'Content-Type': 'application/json' },
-    ...(method === 'POST' ? { body: '{}' } : {}),
     signal: AbortSignal.timeout(maxCallMs),
   })
   return await response.json()
