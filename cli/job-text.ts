@@ -71,11 +71,21 @@ function errorText({ error }: Job): string {
   return `${lines.join('\n')}\n`
 }
 
-function resultText(job: Job): string {
-  if (job.result === null) return ''
-  const best = (job.result as { best?: unknown }).best
-  const text = oneLine(JSON.stringify(best ?? job.result))
+function resultText({ id, result }: Job): string {
+  if (result === null) return ''
+  const text = oneLine(bestOf(result) ?? JSON.stringify(result))
   const shown =
     text.length > maxShownResult_characters ? `${text.slice(0, maxShownResult_characters)}…` : text
-  return `  ${best === undefined ? 'result' : 'best'}${best === undefined ? '' : '  '}   ${shown}\n  whole    berth result ${job.id}\n`
+  return `  result   ${shown}\n  whole    berth result ${id}\n`
+}
+
+/** The best of a search, with how many were tried: alone it would look better than it is. */
+function bestOf(result: Job['result']): string | null {
+  const { best, points } = result as {
+    best?: { objective?: unknown; parameters?: unknown }
+    points?: unknown
+  }
+  if (typeof best?.objective !== 'number') return null
+  const tried = typeof points === 'number' ? ` of ${points} tried` : ''
+  return `best${tried}: objective ${best.objective.toPrecision(4)}, ${JSON.stringify(best.parameters ?? {})}`
 }

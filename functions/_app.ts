@@ -20,6 +20,7 @@ import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
+import * as orphans from './orphans.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
@@ -50,7 +51,7 @@ export function createApp(deps: Deps) {
     throw new AppError('not_found', 'There is no such address: see /reference.')
   })
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
-  for (const path of ['/v1/jobs/*', '/v1/webhooks/*', '/v1/budgets/*', '/v1/usage'])
+  for (const path of ['/v1/jobs/*', '/v1/webhooks/*', '/v1/budgets/*', '/v1/usage', '/v1/orphans/*'])
     app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
@@ -78,6 +79,8 @@ export function createApp(deps: Deps) {
     .openapi(budgets.putRoute, budgets.put(deps))
     .openapi(budgets.listRoute, budgets.list(deps))
     .openapi(budgets.deleteRoute, budgets.remove(deps))
+    .openapi(orphans.listRoute, orphans.list(deps))
+    .openapi(orphans.stopRoute, orphans.stop(deps))
     .openapi(readUsage.route, readUsage.handler(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps))
     .openapi(attempts.reportRoute, attempts.reportAttempt(deps))

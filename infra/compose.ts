@@ -5,13 +5,16 @@ import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Offer, Provider } from '../providers/provider.ts'
-import type { Deps } from '../jobs/deps.ts'
+import type { Deps, Log, Sealer, Settings } from '../jobs/deps.ts'
+import type { Database } from '../jobs/store/schema.ts'
+import { quarantineIfRestored, raiseHighWater } from '../jobs/orphans.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
 import { createDatabaseClock, migrate, openDatabase } from './db.ts'
 import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
+import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
 import { type Loops, refreshOffers, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
@@ -48,13 +51,9 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
   const sealer = createSealer(key)
   const { db, close } = await openDatabase(config)
   try {
-    await migrate(db)
-    const clock = await createDatabaseClock(db)
-    const installation = await ensureInstallation({ db, clock, random, sealer })
-    await checkSecretKey({ db, sealer })
-    // The folder's lock says that whoever held these is dead.
-    if (config.database_url === null) await releaseAll(db)
-    const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
+    const high_water = highWaterFile(config.data_dir)
+    const prepared = await prepare(config, { db, sealer, random, log, mark: high_water.read() })
+    const { clock, installation, made_admin_key } = prepared
     let offers: readonly Offer[] = []
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
@@ -74,14 +73,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
       waker: nudges?.waker ?? createWaker(),
       outbound_fetch: createOutboundFetch(outbound),
       check_target: (url) => checkTarget(url, outbound),
-      settings: {
-        berth_url: () => address,
-        public_url: () => config.public_url ?? address,
-        max_queued: config.max_queued,
-        rate_limit: config.rate_limit,
-        sse_max_s: config.sse_max_s,
-        local_data_dirs: config.local_data_dirs,
-      },
+      settings: settingsOf(config, () => address),
       log,
     }
     const set_offers = (found: readonly Offer[]) => {
@@ -95,7 +87,17 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
         await local?.announce(listening)
         await refreshOffers({ deps, set_offers })
         const replica = newReplicaId(clock, random)
-        return startLoops({ deps, replica, sync: clock.sync, set_offers, folders: local }, config.roles)
+        return startLoops(
+          {
+            deps,
+            replica,
+            sync: clock.sync,
+            set_offers,
+            folders: local,
+            raise_high_water: async () => high_water.write(await raiseHighWater(deps)),
+          },
+          config.roles,
+        )
       },
       async close() {
         await nudges?.close()
@@ -107,6 +109,35 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
     await close()
     throw error
   }
+}
+
+function settingsOf(config: Config, address: () => string): Settings {
+  const { max_queued, rate_limit, sse_max_s, local_data_dirs } = config
+  const public_url = () => config.public_url ?? address()
+  return { berth_url: address, public_url, max_queued, rate_limit, sse_max_s, local_data_dirs }
+}
+
+interface Preparation {
+  db: Database
+  sealer: Sealer
+  random: (bytes: number) => Uint8Array
+  log: Log
+  /** The newest time that the database is known to have held. */
+  mark: Date | null
+}
+
+/** Brings a database to where work can begin; refuses one whose secrets the key does not open. */
+async function prepare(config: Config, { db, sealer, random, log, mark }: Preparation) {
+  await migrate(db)
+  const clock = await createDatabaseClock(db)
+  const installation = await ensureInstallation({ db, clock, random, sealer })
+  await checkSecretKey({ db, sealer })
+  // The folder's lock says that whoever held these is dead.
+  if (config.database_url === null) await releaseAll(db)
+  const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
+  if (await quarantineIfRestored({ db, clock }, mark))
+    log('warn', 'the database is older than this data folder: for a day nothing unknown is stopped')
+  return { clock, installation, made_admin_key }
 }
 
 interface Local {

@@ -1,7 +1,7 @@
 // Makes an API key for the first project and prints it: node infra/create-key.ts NAME ROLE
 import { randomBytes } from 'node:crypto'
 import { createKey, type Role } from '../jobs/keys.ts'
-import { loadConfig } from './config.ts'
+import { type Config, loadConfig } from './config.ts'
 import { createDatabaseClock, migrate, openDatabase } from './db.ts'
 import { ensureInstallation } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -11,12 +11,12 @@ const roles = ['viewer', 'member', 'admin'] as const satisfies readonly Role[]
 /** Longer ones are no names. */
 const maxName = 200
 
-export async function main(name: string, role: string): Promise<string> {
+/** Answers the key in clear, the only time. Throws with a message that says what to do. */
+export async function main(config: Config, name: string, role: string): Promise<string> {
   const found = roles.find((each) => each === role)
   if (!found) throw new Error(`the role must be one of ${roles.join(', ')}, not ${JSON.stringify(role)}`)
   if (name.trim() === '' || name.length > maxName || name.includes('\0'))
     throw new Error(`the name must have 1 to ${maxName} characters`)
-  const config = loadConfig()
   const lock = config.database_url === null ? lockFolder(config.data_dir) : null
   try {
     const { db, close } = await openDatabase(config)
@@ -39,7 +39,7 @@ export async function main(name: string, role: string): Promise<string> {
 if (import.meta.main) {
   const [name = '', role = ''] = process.argv.slice(2)
   try {
-    console.log(await main(name, role))
+    console.log(await main(loadConfig(), name, role))
     process.exit(0)
   } catch (error) {
     console.error(`berth: ${error instanceof Error ? error.message : String(error)}`)

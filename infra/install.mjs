@@ -56,21 +56,25 @@ function endsOf(output) {
 /** @returns {Promise<{ code: number | string, output: string }>} code: the exit status, a signal or an errno */
 export function runQuietly(command, args, { cwd, env = process.env, timeout_ms = maxStepMs }) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: timeout_ms })
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    // spawn's own timeout outlives a command that is not there, and keeps the process waiting for it.
+    const timer = setTimeout(() => child.kill(), timeout_ms)
+    const end = (result) => {
+      clearTimeout(timer)
+      resolve(result)
+    }
     let output = ''
     const keep = (chunk) => (output = (output + chunk).slice(-maxOutputCharacters))
     child.stdout.setEncoding('utf8').on('data', keep)
     child.stderr.setEncoding('utf8').on('data', keep)
-    child.on('error', (error) =>
-      resolve({ code: error.code ?? 'error', output: `${output}\n${error.message}` }),
-    )
-    child.on('close', (code, signal) => resolve({ code: code ?? signal ?? 'ended', output }))
+    child.on('error', (error) => end({ code: error.code ?? 'error', output: `${output}\n${error.message}` }))
+    child.on('close', (code, signal) => end({ code: code ?? signal ?? 'ended', output }))
   })
 }
 
 /** The words by which npm, pip and uv say that they did not reach a server. */
 const networkWords =
-  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|network is unreachable|name resolution|nodename nor servname|dns error|failed to lookup address|failed to fetch|error sending request|connection refused|connection reset|connection error|NewConnectionError|timed? ?out|Max retries exceeded/i
+  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|network is unreachable|name resolution|nodename nor servname|dns error|failed to lookup address|failed to fetch|error sending request|connection refused|connection reset|connection error|NewConnectionError|timed? ?out|Max retries exceeded|from versions: none/i
 
 function whatToDo(output, source) {
   if (/ENOSPC|No space left/i.test(output))

@@ -2,18 +2,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Offer } from '../providers/provider.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
+import { scanOrphans } from '../jobs/orphans.ts'
 import { runPass } from '../jobs/reconcile.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import { deliverDue } from '../jobs/webhooks.ts'
 
 /** Without a nudge the pass runs this often: the latency that a lost nudge costs. */
 const poll_ms = 1_000
+/** The first retry of a message comes after five seconds; new ones are nudged. */
+const webhooks_ms = 5_000
+/** How often a replica shows that it lives, and takes the database's time again: a third of what makes it dead. */
+const renew_ms = 3_000
 const offers_ms = 30_000
 const offersCall_ms = 20_000
 const partitions_ms = 6 * 3_600_000
 /** After an error a loop waits, so that a broken database is not hammered. */
 const afterError_ms = 1_000
 const sweep_ms = 3_600_000
+/** What an orphan may cost before it is seen. */
+const orphans_ms = 60_000
+/** How much older a restored database may be without being noticed. */
+const highWater_ms = 30_000
 /** Files of an attempt stay on this machine for a day after its end, for who wants to look at them. */
 const keepFolders_ms = 86_400_000
 /** Most attempts that are looked up in one sweep; the rest waits for the next. */
@@ -29,6 +38,7 @@ interface Work {
   replica: string
   sync: () => Promise<void>
   set_offers: (offers: readonly Offer[]) => void
+  raise_high_water: () => Promise<void>
   /** Attempts that have a folder on this machine, and how to remove folders; null without the local provider. */
   folders: { present: () => Promise<string[]>; remove: (attempt_ids: string[]) => Promise<unknown> } | null
 }
@@ -42,10 +52,21 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     running.push(loop(deps, signal, name, round, pause))
   if (roles.includes('pass')) {
     const calls = new Set<Promise<unknown>>()
+    const state = { renewed_at_ms: Number.NEGATIVE_INFINITY }
     run(
       'pass',
-      () => pass(work, calls),
+      () => pass(work, calls, state),
       () => deps.waker.wait(topics.pass, poll_ms, signal),
+    )
+    run(
+      'orphans',
+      () => scanOrphans(deps),
+      () => pauseFor(orphans_ms, signal),
+    )
+    run(
+      'high water',
+      () => work.raise_high_water(),
+      () => pauseFor(highWater_ms, signal),
     )
     run(
       'partitions',
@@ -63,7 +84,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     run(
       'webhooks',
       () => deliverDue(deps),
-      () => deps.waker.wait(topics.webhooks, poll_ms, signal),
+      () => deps.waker.wait(topics.webhooks, webhooks_ms, signal),
     )
   if (roles.includes('offers'))
     run(
@@ -109,9 +130,15 @@ async function sweepFolders({ deps, folders }: Work): Promise<void> {
   await folders?.remove(over.map(({ id }) => id))
 }
 
-async function pass({ deps, replica, sync }: Work, calls: Set<Promise<unknown>>): Promise<void> {
-  await sync()
-  const done = await runPass(deps, replica)
+async function pass(
+  { deps, replica, sync }: Work,
+  calls: Set<Promise<unknown>>,
+  state: { renewed_at_ms: number },
+): Promise<void> {
+  const renewed = performance.now() - state.renewed_at_ms < renew_ms
+  if (!renewed) await sync()
+  const done = await runPass(deps, replica, renewed)
+  if (!renewed) state.renewed_at_ms = performance.now()
   // Calls may take a minute; the next pass need not wait for them.
   const tracked = done.calls.finally(() => calls.delete(tracked))
   calls.add(tracked)

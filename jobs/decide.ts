@@ -62,7 +62,7 @@ function clean(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
 
 // ---- an attempt without an outcome
 function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
-  const { row, seen } = view
+  const { row } = view
   const ended =
     finishedOutcome(snapshot, row) ?? forced(snapshot, view, now) ?? noted(snapshot, view, now, plan)
   if (ended) return conclude(snapshot, view, ended, now, plan)
@@ -74,6 +74,10 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
   payAhead(row, now, plan)
+  lookAgain(view, now, plan)
+}
+
+function lookAgain({ row, seen }: AttemptView, now: Date, plan: Plan) {
   // What is gone must stay so for half a minute: no reason to ask each second.
   const quiet = row.stop_reason === null && (!seen || seen.state === 'running' || seen.state === 'gone')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
@@ -112,10 +116,7 @@ function forced(snapshot: Snapshot, { row }: AttemptView, now: Date): Ended | nu
 function noted(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan): Ended | null {
   const { row, seen } = view
   if (!seen || seen.state === 'unseen') return null
-  // Without an answer and without a word nothing is missed: its launch is repeated.
-  const known = row.handle !== null || row.bound_at !== null
-  const gone = seen.state === 'gone' && known && !young(snapshot, view)
-  const gone_since = gone ? (row.gone_since ?? now) : null
+  const gone_since = seen.state === 'gone' && canBeMissed(snapshot, view) ? (row.gone_since ?? now) : null
   const exited_since = seen.state === 'exited' ? (row.exited_since ?? now) : null
   if (
     seen.state !== row.seen_state ||
@@ -126,6 +127,12 @@ function noted(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan): En
   if (seen.state === 'exited' && exited_since && now >= after(exited_since, reportGrace_s))
     return concludeBySilence(row, { exit_code: seen.exit_code })
   return gone_since && now >= after(gone_since, goneTwice_s) ? concludeBySilence(row, 'gone') : null
+}
+
+/** Without an answer and without a word nothing is missed: its launch is repeated. */
+function canBeMissed(snapshot: Snapshot, view: AttemptView): boolean {
+  const { handle, bound_at } = view.row
+  return (handle !== null || bound_at !== null) && !young(snapshot, view)
 }
 
 /** Too new to be missed when it was looked for. */

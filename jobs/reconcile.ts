@@ -9,7 +9,7 @@ import { observe } from './observe.ts'
 import { place, type Ranking } from './place.ts'
 import { metering_s } from './bounds.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
-import { type Claimed, claimDue, claimQueue, release, renewReplica } from './store/claim.ts'
+import { type Claimed, claimDue, claimQueue, hasWork, release, renewReplica } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
 import { busySlots, type Facts, loadFacts, slotKey } from './store/snapshot.ts'
 
@@ -25,10 +25,14 @@ export interface Pass {
   calls: Promise<unknown>
 }
 
-/** One pass of one replica. Several at once are safe, in one process and in many. */
-export async function runPass(deps: Deps, replica: string): Promise<Pass> {
+/**
+ * One pass of one replica. Several at once are safe, in one process and in many. A caller that has renewed the
+ * replica's row within the last seconds may say so.
+ */
+export async function runPass(deps: Deps, replica: string, renewed = false): Promise<Pass> {
   const calls: Promise<void>[] = []
-  await renewReplica(deps.db, replica, deps.clock.now())
+  if (!renewed) await renewReplica(deps.db, replica, deps.clock.now())
+  if (!(await hasWork(deps.db, deps.clock.now()))) return { decided: 0, calls: Promise.resolve() }
   const token = () => Buffer.from(deps.random(12)).toString('base64url')
   const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
   let decided = due.length === 0 ? 0 : await settle(deps, due, await placement(deps), calls)

@@ -53,12 +53,13 @@ export interface LaunchSecrets {
   token: string
 }
 
-/** A null handle is looked up by name or tag, and never launches. */
-export interface Ref {
-  attempt_id: string
-  handle: Handle | null
-  request: LaunchRequest
-}
+/**
+ * Names a launched thing. A null handle is looked up by name or tag, and never launches. Without a request the
+ * attempt is not known to us (an orphan), and the handle is what list() gave.
+ */
+export type Ref =
+  | { attempt_id: string; handle: Handle | null; request: LaunchRequest }
+  | { attempt_id: string; handle: Handle; request: null }
 
 /** What the provider says now of one ref. */
 export type Observation =

@@ -44,7 +44,13 @@ export interface Checkpoint {
 }
 
 export interface Tables {
-  installation: { one: Generated<boolean>; id: string; created_at: Date }
+  installation: {
+    one: Generated<boolean>
+    id: string
+    created_at: Date
+    high_water_at: Date | null
+    quarantine_until: Date | null
+  }
   projects: { id: string; name: string; webhook_secret_sealed: string; created_at: Date }
   api_keys: {
     id: string
@@ -227,6 +233,19 @@ export interface Tables {
     billed_from: Date | null
     billed_to: Date | null
     at: Date
+  }
+  orphans: {
+    id: string
+    provider: string
+    account: string
+    name: string
+    attempt_id: string | null
+    handle: Json<Handle>
+    usd_micros_per_hour: number
+    first_seen_at: Date
+    last_seen_at: Date
+    stop_called_at: Date | null
+    gone_at: Date | null
   }
   budgets: {
     id: string

@@ -115,8 +115,9 @@ export function createLocalProvider(given: LocalProviderOptions): Provider {
 }
 
 /** null: the ref is of another machine. Offers carry the host as their region. */
-function pathOf(options: LocalProviderOptions, { attempt_id, handle, request }: Ref): string | null {
-  const host = handle === null ? request.offer.region : handle['host']
+function pathOf(options: LocalProviderOptions, ref: Ref): string | null {
+  const { attempt_id, handle } = ref
+  const host = handle === null ? ref.request?.offer.region : handle['host']
   const name = folderName(handle === null ? attempt_id : String(handle['folder']))
   return host === options.host && name !== null ? join(options.folder, name) : null
 }

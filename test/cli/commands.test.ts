@@ -128,17 +128,18 @@ test('events, result and artifacts of a finished job', async () => {
   const runner = await startRunner(served)
   await runner.put('plots/a.html', '<p>hi')
   await runner.put('result.json', '{}')
-  await runner.finish(0, { best: { objective: 1.5 } })
+  const made = { best: { objective: 1.5, parameters: { fast: 5 } }, points: 7 }
+  await runner.finish(0, made)
   const events = await served.cli(['events', id])
   expect(events.stdout).toMatch(/^NUMBER +AT +TYPE +DATA\n +1 .*job\.queued[^]*job\.succeeded/)
   expect(JSON.parse((await served.cli(['events', id, '--json'])).stdout).items[0]).toMatchObject({
     sequence: 1,
   })
   const result = await served.cli(['result', id])
-  expect(JSON.parse(result.stdout)).toEqual({ best: { objective: 1.5 } })
+  expect(JSON.parse(result.stdout)).toEqual(made)
   const path = join(served.folder, 'out.json')
   expect(await served.cli(['result', id, '-o', 'out.json'])).toMatchObject({ code: 0, stdout: `${path}\n` })
-  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ best: { objective: 1.5 } })
+  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(made)
   const list = await served.cli(['artifacts', id])
   expect(list.stdout).toMatch(/NAME +SIZE +TYPE +SHA256\nplots\/a\.html +5 B +text\/html/)
   const folder = join(served.folder, 'files')
@@ -148,7 +149,9 @@ test('events, result and artifacts of a finished job', async () => {
   const one = await served.cli(['artifacts', id, 'result.json', '--json', '--download', 'one'])
   expect(JSON.parse(one.stdout).items).toMatchObject([{ name: 'result.json', bytes: 2 }])
   expect((await served.cli(['artifacts', id, 'nothing.txt'])).code).toBe(3)
-  expect((await served.cli(['get', id])).stdout).toContain('best     {"objective":1.5}')
+  expect((await served.cli(['get', id])).stdout).toContain(
+    'result   best of 7 tried: objective 1.500, {"fast":5}',
+  )
 })
 
 test('stop, cancel and delete', async () => {

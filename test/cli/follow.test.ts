@@ -9,12 +9,13 @@ const job = JSON.stringify(backtest())
 async function followed(tty: boolean, json: boolean, env: Record<string, string> = {}) {
   await using served = await openServed()
   const argv = ['submit', '-', '--follow', ...(json ? ['--json'] : [])]
-  const following = served.cli(argv, { stdin: job, tty, env })
+  const live = { stderr: '' }
+  const following = served.cli(argv, { stdin: job, tty, env, live })
   await until(() => served.seen.some(({ url }) => url.endsWith('/logs')), 'the log is followed')
   const runner = await startRunner(served)
   await runner.progress(0.5, 'run')
   await runner.log('half of it\n')
-  await until(() => served.seen.filter(({ url }) => url.includes('wait_s')).length > 2, 'it was looked at')
+  await until(() => live.stderr.includes('50 %'), 'the progress is shown')
   await runner.finish(0, { best: { objective: 2 } })
   return await following
 }

@@ -4,8 +4,14 @@ import { once } from 'node:events'
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { parseConfig } from '../../infra/config.ts'
+import { main } from '../../infra/create-key.ts'
+import { openDatabase } from '../../infra/db.ts'
+import { lockFolder } from '../../infra/folder-lock.ts'
+import { checkKey } from '../../jobs/keys.ts'
+import { newFolder } from '../infra/new-folder.ts'
 import { backtest } from '../support/world.ts'
-import { openServed, startRunner, until } from './served.ts'
+import { openServed, runCli, startRunner, until } from './served.ts'
 
 const berth = resolve(import.meta.dirname, '../../cli/berth.ts')
 const launcher = resolve(import.meta.dirname, '../../cli/berth.mjs')
@@ -71,19 +77,29 @@ test('a reader that goes away ends the command quietly', async () => {
   expect(text.stderr).toBe('')
 })
 
-test('a key is made on the server’s machine and opens its API', async () => {
-  await using served = await openServed()
-  const env = { BERTH_DATA_DIR: served.folder }
-  const wrong = start(['admin', 'create-key', '--name', 'desk', '--role', 'king'], env)
-  expect(await ended(wrong.child)).toBe(2)
-  const made = start(['admin', 'create-key', '--name', 'desk', '--role', 'viewer', '--json'], env)
-  expect(await ended(made.child)).toBe(0)
-  expect(JSON.parse(made.text.stdout)).toEqual({
-    name: 'desk',
-    role: 'viewer',
-    key: expect.stringMatching(/^berth_[0-9a-f]{12}_[\w-]{43}$/),
-  })
-  const held = start(['admin', 'create-key', '--name', 'desk'], { BERTH_DATA_DIR: '/dev/null/x' })
-  expect(await ended(held.child)).toBe(7)
-  expect(held.text.stderr).toContain('berth: ')
+test('a key is made on the server’s machine, with its role, while no server has the database open', async () => {
+  const folder = newFolder()
+  const env = { PATH: process.env['PATH'] ?? '', BERTH_DATA_DIR: folder }
+  const create = ['admin', 'create-key', '--name', 'desk']
+  expect((await runCli([...create, '--role', 'king'], { env })).code).toBe(2)
+  const made = await runCli([...create, '--role', 'viewer', '--json'], { env })
+  expect(made).toMatchObject({ code: 0, stderr: '' })
+  const { key, ...rest } = JSON.parse(made.stdout)
+  expect(rest).toEqual({ name: 'desk', role: 'viewer' })
+  const second = await main(parseConfig(env), 'other', 'admin')
+  const { db, close } = await openDatabase({ database_url: null, data_dir: folder })
+  const clock = { now: () => new Date() }
+  expect(await checkKey({ db, clock }, key)).toMatchObject({ role: 'viewer' })
+  expect(await checkKey({ db, clock }, second)).toMatchObject({ role: 'admin' })
+  await close()
+  await expect(main(parseConfig(env), 'x', 'king')).rejects.toThrow('one of viewer, member, admin')
+  await expect(main(parseConfig(env), ' ', 'admin')).rejects.toThrow('the name must have')
+  using _ = lockOf(folder)
+  const held = await runCli(create, { env })
+  expect(held).toMatchObject({ code: 7, stdout: '', stderr: expect.stringContaining('is in use by process') })
 })
+
+function lockOf(folder: string): Disposable {
+  const lock = lockFolder(folder)
+  return { [Symbol.dispose]: () => lock.release() }
+}

@@ -26,6 +26,8 @@ export interface Options {
   tty?: boolean
   columns?: number
   interrupted?: AbortSignal
+  /** Filled while the client runs. */
+  live?: { stderr: string }
 }
 
 export interface Outcome {
@@ -93,8 +95,8 @@ export async function openServed() {
 }
 
 export async function runCli(argv: string[], options: Options = {}, cwd = tmpdir()): Promise<Outcome> {
-  const out = collector(options)
-  const err = collector(options)
+  const out = collector(options, () => undefined)
+  const err = collector(options, (text) => options.live && (options.live.stderr += text))
   const io: Io = {
     env: options.env ?? {},
     cwd,
@@ -108,12 +110,13 @@ export async function runCli(argv: string[], options: Options = {}, cwd = tmpdir
   return { code, stdout: out.text(), stderr: err.text() }
 }
 
-function collector({ tty = false, columns = 100 }: Options) {
+function collector({ tty = false, columns = 100 }: Options, seen: (text: string) => void) {
   const parts: string[] = []
   const stream = new Writable({
     decodeStrings: false,
     write(part: string | Uint8Array, _encoding, done) {
       parts.push(String(part))
+      seen(String(part))
       done()
     },
   })

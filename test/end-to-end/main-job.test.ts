@@ -60,7 +60,10 @@ describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default'
     await using desk = await openDesk()
     const { id } = await desk.submit(bigBacktest())
     await desk.until(async () => (await desk.log(id)).length > 0)
-    expect((await desk.request(`/v1/jobs/${id}/cancel`, { method: 'POST' })).status).toBe(202)
+    expect(
+      (await desk.request(`/v1/jobs/${id}/cancel`, { method: 'POST', headers: { 'content-type': '' } }))
+        .status,
+    ).toBe(202)
     expect(await desk.ended(id)).toMatchObject({ state: 'cancelled', outcome: 'cancelled', result: null })
     expect(desk.runners()).toEqual([])
   })

@@ -130,13 +130,16 @@ export function createModelCloud(
   let down_ms = 0
   let blind_ms = 0
   const { name, traits } = account
-  const fail = (code: ProviderErrorCode, detail: string) => new ProviderError(code, { provider: name, detail })
+  const fail = (code: ProviderErrorCode, detail: string) =>
+    new ProviderError(code, { provider: name, detail })
   const isDown = () => world.now_ms() < down_ms
   const visible = (machine: Machine) => world.now_ms() >= machine.visible_ms
   const lied = (machine: Machine) => {
     const { glitch } = machine
     const now = world.now_ms()
-    return (glitch && now >= glitch[0] && now < glitch[1]) || (now < blind_ms && machine.id.charCodeAt(0) % 5 > 0)
+    return (
+      (glitch && now >= glitch[0] && now < glitch[1]) || (now < blind_ms && machine.id.charCodeAt(0) % 5 > 0)
+    )
   }
   const end = (machine: Machine, why: Machine['why'], exit_code: number | null = null) => {
     if (machine.to_ms !== null) return
@@ -155,7 +158,9 @@ export function createModelCloud(
   const known = ({ attempt_id, handle }: Ref) =>
     machines.find(
       (machine) =>
-        machine.attempt_id === attempt_id && visible(machine) && (!handle || handle['machine'] === machine.id),
+        machine.attempt_id === attempt_id &&
+        visible(machine) &&
+        (!handle || handle['machine'] === machine.id),
     )
   const create = (request: LaunchRequest, token: string) => {
     const lag = traits.list_lag_ms
@@ -182,7 +187,9 @@ export function createModelCloud(
   const live = async (machine: Machine) => {
     const { faults } = account
     const deadline_ms = Date.parse(machine.request.deadline_at) - world.now_ms()
-    void world.sleep(deadline_ms, `${name} dead-man switch of ${machine.attempt_id}`).then(() => end(machine, 'dead_man'))
+    void world
+      .sleep(deadline_ms, `${name} dead-man switch of ${machine.attempt_id}`)
+      .then(() => end(machine, 'dead_man'))
     if (world.chance(faults.glitch)) {
       const from = world.now_ms() + world.between(5_000, 60_000)
       machine.glitch = [from, from + world.between(1_000, 25_000)]
@@ -279,15 +286,13 @@ export function createModelCloud(
       if (world.chance(account.faults.throttled)) throw fail('throttled', 'slow down')
       const found = machines
         .filter((machine) => machine.to_ms === null && visible(machine))
-        .map(
-          (machine): Found => ({
-            name: machine.request.name,
-            attempt_id: machine.attempt_id,
-            handle: { machine: machine.id },
-            usd_per_hour: machine.request.offer.usd_per_hour,
-            since: new Date(machine.from_ms).toISOString(),
-          }),
-        )
+        .map((machine): Found => ({
+          name: machine.request.name,
+          attempt_id: machine.attempt_id,
+          handle: { machine: machine.id },
+          usd_per_hour: machine.request.offer.usd_per_hour,
+          since: new Date(machine.from_ms).toISOString(),
+        }))
       await transit('list answers', 10_000)
       yield* found
     },

@@ -22,9 +22,8 @@ export async function loadCode(root: string): Promise<Code> {
   const { deliverDue } = await load<typeof import('../../jobs/webhooks.ts')>('jobs/webhooks.ts')
   const { createKey } = await load<typeof import('../../jobs/keys.ts')>('jobs/keys.ts')
   const { newReplicaId } = await load<typeof import('../../jobs/store/claim.ts')>('jobs/store/claim.ts')
-  const { ensureInstallation } = await load<typeof import('../../infra/first-start.ts')>(
-    'infra/first-start.ts',
-  )
+  const { ensureInstallation } =
+    await load<typeof import('../../infra/first-start.ts')>('infra/first-start.ts')
   const { createSealer } = await load<typeof import('../../infra/secrets.ts')>('infra/secrets.ts')
   return { root, createApp, runPass, deliverDue, createKey, newReplicaId, ensureInstallation, createSealer }
 }

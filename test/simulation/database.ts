@@ -140,7 +140,8 @@ function driver(pglite: PGlite, gate: Gate) {
       return connection
     },
     async beginTransaction(_: DatabaseConnection, settings: TransactionSettings) {
-      if (settings.isolationLevel) throw new Error('isolation levels are not simulated: there is one connection')
+      if (settings.isolationLevel)
+        throw new Error('isolation levels are not simulated: there is one connection')
       open = true
       await query('begin')
     },

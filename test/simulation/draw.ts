@@ -16,7 +16,12 @@ export interface Draw {
 /** sfc32 by Chris Doty-Humphrey (PractRand), seeded by SHA-256 of a text. */
 export function createDraw(seed: string): Draw {
   const digest = createHash('sha256').update(seed).digest()
-  let [a, b, c, counter] = [0, 4, 8, 12].map((at) => digest.readInt32LE(at)) as [number, number, number, number]
+  let [a, b, c, counter] = [0, 4, 8, 12].map((at) => digest.readInt32LE(at)) as [
+    number,
+    number,
+    number,
+    number,
+  ]
   const share = () => {
     const sum = (((a + b) | 0) + counter) | 0
     counter = (counter + 1) | 0

@@ -21,11 +21,14 @@ export async function finalCheck(world: World): Promise<void> {
   for (const shard of shards) {
     if (shard.due_at !== null) world.violated(`shard ${shard.id} has ended and is still to be looked at`)
     const most = facts.jobs.get(shard.job_id)?.spec.retry.max_attempts ?? 0
-    if (shard.attempts_used > most) world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
+    if (shard.attempts_used > most)
+      world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
   }
   for (const [machine, { account }] of facts.machines) {
-    if (machine.to_ms === null) world.violated(`a machine of ${machine.attempt_id} is left at ${account.name}`)
-    if (machine.why === 'dead_man') world.violated(`only the dead-man switch ended the machine of ${machine.attempt_id}`)
+    if (machine.to_ms === null)
+      world.violated(`a machine of ${machine.attempt_id} is left at ${account.name}`)
+    if (machine.why === 'dead_man')
+      world.violated(`only the dead-man switch ended the machine of ${machine.attempt_id}`)
   }
   for (const job of jobs) {
     await events(world, job)
@@ -49,7 +52,8 @@ async function accepted({ db, told, monitor, violated }: World, { jobs }: Facts)
   for (const { job_id, key } of told) {
     if (job_id === null) continue
     if (!jobs.has(job_id)) violated(`job ${job_id} was accepted and is lost`)
-    if (keys.find((each) => each.key === key)?.resource_id !== job_id) violated(`${key} made another job than ${job_id}`)
+    if (keys.find((each) => each.key === key)?.resource_id !== job_id)
+      violated(`${key} made another job than ${job_id}`)
   }
   for (const job of jobs.values())
     if (!terminal.includes(job.state) || !job.finished_at) violated(`job ${job.id} is ${job.state}`)
@@ -68,9 +72,15 @@ async function keptWord({ read, violated }: World, { jobs }: Facts, told: Told):
   const { order } = told
   if (order?.status === 202 && order.order === 'cancel' && job.state !== 'cancelled')
     violated(`the cancel of ${job.id} was accepted, and it ${job.state}`)
-  if (order?.status === 409 && order.order === 'cancel' && job.state === 'cancelled' && job.order_kind === null)
+  if (
+    order?.status === 409 &&
+    order.order === 'cancel' &&
+    job.state === 'cancelled' &&
+    job.order_kind === null
+  )
     violated(`the cancel of ${job.id} was refused, and it was cancelled`)
-  if (order && ![202, 409, 404].includes(order.status)) violated(`an order on ${job.id} answered ${order.status}`)
+  if (order && ![202, 409, 404].includes(order.status))
+    violated(`an order on ${job.id} answered ${order.status}`)
 }
 
 /** A report that was acknowledged counts, unless a cancel was recorded before it. */
@@ -118,25 +128,42 @@ async function money({ monitor, db, violated }: World, { attempts, machines }: F
     const least = cloud.account.traits.min_billing_s * 1_000 * rate
     const explained = billed + (to_ms - from_ms) * rate
     if (Math.abs(entry.usd_micros - Math.max(explained, least)) > least + 2)
-      violated(`attempt ${row.id} was settled at ${entry.usd_micros}, the cloud billed ${billed}: ${from_ms} and ${to_ms} ms explain ${Math.round(explained)}`)
+      violated(
+        `attempt ${row.id} was settled at ${entry.usd_micros}, the cloud billed ${billed}: ${from_ms} and ${to_ms} ms explain ${Math.round(explained)}`,
+      )
   }
   if (monitor.settled.size !== rows.length) violated('a settlement has vanished')
 }
 
 /** Numbered without a gap; the last one says how it ended; each that a webhook asks for has one message. */
 async function events({ db, receiver, violated }: World, job: JobRow): Promise<void> {
-  const rows = await db.selectFrom('events').selectAll().where('job_id', '=', job.id).orderBy('sequence').execute()
-  if (rows.some(({ sequence }, index) => sequence !== index + 1)) violated(`the events of ${job.id} have a gap`)
-  if (rows.at(-1)?.type !== `job.${job.state}`) violated(`the last event of ${job.id} is ${rows.at(-1)?.type}, not ${job.state}`)
+  const rows = await db
+    .selectFrom('events')
+    .selectAll()
+    .where('job_id', '=', job.id)
+    .orderBy('sequence')
+    .execute()
+  if (rows.some(({ sequence }, index) => sequence !== index + 1))
+    violated(`the events of ${job.id} have a gap`)
+  if (rows.at(-1)?.type !== `job.${job.state}`)
+    violated(`the last event of ${job.id} is ${rows.at(-1)?.type}, not ${job.state}`)
   const ends = rows.filter(({ type }) => terminal.includes(type.slice('job.'.length)))
   if (ends.length !== 1) violated(`job ${job.id} has ended ${ends.length} times`)
   const wanted: readonly string[] = job.spec.webhook?.events ?? []
-  const messages = await db.selectFrom('deliveries').selectAll().where('job_id', '=', job.id).orderBy('sequence').execute()
+  const messages = await db
+    .selectFrom('deliveries')
+    .selectAll()
+    .where('job_id', '=', job.id)
+    .orderBy('sequence')
+    .execute()
   const expected = rows.filter(({ type }) => wanted.includes(type)).map(({ sequence }) => sequence)
   if (messages.map(({ sequence }) => sequence).join() !== expected.join())
-    violated(`job ${job.id} has messages of the events ${messages.map(({ sequence }) => sequence).join()}, not ${expected.join()}`)
+    violated(
+      `job ${job.id} has messages of the events ${messages.map(({ sequence }) => sequence).join()}, not ${expected.join()}`,
+    )
   for (const { id, state, url } of messages) {
-    if (state === 'delivered' && !receiver.received.has(id)) violated(`message ${id} is delivered, and nobody got it`)
+    if (state === 'delivered' && !receiver.received.has(id))
+      violated(`message ${id} is delivered, and nobody got it`)
     if (state === 'exhausted' && !url.endsWith('/gone')) violated(`message ${id} to ${url} is exhausted`)
   }
 }
@@ -146,7 +173,9 @@ async function logs({ read, heard, violated }: World, { attempts }: Facts, job_i
   const lines: Line[] = []
   let cursor = ''
   for (let page = 0; page < maxPages; page++) {
-    const answer = await read(`/v1/jobs/${job_id}/logs?limit=${pageSize}&cursor=${encodeURIComponent(cursor)}`)
+    const answer = await read(
+      `/v1/jobs/${job_id}/logs?limit=${pageSize}&cursor=${encodeURIComponent(cursor)}`,
+    )
     const items = answer.body['items'] as Line[]
     lines.push(...items)
     cursor = (answer.body['next_cursor'] as string | null) ?? ''
@@ -154,9 +183,11 @@ async function logs({ read, heard, violated }: World, { attempts }: Facts, job_i
   }
   for (const { id, number } of attempts.filter((row) => row.job_id === job_id)) {
     const shown = lines.filter(({ attempt }) => attempt === number)
-    if (shown.some((line, index) => line.number !== index + 1)) violated(`the log of ${id} is not in order, once`)
+    if (shown.some((line, index) => line.number !== index + 1))
+      violated(`the log of ${id} is not in order, once`)
     for (const [line, text] of heard.get(id)?.logs ?? [])
-      if (shown[line - 1]?.text !== text) violated(`line ${line} of ${id} was acknowledged and is not readable`)
+      if (shown[line - 1]?.text !== text)
+        violated(`line ${line} of ${id} was acknowledged and is not readable`)
   }
 }
 

@@ -26,7 +26,11 @@ export function createLine(world: {
 }): Send {
   const { scheduler, draw } = world
   return async (owner, { method, path, key, body, headers = {} }) => {
-    await scheduler.sleep(owner, draw.chance(0.02) ? draw.between(500, 5_000) : draw.between(2, 60), `sends ${method} ${path}`)
+    await scheduler.sleep(
+      owner,
+      draw.chance(0.02) ? draw.between(500, 5_000) : draw.between(2, 60),
+      `sends ${method} ${path}`,
+    )
     const alive = world.replicas().filter((replica) => !replica.owner.dead)
     if (alive.length === 0 || draw.chance(world.loss())) return null
     const replica = draw.pick(alive)
@@ -41,7 +45,8 @@ export function createLine(world: {
     const answer = await Promise.race([serve(replica.app, path, init), nothing])
     patience.over = true
     await scheduler.sleep(owner, draw.between(2, 60), answer ? `hears ${answer.status}` : 'hears nothing')
-    if (answer && answer.status >= 500) world.violated(`${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`)
+    if (answer && answer.status >= 500)
+      world.violated(`${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`)
     return answer === null || draw.chance(world.loss()) ? null : answer
   }
 }

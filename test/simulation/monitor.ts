@@ -47,7 +47,18 @@ const jobMoves: Record<string, readonly string[]> = {
 const attemptRanks = ['launching', 'starting', 'running', 'stopping', 'ended']
 /** Columns of a row that are written once. */
 const once: Record<string, readonly string[]> = {
-  attempts: ['shard_id', 'job_id', 'nonce', 'request', 'spot', 'outcome', 'instance', 'finished_version', 'stop_reason', 'ended_at'],
+  attempts: [
+    'shard_id',
+    'job_id',
+    'nonce',
+    'request',
+    'spot',
+    'outcome',
+    'instance',
+    'finished_version',
+    'stop_reason',
+    'ended_at',
+  ],
   deliveries: ['job_id', 'type', 'body'],
   ledger: ['attempt_id', 'entry', 'usd_micros'],
   shards: ['job_id'],
@@ -59,10 +70,7 @@ const neverFall: Record<string, readonly string[]> = {
   deliveries: ['attempts'],
 }
 
-export function createMonitor(
-  clouds: readonly ModelCloud[],
-  violated: (message: string) => void,
-): Monitor {
+export function createMonitor(clouds: readonly ModelCloud[], violated: (message: string) => void): Monitor {
   const attempts: Monitor['attempts'] = new Map()
   const jobs: Monitor['jobs'] = new Map()
   const deliveries: Monitor['deliveries'] = new Map()
@@ -77,7 +85,9 @@ export function createMonitor(
     const what = `${table} ${String(after['id'] ?? after['attempt_id'])}`
     for (const column of once[table] ?? [])
       if (before[column] !== null && JSON.stringify(before[column]) !== JSON.stringify(after[column]))
-        violated(`${what}: ${column} changed from ${JSON.stringify(before[column])} to ${JSON.stringify(after[column])}`)
+        violated(
+          `${what}: ${column} changed from ${JSON.stringify(before[column])} to ${JSON.stringify(after[column])}`,
+        )
     for (const column of neverFall[table] ?? [])
       if (Number(after[column]) < Number(before[column])) violated(`${what}: ${column} fell`)
     if (table === 'ledger') violated(`${what}: a ledger row was changed`)

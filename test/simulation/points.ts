@@ -4,7 +4,8 @@ import { join } from 'node:path'
 
 /** Files whose every await must be crashed at. */
 export const passFiles = ['reconcile.ts', 'act.ts', 'observe.ts'] as const
-const frame = /at (?:async )?(?:([\w.]+) )?\(?(?:file:\/\/)?[^ (]*[/\\]jobs[/\\](?:store[/\\])?([\w-]+\.ts):(\d+)/
+const frame =
+  /at (?:async )?(?:([\w.]+) )?\(?(?:file:\/\/)?[^ (]*[/\\]jobs[/\\](?:store[/\\])?([\w-]+\.ts):(\d+)/
 /** Deep enough for the store's helpers between a statement and the pass. */
 const frames = 40
 

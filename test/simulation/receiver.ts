@@ -12,7 +12,11 @@ export interface Receiver {
 
 const timeout_ms = 15_000
 
-export function createReceiver(scheduler: Scheduler, draw: Draw, violated: (message: string) => void): Receiver {
+export function createReceiver(
+  scheduler: Scheduler,
+  draw: Draw,
+  violated: (message: string) => void,
+): Receiver {
   const received: Receiver['received'] = new Map()
   let calm = false
   const keep = (init: RequestInit) => {

@@ -30,7 +30,14 @@ export interface Shared {
   providers: readonly Provider[]
   common: Pick<
     Deps,
-    'store' | 'sealer' | 'runner_key' | 'installation' | 'offers' | 'outbound_fetch' | 'check_target' | 'settings'
+    | 'store'
+    | 'sealer'
+    | 'runner_key'
+    | 'installation'
+    | 'offers'
+    | 'outbound_fetch'
+    | 'check_target'
+    | 'settings'
   >
   replicas: Replica[]
   committed: (owner: Owner, changes: readonly RowChange[]) => void

@@ -17,6 +17,8 @@ const from = Number(values.from)
 for (let seed = from; seed < from + Number(values.seeds); seed++) {
   const started_ms = performance.now()
   const report = await runSeed(code, pglite, seed)
-  process.stdout.write(`${JSON.stringify({ ...report, took_ms: Math.round(performance.now() - started_ms) })}\n`)
+  process.stdout.write(
+    `${JSON.stringify({ ...report, took_ms: Math.round(performance.now() - started_ms) })}\n`,
+  )
 }
 process.exit(0)

@@ -296,6 +296,10 @@ async function ask(
     }
     if (answer && answer.status < 500)
       world.violated(`${method} ${path} of a runner was refused: ${JSON.stringify(answer.body)}`)
-    await world.scheduler.sleep(owner, retry_ms[Math.min(tries, retry_ms.length - 1)] ?? 0, 'waits to ask again')
+    await world.scheduler.sleep(
+      owner,
+      retry_ms[Math.min(tries, retry_ms.length - 1)] ?? 0,
+      'waits to ask again',
+    )
   }
 }

@@ -77,7 +77,14 @@ export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise
   const plan = planFaults(draw.fork('faults'), faults_ms)
   const { world, calm, fate } = await openWorld({ code, pglite, draw, scheduler, plan, violated })
   startUsers(
-    { scheduler, draw: draw.fork('users'), send: sendOf(world, draw, () => plan.loss), key: world.key, told: world.told, violated },
+    {
+      scheduler,
+      draw: draw.fork('users'),
+      send: sendOf(world, draw, () => plan.loss),
+      key: world.key,
+      told: world.told,
+      violated,
+    },
     draw.between(50, 55),
     submits_ms,
   )
@@ -105,7 +112,8 @@ function report(
     if (outcome) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
   const ids = violations.flatMap((message) => message.match(/(att|job|shd)_\w+/g) ?? [])
   const last4 = ids.map((id) => id.slice(-4))
-  const about = (line: string) => ids.some((id) => line.includes(id)) || last4.some((end) => line.includes(`runner ${end}`))
+  const about = (line: string) =>
+    ids.some((id) => line.includes(id)) || last4.some((end) => line.includes(`runner ${end}`))
   return {
     seed,
     violations,
@@ -133,9 +141,14 @@ function report(
 }
 
 function unrest({ monitor }: World): string {
-  const jobs = [...monitor.jobs.values()].filter(({ state }) => !['succeeded', 'failed', 'cancelled'].includes(state))
+  const jobs = [...monitor.jobs.values()].filter(
+    ({ state }) => !['succeeded', 'failed', 'cancelled'].includes(state),
+  )
   const attempts = [...monitor.attempts.values()].filter(({ state }) => state !== 'ended')
-  return [...jobs, ...attempts].map(({ id, state }) => `${id} is ${state}`).slice(0, 10).join(', ')
+  return [...jobs, ...attempts]
+    .map(({ id, state }) => `${id} is ${state}`)
+    .slice(0, 10)
+    .join(', ')
 }
 
 const sendOf = (world: World, draw: Draw, loss: () => number) =>
@@ -181,7 +194,14 @@ async function openWorld(given: {
     read: undefined as never,
     violated,
   }
-  const runners = { scheduler, draw: draw.fork('runners'), send: sendOf(world, draw, () => faults.loss), faults: () => faults.runners, heard, violated }
+  const runners = {
+    scheduler,
+    draw: draw.fork('runners'),
+    send: sendOf(world, draw, () => faults.loss),
+    faults: () => faults.runners,
+    heard,
+    violated,
+  }
   world.clouds = openClouds(world, draw, plan, (cloud, machine) => startRunner(runners, cloud(), machine))
   world.monitor = createMonitor(world.clouds, violated)
   const fate = createFate(scheduler, draw.fork('fate'), plan)
@@ -218,13 +238,23 @@ async function openWorld(given: {
     violated,
     // An outage of an hour is waited for with rare looks: it is long, not busy.
     poll_ms: () =>
-      long && scheduler.now_ms() > start_ms + faults_ms && scheduler.now_ms() < start_ms + long.at_ms + long.lasts_ms
+      long &&
+      scheduler.now_ms() > start_ms + faults_ms &&
+      scheduler.now_ms() < start_ms + long.at_ms + long.lasts_ms
         ? polls.between(20_000, 60_000)
         : polls.between(1_000, scheduler.now_ms() > start_ms + faults_ms ? 9_000 : 5_000),
     fate: fate.decide,
   }
   const waker = { wake: () => undefined, wait: () => Promise.resolve() }
-  const app = code.createApp({ ...shared.common, db, clock, random, providers: [], waker, log: () => undefined })
+  const app = code.createApp({
+    ...shared.common,
+    db,
+    clock,
+    random,
+    providers: [],
+    waker,
+    log: () => undefined,
+  })
   world.read = (path) => serve(app, path, { headers: { authorization: `Bearer ${key}` } })
   fate.keepAlive(shared, replicas, startReplica)
   scheduleBlows(world, plan, draw.fork('blows'))
@@ -235,14 +265,30 @@ async function openWorld(given: {
     receiver.calm()
     const lasting = plan.blows.find(({ lasts_ms }) => lasts_ms > faults_ms * 2)
     for (const cloud of world.clouds) if (!lasting || cloud !== world.clouds[lasting.account]) cloud.calm()
-    if (lasting) scheduler.later(lasting.at_ms + lasting.lasts_ms - faults_ms, 'the long outage ends', () => world.clouds[lasting.account]?.calm())
+    if (lasting)
+      scheduler.later(lasting.at_ms + lasting.lasts_ms - faults_ms, 'the long outage ends', () =>
+        world.clouds[lasting.account]?.calm(),
+      )
   }
   return { world, calm, fate }
 }
 
-function told({ table, before, after }: { table: string; before: Record<string, unknown> | null; after: Record<string, unknown> }): string {
+function told({
+  table,
+  before,
+  after,
+}: {
+  table: string
+  before: Record<string, unknown> | null
+  after: Record<string, unknown>
+}): string {
   const changed = Object.entries(after)
-    .filter(([name, value]) => !['id', 'request', 'nonce', 'body'].includes(name) && value !== null && JSON.stringify(before?.[name]) !== JSON.stringify(value))
+    .filter(
+      ([name, value]) =>
+        !['id', 'request', 'nonce', 'body'].includes(name) &&
+        value !== null &&
+        JSON.stringify(before?.[name]) !== JSON.stringify(value),
+    )
     .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   return `${table} ${String(after['id'] ?? after['attempt_id'])} ${changed.join(' ')}`
 }
@@ -269,7 +315,11 @@ function openClouds(
       {
         called: (request, token) => world.monitor.called(request, token),
         created: (machine) => world.monitor.created(machine),
-        booted: (machine) => void runners.set(machine, boot(() => cloud, machine)),
+        booted: (machine) =>
+          void runners.set(
+            machine,
+            boot(() => cloud, machine),
+          ),
         noticed: (machine) => runners.get(machine)?.notice(),
         stopping: () => undefined,
         ended: (machine) => {
@@ -294,7 +344,8 @@ function scheduleBlows({ scheduler, clouds }: World, plan: FaultPlan, draw: Draw
       if (blow === 'down') cloud.down_until(until)
       if (blow === 'blind') cloud.blind_until(until)
       if (blow === 'vanish')
-        for (const machine of cloud.machines) if (machine.to_ms === null && draw.chance(0.6)) cloud.vanish(machine)
+        for (const machine of cloud.machines)
+          if (machine.to_ms === null && draw.chance(0.6)) cloud.vanish(machine)
     })
 }
 
@@ -309,7 +360,9 @@ function memoryStore(): ObjectStore {
     },
     get(key) {
       const bytes = objects.get(key)
-      return Promise.resolve(bytes ? { bytes: bytes.length, body: new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() } : null)
+      return Promise.resolve(
+        bytes ? { bytes: bytes.length, body: new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() } : null,
+      )
     },
     delete(key) {
       objects.delete(key)

@@ -70,7 +70,10 @@ export async function openLocalWorld(): Promise<LocalWorld> {
       return { attempt_id, handle: { host: 'here', folder: attempt_id }, request: world.request(attempt_id) }
     },
     async inspect(provider, attempt_id, handle = { host: 'here', folder: attempt_id }) {
-      const [observation] = await provider.inspect([{ ...world.refOf(attempt_id), handle }], signal)
+      const [observation] = await provider.inspect(
+        [{ attempt_id, handle, request: world.request(attempt_id) }],
+        signal,
+      )
       return observation as Observation
     },
     up: (attempt_id) => until(() => berth.said(attempt_id).log['stdout']?.includes('up\n')),
