@@ -41,8 +41,12 @@ const table: Record<string, Row> = {
     types: ['functions/_app.ts', 'jobs/state.ts'],
     packages: 'any',
   },
-  // A measurement starts the same servers and desks as the tests.
-  'bench/**': { files: ['bench/**', 'test/support/**', ...everything], packages: 'any', computed: true },
+  // A measurement starts the same servers, desks and simulations as the tests.
+  'bench/**': {
+    files: ['bench/**', 'test/support/**', 'test/simulation/**', ...everything],
+    packages: 'any',
+    computed: true,
+  },
   'test/**': { files: ['**'], packages: 'any', computed: true },
   '*.config.ts': { files: [], packages: 'any' },
 }

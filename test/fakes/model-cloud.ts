@@ -33,6 +33,8 @@ export interface CloudFaults {
   stock_out: number
   /** Quota, a refused request or a bad credential. */
   refused: number
+  /** A launch takes effect long after its call was given up: the vendor had queued it. */
+  late_effect: number
   /** The call takes effect, or answers, after a long time. */
   slow_call: number
   slow_boot: number
@@ -51,6 +53,7 @@ export const noFaults: CloudFaults = {
   throttled: 0,
   stock_out: 0,
   refused: 0,
+  late_effect: 0,
   slow_call: 0,
   slow_boot: 0,
   no_boot: 0,
@@ -248,6 +251,14 @@ export function createModelCloud(
           (['quota', 'rejected', 'unauthorized', 'balance'] as const)[world.between(0, 3)] ?? 'quota',
           request.offer.id,
         )
+      // Without a launch token nobody could tell such a machine from a second one: see the waiting rule.
+      if (!before && traits.launch_token && world.chance(faults.late_effect)) {
+        const late = world.sleep(world.between(call_ms, 4 * call_ms), `${name} gets to ${request.attempt_id}`)
+        void late.then(() => {
+          if (!machines.some(({ attempt_id }) => attempt_id === request.attempt_id)) create(request, token)
+        })
+        return give_up('launch')
+      }
       const machine = before ?? create(request, token)
       if (world.chance(faults.error_but_created)) throw fail('unknown_outcome', 'HTTP 500')
       if (world.chance(faults.lost_answer)) return give_up('launch')

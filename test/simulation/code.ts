@@ -7,6 +7,7 @@ export interface Code {
   createApp: typeof import('../../functions/_app.ts').createApp
   runPass: typeof import('../../jobs/reconcile.ts').runPass
   deliverDue: typeof import('../../jobs/webhooks.ts').deliverDue
+  scanOrphans: typeof import('../../jobs/orphans.ts').scanOrphans
   createKey: typeof import('../../jobs/keys.ts').createKey
   newReplicaId: typeof import('../../jobs/store/claim.ts').newReplicaId
   ensureInstallation: typeof import('../../infra/first-start.ts').ensureInstallation
@@ -20,10 +21,21 @@ export async function loadCode(root: string): Promise<Code> {
   const { createApp } = await load<typeof import('../../functions/_app.ts')>('functions/_app.ts')
   const { runPass } = await load<typeof import('../../jobs/reconcile.ts')>('jobs/reconcile.ts')
   const { deliverDue } = await load<typeof import('../../jobs/webhooks.ts')>('jobs/webhooks.ts')
+  const { scanOrphans } = await load<typeof import('../../jobs/orphans.ts')>('jobs/orphans.ts')
   const { createKey } = await load<typeof import('../../jobs/keys.ts')>('jobs/keys.ts')
   const { newReplicaId } = await load<typeof import('../../jobs/store/claim.ts')>('jobs/store/claim.ts')
   const { ensureInstallation } =
     await load<typeof import('../../infra/first-start.ts')>('infra/first-start.ts')
   const { createSealer } = await load<typeof import('../../infra/secrets.ts')>('infra/secrets.ts')
-  return { root, createApp, runPass, deliverDue, createKey, newReplicaId, ensureInstallation, createSealer }
+  return {
+    root,
+    createApp,
+    runPass,
+    deliverDue,
+    scanOrphans,
+    createKey,
+    newReplicaId,
+    ensureInstallation,
+    createSealer,
+  }
 }

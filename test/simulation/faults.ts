@@ -11,6 +11,8 @@ export interface FaultPlan {
   /** Processes that die, at least. */
   crashes: number
   pauses: number
+  /** Of the project, in micro-dollars; null: none. Raised when the faults cease. */
+  budget_micros: number | null
   blows: { at_ms: number; blow: Blow; account: number; lasts_ms: number }[]
   /** The names of what was switched on. */
   kinds: string[]
@@ -27,6 +29,7 @@ const cloudKinds: Record<keyof CloudFaults, readonly [number, number]> = {
   throttled: [0.1, 0.4],
   stock_out: [0.1, 0.5],
   refused: [0.05, 0.15],
+  late_effect: [0.05, 0.2],
   slow_call: [0.05, 0.3],
   slow_boot: [0.1, 0.4],
   no_boot: [0.05, 0.2],
@@ -62,6 +65,7 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
       loss: 0,
       crashes: 0,
       pauses: 0,
+      budget_micros: null,
       blows: [],
       kinds: [],
     }
@@ -73,6 +77,7 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
     if (on('loss')) plan.loss = some([0.02, 0.2])
     plan.crashes = draw.between(10, 40)
     if (on('pauses')) plan.pauses = draw.between(2, 10)
+    if (on('budget')) plan.budget_micros = draw.between(50_000, 400_000)
     for (const blow of Object.keys(blowKinds) as Blow[]) {
       if (!on(blow)) continue
       const at_ms = draw.between(0, within_ms)

@@ -24,7 +24,12 @@ export async function finalCheck(world: World): Promise<void> {
     if (shard.attempts_used > most)
       world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
   }
+  await budgets(world)
   for (const [machine, { account }] of facts.machines) {
+    const ended_ms = attempts.find(({ id }) => id === machine.attempt_id)?.ended_at?.getTime() ?? 0
+    const late_ms = (machine.to_ms ?? 0) - Math.max(machine.from_ms, ended_ms)
+    if (ended_ms < (machine.to_ms ?? 0) && late_ms > world.orphanBound_ms)
+      world.violated(`the machine of ${machine.attempt_id} ran for ${late_ms} ms without an attempt`)
     if (machine.to_ms === null)
       world.violated(`a machine of ${machine.attempt_id} is left at ${account.name}`)
     if (machine.why === 'dead_man')
@@ -133,6 +138,20 @@ async function money({ monitor, db, violated }: World, { attempts, machines }: F
       )
   }
   if (monitor.settled.size !== rows.length) violated('a settlement has vanished')
+}
+
+/** Nothing stays reserved, and what is spent is what was settled. */
+async function budgets({ db, violated }: World): Promise<void> {
+  const rows = await db.selectFrom('budget_periods').selectAll().execute()
+  const entries = await db.selectFrom('ledger').select(['entry', 'usd_micros']).execute()
+  const settled = entries.reduce(
+    (sum, { entry, usd_micros }) => sum + (entry === 'settle' ? usd_micros : 0),
+    0,
+  )
+  for (const { reserved_micros, spent_micros } of rows) {
+    if (reserved_micros !== 0) violated(`${reserved_micros} micro-dollars stay reserved`)
+    if (spent_micros !== settled) violated(`the budget says ${spent_micros}, the ledger ${settled}`)
+  }
 }
 
 /** Numbered without a gap; the last one says how it ended; each that a webhook asks for has one message. */

@@ -104,6 +104,7 @@ export function startReplica(shared: Shared): Replica {
     void calls.catch((error: unknown) => shared.violated(`a call was not recorded: ${String(error)}`))
   })
   void loop(shared, self, topics.webhooks, waker, () => code.deliverDue(deps))
+  void scan(shared, deps, owner)
   return self
 }
 
@@ -114,6 +115,18 @@ export function latency(draw: Draw): number {
   if (share < 0.998) return draw.between(50, 800)
   return draw.between(1_000, 12_000)
 }
+
+/** Scans for orphans, as often as a server does. */
+async function scan({ code, scheduler, draw, violated }: Shared, deps: Deps, owner: Owner): Promise<void> {
+  while (!owner.dead) {
+    await scheduler.sleep(owner, draw.between(1_000, scan_ms), 'comes to scan for orphans')
+    await code
+      .scanOrphans(deps)
+      .catch((error: unknown) => violated(`the scan of ${owner.name} failed: ${String(error)}`))
+    await scheduler.sleep(owner, scan_ms, 'waits to scan for orphans')
+  }
+}
+const scan_ms = 60_000
 
 /** Messages are sent at a nudge; without one they wait this much longer than a pass. */
 const webhooksPoll = 4

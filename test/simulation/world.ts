@@ -1,7 +1,7 @@
 // One seed: clouds, processes, runners, clients and faults in one virtual time, from a first submit to silence.
 import type { PGlite } from '@electric-sql/pglite'
 import type { ObjectStore } from '../../jobs/deps.ts'
-import { createModelCloud, type Machine, type ModelCloud } from '../fakes/model-cloud.ts'
+import { billMicros, createModelCloud, type Machine, type ModelCloud } from '../fakes/model-cloud.ts'
 import { alpha, beta } from './accounts.ts'
 import type { Code } from './code.ts'
 import { emptyDatabase, observer } from './database.ts'
@@ -31,6 +31,9 @@ export interface SeedReport {
   crashes: number
   faults: string[]
   outcomes: Record<string, number>
+  /** What the clouds ask for, and what the ledger says. */
+  billed_micros: number
+  settled_micros: number
   /** Places that a process came to, and those that it died at. */
   visited: string[]
   crashed: string[]
@@ -50,6 +53,8 @@ export interface World {
   told: Told[]
   replicas: Replica[]
   key: string
+  /** How long something may run without an attempt: the scan's period and grace, and every outage. */
+  orphanBound_ms: number
   /** Asks the API as a client would, outside of the history. */
   read: (path: string) => Promise<Answer>
   violated: (message: string) => void
@@ -63,6 +68,8 @@ const faults_ms = 150_000
 const quiet_ms = 4 * 3_600_000
 /** The webhook sender's whole schedule. */
 const deliveries_ms = 5 * 86_400_000
+/** Grace (2 min), a period before and one after, throttled calls and a slow stop. */
+const orphanBound_ms = 10 * 60_000
 const tracedLines = 80
 
 export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise<SeedReport> {
@@ -90,7 +97,7 @@ export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise
   )
   const stop = () => violations.length > 0
   await scheduler.run(stop, faults_ms)
-  calm()
+  await calm()
   if (!stop() && !(await scheduler.run(() => stop() || world.monitor.quiet(), quiet_ms)))
     violated(`not everything came to rest: ${unrest(world)}`)
   if (!stop() && !(await scheduler.run(() => stop() || world.monitor.delivered(), deliveries_ms)))
@@ -127,6 +134,12 @@ function report(
     crashes: fate.crashes(),
     faults: plan.kinds,
     outcomes,
+    billed_micros: clouds.reduce(
+      (sum, { machines, account }) =>
+        sum + machines.reduce((each, machine) => each + billMicros(machine, account.traits), 0),
+      0,
+    ),
+    settled_micros: [...monitor.settled.values()].reduce((sum, micros) => sum + micros, 0),
     visited: [...fate.visited],
     crashed: [...fate.crashed],
     trace:
@@ -191,6 +204,7 @@ async function openWorld(given: {
     told: [],
     replicas,
     key,
+    orphanBound_ms: orphanBound_ms + plan.blows.reduce((sum, { lasts_ms }) => sum + lasts_ms, 0),
     read: undefined as never,
     violated,
   }
@@ -256,9 +270,25 @@ async function openWorld(given: {
     log: () => undefined,
   })
   world.read = (path) => serve(app, path, { headers: { authorization: `Bearer ${key}` } })
+  const budget = async (limit_micros: number) => {
+    const values = {
+      id: 'bud_project',
+      project_id,
+      scope: 'project' as const,
+      period: 'total' as const,
+      limit_micros,
+    }
+    await db
+      .insertInto('budgets')
+      .values({ ...values, label_name: null, label_value: null, created_at: clock.now() })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet({ limit_micros }))
+      .execute()
+  }
+  if (plan.budget_micros !== null) await budget(plan.budget_micros)
   fate.keepAlive(shared, replicas, startReplica)
   scheduleBlows(world, plan, draw.fork('blows'))
-  const calm = () => {
+  const calm = async () => {
+    if (plan.budget_micros !== null) await budget(1e12)
     faults = { ...faults, loss: 0, runners: calmRunners }
     Object.assign(plan, { loss: 0 })
     fate.calm()

@@ -1,0 +1,35 @@
+// The promises of docs/design.md (Invariants) under seeded faults. Each seed is at least 50 jobs, two processes that
+// die and pause, and five kinds of fault; `npm run bench -- simulate` runs more of them.
+import { availableParallelism } from 'node:os'
+import { expect, test } from 'vitest'
+import { isPostgres } from '../support/database.ts'
+import { leastKinds } from './faults.ts'
+import { accumulate, failure, inProcess, runSeeds } from './seeds.ts'
+import type { SeedReport } from './world.ts'
+
+/** As many as a minute or two pays for on two cores. */
+const seeds = 24
+/** A bound against a hang. */
+const timeout_ms = 900_000
+const processes = Math.min(2, availableParallelism())
+
+// The simulation has one connection of its own, whatever database the other tests run on.
+test.skipIf(isPostgres)(
+  'nothing is lost, doubled, left running or unpaid, whatever dies, lies or is late',
+  async () => {
+    const reports: SeedReport[] = []
+    await runSeeds(1, seeds, processes, (report) => reports.push(report))
+    const failed = reports.filter(({ violations }) => violations.length > 0)
+    expect(failed.map(failure).join('\n\n')).toBe('')
+    const all = accumulate(reports)
+    expect(all.fewest_jobs).toBeGreaterThanOrEqual(50)
+    expect(all.fewest_fault_kinds).toBeGreaterThanOrEqual(leastKinds)
+    // A process died at every place where the pass and its calls wait, before the call and after it.
+    expect(all.uncrashed).toEqual([])
+
+    // In a process of its own the same seed has the same history, step by step.
+    const [, , again] = reports.toSorted((a, b) => a.seed - b.seed)
+    await inProcess(again?.seed ?? 0, 1, ({ fingerprint }) => expect(fingerprint).toBe(again?.fingerprint))
+  },
+  timeout_ms,
+)
