@@ -32,7 +32,8 @@ export async function finalCheck(world: World): Promise<void> {
       world.violated(`the machine of ${machine.attempt_id} ran for ${late_ms} ms without an attempt`)
     if (machine.to_ms === null)
       world.violated(`a machine of ${machine.attempt_id} is left at ${account.name}`)
-    if (machine.why === 'dead_man')
+    // The vendor's own switch is for outages, and for what came too late to be an attempt's.
+    if (machine.why === 'dead_man' && machine.from_ms < ended_ms && !world.outages)
       world.violated(`only the dead-man switch ended the machine of ${machine.attempt_id}`)
   }
   for (const job of jobs) {
@@ -95,18 +96,21 @@ function reports({ heard, violated }: World, { jobs, attempts }: Facts): void {
     const job = jobs.get(row.job_id)
     if (!said?.finished || said.finished_ms === null || !job) continue
     if (row.finished_version === null) violated(`the end of ${row.id} was acknowledged and is not recorded`)
-    const { exit_code, failure, result } = said.finished
-    if (exit_code !== 0 || failure !== null) continue
-    if (row.outcome === 'cancelled' && job.order_kind === 'cancel') continue
-    if (row.outcome !== 'succeeded') violated(`${row.id} has reported its success and is ${row.outcome}`)
-    if (job.state !== 'succeeded' && job.order_kind !== 'cancel')
-      violated(`${row.id} has reported its success, and ${job.id} ${job.state}`)
-    if (job.state === 'succeeded' && JSON.stringify(job.result) !== JSON.stringify(result))
-      violated(`${job.id} has the result ${JSON.stringify(job.result)} and not ${JSON.stringify(result)}`)
+    const { exit_code, failure } = said.finished
+    if (exit_code === 0 && failure === null) success(violated, row, job, said.finished.result)
   }
   for (const row of attempts)
     if (row.outcome === 'succeeded' && heard.get(row.id)?.finished?.exit_code !== 0)
       violated(`${row.id} succeeded, and its runner never said so`)
+}
+
+function success(violated: World['violated'], row: AttemptRow, job: JobRow, result: unknown): void {
+  if (row.outcome === 'cancelled' && job.order_kind === 'cancel') return
+  if (row.outcome !== 'succeeded') violated(`${row.id} has reported its success and is ${row.outcome}`)
+  if (job.state !== 'succeeded' && job.order_kind !== 'cancel')
+    violated(`${row.id} has reported its success, and ${job.id} ${job.state}`)
+  if (job.state === 'succeeded' && JSON.stringify(job.result) !== JSON.stringify(result))
+    violated(`${job.id} has the result ${JSON.stringify(job.result)} and not ${JSON.stringify(result)}`)
 }
 
 /** Each attempt is settled once. What the ledger and the bill differ by is time that we know of. */

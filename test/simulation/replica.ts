@@ -45,6 +45,8 @@ export interface Shared {
   violated: (message: string) => void
   /** How long a pass waits without a nudge. */
   poll_ms: () => number
+  /** From a nudge to the pass: the busier a process is, the longer. */
+  nudge_ms: () => number
   /** Chooses the place where a process dies; called at each place it comes to. */
   fate: (replica: () => Replica | undefined, label: string) => boolean
 }
@@ -169,9 +171,6 @@ function guarded(
   }
 }
 
-/** From a nudge to the pass: the busier a process is, the longer. */
-const nudge_ms = [1, 1_200] as const
-
 /** Wakes within a process are sure; those across processes are late, and some are lost. */
 function virtualWaker(shared: Shared, owner: Owner, self: () => Replica | undefined) {
   const { scheduler, draw } = shared
@@ -181,10 +180,10 @@ function virtualWaker(shared: Shared, owner: Owner, self: () => Replica | undefi
     const resolve = waiting.get(topic)
     if (!resolve) return void missed.add(topic)
     waiting.delete(topic)
-    scheduler.later(draw.between(...nudge_ms), `${owner.name} is nudged`, resolve)
+    scheduler.later(shared.nudge_ms(), `${owner.name} is nudged`, resolve)
   }
   const until = async (topic: string, ms: number) => {
-    if (missed.delete(topic)) ms = draw.between(...nudge_ms)
+    if (missed.delete(topic)) ms = shared.nudge_ms()
     const nudged = new Promise<void>((resolve) => waiting.set(topic, resolve))
     const poll = { over: false }
     await Promise.race([nudged, scheduler.sleep(owner, ms, `polls ${topic}`, poll)])

@@ -55,6 +55,8 @@ export interface World {
   key: string
   /** How long something may run without an attempt: the scan's period and grace, and every outage. */
   orphanBound_ms: number
+  /** Whether some account's API was down for a time. */
+  outages: boolean
   /** Asks the API as a client would, outside of the history. */
   read: (path: string) => Promise<Answer>
   violated: (message: string) => void
@@ -205,6 +207,7 @@ async function openWorld(given: {
     replicas,
     key,
     orphanBound_ms: orphanBound_ms + plan.blows.reduce((sum, { lasts_ms }) => sum + lasts_ms, 0),
+    outages: plan.blows.some(({ blow }) => blow === 'down'),
     read: undefined as never,
     violated,
   }
@@ -221,6 +224,10 @@ async function openWorld(given: {
   const fate = createFate(scheduler, draw.fork('fate'), plan)
   const long = plan.blows.find(({ lasts_ms }) => lasts_ms > faults_ms * 2)
   const polls = draw.fork('polls')
+  const inLongOutage = () => {
+    const now_ms = scheduler.now_ms() - start_ms
+    return long !== undefined && now_ms > faults_ms && now_ms < long.at_ms + long.lasts_ms
+  }
   const shared: Shared = {
     code,
     pglite,
@@ -251,12 +258,8 @@ async function openWorld(given: {
     },
     violated,
     // An outage of an hour is waited for with rare looks: it is long, not busy.
-    poll_ms: () =>
-      long &&
-      scheduler.now_ms() > start_ms + faults_ms &&
-      scheduler.now_ms() < start_ms + long.at_ms + long.lasts_ms
-        ? polls.between(20_000, 60_000)
-        : polls.between(1_000, scheduler.now_ms() > start_ms + faults_ms ? 9_000 : 5_000),
+    poll_ms: () => (inLongOutage() ? polls.between(60_000, 120_000) : polls.between(1_000, 6_000)),
+    nudge_ms: () => (inLongOutage() ? polls.between(20_000, 60_000) : polls.between(1, 1_200)),
     fate: fate.decide,
   }
   const waker = { wake: () => undefined, wait: () => Promise.resolve() }
