@@ -6,7 +6,6 @@ import {
   Kysely,
   PGliteDialect,
   type QueryResult,
-  sql,
   type TransactionSettings,
 } from 'kysely'
 import { migrate } from '../../infra/db.ts'
@@ -162,5 +161,3 @@ function driver(pglite: PGlite, gate: Gate) {
     },
   }
 }
-
-export { sql }
