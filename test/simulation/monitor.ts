@@ -70,6 +70,9 @@ const neverFall: Record<string, readonly string[]> = {
   deliveries: ['attempts'],
 }
 
+/** Longest that the product waits for one call of a provider. */
+const call_ms = 60_000
+
 export function createMonitor(clouds: readonly ModelCloud[], violated: (message: string) => void): Monitor {
   const attempts: Monitor['attempts'] = new Map()
   const jobs: Monitor['jobs'] = new Map()
@@ -111,7 +114,11 @@ export function createMonitor(clouds: readonly ModelCloud[], violated: (message:
     if (after.outcome && before && !before.outcome) outcomeRules(after)
     if (after.state === 'ended' && before?.state !== 'ended') {
       if (!after.outcome) violated(`attempt ${after.id} ended without an outcome`)
-      if (machinesOf(after.id).some(({ to_ms }) => to_ms === null))
+      // A call that a paused process sent later than any call may last comes too late to be an attempt's: what it
+      // starts is an orphan, and the scan's.
+      const called_ms = Date.parse(after.launch_called_at ?? '')
+      const mine = machinesOf(after.id).filter(({ from_ms }) => !(from_ms > called_ms + call_ms))
+      if (mine.some(({ to_ms }) => to_ms === null))
         violated(`attempt ${after.id} ended, and its machine runs`)
     }
   }
