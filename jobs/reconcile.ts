@@ -1,17 +1,19 @@
 // The pass: claim -> observe -> decide -> commit -> act. Bounded in rows; run by a timer, a call or a nudge.
-import type { Observation, Offer, ProviderTraits } from '../providers/provider.ts'
+import type { Observation } from '../providers/provider.ts'
 import { act } from './act.ts'
-import { usdToMicros } from './cost.ts'
 import { decide } from './decide.ts'
 import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
 import { observe } from './observe.ts'
-import { place, type Ranking } from './place.ts'
+import { boundsFor, hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } from './market.ts'
+import type { Ranking } from './place.ts'
 import { metering_s } from './bounds.ts'
+import { tooPoor } from './wait.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
-import { type Claimed, claimDue, claimQueue, lookForWork, release, renewReplica } from './store/claim.ts'
+import { type Claimed, claimDue, lookForWork, release, renewReplica } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
-import { busySlots, type Facts, loadFacts, slotKey } from './store/snapshot.ts'
+import { claimQueue, queueHeads } from './store/queue.ts'
+import { type Facts, loadFacts, spentMicros } from './store/snapshot.ts'
 
 /** Shards a pass decides at most for each of its two claims: a few seconds of work at a slow database. */
 const claimBatch = 100
@@ -36,36 +38,67 @@ export async function runPass(deps: Deps, replica: string, renewed = false): Pro
   if (!found) return { decided: 0, calls: Promise.resolve() }
   const token = () => Buffer.from(deps.random(12)).toString('base64url')
   const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
-  let decided = due.length === 0 ? 0 : await settle(deps, due, await placement(deps, held), calls)
+  let decided = due.length === 0 ? 0 : await settle(deps, due, await openPass(deps, held), calls)
   const blocked = new Set<string>()
   for (let round = 0; round < maxRounds && !held; round++) {
-    const options = { limit: claimBatch, blocked_shapes: [...blocked] }
+    const pass = await openPass(deps, held)
+    const turns = await turnsOf(deps, pass.places, blocked)
+    const options = { limit: claimBatch, turns, running: runningOf(pass.places, turns) }
     const heads = await claimQueue(deps.db, replica, token(), deps.clock.now(), options)
     if (heads.length === 0) break
-    const places = await placement(deps, held)
-    decided += await settle(deps, heads, places, calls)
-    for (const shape of places.blocked) blocked.add(shape)
+    decided += await settle(deps, heads, pass, calls)
+    for (const shape of pass.blocked) blocked.add(shape)
   }
   return { decided, calls: Promise.all(calls) }
 }
 
-interface Places {
+interface PassState {
   /** After a restore nothing is launched for a while. */
   held: boolean
-  offers: readonly Offer[]
-  busy: Map<string, number>
+  places: Places
   /** Shapes that found no place in this round. */
   blocked: Set<string>
 }
 
-async function placement(deps: Deps, held: boolean): Promise<Places> {
-  return { held, offers: deps.offers(), busy: await busySlots(deps.db), blocked: new Set() }
+async function openPass(deps: Deps, held: boolean): Promise<PassState> {
+  return { held, places: await loadPlaces(deps), blocked: new Set() }
+}
+
+/** The shapes that would find a place, each looked at once, and how many of each. */
+async function turnsOf(deps: Deps, places: Places, blocked: ReadonlySet<string>) {
+  const start = Buffer.from(deps.random(8)).toString('hex')
+  const heads = (await queueHeads(deps.db, start)).filter(({ shape_hash }) => !blocked.has(shape_hash))
+  const now = deps.clock.now()
+  const bounded = heads.filter(({ spec }) => spec.budget_usd !== undefined).map(({ job_id }) => job_id)
+  const spent = await spentMicros(deps.db, bounded, now)
+  const work = heads.map((head) => ({ ...head, spent_micros: spent.get(head.job_id) ?? 0 }))
+  await loadWork(deps, places, work)
+  return work
+    .map((each) => ({ ...each, room: roomFor(places, rank(places, each, now)) }))
+    .filter(({ room }) => room > 0)
+}
+
+/** Shards that find a slot at offers with fixed capacity; any number where stock decides, or that must end. */
+function roomFor({ open }: Places, ranking: Ranking): number {
+  if (tooPoor(ranking)) return claimBatch
+  let room = 0
+  for (const { offer } of ranking.ranked) {
+    if (offer.slots === null) return claimBatch
+    const key = `offer:${offer.provider}/${offer.account}/${offer.id}`
+    room += Math.max(0, offer.slots - (open.get(key) ?? 0))
+  }
+  return room
+}
+
+function runningOf({ open }: Places, turns: readonly { project_id: string }[]): Map<string, number> {
+  const ids = [...new Set(turns.map(({ project_id }) => project_id))]
+  return new Map(ids.map((id) => [id, open.get(`project:${id}`) ?? 0]))
 }
 
 async function settle(
   deps: Deps,
   claimed: readonly Claimed[],
-  places: Places,
+  pass: PassState,
   calls: Promise<void>[],
 ): Promise<number> {
   if (claimed.length === 0) return 0
@@ -73,7 +106,8 @@ async function settle(
   const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
   const asked_at = deps.clock.now()
   const sight = { asked_at, seen: await observe(deps, attempts) }
-  for (const each of facts) await settleOne(deps, each, sight, places, calls)
+  await loadWork(deps, pass.places, facts.map(workOf))
+  for (const each of facts) await settleOne(deps, each, sight, pass, calls)
   // A claimed shard whose rows are gone would stay leased until its lease ends.
   const known = new Set(facts.map(({ shard }) => shard.id))
   await release(
@@ -89,25 +123,28 @@ interface Sight {
   seen: ReadonlyMap<string, Observation>
 }
 
-async function settleOne(deps: Deps, facts: Facts, sight: Sight, places: Places, calls: Promise<void>[]) {
+async function settleOne(deps: Deps, facts: Facts, sight: Sight, pass: PassState, calls: Promise<void>[]) {
   const now = deps.clock.now()
   const { claimed, job, shard } = facts
-  const snapshot = snapshotOf(deps, facts, sight, places)
+  const snapshot = snapshotOf(deps, facts, sight, pass)
   const plan = decide(snapshot, now)
   const launches = plan.changes.some(({ change }) => change === 'launch')
-  if (shard.state === 'waiting' && !launches) places.blocked.add(shard.shape_hash)
+  if (shard.state === 'waiting' && !launches) pass.blocked.add(shard.shape_hash)
+  // Most of what waits goes on waiting: nothing to write.
+  const idle = plan.changes.length === 0 && plan.calls.length === 0
+  if (idle && plan.due_at?.getTime() === shard.due_at?.getTime()) return release(deps.db, [claimed])
   const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
   const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
   if (done === 'over_budget') return park(deps, facts, now)
   if (done === 'stale') {
     // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
-    if (launches) places.blocked.add(shard.shape_hash)
+    if (launches) pass.blocked.add(shard.shape_hash)
     await release(deps.db, [claimed])
     deps.waker.wake(topics.pass)
     return
   }
   for (const change of plan.changes)
-    if (change.change === 'launch') take(places, change.attempt.request.offer)
+    if (change.change === 'launch') take(pass.places, workOf(facts), change.attempt.request.offer)
   if (plan.changes.length > 0) {
     deps.waker.wake(topics.job(job.id))
     deps.waker.wake(topics.webhooks)
@@ -118,22 +155,23 @@ async function settleOne(deps: Deps, facts: Facts, sight: Sight, places: Places,
 
 /** No budget has room: the shard waits, with that reason, and looks again once a metering period. */
 async function park(deps: Deps, { claimed, job, shard }: Facts, now: Date): Promise<void> {
+  const not_before = after(now, metering_s)
   const plan: Plan = {
-    changes: [{ change: 'park', reason: 'budget', not_before: after(now, metering_s) }],
+    changes: [{ change: 'park', reason: 'budget', not_before }],
     calls: [],
-    due_at: shard.due_at,
+    due_at: shard.due_at && shard.due_at < not_before ? shard.due_at : not_before,
   }
   const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
   const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
   if (done !== 'done') await release(deps.db, [claimed])
 }
 
-function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Snapshot {
+function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: PassState): Snapshot {
   const { job, shard } = facts
   const now = deps.clock.now()
   const attempt_id = newId('att', now, deps.random)
-  const traits_of = (provider: string, account: string): ProviderTraits =>
-    deps.providers.find((each) => each.name === provider && each.account === account)?.traits ?? unknownTraits
+  const { traits_of } = places
+  const work = workOf(facts)
   return {
     job,
     shard,
@@ -144,7 +182,7 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Sna
       seen: sight.seen.get(each.row.id) ?? null,
     })),
     spent_micros: facts.spent_micros,
-    ranking: shard.state === 'waiting' && !places.held ? rank(facts, places, shard.excluded_providers) : null,
+    ranking: shard.state === 'waiting' && !held ? rank(places, work, now) : null,
     fresh: {
       attempt_id,
       name: vendorName(deps.installation, attempt_id),
@@ -153,40 +191,19 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Sna
       berth_url: deps.settings.berth_url(),
     },
     elsewhere: (provider) => {
-      const { ranked, can_wait } = rank(facts, places, [...shard.excluded_providers, provider])
+      const excluded_providers = [...shard.excluded_providers, provider]
+      const { ranked, can_wait } = rank(places, { ...work, excluded_providers }, now)
       return ranked.length > 0 || can_wait
     },
     traits_of,
+    bounds_of: (offer) => boundsFor(places, work, offer),
+    has_refused: (offer) => hasRefused(places, offer),
   }
 }
 
-function rank({ job, spent_micros }: Facts, places: Places, excluded_providers: readonly string[]): Ranking {
-  const { resources, placement: wishes, budget_usd } = job.spec
-  return place(
-    {
-      resources,
-      placement: wishes,
-      excluded_providers,
-      budget_micros: budget_usd === undefined ? null : usdToMicros(budget_usd) - spent_micros,
-    },
-    places.offers,
-    (offer) => places.busy.get(slotKey(offer.provider, offer.account, offer.id)) ?? 0,
-  )
-}
-
-function take(places: Places, offer: Offer) {
-  const key = slotKey(offer.provider, offer.account, offer.id)
-  places.busy.set(key, (places.busy.get(key) ?? 0) + 1)
-}
-
-/** Of an account that is not configured any more: it cannot be asked, and nothing is concluded from that. */
-const unknownTraits: ProviderTraits = {
-  launch_token: false,
-  inspect_batch: 1,
-  list_lag_ms: 3_600_000,
-  boot_bound_s: 3_600,
-  min_billing_s: 0,
-  dead_man_min_s: 0,
-  calls_per_s: 1,
-  billing: 'modelled',
-}
+const workOf = ({ job, shard, spent_micros }: Facts): Work => ({
+  project_id: job.project_id,
+  spec: job.spec,
+  excluded_providers: shard.excluded_providers,
+  spent_micros,
+})

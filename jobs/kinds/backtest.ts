@@ -192,7 +192,7 @@ function checkParameters(
       problem([name], `is not a parameter of ${strategy}, which has ${known.join(', ')}`)
     else checkParameter(name, value, problem)
   }
-  const points = Object.values(parameters).reduce<number>((product, value) => product * count(value), 1)
+  const points = pointsOf({ parameters })
   if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
   const { fast, slow } = parameters
   if (typeof fast === 'number' && typeof slow === 'number' && fast >= slow)
@@ -217,6 +217,11 @@ function checkParameter(name: string, value: Parameter, problem: Problem) {
 function listed(value: Parameter): (number | null)[] {
   if (value === null || typeof value === 'number') return [value]
   return 'values' in value ? value.values : [value.range[0], value.range[0] + value.range[2]]
+}
+
+/** How many sets of parameters a spec has. */
+export function pointsOf(params: Pick<BacktestParams, 'parameters'>): number {
+  return Object.values(params.parameters ?? {}).reduce<number>((product, value) => product * count(value), 1)
 }
 
 /** How many values a parameter takes; a range by docs/conventions.md §5. */

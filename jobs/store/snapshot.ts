@@ -66,18 +66,3 @@ export async function spentMicros(
   }
   return spent
 }
-
-/** Attempts that hold a slot, by `provider/account/offer`. */
-export async function busySlots(db: Database): Promise<Map<string, number>> {
-  const rows = await db
-    .selectFrom('attempts')
-    .select(['provider', 'account', 'offer_id'])
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('state', '<>', 'ended')
-    .groupBy(['provider', 'account', 'offer_id'])
-    .execute()
-  return new Map(rows.map((row) => [slotKey(row.provider, row.account, row.offer_id), Number(row.count)]))
-}
-
-export const slotKey = (provider: string, account: string, offer_id: string) =>
-  `${provider}/${account}/${offer_id}`
