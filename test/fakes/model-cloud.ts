@@ -43,7 +43,7 @@ export interface CloudFaults {
   /** Spot machines that are taken back, with and without two minutes' notice. */
   reclaim_with_notice: number
   reclaim: number
-  /** An inspect that says `gone` of a machine that runs, for less than half a minute. */
+  /** An inspect, and at times the listing too, that knows nothing of a running machine for less than 30 s. */
   glitch: number
 }
 export const noFaults: CloudFaults = {
@@ -90,6 +90,8 @@ export interface Machine {
   stop_called_ms: number | null
   /** While inspect lies about it. */
   glitch: readonly [number, number] | null
+  /** Whether the listing lies with it. */
+  unlisted: boolean
 }
 
 export interface CloudHooks {
@@ -180,6 +182,7 @@ export function createModelCloud(
       booted_ms: null,
       stop_called_ms: null,
       glitch: null,
+      unlisted: world.chance(0.5),
     }
     machines.push(machine)
     world.trace(`${name} creates a machine of ${request.attempt_id}`)
@@ -296,7 +299,7 @@ export function createModelCloud(
       if (isDown()) throw fail('unavailable', 'the API is down')
       if (world.chance(account.faults.throttled)) throw fail('throttled', 'slow down')
       const found = machines
-        .filter((machine) => machine.to_ms === null && visible(machine))
+        .filter((machine) => machine.to_ms === null && visible(machine) && !isHidden(machine, world.now_ms()))
         .map((machine): Found => ({
           name: machine.request.name,
           attempt_id: machine.attempt_id,
@@ -329,6 +332,10 @@ export function createModelCloud(
     },
   }
 }
+
+/** Whether two different calls agree, wrongly, that a machine is gone. */
+const isHidden = ({ glitch, unlisted }: Machine, now_ms: number) =>
+  unlisted && glitch !== null && now_ms >= glitch[0] && now_ms < glitch[1]
 
 /** Whole micro-dollars of one machine: by the second from its start to its end, with the vendor's minimum. */
 export function billMicros(machine: Machine, traits: ProviderTraits): number {

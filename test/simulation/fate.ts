@@ -22,7 +22,8 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
   const visited = new Set<string>()
   const crashed = new Set<string>()
   const dooms = new Map<string, Doom>()
-  let left = plan.crashes
+  let left = plan.crashes + plan.pauses
+  let pauses = plan.pauses
   let calm = false
   let crashes = 0
   const doom = (): Doom => {
@@ -43,10 +44,17 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
       visited.add(label)
       const self = replica()
       const own = self && dooms.get(self.id)
-      if (!own || calm || left <= 0) return false
+      if (!self || !own || calm || left <= 0) return false
       if (own.label === null || own.label === label) own.visits--
       if (own.visits > 0 && scheduler.now_ms() < own.by_ms) return false
       left--
+      if (pauses > 0 && draw.chance(0.3)) {
+        pauses--
+        self.owner.paused_until_ms = scheduler.now_ms() + draw.between(3_000, 180_000)
+        scheduler.trace(`${self.owner.name} pauses until ${self.owner.paused_until_ms} at ${label}`)
+        dooms.set(self.id, doom())
+        return false
+      }
       crashes++
       crashed.add(label)
       return true
@@ -62,14 +70,6 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
         )
       }
       for (let count = 0; count < living; count++) come()
-      for (let count = 0; count < plan.pauses; count++)
-        scheduler.later(draw.between(5_000, 140_000), 'a process pauses', () => {
-          const alive = replicas.filter(({ owner }) => !owner.dead)
-          if (alive.length === 0 || calm) return
-          const { owner } = draw.pick(alive)
-          owner.paused_until_ms = scheduler.now_ms() + draw.between(3_000, 180_000)
-          scheduler.trace(`${owner.name} pauses until ${owner.paused_until_ms}`)
-        })
     },
   }
 }

@@ -76,7 +76,7 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
       if (on(kind)) plan.runners[kind] = some(runnerKinds[kind])
     if (on('loss')) plan.loss = some([0.02, 0.2])
     plan.crashes = draw.between(10, 40)
-    if (on('pauses')) plan.pauses = draw.between(2, 10)
+    if (on('pauses')) plan.pauses = draw.between(5, 15)
     if (on('budget')) plan.budget_micros = draw.between(50_000, 400_000)
     for (const blow of Object.keys(blowKinds) as Blow[]) {
       if (!on(blow)) continue

@@ -21,6 +21,11 @@ export async function finalCheck(world: World): Promise<void> {
   for (const shard of shards) {
     if (shard.due_at !== null) world.violated(`shard ${shard.id} has ended and is still to be looked at`)
     const most = facts.jobs.get(shard.job_id)?.spec.retry.max_attempts ?? 0
+    const failures = attempts.filter((row) => row.shard_id === shard.id && row.outcome === 'failed')
+    const later = attempts.filter(
+      (row) => row.shard_id === shard.id && row.number > (failures[most - 1]?.number ?? 1e9),
+    )
+    if (later.length > 0) world.violated(`shard ${shard.id} was tried again after ${most} failures`)
     if (shard.attempts_used > most)
       world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
   }
@@ -33,7 +38,7 @@ export async function finalCheck(world: World): Promise<void> {
     if (machine.to_ms === null)
       world.violated(`a machine of ${machine.attempt_id} is left at ${account.name}`)
     // The vendor's own switch is for outages, and for what came too late to be an attempt's.
-    if (machine.why === 'dead_man' && machine.from_ms < ended_ms && !world.outages)
+    if (machine.why === 'dead_man' && (machine.to_ms ?? 0) < ended_ms && !world.outages)
       world.violated(`only the dead-man switch ended the machine of ${machine.attempt_id}`)
   }
   for (const job of jobs) {
@@ -100,8 +105,12 @@ function reports({ heard, violated }: World, { jobs, attempts }: Facts): void {
     if (exit_code === 0 && failure === null) success(violated, row, job, said.finished.result)
   }
   for (const row of attempts)
-    if (row.outcome === 'succeeded' && heard.get(row.id)?.finished?.exit_code !== 0)
-      violated(`${row.id} succeeded, and its runner never said so`)
+    if (row.outcome === 'succeeded') {
+      if (heard.get(row.id)?.finished?.exit_code !== 0)
+        violated(`${row.id} succeeded, and its runner never said so`)
+      const { state } = jobs.get(row.job_id) ?? {}
+      if (state !== 'succeeded') violated(`${row.id} succeeded, and ${row.job_id} ${state}`)
+    }
 }
 
 function success(violated: World['violated'], row: AttemptRow, job: JobRow, result: unknown): void {

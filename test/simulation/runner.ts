@@ -55,6 +55,8 @@ export interface RunnerWorld {
   send: Send
   faults: () => RunnerFaults
   heard: Map<string, Heard>
+  /** A runner is about to report its end: the moment at which clients change their minds. */
+  finishing: (attempt_id: string) => void
   violated: (message: string) => void
 }
 
@@ -260,9 +262,10 @@ async function finish(process: Process, plan: RunPlan, stop: Stop, late: boolean
       }
   if (late) {
     cloud.exit(machine, report.exit_code)
-    await scheduler.sleep(owner, draw.between(1_000, 50_000), 'is late')
+    await scheduler.sleep(owner, draw.between(1_000, 150_000), 'is late')
   }
   heard.finished ??= report
+  world.finishing(machine.attempt_id)
   const answer = await say(process, { type: 'finished', points: [], artifacts: [], ...report })
   if (answer === over) return cloud.exit(machine, 1)
   heard.finished_ms ??= scheduler.now_ms()

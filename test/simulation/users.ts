@@ -59,6 +59,20 @@ async function user(world: UserWorld, draw: Draw, number: number, after_ms: numb
   if (draw.chance(0.15)) await remove(world, draw, owner, told)
 }
 
+/** Clients that order at the very moment at which a runner reports its end. */
+export function createRace(world: UserWorld, jobOf: (attempt_id: string) => string | undefined) {
+  const draw = world.draw.fork('race')
+  const owner: Owner = { name: 'a user in a hurry', dead: false, paused_until_ms: 0 }
+  return (attempt_id: string) => {
+    const told = world.told.find(({ job_id }) => job_id !== null && job_id === jobOf(attempt_id))
+    if (!told || told.order || !draw.chance(0.3)) return
+    const kind = draw.pick(['cancel', 'cancel', 'stop'] as const)
+    void world.scheduler
+      .sleep(owner, draw.between(0, 400), 'is in a hurry')
+      .then(() => order(world, owner, told, kind))
+  }
+}
+
 async function submit(world: UserWorld, draw: Draw, owner: Owner, told: Told): Promise<void> {
   const again = () => ask(world, owner, 'POST', '/v1/jobs', told.spec, { 'idempotency-key': told.key })
   const first = await again()
@@ -76,7 +90,9 @@ async function submit(world: UserWorld, draw: Draw, owner: Owner, told: Told): P
 
 async function order(world: UserWorld, owner: Owner, told: Told, kind: 'cancel' | 'stop'): Promise<void> {
   const answer = await ask(world, owner, 'POST', `/v1/jobs/${told.job_id}/${kind}`)
-  if (answer) told.order = { order: kind, status: answer.status, at_ms: world.scheduler.now_ms() }
+  // Two orders may cross: what was answered to a cancel is what counts.
+  if (answer && told.order?.order !== 'cancel')
+    told.order = { order: kind, status: answer.status, at_ms: world.scheduler.now_ms() }
 }
 
 async function remove(world: UserWorld, draw: Draw, owner: Owner, told: Told): Promise<void> {

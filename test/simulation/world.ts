@@ -15,7 +15,7 @@ import { createReceiver, type Receiver } from './receiver.ts'
 import { type Replica, type Shared, startReplica } from './replica.ts'
 import { calmRunners, type Heard, type Runner, startRunner } from './runner.ts'
 import { createScheduler, type Scheduler } from './scheduler.ts'
-import { startUsers, type Told } from './users.ts'
+import { createRace, startUsers, type Told } from './users.ts'
 
 export interface SeedReport {
   seed: number
@@ -57,6 +57,7 @@ export interface World {
   orphanBound_ms: number
   /** Whether some account's API was down for a time. */
   outages: boolean
+  finishing: (attempt_id: string) => void
   /** Asks the API as a client would, outside of the history. */
   read: (path: string) => Promise<Answer>
   violated: (message: string) => void
@@ -66,8 +67,8 @@ const start_ms = Date.parse('2026-03-02T09:00:00Z')
 /** Jobs come within this time, and faults strike. */
 const submits_ms = 70_000
 const faults_ms = 150_000
-/** All must be quiet within this time after the faults have ceased: longer than every timeout of every job. */
-const quiet_ms = 4 * 3_600_000
+/** All must be quiet within this time after the faults have ceased: longer than any job may wait in the queue (30 min). */
+const quiet_ms = 3_000_000
 /** The webhook sender's whole schedule. */
 const deliveries_ms = 5 * 86_400_000
 /** Grace (2 min), a period before and one after, throttled calls and a slow stop. */
@@ -85,22 +86,22 @@ export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise
   await emptyDatabase(pglite)
   const plan = planFaults(draw.fork('faults'), faults_ms)
   const { world, calm, fate } = await openWorld({ code, pglite, draw, scheduler, plan, violated })
-  startUsers(
-    {
-      scheduler,
-      draw: draw.fork('users'),
-      send: sendOf(world, draw, () => plan.loss),
-      key: world.key,
-      told: world.told,
-      violated,
-    },
-    draw.between(50, 55),
-    submits_ms,
-  )
+  const users = {
+    scheduler,
+    draw: draw.fork('users'),
+    send: sendOf(world, draw, () => plan.loss),
+    key: world.key,
+    told: world.told,
+    violated,
+  }
+  startUsers(users, draw.between(50, 55), submits_ms)
+  const race = createRace(users, (attempt_id) => world.monitor.attempts.get(attempt_id)?.job_id)
+  world.finishing = race
   const stop = () => violations.length > 0
   await scheduler.run(stop, faults_ms)
   await calm()
-  if (!stop() && !(await scheduler.run(() => stop() || world.monitor.quiet(), quiet_ms)))
+  const longest_ms = Math.max(0, ...plan.blows.map(({ lasts_ms }) => lasts_ms))
+  if (!stop() && !(await scheduler.run(() => stop() || world.monitor.quiet(), quiet_ms + longest_ms)))
     violated(`not everything came to rest: ${unrest(world)}`)
   if (!stop() && !(await scheduler.run(() => stop() || world.monitor.delivered(), deliveries_ms)))
     violated('a message was neither delivered nor exhausted')
@@ -208,6 +209,7 @@ async function openWorld(given: {
     key,
     orphanBound_ms: orphanBound_ms + plan.blows.reduce((sum, { lasts_ms }) => sum + lasts_ms, 0),
     outages: plan.blows.some(({ blow }) => blow === 'down'),
+    finishing: () => undefined,
     read: undefined as never,
     violated,
   }
@@ -217,10 +219,11 @@ async function openWorld(given: {
     send: sendOf(world, draw, () => faults.loss),
     faults: () => faults.runners,
     heard,
+    finishing: (attempt_id: string) => world.finishing(attempt_id),
     violated,
   }
   world.clouds = openClouds(world, draw, plan, (cloud, machine) => startRunner(runners, cloud(), machine))
-  world.monitor = createMonitor(world.clouds, violated)
+  world.monitor = createMonitor(world.clouds, scheduler.now_ms, violated)
   const fate = createFate(scheduler, draw.fork('fate'), plan)
   const long = plan.blows.find(({ lasts_ms }) => lasts_ms > faults_ms * 2)
   const polls = draw.fork('polls')
