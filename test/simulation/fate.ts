@@ -19,7 +19,7 @@ interface Doom {
 }
 
 export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
-  const visited = new Set<string>()
+  const visits = new Map<string, number>()
   const crashed = new Set<string>()
   const dooms = new Map<string, Doom>()
   let left = plan.crashes + plan.pauses
@@ -27,13 +27,22 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
   let calm = false
   let crashes = 0
   const doom = (): Doom => {
-    const open = [...visited].filter((label) => isOfPass(label) && !crashed.has(label))
-    const label = open.length > 0 && draw.chance(0.8) ? draw.pick(open) : null
-    const by_ms = scheduler.now_ms() + draw.between(1_000, patience_ms)
-    return { label, visits: draw.between(1, label ? 3 : 200), by_ms }
+    const open = [...visits.keys()].filter((label) => isOfPass(label) && !crashed.has(label))
+    const now = scheduler.now_ms()
+    if (open.length === 0 || draw.chance(0.15))
+      return { label: null, visits: draw.between(1, 200), by_ms: now + draw.between(1_000, patience_ms) }
+    // Half of the deaths wait for a place that few come to, or they would all be at the same ones.
+    const rare = draw.chance(0.5)
+    const times = (label: string) => visits.get(label) ?? 0
+    const label = rare ? open.toSorted((a, b) => times(a) - times(b))[draw.between(0, 2)] : draw.pick(open)
+    return {
+      label: label ?? draw.pick(open),
+      visits: rare ? 1 : draw.between(1, 3),
+      by_ms: now + (rare ? 3 * patience_ms : draw.between(1_000, patience_ms)),
+    }
   }
   return {
-    visited,
+    visited: () => [...visits.keys()],
     crashed,
     crashes: () => crashes,
     calm() {
@@ -41,7 +50,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
     },
     /** Whether a process dies at the place it has come to. */
     decide(replica: () => Replica | undefined, label: string): boolean {
-      visited.add(label)
+      visits.set(label, (visits.get(label) ?? 0) + 1)
       const self = replica()
       const own = self && dooms.get(self.id)
       if (!self || !own || calm || left <= 0) return false

@@ -55,7 +55,7 @@ export interface World {
   key: string
   /** How long something may run without an attempt: the scan's period and grace, and every outage. */
   orphanBound_ms: number
-  /** Whether some account's API was down for a time. */
+  /** Whether an account's API, or all processes at once, were away for a time. */
   outages: boolean
   finishing: (attempt_id: string) => void
   /** Asks the API as a client would, outside of the history. */
@@ -143,7 +143,7 @@ function report(
       0,
     ),
     settled_micros: [...monitor.settled.values()].reduce((sum, micros) => sum + micros, 0),
-    visited: [...fate.visited],
+    visited: fate.visited(),
     crashed: [...fate.crashed],
     trace:
       violations.length === 0
@@ -208,7 +208,7 @@ async function openWorld(given: {
     replicas,
     key,
     orphanBound_ms: orphanBound_ms + plan.blows.reduce((sum, { lasts_ms }) => sum + lasts_ms, 0),
-    outages: plan.blows.some(({ blow }) => blow === 'down'),
+    outages: plan.pauses > 0 || plan.blows.some(({ blow }) => blow === 'down'),
     finishing: () => undefined,
     read: undefined as never,
     violated,
