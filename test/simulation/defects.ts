@@ -9,7 +9,9 @@ export interface Defect {
   file: string
   /** What stands in the file exactly once, and what takes its place. */
   edits: readonly (readonly [string, string])[]
-  /** The first of the seeds that finds it. */
+  /** What it breaks. */
+  by: RegExp
+  /** A seed that finds it. */
   seed: number
 }
 

@@ -59,7 +59,9 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
       left--
       if (pauses > 0 && draw.chance(0.3)) {
         pauses--
-        self.owner.paused_until_ms = scheduler.now_ms() + draw.between(3_000, 180_000)
+        // Mostly just longer than a process is waited for: then two believe that it is theirs.
+        const ms = draw.chance(0.8) ? draw.between(8_000, 45_000) : draw.between(1_000, 180_000)
+        self.owner.paused_until_ms = scheduler.now_ms() + ms
         scheduler.trace(`${self.owner.name} pauses until ${self.owner.paused_until_ms} at ${label}`)
         dooms.set(self.id, doom())
         return false

@@ -53,13 +53,30 @@ export async function runSeeds(
 }
 
 /** One process of its own: nothing of a seed is left for the next but what the database's emptying leaves. */
-export async function inProcess(
-  from: number,
-  seeds: number,
+export const inProcess = (from: number, seeds: number, done: (report: SeedReport) => void) =>
+  spawnRun(['--from', String(from), '--seeds', String(seeds)], seeds, done)
+
+/** Reports of copies of the code with defects, in the order of the list. */
+export async function runDefects(count: number, processes: number): Promise<SeedReport[]> {
+  const reports: SeedReport[] = []
+  const share = async (first: number) => {
+    const places = Array.from({ length: count }, (_, place) => place).filter(
+      (each) => each % processes === first,
+    )
+    await spawnRun(['--defects', places.join()], places.length, (report) => {
+      const place = places.shift()
+      if (place !== undefined) reports[place] = report
+    })
+  }
+  await Promise.all(Array.from({ length: processes }, (_, first) => share(first)))
+  return reports
+}
+
+async function spawnRun(
+  options: readonly string[],
+  expected: number,
   done: (report: SeedReport) => void,
-  root = checkout,
 ): Promise<void> {
-  const options = ['--from', String(from), '--seeds', String(seeds), '--root', root]
   const child = spawn(process.execPath, [join(import.meta.dirname, 'run.ts'), ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -72,8 +89,8 @@ export async function inProcess(
     done(JSON.parse(line) as SeedReport)
   }
   const exit_code = await exited
-  if (exit_code !== 0 || reports !== seeds)
-    throw new Error(`seeds ${from} to ${from + seeds - 1} ended with ${exit_code} after ${reports}: ${said}`)
+  if (exit_code !== 0 || reports !== expected)
+    throw new Error(`${options.join(' ')} ended with ${exit_code} after ${reports} reports: ${said}`)
 }
 
 /** What a failing seed shows: how to run it again, what broke, and how it came to that. */
