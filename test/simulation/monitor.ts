@@ -70,6 +70,8 @@ const neverFall: Record<string, readonly string[]> = {
   deliveries: ['attempts'],
 }
 
+/** Longest that the product waits for one call of a provider. */
+const call_ms = 60_000
 /** The look that a decision follows from may be this old. */
 const look_ms = 40_000
 const wasHidden = (machine: Machine, now_ms: number) =>
@@ -123,8 +125,12 @@ export function createMonitor(
     if (after.outcome && before && !before.outcome) outcomeRules(after)
     if (after.state === 'ended' && before?.state !== 'ended') {
       if (!after.outcome) violated(`attempt ${after.id} ended without an outcome`)
-      // What inspect and listing both hide a moment after a stop is found by the next scan for orphans.
-      const left = machinesOf(after.id).filter(({ to_ms }) => to_ms === null)
+      // Not the attempt's, but the next scan's for orphans: what a paused process launched later than any call may
+      // last, and what inspect and listing both hide for a moment after a stop.
+      const called_ms = Date.parse(after.launch_called_at ?? '')
+      const left = machinesOf(after.id).filter(
+        ({ to_ms, from_ms }) => !to_ms && !(from_ms > called_ms + call_ms),
+      )
       if (left.some((machine) => !wasHidden(machine, now_ms())))
         violated(`attempt ${after.id} ended, and its machine runs`)
     }

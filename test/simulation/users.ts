@@ -12,6 +12,8 @@ export interface Told {
   refused: boolean
   order: { order: 'cancel' | 'stop'; status: number; at_ms: number } | null
   deleted: boolean
+  /** Whether it has nothing left to ask. */
+  done: boolean
 }
 
 export interface UserWorld {
@@ -44,9 +46,16 @@ async function user(world: UserWorld, draw: Draw, number: number, after_ms: numb
     refused: false,
     order: null,
     deleted: false,
+    done: false,
   }
   world.told.push(told)
   await scheduler.sleep(owner, after_ms, 'comes')
+  await visit(world, draw, owner, told)
+  told.done = true
+}
+
+async function visit(world: UserWorld, draw: Draw, owner: Owner, told: Told): Promise<void> {
+  const { scheduler } = world
   await submit(world, draw, owner, told)
   if (!told.job_id) return
   if (draw.chance(0.3)) {

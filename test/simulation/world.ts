@@ -98,10 +98,11 @@ export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise
   const race = createRace(users, (attempt_id) => world.monitor.attempts.get(attempt_id)?.job_id)
   world.finishing = race
   const stop = () => violations.length > 0
+  const quiet = () => world.monitor.quiet() && world.told.every(({ done }) => done)
   await scheduler.run(stop, faults_ms)
   await calm()
   const longest_ms = Math.max(0, ...plan.blows.map(({ lasts_ms }) => lasts_ms))
-  if (!stop() && !(await scheduler.run(() => stop() || world.monitor.quiet(), quiet_ms + longest_ms)))
+  if (!stop() && !(await scheduler.run(() => stop() || quiet(), quiet_ms + longest_ms)))
     violated(`not everything came to rest: ${unrest(world)}`)
   if (!stop() && !(await scheduler.run(() => stop() || world.monitor.delivered(), deliveries_ms)))
     violated('a message was neither delivered nor exhausted')
