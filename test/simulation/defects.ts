@@ -182,7 +182,9 @@ export const defects: readonly Defect[] = [
   {
     name: 'a submit sent again is a second job',
     file: 'jobs/submit.ts',
-    edits: [['  await sqlLock(tx, `${project_id}/${key}`)\n', '  key = `${key} ${now.getTime()}`\n']],
+    edits: [
+      ['...options.idempotency, resource_id: job_id', '...options.idempotency, key: job_id, resource_id: job_id'],
+    ],
     seed: 1,
   },
   {
