@@ -54,7 +54,10 @@ describe.skipIf(!isPythonMade())('in the Python environment (made by `npm test`)
 
   test('a stop reaches the program, which ends in its own way', async () => {
     const { child, ended } = await start(['some_program', 'wait'])
-    for await (const text of child.stdout) if (String(text).includes('waiting')) break
+    // Not by iterating: leaving the loop would close the pipe that the program still writes to.
+    await new Promise<void>((resolve) => {
+      child.stdout.on('data', (text) => String(text).includes('waiting') && resolve())
+    })
     child.kill('SIGTERM')
     expect((await ended).code).toBe(75)
   })
