@@ -183,7 +183,10 @@ export const defects: readonly Defect[] = [
     name: 'a submit sent again is a second job',
     file: 'jobs/submit.ts',
     edits: [
-      ['...options.idempotency, resource_id: job_id', '...options.idempotency, key: job_id, resource_id: job_id'],
+      [
+        '...options.idempotency, resource_id: job_id',
+        '...options.idempotency, key: job_id, resource_id: job_id',
+      ],
     ],
     seed: 1,
   },

@@ -10,6 +10,8 @@ const living = 2
 const comesAfter_ms = [500, 8_000] as const
 /** A process that has not come to its chosen place by then dies where it is. */
 const patience_ms = 20_000
+/** A place that nobody has come to until then is a rare one: that first visit may be the only one. */
+const rareAfter_ms = 15_000
 
 interface Doom {
   /** null: wherever it is after some places. */
@@ -26,6 +28,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
   let pauses = plan.pauses
   let calm = false
   let crashes = 0
+  const start_ms = scheduler.now_ms()
   const doom = (): Doom => {
     const open = [...visits.keys()].filter((label) => isOfPass(label) && !crashed.has(label))
     const now = scheduler.now_ms()
@@ -50,14 +53,18 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
     },
     /** Whether a process dies at the place it has come to. */
     decide(replica: () => Replica | undefined, label: string): boolean {
-      visits.set(label, (visits.get(label) ?? 0) + 1)
+      const before = visits.get(label) ?? 0
+      visits.set(label, before + 1)
       const self = replica()
       const own = self && dooms.get(self.id)
       if (!self || !own || calm || left <= 0) return false
       if (own.label === null || own.label === label) own.visits--
-      if (own.visits > 0 && scheduler.now_ms() < own.by_ms) return false
+      const due = own.visits <= 0 || scheduler.now_ms() >= own.by_ms
+      const isRare = before < 2 && isOfPass(label) && scheduler.now_ms() - start_ms > rareAfter_ms
+      if (!due && !(isRare && draw.chance(0.6))) return false
       left--
-      if (pauses > 0 && draw.chance(0.3)) {
+      // What a rare place is followed by is rarer still: whoever was paused there comes to it.
+      if (pauses > 0 && draw.chance(due ? 0.3 : 0.6)) {
         pauses--
         // Mostly just longer than a process is waited for: then two believe that it is theirs.
         const ms = draw.chance(0.8) ? draw.between(8_000, 45_000) : draw.between(1_000, 180_000)

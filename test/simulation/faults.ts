@@ -77,7 +77,7 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
     if (on('loss')) plan.loss = some([0.02, 0.2])
     plan.crashes = draw.between(10, 40)
     if (on('pauses')) plan.pauses = draw.between(5, 15)
-    if (on('budget')) plan.budget_micros = draw.between(50_000, 400_000)
+    if (on('budget')) plan.budget_micros = draw.between(40_000, 250_000)
     for (const blow of Object.keys(blowKinds) as Blow[]) {
       if (!on(blow)) continue
       const at_ms = draw.between(0, within_ms)

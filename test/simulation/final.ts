@@ -61,7 +61,10 @@ async function accepted({ db, told, monitor, violated }: World, { jobs }: Facts)
   if (new Set(keys.map(({ resource_id }) => resource_id)).size !== jobs.size)
     violated(`${jobs.size} jobs are there for ${keys.length} keys`)
   for (const { job_id, key } of told) {
-    if (job_id === null) continue
+    if (job_id === null) {
+      violated(`the submit of ${key} was never answered`)
+      continue
+    }
     if (!jobs.has(job_id)) violated(`job ${job_id} was accepted and is lost`)
     if (keys.find((each) => each.key === key)?.resource_id !== job_id)
       violated(`${key} made another job than ${job_id}`)

@@ -1,11 +1,10 @@
 // One process of Berth: the API, the pass and the webhook sender over one set of injected dependencies. Each call
 // of a dependency is a place to be scheduled at, and to die at: before it, or after it took effect.
-import type { PGlite } from '@electric-sql/pglite'
 import type { Deps, Waker } from '../../jobs/deps.ts'
 import { topics } from '../../jobs/deps.ts'
 import type { Provider } from '../../providers/provider.ts'
 import type { Code } from './code.ts'
-import { connect, type RowChange } from './database.ts'
+import { connect, type RowChange, type SharedDatabase } from './database.ts'
 import type { Draw } from './draw.ts'
 import { awaitPoint } from './points.ts'
 import type { Owner, Scheduler } from './scheduler.ts'
@@ -24,7 +23,7 @@ export interface Replica {
 /** What all processes of one world share. */
 export interface Shared {
   code: Code
-  pglite: PGlite
+  database: SharedDatabase
   scheduler: Scheduler
   draw: Draw
   providers: readonly Provider[]
@@ -65,7 +64,7 @@ export function startReplica(shared: Shared): Replica {
     return true
   }
   const point = (label: string) => scheduler.sleep(owner, latency(draw), label)
-  const db = connect(shared.pglite, {
+  const db = connect(shared.database, {
     enter: (label) => point(`before ${label}`),
     leave: (label) => point(`after ${label}`),
     hold: scheduler.hold,
@@ -197,7 +196,7 @@ function virtualWaker(shared: Shared, owner: Owner, self: () => Replica | undefi
       if (topic.startsWith('job:')) return
       wake(topic)
       for (const replica of shared.replicas)
-        if (replica !== self() && draw.chance(0.4))
+        if (replica !== self() && !replica.owner.dead && draw.chance(0.4))
           scheduler.later(draw.between(5, 60), `a nudge for ${replica.owner.name}`, () => replica.wake(topic))
     },
     wait: until,

@@ -13,14 +13,14 @@ const { values } = parseArgs({
     defects: { type: 'string' },
   },
 })
-const pglite = await openSimulationDatabase()
+const database = await openSimulationDatabase()
 if (values.defects === undefined) await runSeeds(Number(values.from), Number(values.seeds))
 else for (const place of values.defects.split(',')) await runDefect(Number(place))
 process.exit(0)
 
 async function runSeeds(from: number, seeds: number): Promise<void> {
   const code = await loadCode(checkout)
-  for (let seed = from; seed < from + seeds; seed++) tell(await runSeed(code, pglite, seed))
+  for (let seed = from; seed < from + seeds; seed++) tell(await runSeed(code, database, seed))
 }
 
 async function runDefect(place: number): Promise<void> {
@@ -28,7 +28,7 @@ async function runDefect(place: number): Promise<void> {
   if (!defect) throw new Error(`there is no defect ${place}`)
   const { root, remove } = copyWith(defect)
   try {
-    tell(await runSeed(await loadCode(root), pglite, defect.seed))
+    tell(await runSeed(await loadCode(root), database, defect.seed))
   } finally {
     remove()
   }

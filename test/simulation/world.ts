@@ -1,10 +1,9 @@
 // One seed: clouds, processes, runners, clients and faults in one virtual time, from a first submit to silence.
-import type { PGlite } from '@electric-sql/pglite'
 import type { ObjectStore } from '../../jobs/deps.ts'
 import { billMicros, createModelCloud, type Machine, type ModelCloud } from '../fakes/model-cloud.ts'
 import { alpha, beta } from './accounts.ts'
 import type { Code } from './code.ts'
-import { emptyDatabase, observer } from './database.ts'
+import { emptyDatabase, observer, type SharedDatabase } from './database.ts'
 import { createDraw, type Draw } from './draw.ts'
 import { createFate } from './fate.ts'
 import { type FaultPlan, planFaults } from './faults.ts'
@@ -75,7 +74,7 @@ const deliveries_ms = 5 * 86_400_000
 const orphanBound_ms = 10 * 60_000
 const tracedLines = 80
 
-export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise<SeedReport> {
+export async function runSeed(code: Code, database: SharedDatabase, seed: number): Promise<SeedReport> {
   const draw = createDraw(`seed ${seed}`)
   const scheduler = createScheduler(draw.fork('order'), start_ms)
   const violations: string[] = []
@@ -83,9 +82,9 @@ export async function runSeed(code: Code, pglite: PGlite, seed: number): Promise
     scheduler.trace(`VIOLATED: ${message}`)
     if (violations.length < 20) violations.push(message)
   }
-  await emptyDatabase(pglite)
+  await emptyDatabase(database)
   const plan = planFaults(draw.fork('faults'), faults_ms)
-  const { world, calm, fate } = await openWorld({ code, pglite, draw, scheduler, plan, violated })
+  const { world, calm, fate } = await openWorld({ code, database, draw, scheduler, plan, violated })
   const users = {
     scheduler,
     draw: draw.fork('users'),
@@ -179,14 +178,14 @@ const sendOf = (world: World, draw: Draw, loss: () => number) =>
 
 async function openWorld(given: {
   code: Code
-  pglite: PGlite
+  database: SharedDatabase
   draw: Draw
   scheduler: Scheduler
   plan: FaultPlan
   violated: (message: string) => void
 }) {
-  const { code, pglite, draw, scheduler, plan, violated } = given
-  const db = observer(pglite)
+  const { code, database, draw, scheduler, plan, violated } = given
+  const db = observer(database)
   const clock = { now: () => new Date(scheduler.now_ms()) }
   const sealer = code.createSealer(Buffer.alloc(32, 7))
   const random = draw.fork('first start').bytes
@@ -234,7 +233,7 @@ async function openWorld(given: {
   }
   const shared: Shared = {
     code,
-    pglite,
+    database,
     scheduler,
     draw: draw.fork('replicas'),
     providers: world.clouds.map(({ provider }) => provider),
