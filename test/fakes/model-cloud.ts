@@ -29,6 +29,8 @@ export interface CloudFaults {
   lost_call: number
   /** An error is answered although the machine was created. */
   error_but_created: number
+  /** "No capacity" is answered although the machine was created: only a scan can find it. */
+  denied: number
   throttled: number
   stock_out: number
   /** Quota, a refused request or a bad credential. */
@@ -50,6 +52,7 @@ export const noFaults: CloudFaults = {
   lost_answer: 0,
   lost_call: 0,
   error_but_created: 0,
+  denied: 0,
   throttled: 0,
   stock_out: 0,
   refused: 0,
@@ -92,6 +95,8 @@ export interface Machine {
   glitch: readonly [number, number] | null
   /** Whether the listing lies with it. */
   unlisted: boolean
+  /** Whether the vendor said that it had not made it. */
+  denied: boolean
 }
 
 export interface CloudHooks {
@@ -183,6 +188,7 @@ export function createModelCloud(
       stop_called_ms: null,
       glitch: null,
       unlisted: world.chance(0.5),
+      denied: false,
     }
     machines.push(machine)
     world.trace(`${name} creates a machine of ${request.attempt_id}`)
@@ -263,6 +269,10 @@ export function createModelCloud(
         return give_up('launch')
       }
       const machine = before ?? create(request, token)
+      if (!before && world.chance(faults.denied)) {
+        machine.denied = true
+        throw fail('capacity', request.offer.id)
+      }
       if (world.chance(faults.error_but_created)) throw fail('unknown_outcome', 'HTTP 500')
       if (world.chance(faults.lost_answer)) return give_up('launch')
       await transit('launch answers', call_ms - effect_ms)

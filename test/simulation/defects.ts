@@ -56,7 +56,12 @@ export const defects: readonly Defect[] = [
   {
     name: 'the token is made anew for each launch',
     file: 'jobs/act.ts',
-    edits: [['row.id, row.nonce)', 'row.id, deps.clock.now().toISOString())']],
+    edits: [
+      [
+        '{ ...row, attempt_id: row.id }',
+        '{ ...row, attempt_id: row.id, nonce: String(deps.clock.now().getTime()) }',
+      ],
+    ],
     seed: 1,
   },
   {

@@ -13,6 +13,13 @@ const patience_ms = 20_000
 /** A place that nobody has come to until then is a rare one: that first visit may be the only one. */
 const rareAfter_ms = 15_000
 
+/** Places between a look and the write that follows from it, and how often a process is held up there. */
+const heldUp: readonly (readonly [RegExp, number])[] = [
+  [/^before sql park/, 0.3],
+  [/^before sql (announce|launch)/, 0.06],
+  [/^before sql settleOne/, 0.02],
+]
+
 interface Doom {
   /** null: wherever it is after some places. */
   label: string | null
@@ -24,7 +31,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
   const visits = new Map<string, number>()
   const crashed = new Set<string>()
   const dooms = new Map<string, Doom>()
-  let left = plan.crashes + plan.pauses
+  let left = plan.crashes
   let pauses = plan.pauses
   let calm = false
   let crashes = 0
@@ -44,6 +51,20 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
       by_ms: now + (rare ? 3 * patience_ms : draw.between(1_000, patience_ms)),
     }
   }
+  const pause = ({ id, owner }: Replica, label: string) => {
+    pauses--
+    // Shorter than a process is waited for: what it has looked at is old when it writes. Or just longer: then two
+    // believe that it is theirs.
+    const ms = draw.pick([
+      () => draw.between(2_000, 9_500),
+      () => draw.between(8_000, 45_000),
+      () => draw.between(1_000, 180_000),
+    ])()
+    owner.paused_until_ms = scheduler.now_ms() + ms
+    scheduler.trace(`${owner.name} pauses until ${owner.paused_until_ms} at ${label}`)
+    dooms.set(id, doom())
+    return false
+  }
   return {
     visited: () => [...visits.keys()],
     crashed,
@@ -61,18 +82,10 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
       if (own.label === null || own.label === label) own.visits--
       const due = own.visits <= 0 || scheduler.now_ms() >= own.by_ms
       const isRare = before < 2 && isOfPass(label) && scheduler.now_ms() - start_ms > rareAfter_ms
+      const held = heldUp.find(([place]) => place.test(label))?.[1] ?? 0
+      if (pauses > 0 && draw.chance(due ? 0.3 : held)) return pause(self, label)
       if (!due && !(isRare && draw.chance(0.6))) return false
       left--
-      // What a rare place is followed by is rarer still: whoever was paused there comes to it.
-      if (pauses > 0 && draw.chance(due ? 0.3 : 0.6)) {
-        pauses--
-        // Mostly just longer than a process is waited for: then two believe that it is theirs.
-        const ms = draw.chance(0.8) ? draw.between(8_000, 45_000) : draw.between(1_000, 180_000)
-        self.owner.paused_until_ms = scheduler.now_ms() + ms
-        scheduler.trace(`${self.owner.name} pauses until ${self.owner.paused_until_ms} at ${label}`)
-        dooms.set(self.id, doom())
-        return false
-      }
       crashes++
       crashed.add(label)
       return true

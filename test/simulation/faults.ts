@@ -26,6 +26,7 @@ const cloudKinds: Record<keyof CloudFaults, readonly [number, number]> = {
   lost_answer: [0.1, 0.3],
   lost_call: [0.1, 0.3],
   error_but_created: [0.1, 0.3],
+  denied: [0.05, 0.2],
   throttled: [0.1, 0.4],
   stock_out: [0.1, 0.5],
   refused: [0.05, 0.15],
@@ -42,7 +43,7 @@ const runnerKinds: Record<keyof RunnerFaults, readonly [number, number]> = {
   crashes: [0.05, 0.2],
   hangs: [0.05, 0.2],
   stubborn: [0.1, 0.4],
-  late: [0.1, 0.4],
+  late: [0.2, 0.5],
   duplicate: [0.1, 0.3],
   offline: [0.1, 0.4],
   wrong_clock: [0.3, 1],
@@ -76,8 +77,8 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
       if (on(kind)) plan.runners[kind] = some(runnerKinds[kind])
     if (on('loss')) plan.loss = some([0.02, 0.2])
     plan.crashes = draw.between(10, 40)
-    if (on('pauses')) plan.pauses = draw.between(5, 15)
-    if (on('budget')) plan.budget_micros = draw.between(40_000, 250_000)
+    if (on('pauses')) plan.pauses = draw.between(8, 20)
+    if (on('budget')) plan.budget_micros = draw.between(90_000, 500_000)
     for (const blow of Object.keys(blowKinds) as Blow[]) {
       if (!on(blow)) continue
       const at_ms = draw.between(0, within_ms)

@@ -30,22 +30,32 @@ export async function finalCheck(world: World): Promise<void> {
       world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
   }
   await budgets(world)
-  for (const [machine, { account }] of facts.machines) {
-    const ended_ms = attempts.find(({ id }) => id === machine.attempt_id)?.ended_at?.getTime() ?? 0
-    const late_ms = (machine.to_ms ?? 0) - Math.max(machine.from_ms, ended_ms)
-    if (ended_ms < (machine.to_ms ?? 0) && late_ms > world.orphanBound_ms)
-      world.violated(`the machine of ${machine.attempt_id} ran for ${late_ms} ms without an attempt`)
-    if (machine.to_ms === null)
-      world.violated(`a machine of ${machine.attempt_id} is left at ${account.name}`)
-    // The vendor's own switch is for outages, and for what came too late to be an attempt's.
-    if (machine.why === 'dead_man' && (machine.to_ms ?? 0) < ended_ms && !world.outages)
-      world.violated(`only the dead-man switch ended the machine of ${machine.attempt_id}`)
-  }
+  orphans(world, facts)
   for (const job of jobs) {
     await events(world, job)
     if (job.deleted_at === null) await logs(world, facts, job.id)
   }
 }
+
+/** Nothing runs for longer without an attempt than a scan takes to find and stop it, while the vendor answers. */
+function orphans({ calm_since_ms, outages, violated }: World, { attempts, machines }: Facts): void {
+  for (const [{ attempt_id, from_ms, to_ms, why }, { account }] of machines) {
+    if (to_ms === null) {
+      violated(`a machine of ${attempt_id} is left at ${account.name}`)
+      continue
+    }
+    const ended_ms = attempts.find(({ id }) => id === attempt_id)?.ended_at?.getTime() ?? 0
+    const late_ms = to_ms - Math.max(from_ms, ended_ms, calm_since_ms())
+    if (ended_ms < to_ms && late_ms > orphanBound_ms)
+      violated(`the machine of ${attempt_id} ran for ${late_ms} ms without an attempt`)
+    // The vendor's own switch is for outages, and for what came too late to be an attempt's.
+    if (why === 'dead_man' && to_ms < ended_ms && !outages)
+      violated(`only the dead-man switch ended the machine of ${attempt_id}`)
+  }
+}
+
+/** The scan's period before its first look and before its last (60 s each), the grace (120 s), and a slow stop. */
+const orphanBound_ms = 5 * 60_000
 
 interface Facts {
   jobs: Map<string, JobRow>

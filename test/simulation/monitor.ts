@@ -125,11 +125,11 @@ export function createMonitor(
     if (after.outcome && before && !before.outcome) outcomeRules(after)
     if (after.state === 'ended' && before?.state !== 'ended') {
       if (!after.outcome) violated(`attempt ${after.id} ended without an outcome`)
-      // Not the attempt's, but the next scan's for orphans: what a paused process launched later than any call may
-      // last, and what inspect and listing both hide for a moment after a stop.
+      // Not the attempt's, but the next scan's for orphans: what the vendor denied, what a paused process launched
+      // later than any call may last, and what inspect and listing both hide for a moment after a stop.
       const called_ms = Date.parse(after.launch_called_at ?? '')
       const left = machinesOf(after.id).filter(
-        ({ to_ms, from_ms }) => !to_ms && !(from_ms > called_ms + call_ms),
+        ({ to_ms, from_ms, denied }) => !to_ms && !denied && !(from_ms > called_ms + call_ms),
       )
       if (left.some((machine) => !wasHidden(machine, now_ms())))
         violated(`attempt ${after.id} ended, and its machine runs`)

@@ -52,8 +52,8 @@ export interface World {
   told: Told[]
   replicas: Replica[]
   key: string
-  /** How long something may run without an attempt: the scan's period and grace, and every outage. */
-  orphanBound_ms: number
+  /** Since when every account and process answers; infinite while some does not. */
+  calm_since_ms: () => number
   /** Whether an account's API, or all processes at once, were away for a time. */
   outages: boolean
   finishing: (attempt_id: string) => void
@@ -70,8 +70,6 @@ const faults_ms = 150_000
 const quiet_ms = 3_000_000
 /** The webhook sender's whole schedule. */
 const deliveries_ms = 5 * 86_400_000
-/** Grace (2 min), a period before and one after, throttled calls and a slow stop. */
-const orphanBound_ms = 10 * 60_000
 const tracedLines = 80
 
 export async function runSeed(code: Code, database: SharedDatabase, seed: number): Promise<SeedReport> {
@@ -193,6 +191,7 @@ async function openWorld(given: {
   const { id: project_id } = await db.selectFrom('projects').select('id').executeTakeFirstOrThrow()
   const key = await code.createKey({ db, clock, random }, project_id, 'users', 'admin')
   const replicas: Replica[] = []
+  let calm_at_ms = Number.POSITIVE_INFINITY
   const heard = new Map<string, Heard>()
   const receiver = createReceiver(scheduler, draw.fork('receiver'), violated)
   let faults = { ...plan }
@@ -207,7 +206,7 @@ async function openWorld(given: {
     told: [],
     replicas,
     key,
-    orphanBound_ms: orphanBound_ms + plan.blows.reduce((sum, { lasts_ms }) => sum + lasts_ms, 0),
+    calm_since_ms: () => Math.max(calm_at_ms, ...replicas.map(({ owner }) => owner.paused_until_ms)),
     outages: plan.pauses > 0 || plan.blows.some(({ blow }) => blow === 'down'),
     finishing: () => undefined,
     read: undefined as never,
@@ -300,11 +299,13 @@ async function openWorld(given: {
     fate.calm()
     receiver.calm()
     const lasting = plan.blows.find(({ lasts_ms }) => lasts_ms > faults_ms * 2)
+    if (!lasting) calm_at_ms = scheduler.now_ms()
     for (const cloud of world.clouds) if (!lasting || cloud !== world.clouds[lasting.account]) cloud.calm()
     if (lasting)
-      scheduler.later(lasting.at_ms + lasting.lasts_ms - faults_ms, 'the long outage ends', () =>
-        world.clouds[lasting.account]?.calm(),
-      )
+      scheduler.later(lasting.at_ms + lasting.lasts_ms - faults_ms, 'the long outage ends', () => {
+        world.clouds[lasting.account]?.calm()
+        calm_at_ms = scheduler.now_ms()
+      })
   }
   return { world, calm, fate }
 }
