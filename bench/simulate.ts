@@ -1,7 +1,7 @@
 // `npm run bench -- simulate [--from 1] [--seeds 50] [--processes 2]`: the deterministic simulation of test/simulation/
 // over many seeds. A seed that fails is shown with its history and how to run it again.
 import { accumulate, failure, runSeeds } from '../test/simulation/seeds.ts'
-import type { SeedReport } from '../test/simulation/world.ts'
+import type { SeedReport } from '../test/simulation/report.ts'
 import { type Measurement, option } from './measurement.ts'
 
 export const measure: Measurement = async (options) => {

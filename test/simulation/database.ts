@@ -41,6 +41,8 @@ const watched = {
     'request', md5(n.request::text), 'launch_called_at', n.launch_called_at`,
   deliveries: `'id', n.id, 'job_id', n.job_id, 'state', n.state, 'type', n.type, 'body', md5(n.body), 'attempts', n.attempts`,
   ledger: `'attempt_id', n.attempt_id, 'entry', n.entry, 'usd_micros', n.usd_micros`,
+  budgets: `'id', n.id, 'limit_micros', n.limit_micros`,
+  budget_periods: `'budget_id', n.budget_id, 'reserved_micros', n.reserved_micros, 'spent_micros', n.spent_micros`,
 } as const
 
 /** Leases and looks come and go with every pass; nothing is promised about them. */
@@ -90,12 +92,12 @@ export function connect({ pglite, run }: SharedDatabase, gate: Gate): Database {
 }
 
 /** The database as the observer sees it: outside of the history. */
-export const observer = (database: SharedDatabase): Database =>
+export const observer = (database: SharedDatabase, committed: Gate['committed']): Database =>
   connect(database, {
     enter: () => Promise.resolve(),
     leave: () => Promise.resolve(),
     hold: () => () => undefined,
-    committed: () => undefined,
+    committed,
   })
 
 interface Connection extends DatabaseConnection {

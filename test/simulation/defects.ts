@@ -20,6 +20,7 @@ export const defects: readonly Defect[] = [
     name: 'a commit does not look at the lease',
     file: 'jobs/store/commit.ts',
     edits: [["    .where('lease_token', '=', lease.token)\n    .forUpdate()", '    .forUpdate()']],
+    by: /cannot go from|attempts_one_open|already has an outcome|cannot become/,
     seed: 1,
   },
   {
@@ -31,18 +32,21 @@ export const defects: readonly Defect[] = [
         'and ${lease.token} <> ${now}::text)',
       ],
     ],
+    by: /has 2 machines/,
     seed: 1,
   },
   {
     name: 'a commit does not look at the version of the facts',
     file: 'jobs/store/commit.ts',
     edits: [['shard.facts_version !== commit.facts_version', 'shard.facts_version < 0']],
+    by: /has reported its success and is/,
     seed: 1,
   },
   {
     name: 'a report does not raise the version of the facts',
     file: 'jobs/report.ts',
     edits: [['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })']],
+    by: /has reported its success and is/,
     seed: 1,
   },
   {
@@ -51,6 +55,7 @@ export const defects: readonly Defect[] = [
     edits: [
       ["call === 'launch' ? { launch_called_at: now }", "call === 'launch' ? { launch_called_at: null }"],
     ],
+    by: /was launched before that was written down/,
     seed: 1,
   },
   {
@@ -62,6 +67,7 @@ export const defects: readonly Defect[] = [
         '{ ...row, attempt_id: row.id, nonce: String(deps.clock.now().getTime()) }',
       ],
     ],
+    by: /not the token of this attempt|was given two tokens/,
     seed: 1,
   },
   {
@@ -73,6 +79,7 @@ export const defects: readonly Defect[] = [
         'provider.launch({ ...row.request, deadline_at: new Date(deps.clock.now().getTime() + 3_600_000).toISOString() },',
       ],
     ],
+    by: /was launched with two requests/,
     seed: 1,
   },
   {
@@ -85,12 +92,14 @@ export const defects: readonly Defect[] = [
         "const gone_since = (seen.state === 'gone' || seen.state === 'unseen') &&",
       ],
     ],
+    by: /by silence, and its machine runs|ended, and its machine runs/,
     seed: 1,
   },
   {
     name: 'gone once is enough',
     file: 'jobs/decide.ts',
     edits: [['const goneTwice_s = 30', 'const goneTwice_s = 0']],
+    by: /by silence, and its machine runs|ended, and its machine runs/,
     seed: 1,
   },
   {
@@ -99,24 +108,28 @@ export const defects: readonly Defect[] = [
     edits: [
       ['return missed ? doubt(provider, answers, rows) : answers', 'return missed ? answers : answers'],
     ],
+    by: /by silence, and its machine runs|ended, and its machine runs/,
     seed: 1,
   },
   {
     name: "the vendor's list lag is forgotten",
     file: 'jobs/decide.ts',
     edits: [['return shown_at === null || asked_at < shown_at', 'return shown_at === null']],
+    by: /by silence, and its machine runs|ended, and its machine runs/,
     seed: 1,
   },
   {
     name: 'a stop that was called is taken for done',
     file: 'jobs/decide.ts',
     edits: [['if (row.stop_called_at && gone) return', 'if (row.stop_called_at) return']],
+    by: /ended, and its machine runs/,
     seed: 1,
   },
   {
     name: 'a launch without a token is repeated at once',
     file: 'jobs/decide.ts',
     edits: [['if (!row.launch_called_at || traits.launch_token) return true', 'if (row.state) return true']],
+    by: /has 2 machines/,
     seed: 1,
   },
   {
@@ -140,6 +153,14 @@ export const defects: readonly Defect[] = [
 `,
       ],
     ],
+    by: /ledger_settles_once|was settled twice/,
+    seed: 1,
+  },
+  {
+    name: 'a launch does not ask whether a budget has room',
+    file: 'jobs/store/budgets.ts',
+    edits: [['  return full.length === 0\n', '  return full.length >= 0\n']],
+    by: /reserved and spent/,
     seed: 1,
   },
   {
@@ -151,12 +172,14 @@ export const defects: readonly Defect[] = [
         'reserved_micros: sql`reserved_micros - 0 * ${micros}`,',
       ],
     ],
+    by: /stay reserved/,
     seed: 1,
   },
   {
     name: 'a cancel after the finish is accepted',
     file: 'jobs/orders.ts',
     edits: [['!isTerminal(state) && !decided.has(id)', '!isTerminal(state)']],
+    by: /succeeded, and job_\w+ cancelled/,
     seed: 1,
   },
   {
@@ -165,6 +188,7 @@ export const defects: readonly Defect[] = [
     edits: [
       ["if (shard.order_kind === 'cancel' && ordered)", "if (shard.order_kind === 'cancel' && !ordered)"],
     ],
+    by: /succeeded, and job_\w+ cancelled|the cancel of/,
     seed: 1,
   },
   {
@@ -176,12 +200,14 @@ export const defects: readonly Defect[] = [
         'lease_token is null or ${now}::text is null or 1 < (select count(*) ',
       ],
     ],
+    by: /not everything came to rest/,
     seed: 1,
   },
   {
     name: 'a message gets a new id each time it is sent',
     file: 'jobs/webhooks.ts',
     edits: [["'webhook-id': delivery.id,", "'webhook-id': `${delivery.id}-${delivery.attempts}`,"]],
+    by: /is delivered, and nobody got it/,
     seed: 1,
   },
   {
@@ -193,12 +219,14 @@ export const defects: readonly Defect[] = [
         '...options.idempotency, key: job_id, resource_id: job_id',
       ],
     ],
+    by: /a submit sent again made|made another job|jobs are there for/,
     seed: 1,
   },
   {
     name: 'orphans are found and never stopped',
     file: 'jobs/orphans.ts',
     edits: [['const grace_ms = 120_000', 'const grace_ms = 1e12']],
+    by: /without an attempt|is left at/,
     seed: 1,
   },
   {
@@ -214,6 +242,7 @@ export const defects: readonly Defect[] = [
         "  if (row.outcome && row.nonce === '')\n    throw new AppError('attempt_over', `${row.id} is over",
       ],
     ],
+    by: /has reported its success and is/,
     seed: 1,
   },
   {
@@ -225,6 +254,7 @@ export const defects: readonly Defect[] = [
         "conflict.columns(['attempt_id', 'number', 'partition_at']).doUpdateSet({ text: chunk.text })",
       ],
     ],
+    by: /was acknowledged and is not readable/,
     seed: 1,
   },
   {
@@ -233,6 +263,7 @@ export const defects: readonly Defect[] = [
     edits: [
       ['return shard.attempts_used + 1 < job.spec.retry.max_attempts', 'return shard.attempts_used + 1 < 99'],
     ],
+    by: /was tried again after/,
     seed: 1,
   },
 ]

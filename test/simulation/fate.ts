@@ -4,12 +4,12 @@ import type { FaultPlan } from './faults.ts'
 import { type Replica, type Shared } from './replica.ts'
 import type { Scheduler } from './scheduler.ts'
 
-/** Processes at once. */
-const living = 2
 /** A new process comes this long after a death. */
 const comesAfter_ms = [500, 8_000] as const
 /** A process that has not come to its chosen place by then dies where it is. */
-const patience_ms = 20_000
+const patience_ms = 60_000
+/** Nothing would be done between deaths that come closer to each other. */
+const leastLife_ms = 5_000
 /** A place that nobody has come to until then is a rare one: that first visit may be the only one. */
 const rareAfter_ms = 15_000
 
@@ -27,20 +27,27 @@ interface Doom {
   by_ms: number
 }
 
-export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
+/** Within this time deaths and pauses are spread. */
+export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, within_ms: number) {
   const visits = new Map<string, number>()
   const crashed = new Set<string>()
   const dooms = new Map<string, Doom>()
-  let left = plan.crashes
   let pauses = plan.pauses
   let calm = false
   let crashes = 0
   const start_ms = scheduler.now_ms()
+  // Spread over the time, or all of them would fall upon the first few jobs.
+  const isOpen = (most: number, so_far: number) =>
+    so_far < most * Math.min(1, 0.2 + (scheduler.now_ms() - start_ms) / within_ms)
   const doom = (): Doom => {
     const open = [...visits.keys()].filter((label) => isOfPass(label) && !crashed.has(label))
     const now = scheduler.now_ms()
     if (open.length === 0 || draw.chance(0.15))
-      return { label: null, visits: draw.between(1, 200), by_ms: now + draw.between(1_000, patience_ms) }
+      return {
+        label: null,
+        visits: draw.between(1, 200),
+        by_ms: now + draw.between(leastLife_ms, patience_ms),
+      }
     // Half of the deaths wait for a place that few come to, or they would all be at the same ones.
     const rare = draw.chance(0.5)
     const times = (label: string) => visits.get(label) ?? 0
@@ -48,18 +55,20 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
     return {
       label: label ?? draw.pick(open),
       visits: rare ? 1 : draw.between(1, 3),
-      by_ms: now + (rare ? 3 * patience_ms : draw.between(1_000, patience_ms)),
+      by_ms: now + (rare ? 2 * patience_ms : draw.between(leastLife_ms, patience_ms)),
     }
   }
   const pause = ({ id, owner }: Replica, label: string) => {
     pauses--
     // Shorter than a process is waited for: what it has looked at is old when it writes. Or just longer: then two
     // believe that it is theirs.
-    const ms = draw.pick([
-      () => draw.between(2_000, 9_500),
-      () => draw.between(8_000, 45_000),
-      () => draw.between(1_000, 180_000),
-    ])()
+    const kind = draw.share()
+    const ms =
+      kind < 0.4
+        ? draw.between(2_000, 9_500)
+        : kind < 0.9
+          ? draw.between(9_500, 45_000)
+          : draw.between(45_000, 180_000)
     owner.paused_until_ms = scheduler.now_ms() + ms
     scheduler.trace(`${owner.name} pauses until ${owner.paused_until_ms} at ${label}`)
     dooms.set(id, doom())
@@ -78,14 +87,14 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
       visits.set(label, before + 1)
       const self = replica()
       const own = self && dooms.get(self.id)
-      if (!self || !own || calm || left <= 0) return false
+      if (!self || !own || calm) return false
       if (own.label === null || own.label === label) own.visits--
       const due = own.visits <= 0 || scheduler.now_ms() >= own.by_ms
-      const isRare = before < 2 && isOfPass(label) && scheduler.now_ms() - start_ms > rareAfter_ms
+      const isRare = before === 0 && isOfPass(label) && scheduler.now_ms() - start_ms > rareAfter_ms
       const held = heldUp.find(([place]) => place.test(label))?.[1] ?? 0
-      if (pauses > 0 && draw.chance(due ? 0.3 : held)) return pause(self, label)
-      if (!due && !(isRare && draw.chance(0.6))) return false
-      left--
+      if (isOpen(plan.pauses, plan.pauses - pauses) && draw.chance(due ? 0.3 : held))
+        return pause(self, label)
+      if (!isOpen(plan.crashes, crashes) || !(due || (isRare && draw.chance(0.5)))) return false
       crashes++
       crashed.add(label)
       return true
@@ -100,7 +109,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
           scheduler.later(draw.between(...comesAfter_ms), 'a new process comes', come),
         )
       }
-      for (let count = 0; count < living; count++) come()
+      for (let count = 0; count < plan.processes; count++) come()
     },
   }
 }

@@ -8,7 +8,9 @@ export interface FaultPlan {
   runners: RunnerFaults
   /** Share of requests and of answers between clients, runners and servers that are lost. */
   loss: number
-  /** Processes that die, at least. */
+  /** Processes at once. */
+  processes: number
+  /** Processes that die, at most. */
   crashes: number
   pauses: number
   /** Of the project, in micro-dollars; null: none. Raised when the faults cease. */
@@ -64,6 +66,7 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
       cloud: { ...noFaults },
       runners: { ...calmRunners },
       loss: 0,
+      processes: draw.between(2, 3),
       crashes: 0,
       pauses: 0,
       budget_micros: null,
@@ -76,7 +79,7 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
     for (const kind of Object.keys(runnerKinds) as (keyof RunnerFaults)[])
       if (on(kind)) plan.runners[kind] = some(runnerKinds[kind])
     if (on('loss')) plan.loss = some([0.02, 0.2])
-    plan.crashes = draw.between(10, 40)
+    plan.crashes = draw.between(10, 30)
     if (on('pauses')) plan.pauses = draw.between(8, 20)
     if (on('budget')) plan.budget_micros = draw.between(90_000, 500_000)
     for (const blow of Object.keys(blowKinds) as Blow[]) {

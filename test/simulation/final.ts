@@ -85,10 +85,10 @@ async function accepted({ db, told, monitor, violated }: World, { jobs }: Facts)
 }
 
 /** What a client was told is what is. */
-async function keptWord({ read, violated }: World, { jobs }: Facts, told: Told): Promise<void> {
+async function keptWord({ ask, violated }: World, { jobs }: Facts, told: Told): Promise<void> {
   const job = told.job_id === null ? undefined : jobs.get(told.job_id)
   if (!job) return
-  const answer = await read(`/v1/jobs/${job.id}`)
+  const answer = await ask(`/v1/jobs/${job.id}`)
   if (answer.status !== (told.deleted ? 404 : 200) && !(answer.status === 404 && job.deleted_at))
     violated(`GET of ${job.id} answers ${answer.status}`)
   if (answer.status === 200 && answer.body['state'] !== job.state)
@@ -214,13 +214,11 @@ async function events({ db, receiver, violated }: World, job: JobRow): Promise<v
 }
 
 /** What a runner got an answer for is readable, in order, once. */
-async function logs({ read, heard, violated }: World, { attempts }: Facts, job_id: string): Promise<void> {
+async function logs({ ask, heard, violated }: World, { attempts }: Facts, job_id: string): Promise<void> {
   const lines: Line[] = []
   let cursor = ''
   for (let page = 0; page < maxPages; page++) {
-    const answer = await read(
-      `/v1/jobs/${job_id}/logs?limit=${pageSize}&cursor=${encodeURIComponent(cursor)}`,
-    )
+    const answer = await ask(`/v1/jobs/${job_id}/logs?limit=${pageSize}&cursor=${encodeURIComponent(cursor)}`)
     const items = answer.body['items'] as Line[]
     lines.push(...items)
     cursor = (answer.body['next_cursor'] as string | null) ?? ''

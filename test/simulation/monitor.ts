@@ -70,6 +70,10 @@ const neverFall: Record<string, readonly string[]> = {
   deliveries: ['attempts'],
 }
 
+/** What a changed row is called by. */
+export const idOf = (row: Record<string, unknown>) =>
+  String(row['id'] ?? row['attempt_id'] ?? row['budget_id'])
+
 /** Longest that the product waits for one call of a provider. */
 const call_ms = 60_000
 /** The look that a decision follows from may be this old. */
@@ -96,7 +100,7 @@ export function createMonitor(
 
   const rowRules = ({ table, before, after }: RowChange) => {
     if (!before) return
-    const what = `${table} ${String(after['id'] ?? after['attempt_id'])}`
+    const what = `${table} ${idOf(after)}`
     for (const column of once[table] ?? [])
       if (before[column] !== null && JSON.stringify(before[column]) !== JSON.stringify(after[column]))
         violated(
@@ -157,6 +161,18 @@ export function createMonitor(
       violated(`job ${after.id} has ${after.state} with shards that have not`)
   }
 
+  const limits = new Map<string, number>()
+  const budgetRules = ({ table, before, after }: RowChange) => {
+    if (table === 'budgets') limits.set(String(after['id']), Number(after['limit_micros']))
+    if (table !== 'budget_periods') return
+    const reserved = Number(after['reserved_micros'])
+    const held = reserved + Number(after['spent_micros'])
+    const limit = limits.get(String(after['budget_id'])) ?? 0
+    if (reserved < 0) violated(`${reserved} micro-dollars are reserved`)
+    if (reserved > Number(before?.['reserved_micros'] ?? 0) && held > limit)
+      violated(`a budget of ${limit} micro-dollars has ${held} reserved and spent`)
+  }
+
   return {
     attempts,
     jobs,
@@ -165,6 +181,7 @@ export function createMonitor(
     committed(changes) {
       for (const change of changes) {
         rowRules(change)
+        budgetRules(change)
         const { table, before, after } = change
         if (table === 'attempts')
           attemptRules(before as unknown as AttemptSeen | null, after as unknown as AttemptSeen)

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { checkout } from './code.ts'
 import { isOfPass } from './fate.ts'
 import { awaitsOf, passAwaits } from './points.ts'
-import type { SeedReport } from './world.ts'
+import type { SeedReport } from './report.ts'
 
 /** Seeds a process takes at a time: opening its database costs as much as one. */
 const seedsPerProcess = 10

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { isPostgres } from '../support/database.ts'
 import { leastKinds } from './faults.ts'
 import { accumulate, failure, inProcess, runSeeds } from './seeds.ts'
-import type { SeedReport } from './world.ts'
+import type { SeedReport } from './report.ts'
 
 /** As many as a minute or two pays for on two cores; `npm run bench -- simulate` runs more. */
 const seeds = 10

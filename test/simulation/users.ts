@@ -82,6 +82,30 @@ export function createRace(world: UserWorld, jobOf: (attempt_id: string) => stri
   }
 }
 
+/** Someone who gives the project a little money at a time. */
+export async function startTreasurer(
+  world: UserWorld,
+  first_micros: number,
+  until_ms: number,
+): Promise<void> {
+  const { scheduler } = world
+  const draw = world.draw.fork('treasurer')
+  const owner: Owner = { name: 'the treasurer', dead: false, paused_until_ms: 0 }
+  let limit_micros = first_micros
+  for (;;) {
+    await scheduler.sleep(owner, draw.between(8_000, 25_000), 'looks at the budget')
+    if (scheduler.now_ms() >= until_ms) return
+    limit_micros += draw.between(-20_000, 200_000)
+    await ask(world, owner, 'PUT', '/v1/budgets', budgetOf(limit_micros))
+  }
+}
+
+export const budgetOf = (limit_micros: number) => ({
+  scope: 'project',
+  period: 'total',
+  limit_usd: limit_micros / 1_000_000,
+})
+
 async function submit(world: UserWorld, draw: Draw, owner: Owner, told: Told): Promise<void> {
   const again = () => ask(world, owner, 'POST', '/v1/jobs', told.spec, { 'idempotency-key': told.key })
   const first = await again()
