@@ -1,6 +1,6 @@
 // A cloud account in memory, in virtual time, that lies as clouds do, by a seeded plan. It keeps its own bill and
 // remembers every machine that ever ran, so that what Berth believes can be compared with what was.
-import { ProviderError, type ProviderErrorCode } from '../../providers/errors.ts'
+import type { ProviderError, ProviderErrorCode } from '../../providers/errors.ts'
 import type {
   Found,
   LaunchRequest,
@@ -19,6 +19,8 @@ export interface CloudWorld {
   chance: (probability: number) => boolean
   between: (from: number, to: number) => number
   trace: (line: string) => void
+  /** The class by which the code under test knows what a provider answers. */
+  ProviderError: typeof ProviderError
 }
 
 /** How likely each lie is, for each call or machine. */
@@ -141,7 +143,7 @@ export function createModelCloud(
   let blind_ms = 0
   const { name, traits } = account
   const fail = (code: ProviderErrorCode, detail: string) =>
-    new ProviderError(code, { provider: name, detail })
+    new world.ProviderError(code, { provider: name, detail })
   const isDown = () => world.now_ms() < down_ms
   const visible = (machine: Machine) => world.now_ms() >= machine.visible_ms
   const lied = (machine: Machine) => {

@@ -23,6 +23,7 @@ export function openClouds(
         chance: chance.chance,
         between: chance.between,
         trace: scheduler.trace,
+        ProviderError: world.code.ProviderError,
       },
       account,
       {

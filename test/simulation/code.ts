@@ -11,6 +11,7 @@ export interface Code {
   createKey: typeof import('../../jobs/keys.ts').createKey
   newReplicaId: typeof import('../../jobs/store/claim.ts').newReplicaId
   renewReplica: typeof import('../../jobs/store/claim.ts').renewReplica
+  ProviderError: typeof import('../../providers/errors.ts').ProviderError
   ensureInstallation: typeof import('../../infra/first-start.ts').ensureInstallation
   createSealer: typeof import('../../infra/secrets.ts').createSealer
 }
@@ -26,6 +27,7 @@ export async function loadCode(root: string): Promise<Code> {
   const { createKey } = await load<typeof import('../../jobs/keys.ts')>('jobs/keys.ts')
   const { newReplicaId, renewReplica } =
     await load<typeof import('../../jobs/store/claim.ts')>('jobs/store/claim.ts')
+  const { ProviderError } = await load<typeof import('../../providers/errors.ts')>('providers/errors.ts')
   const { ensureInstallation } =
     await load<typeof import('../../infra/first-start.ts')>('infra/first-start.ts')
   const { createSealer } = await load<typeof import('../../infra/secrets.ts')>('infra/secrets.ts')
@@ -38,6 +40,7 @@ export async function loadCode(root: string): Promise<Code> {
     createKey,
     newReplicaId,
     renewReplica,
+    ProviderError,
     ensureInstallation,
     createSealer,
   }

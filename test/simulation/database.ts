@@ -37,10 +37,11 @@ const watched = {
     'attempts_used', n.attempts_used, 'order_kind', n.order_kind`,
   attempts: `'id', n.id, 'shard_id', n.shard_id, 'job_id', n.job_id, 'state', n.state, 'outcome', n.outcome,
     'nonce', n.nonce, 'spot', n.spot, 'stop_reason', n.stop_reason, 'instance', n.instance,
-    'finished_version', n.finished_version, 'exit_code', n.finished->>'exit_code', 'ended_at', n.ended_at,
+    'finished_version', n.finished_version, 'exit_code', n.finished->>'exit_code', 'ended_at', n.ended_at, 'exited_since', n.exited_since,
     'request', md5(n.request::text), 'launch_called_at', n.launch_called_at`,
   deliveries: `'id', n.id, 'job_id', n.job_id, 'state', n.state, 'type', n.type, 'body', md5(n.body), 'attempts', n.attempts`,
   ledger: `'attempt_id', n.attempt_id, 'entry', n.entry, 'usd_micros', n.usd_micros`,
+  orphans: `'id', n.id, 'attempt_id', n.attempt_id, 'stop_called_at', n.stop_called_at, 'gone_at', n.gone_at`,
   budgets: `'id', n.id, 'limit_micros', n.limit_micros`,
   budget_periods: `'budget_id', n.budget_id, 'reserved_micros', n.reserved_micros, 'spent_micros', n.spent_micros`,
 } as const

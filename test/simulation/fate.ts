@@ -15,9 +15,10 @@ const rareAfter_ms = 15_000
 
 /** Places between a look and the write that follows from it, and how often a process is held up there. */
 const heldUp: readonly (readonly [RegExp, number])[] = [
-  [/^before sql park/, 0.3],
-  [/^before sql (announce|launch)/, 0.06],
-  [/^before sql settleOne/, 0.02],
+  [/^before sql park/, 0.6],
+  [/^before list scanAccount/, 0.2],
+  [/^before sql (announce|launch)/, 0.15],
+  [/^before sql settleOne/, 0.01],
 ]
 
 interface Doom {
@@ -64,7 +65,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
     // believe that it is theirs.
     const kind = draw.share()
     const ms =
-      kind < 0.4
+      kind < 0.3
         ? draw.between(2_000, 9_500)
         : kind < 0.9
           ? draw.between(9_500, 45_000)
@@ -94,7 +95,8 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
       const held = heldUp.find(([place]) => place.test(label))?.[1] ?? 0
       if (isOpen(plan.pauses, plan.pauses - pauses) && draw.chance(due ? 0.3 : held))
         return pause(self, label)
-      if (!isOpen(plan.crashes, crashes) || !(due || (isRare && draw.chance(0.5)))) return false
+      const rarely = isRare && draw.chance(rareDeath(label))
+      if (!isOpen(plan.crashes, crashes) || !(due || rarely)) return false
       crashes++
       crashed.add(label)
       return true
@@ -112,6 +114,13 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
       for (let count = 0; count < plan.processes; count++) come()
     },
   }
+}
+
+/** How often a process dies at a place at its first visit, late in a run. */
+function rareDeath(label: string): number {
+  if (!label.includes(' park ')) return 0.5
+  // What follows a stale park is the rarest place of all: processes are held up before it, and die there.
+  return label.includes('release') ? 1 : 0
 }
 
 /** Places in the pass and its calls; the others are of the API, the webhooks and the timers. */

@@ -41,7 +41,7 @@ const cloudKinds: Record<keyof CloudFaults, readonly [number, number]> = {
   glitch: [0.1, 0.4],
 }
 const runnerKinds: Record<keyof RunnerFaults, readonly [number, number]> = {
-  fails: [0.1, 0.3],
+  fails: [0.2, 0.5],
   crashes: [0.05, 0.2],
   hangs: [0.05, 0.2],
   stubborn: [0.1, 0.4],

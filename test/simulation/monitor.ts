@@ -15,6 +15,7 @@ interface AttemptSeen {
   finished_version: number | null
   request: string
   launch_called_at: string | null
+  exited_since: string | null
 }
 interface JobSeen {
   id: string
@@ -173,6 +174,12 @@ export function createMonitor(
       violated(`a budget of ${limit} micro-dollars has ${held} reserved and spent`)
   }
 
+  const orphanRules = ({ table, after }: RowChange) => {
+    if (table !== 'orphans' || after['gone_at'] !== null) return
+    const state = attempts.get(String(after['attempt_id']))?.state
+    if (state && state !== 'ended') violated(`${idOf(after)} is an orphan, and its attempt is ${state}`)
+  }
+
   return {
     attempts,
     jobs,
@@ -182,6 +189,7 @@ export function createMonitor(
       for (const change of changes) {
         rowRules(change)
         budgetRules(change)
+        orphanRules(change)
         const { table, before, after } = change
         if (table === 'attempts')
           attemptRules(before as unknown as AttemptSeen | null, after as unknown as AttemptSeen)

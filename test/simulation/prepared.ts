@@ -50,7 +50,7 @@ export function prepared(pglite: PGlite): Run {
   const written = (value: unknown, oid: number | undefined) => {
     if (value === null || value === undefined) return null
     const write = oid === undefined ? undefined : pglite.serializers[oid]
-    return write ? write(value) : String(value)
+    return write ? write(value) : String(value as string | number | boolean)
   }
   const find = async (text: string) => statements.get(text) ?? (await prepare(text))
   return async (text, parameters, { begins, onNotice }) => {

@@ -138,7 +138,7 @@ const renew_ms = 3_000
 /** Scans for orphans, as often as a server does. */
 async function scan({ code, scheduler, draw, violated }: Shared, deps: Deps, owner: Owner): Promise<void> {
   while (!owner.dead) {
-    await scheduler.sleep(owner, draw.between(1_000, scan_ms), 'comes to scan for orphans')
+    await scheduler.sleep(owner, draw.between(0, 5_000), 'comes to scan for orphans')
     await code
       .scanOrphans(deps)
       .catch((error: unknown) => violated(`the scan of ${owner.name} failed: ${String(error)}`))

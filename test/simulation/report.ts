@@ -17,6 +17,8 @@ export interface SeedReport {
   jobs: number
   attempts: number
   machines: number
+  /** Processes at once, and in all. */
+  processes: number
   replicas: number
   crashes: number
   faults: string[]
@@ -58,6 +60,7 @@ export function report(
     jobs: monitor.jobs.size,
     attempts: monitor.attempts.size,
     machines: clouds.reduce((sum, { machines }) => sum + machines.length, 0),
+    processes: plan.processes,
     replicas: world.replicas.length,
     crashes: fate.crashes(),
     faults: plan.kinds,

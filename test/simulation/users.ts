@@ -154,6 +154,13 @@ async function ask(
   return null
 }
 
+const timeouts_s = [
+  [5, 30],
+  [60, 300],
+  [60, 300],
+  [600, 900],
+] as const
+
 function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
   const webhook = draw.chance(0.5) && {
     webhook: {
@@ -164,6 +171,7 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
   const deadline = draw.chance(0.1) && {
     deadline_at: new Date(now_ms + draw.between(30_000, 600_000)).toISOString(),
   }
+  const [least_s, most_s] = draw.pick(timeouts_s)
   return {
     kind: 'backtest',
     params: {
@@ -177,7 +185,8 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
       ...(draw.chance(0.2) ? { providers: [draw.pick(['alpha', 'beta'])] } : {}),
     },
     retry: { max_attempts: draw.between(1, 4) },
-    timeout_s: draw.chance(0.3) ? draw.between(5, 30) : draw.between(60, 300),
+    // Short ones end attempts; with long ones the vendor's own switch comes long after a scan for orphans.
+    timeout_s: draw.between(least_s, most_s),
     queue_timeout_s: draw.chance(0.1) ? draw.between(20, 120) : 1_800,
     priority: draw.pick(['low', 'normal', 'high']),
     ...(draw.chance(0.25) ? { budget_usd: draw.between(2, 60) / 1_000 } : {}),
