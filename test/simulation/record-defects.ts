@@ -7,7 +7,7 @@ export const recordDefects: readonly Defect[] = [
     file: 'jobs/report.ts',
     edits: [['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })']],
     by: /has reported its success and is/,
-    seed: 29,
+    seed: 41,
   },
   {
     name: 'a launch does not ask whether a budget has room',
@@ -26,21 +26,21 @@ export const recordDefects: readonly Defect[] = [
       ],
     ],
     by: /stay reserved/,
-    seed: 35,
+    seed: 33,
   },
   {
     name: 'a cancel after the finish is accepted',
     file: 'jobs/orders.ts',
     edits: [['!isTerminal(state) && !decided.has(id)', '!isTerminal(state)']],
     by: /succeeded, and job_\w+ cancelled/,
-    seed: 2,
+    seed: 35,
   },
   {
     name: 'a message gets a new id each time it is sent',
     file: 'jobs/webhooks.ts',
     edits: [["'webhook-id': delivery.id,", "'webhook-id': `${delivery.id}-${delivery.attempts}`,"]],
     by: /is delivered, and nobody got it/,
-    seed: 35,
+    seed: 33,
   },
   {
     name: 'a submit sent again is a second job',
@@ -59,7 +59,7 @@ export const recordDefects: readonly Defect[] = [
     file: 'jobs/orphans.ts',
     edits: [['const grace_ms = 120_000', 'const grace_ms = 1e12']],
     by: /without an attempt|is left at/,
-    seed: 22,
+    seed: 2,
   },
   {
     name: 'a scan for orphans reads first and lists second',
@@ -74,7 +74,7 @@ export const recordDefects: readonly Defect[] = [
       ['!live.has(attempt_id))', '!known.some(({ id }) => id === attempt_id))'],
     ],
     by: /is an orphan, and its attempt is/,
-    seed: 2,
+    seed: 22,
   },
   {
     name: 'a report counts after the outcome',
@@ -90,7 +90,7 @@ export const recordDefects: readonly Defect[] = [
       ],
     ],
     by: /has reported its success and is/,
-    seed: 29,
+    seed: 35,
   },
   {
     name: 'a log line sent again takes the place of the first',
@@ -102,6 +102,6 @@ export const recordDefects: readonly Defect[] = [
       ],
     ],
     by: /was acknowledged and is not readable/,
-    seed: 35,
+    seed: 33,
   },
 ]
