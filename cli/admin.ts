@@ -7,8 +7,8 @@ import { type ExitCode, exits } from './exit.ts'
 import type { Io } from './io.ts'
 import { write } from './text.ts'
 
-/** Run as a program: a client of the API loads nothing of the server. */
-const createKeyProgram = join(import.meta.dirname, '..', 'infra', 'create-key.ts')
+/** Run as programs: a client of the API loads nothing of the server. */
+const programOf = (name: string) => join(import.meta.dirname, '..', 'infra', `${name}.ts`)
 
 interface Options {
   name: string
@@ -34,8 +34,32 @@ export function addAdmin(program: Command, context: Context): void {
     .action(action(context, (options: Options) => createKey(context.io, options)))
 }
 
+/** `berth restore`: the server's machine is where a copy was put back. */
+export function addRestore(program: Command, context: Context): void {
+  subcommand(program, 'restore', 'say that the database was restored from a copy')
+    .option('--end', 'say that everything unknown may be stopped again')
+    .addHelpText('after', help)
+    .action(
+      action(context, async ({ end, json }: { end?: true; json?: true }) => {
+        const text = await runProgram(context.io, 'restore', end ? ['--end'] : [])
+        if (text === null) return exits.client
+        const state = { quarantined: !end }
+        await write(context.io.stdout, json ? `${JSON.stringify(state)}\n` : `${text}\n`)
+        return exits.ok
+      }),
+    )
+}
+
 async function createKey(io: Io, { name, role, json }: Options): Promise<ExitCode> {
-  const child = spawn(process.execPath, [createKeyProgram, name, role], {
+  const key = await runProgram(io, 'create-key', [name, role])
+  if (key === null) return exits.client
+  await write(io.stdout, json ? `${JSON.stringify({ name, role, key })}\n` : `${key}\n`)
+  return exits.ok
+}
+
+/** What the program of infra/ prints; null: it failed, and said why. */
+async function runProgram(io: Io, program: string, args: string[]): Promise<string | null> {
+  const child = spawn(process.execPath, [programOf(program), ...args], {
     cwd: io.cwd,
     env: { ...io.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,10 +70,7 @@ async function createKey(io: Io, { name, role, json }: Options): Promise<ExitCod
     textOf(child.stderr),
   ])
   await write(io.stderr, problem)
-  if (code !== 0) return exits.client
-  const key = output.trim()
-  await write(io.stdout, json ? `${JSON.stringify({ name, role, key })}\n` : `${key}\n`)
-  return exits.ok
+  return code === 0 ? output.trim() : null
 }
 
 async function textOf(stream: AsyncIterable<Uint8Array>): Promise<string> {

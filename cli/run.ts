@@ -1,6 +1,6 @@
 // The command line as a function: arguments in, exit code out.
 import { Command, CommanderError } from 'commander'
-import { addAdmin } from './admin.ts'
+import { addAdmin, addRestore } from './admin.ts'
 import { addArtifacts } from './artifacts.ts'
 import type { Context } from './command.ts'
 import { addDoctor } from './doctor.ts'
@@ -53,7 +53,7 @@ function createProgram(context: Context): Command {
     .showHelpAfterError('("berth --help" and "berth COMMAND --help" tell more)')
     .addHelpText('after', `${environmentHelp}${exitHelp}`)
   const adders = [addSubmit, addWait, addGet, addList, addLogs, addEvents, addResult, addArtifacts]
-  for (const add of [...adders, addOrders, addDoctor, addAdmin]) add(program, context)
+  for (const add of [...adders, addOrders, addDoctor, addRestore, addAdmin]) add(program, context)
   return program
 }
 

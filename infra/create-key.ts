@@ -1,10 +1,8 @@
 // Makes an API key for the first project and prints it: node infra/create-key.ts NAME ROLE
-import { randomBytes } from 'node:crypto'
 import { createKey, type Role } from '../jobs/keys.ts'
 import { type Config, loadConfig } from './config.ts'
-import { createDatabaseClock, migrate, openDatabase } from './db.ts'
 import { ensureInstallation } from './first-start.ts'
-import { lockFolder } from './folder-lock.ts'
+import { runOffline, withDatabase } from './offline.ts'
 import { createSealer, loadSecretKey } from './secrets.ts'
 
 const roles = ['viewer', 'member', 'admin'] as const satisfies readonly Role[]
@@ -17,32 +15,14 @@ export async function main(config: Config, name: string, role: string): Promise<
   if (!found) throw new Error(`the role must be one of ${roles.join(', ')}, not ${JSON.stringify(role)}`)
   if (name.trim() === '' || name.length > maxName || name.includes('\0'))
     throw new Error(`the name must have 1 to ${maxName} characters`)
-  const lock = config.database_url === null ? lockFolder(config.data_dir) : null
-  try {
-    const { db, close } = await openDatabase(config)
-    try {
-      await migrate(db)
-      const clock = await createDatabaseClock(db)
-      const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
-      const sealer = createSealer(loadSecretKey(config))
-      await ensureInstallation({ db, clock, random, sealer })
-      const project = await db.selectFrom('projects').select('id').orderBy('id').executeTakeFirstOrThrow()
-      return await createKey({ db, clock, random }, project.id, name, found)
-    } finally {
-      await close()
-    }
-  } finally {
-    lock?.release()
-  }
+  return withDatabase(config, async (deps) => {
+    await ensureInstallation({ ...deps, sealer: createSealer(loadSecretKey(config)) })
+    const project = await deps.db.selectFrom('projects').select('id').orderBy('id').executeTakeFirstOrThrow()
+    return createKey(deps, project.id, name, found)
+  })
 }
 
 if (import.meta.main) {
   const [name = '', role = ''] = process.argv.slice(2)
-  try {
-    console.log(await main(loadConfig(), name, role))
-    process.exit(0)
-  } catch (error) {
-    console.error(`berth: ${error instanceof Error ? error.message : String(error)}`)
-    process.exit(1)
-  }
+  await runOffline(() => main(loadConfig(), name, role))
 }

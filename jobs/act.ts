@@ -62,7 +62,7 @@ async function announce(
 async function launch(deps: Deps, claimed: Claimed, row: AttemptRow, snapshot: Snapshot): Promise<void> {
   const provider = providerOf(deps, row)
   if (!provider) return
-  const token = runnerToken(deps.runner_key, row.id, row.nonce)
+  const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
   try {
     const handle = await provider.launch(row.request, { token }, AbortSignal.timeout(call_ms))
     await commitDecisions(

@@ -25,6 +25,7 @@ export const problems = {
   rate_limited: { status: 429, title: 'Too many requests' },
   queue_full: { status: 429, title: 'The queue is full' },
   checksum_mismatch: { status: 422, title: 'The bytes do not match their sha256' },
+  quarantined: { status: 503, title: 'The database was restored from a copy' },
   busy: { status: 503, title: 'Berth is not ready' },
   internal: { status: 500, title: 'Berth failed' },
 } as const

@@ -5,16 +5,13 @@ import { microsToUsd, usdToMicros } from './cost.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
+import { adoptReported, isQuarantined } from './restore.ts'
 import type { Tables } from './store/schema.ts'
 
 /** An orphan is stopped when it was still one this long after it was first seen. */
 const grace_ms = 120_000
 /** A stop that is not confirmed is called again after this. */
 const stopAgain_ms = 60_000
-/** How long nothing unknown is stopped after the database was found to be an older copy. */
-const quarantine_ms = 24 * 3_600_000
-/** A file that is ahead of the database by more than this was written after the copy was made. */
-const restoreSlack_ms = 120_000
 /** Bound of one listing: no account holds more machines of one Berth. */
 const maxListed = 100_000
 const call_ms = 60_000
@@ -71,7 +68,7 @@ async function scanAccount(deps: Deps, provider: Provider): Promise<void> {
     .where('gone_at', 'is', null)
     .where('last_seen_at', '<', now)
     .execute()
-  if (await isQuarantined(deps, now)) return
+  if (await isQuarantined(deps, now)) return adoptReported(deps, provider)
   for (const orphan of await dueForStop(deps, provider, now)) await stopAtProvider(deps, provider, orphan)
 }
 
@@ -86,6 +83,7 @@ async function remember(deps: Deps, provider: Provider, found: Found, now: Date)
       attempt_id: found.attempt_id,
       handle: JSON.stringify(found.handle),
       usd_micros_per_hour: usdToMicros(found.usd_per_hour),
+      since: found.since === null ? null : new Date(found.since),
       first_seen_at: now,
       last_seen_at: now,
     })
@@ -188,42 +186,4 @@ async function atRiskMicros(deps: Deps, now: Date): Promise<number> {
   return rows
     .filter((row) => (row.outcome !== null && row.stop_called_at !== null) || !seen(row))
     .reduce((sum, row) => sum + row.usd_micros_per_hour, 0)
-}
-
-async function isQuarantined(deps: Deps, now: Date): Promise<boolean> {
-  const { quarantine_until } = await deps.db
-    .selectFrom('installation')
-    .select('quarantine_until')
-    .executeTakeFirstOrThrow()
-  return quarantine_until !== null && now < quarantine_until
-}
-
-/** Marks the database as the newest one; the caller writes the same time down outside of it, afterwards. */
-export async function raiseHighWater(deps: Pick<Deps, 'db' | 'clock'>): Promise<Date> {
-  const now = deps.clock.now()
-  await deps.db.updateTable('installation').set({ high_water_at: now }).execute()
-  return now
-}
-
-/**
- * Compares the database with a mark that was kept outside of it. An older database is a restored copy: what it does
- * not know may be work that was launched after the copy was made, so for a day nothing unknown is stopped.
- */
-export async function quarantineIfRestored(
-  deps: Pick<Deps, 'db' | 'clock'>,
-  mark: Date | null,
-): Promise<boolean> {
-  const { high_water_at } = await deps.db
-    .selectFrom('installation')
-    .select('high_water_at')
-    .executeTakeFirstOrThrow()
-  if (!mark || mark.getTime() - (high_water_at?.getTime() ?? 0) <= restoreSlack_ms) return false
-  await quarantine(deps)
-  return true
-}
-
-/** For a day nothing unknown is stopped. */
-export async function quarantine(deps: Pick<Deps, 'db' | 'clock'>): Promise<void> {
-  const quarantine_until = new Date(deps.clock.now().getTime() + quarantine_ms)
-  await deps.db.updateTable('installation').set({ quarantine_until }).execute()
 }

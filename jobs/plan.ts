@@ -41,6 +41,8 @@ export interface Snapshot {
 export type Change =
   | { change: 'launch'; attempt: NewAttempt }
   | { change: 'launched'; attempt_id: string; handle: Handle }
+  /** What runs already and was launched by a database that is gone: from now on it is this attempt. */
+  | { change: 'adopted'; attempt_id: string; handle: Handle; since: Date; instance: string }
   | { change: 'run'; attempt_id: string; started_at: Date }
   | { change: 'order_stop'; attempt_id: string; reason: StopReason; stop_by: Date }
   | {

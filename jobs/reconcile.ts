@@ -14,7 +14,7 @@ import {
   claimDue,
   claimQueue,
   giveBack,
-  hasWork,
+  lookForWork,
   release,
   renewReplica,
 } from './store/claim.ts'
@@ -40,16 +40,17 @@ export interface Pass {
 export async function runPass(deps: Deps, replica: string, renewed = false): Promise<Pass> {
   const calls: Promise<void>[] = []
   if (!renewed) await renewReplica(deps.db, replica, deps.clock.now())
-  if (!(await hasWork(deps.db, deps.clock.now()))) return { decided: 0, calls: Promise.resolve() }
+  const { found, held } = await lookForWork(deps.db, deps.clock.now())
+  if (!found) return { decided: 0, calls: Promise.resolve() }
   const token = () => Buffer.from(deps.random(12)).toString('base64url')
   const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
-  let decided = due.length === 0 ? 0 : await settle(deps, due, await placement(deps), calls)
+  let decided = due.length === 0 ? 0 : await settle(deps, due, await placement(deps, held), calls)
   const blocked = new Set<string>()
-  for (let round = 0; round < maxRounds; round++) {
+  for (let round = 0; round < maxRounds && !held; round++) {
     const options = { limit: claimBatch, blocked_shapes: [...blocked] }
     const heads = await claimQueue(deps.db, replica, token(), deps.clock.now(), options)
     if (heads.length === 0) break
-    const places = await placement(deps)
+    const places = await placement(deps, held)
     decided += await settle(deps, heads, places, calls)
     for (const shape of places.blocked) blocked.add(shape)
   }
@@ -57,14 +58,16 @@ export async function runPass(deps: Deps, replica: string, renewed = false): Pro
 }
 
 interface Places {
+  /** After a restore nothing is launched for a while. */
+  held: boolean
   offers: readonly Offer[]
   busy: Map<string, number>
   /** Shapes that found no place in this round. */
   blocked: Set<string>
 }
 
-async function placement(deps: Deps): Promise<Places> {
-  return { offers: deps.offers(), busy: await busySlots(deps.db), blocked: new Set() }
+async function placement(deps: Deps, held: boolean): Promise<Places> {
+  return { held, offers: deps.offers(), busy: await busySlots(deps.db), blocked: new Set() }
 }
 
 async function settle(
@@ -165,7 +168,7 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Sna
       seen: sight.seen.get(each.row.id) ?? null,
     })),
     spent_micros: facts.spent_micros,
-    ranking: shard.state === 'waiting' ? rank(facts, places, shard.excluded_providers) : null,
+    ranking: shard.state === 'waiting' && !places.held ? rank(facts, places, shard.excluded_providers) : null,
     fresh: {
       attempt_id,
       name: vendorName(deps.installation, attempt_id),

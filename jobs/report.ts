@@ -8,7 +8,8 @@ import { stopGrace_s } from './bounds.ts'
 import { type AttemptRow } from './plan.ts'
 import { errorCodes } from './state.ts'
 import type { Tx } from './store/schema.ts'
-import { runnerToken, sameToken } from './tokens.ts'
+import { adoptedInstance, isQuarantined, meetUnknownRunner } from './restore.ts'
+import { readToken } from './tokens.ts'
 
 /** How often a runner should speak: rare enough for thousands of them, soon enough for a stop to be obeyed. */
 const heartbeat_ms = 2_000
@@ -77,10 +78,14 @@ export interface ReportAnswer {
   next_heartbeat_ms: number
 }
 
-/** The attempt that a runner's token speaks for. Throws AppError: unauthorized, attempt_over. */
+/** The attempt that a runner's token speaks for. Throws AppError: unauthorized, attempt_over, quarantined. */
 export async function attemptOfToken(deps: Deps, attempt_id: string, token: string): Promise<AttemptRow> {
-  const row = await deps.db.selectFrom('attempts').selectAll().where('id', '=', attempt_id).executeTakeFirst()
-  if (!row || !sameToken(token, runnerToken(deps.runner_key, row.id, row.nonce)))
+  const bearer = readToken(deps.runner_key, attempt_id, token)
+  const row =
+    bearer &&
+    (await deps.db.selectFrom('attempts').selectAll().where('id', '=', attempt_id).executeTakeFirst())
+  if (bearer && !row) await meetUnknownRunner(deps, bearer)
+  if (!row || row.nonce !== bearer?.nonce)
     throw new AppError('unauthorized', 'This is not the token of this attempt.')
   if (row.outcome && row.finished_version === null)
     throw new AppError('attempt_over', `${attempt_id} is over: ${row.outcome}.`)
@@ -90,8 +95,12 @@ export async function attemptOfToken(deps: Deps, attempt_id: string, token: stri
 /** Records one report; the same again changes nothing. Throws AppError: superseded, attempt_over. */
 export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report): Promise<ReportAnswer> {
   const now = deps.clock.now()
-  if (attempt.instance === null && said.type !== 'started')
-    throw new AppError('invalid_request', 'The first report of a runner is "started".')
+  if (attempt.instance === null && said.type !== 'started') {
+    // A restored database may not hold the start that it once acknowledged.
+    if (!(await isQuarantined(deps, now)))
+      throw new AppError('invalid_request', 'The first report of a runner is "started".')
+    await recordFact(deps, attempt, { type: 'started', instance: adoptedInstance }, now)
+  }
   if (said.type === 'heartbeat') await recordHeartbeat(deps, attempt, said, now)
   else await recordFact(deps, attempt, said, now)
   return answer(attempt)

@@ -84,26 +84,35 @@ export function waitBound({ job, shard }: { job: Snapshot['job']; shard: Waiting
   return deadline < end ? deadline : end
 }
 
+/** How long an attempt may run at a price, and what ends it then: the spec's timeout or the job's budget. */
+export function runBound(
+  { timeout_s, budget_usd }: Pick<JobSpec, 'timeout_s' | 'budget_usd'>,
+  usd_micros_per_hour: number,
+  spent_micros: number,
+): Pick<NewAttempt, 'timeout_s' | 'timeout_reason'> {
+  if (budget_usd === undefined) return { timeout_s, timeout_reason: 'timed_out' }
+  const left_micros = usdToMicros(budget_usd) - spent_micros
+  const budget_s = affordableSeconds(left_micros, usd_micros_per_hour, stopGrace_s)
+  return budget_s < timeout_s
+    ? { timeout_s: budget_s, timeout_reason: 'over_budget' }
+    : { timeout_s, timeout_reason: 'timed_out' }
+}
+
 function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date): NewAttempt {
   const { job, fresh, spent_micros } = snapshot
-  const { resources, timeout_s, budget_usd } = job.spec
+  const { resources } = job.spec
   const traits = snapshot.traits_of(offer.provider, offer.account)
   const price = usdToMicros(offer.usd_per_hour)
-  const budget_s =
-    budget_usd === undefined
-      ? Number.MAX_SAFE_INTEGER
-      : affordableSeconds(usdToMicros(budget_usd) - spent_micros, price, stopGrace_s)
-  const bound_s = Math.min(timeout_s, budget_s)
+  const bound = runBound(job.spec, price, spent_micros)
   // Later than our own deadline by all that our own stop may take: ours is the one that counts.
-  const dead_man_s = traits.boot_bound_s + bound_s + stopGrace_s + uploadGrace_s + 60
+  const dead_man_s = traits.boot_bound_s + bound.timeout_s + stopGrace_s + uploadGrace_s + 60
   return {
     id: fresh.attempt_id,
     nonce: fresh.nonce,
     usd_micros_per_hour: price,
     basis: traits.billing,
     min_billing_s: traits.min_billing_s,
-    timeout_s: bound_s,
-    timeout_reason: budget_s < timeout_s ? 'over_budget' : 'timed_out',
+    ...bound,
     request: {
       attempt_id: fresh.attempt_id,
       name: fresh.name,

@@ -11,6 +11,7 @@ import type { JobError, Tx } from './schema.ts'
 export const touchesJob = {
   launch: true,
   launched: false,
+  adopted: false,
   run: true,
   order_stop: false,
   sight: false,
@@ -41,6 +42,14 @@ export async function apply(tx: Tx, scope: Scope, change: Change): Promise<void>
       return moveAttempt(tx, change.attempt_id, 'starting', {
         handle: JSON.stringify(change.handle),
         launched_at: scope.now,
+      })
+    case 'adopted':
+      return moveAttempt(tx, change.attempt_id, 'starting', {
+        handle: JSON.stringify(change.handle),
+        launch_called_at: change.since,
+        launched_at: change.since,
+        instance: change.instance,
+        bound_at: scope.now,
       })
     case 'run':
       count(scope, { running: 1 })
@@ -152,17 +161,15 @@ async function conclude(tx: Tx, scope: Scope, change: Of<'conclude'>) {
     log_tail: await logTail(tx, change.attempt_id),
   }
   scope.delta.error = error
-  await tx
-    .updateTable('attempts')
-    .set({
-      state: 'stopping',
-      outcome: change.outcome,
-      outcome_at: scope.now,
-      exit_code: change.exit_code,
-      error: error && JSON.stringify(error),
-    })
-    .where('id', '=', change.attempt_id)
-    .execute()
+  const values = {
+    outcome: change.outcome,
+    outcome_at: scope.now,
+    exit_code: change.exit_code,
+    error: error && JSON.stringify(error),
+  }
+  // One that was told to stop is stopping already.
+  if (row.state !== 'stopping') return moveAttempt(tx, change.attempt_id, 'stopping', values)
+  await tx.updateTable('attempts').set(values).where('id', '=', change.attempt_id).execute()
 }
 
 async function end(tx: Tx, { now }: Scope, attempt_id: string) {

@@ -20,13 +20,35 @@ export interface Claimed {
   lease: Lease
 }
 
-/** Whether a claim would find anything: one read instead of two writes for a server that has nothing to do. */
-export async function hasWork(db: Database, now: Date): Promise<boolean> {
-  const { rows } = await sql<{ found: boolean }>`
+/**
+ * Whether a claim would find anything, and whether launches are held after a restore: one read instead of two writes
+ * for a server that has nothing to do.
+ */
+export async function lookForWork(db: Database, now: Date): Promise<{ found: boolean; held: boolean }> {
+  const { rows } = await sql<{ found: boolean; held: boolean }>`
     select exists (select from shards where due_at <= ${now})
       or exists (select from shards where state = 'waiting' and (not_before is null or not_before <= ${now}))
-      as found`.execute(db)
-  return rows[0]?.found ?? false
+      as found,
+      exists (select from installation where launches_held_until > ${now}) as held`.execute(db)
+  return rows[0] ?? { found: false, held: false }
+}
+
+/** Leases one shard, whatever is due at it; null: another has it. */
+export async function claimShard(
+  db: Database,
+  replica: string,
+  token: string,
+  now: Date,
+  shard_id: string,
+): Promise<Claimed | null> {
+  const found = await claim(
+    db,
+    replica,
+    token,
+    now,
+    sql`select id from shards where id = ${shard_id} and ${free(now)} for update skip locked`,
+  )
+  return found[0] ?? null
 }
 
 /** Leases shards at which something is due: an observation, a report, an order, the end of a wait. */

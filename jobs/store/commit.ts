@@ -59,6 +59,8 @@ async function roomFor(tx: Tx, job: JobRow | null, plan: Plan, now: Date): Promi
   const launch = plan.changes.find((change) => change.change === 'launch')
   if (!launch || !job) return []
   const budgets = await lockBudgets(tx, job, now)
+  // What runs already costs already, room or not.
+  if (plan.changes.some(({ change }) => change === 'adopted')) return budgets
   return (await hasRoom(tx, budgets, firstReservation(launch.attempt), now)) ? budgets : null
 }
 

@@ -2,8 +2,9 @@
 import { sql } from 'kysely'
 import { newId } from '../ids.ts'
 import type { JobRow } from '../plan.ts'
-import { type JobEventType, type JobState, type Outcome, isTerminal, jobTransitions } from '../state.ts'
+import { type JobEventType, type JobState, type Outcome, isTerminal } from '../state.ts'
 import { jobView } from '../view.ts'
+import { moveJob } from './move.ts'
 import type { JobError, Tx, Warning } from './schema.ts'
 
 /** What one commit adds to a job. */
@@ -29,9 +30,6 @@ export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDel
   for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
     next[`shards_${name}`] += by
   next.state = foldState(next, delta.cancelling ?? false)
-  const legal: readonly JobState[] = jobTransitions[job.state]
-  if (next.state !== job.state && !legal.includes(next.state))
-    throw new Error(`job ${job.id} cannot go from ${job.state} to ${next.state}`)
   const ended = isTerminal(next.state)
   if (delta.result !== undefined) next.result = delta.result
   if (delta.outcome !== undefined) next.outcome = delta.outcome
@@ -43,7 +41,7 @@ export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDel
   const type = eventOf(job.state, next.state)
   if (type) events.push({ type, data: eventData(next, delta) })
   next.event_sequence = job.event_sequence + events.length
-  await save(tx, next)
+  await save(tx, job, next)
   for (const [index, event] of events.entries()) {
     const sequence = job.event_sequence + index + 1
     await appendEvent(tx, next, { ...event, sequence, at: deps.now })
@@ -143,27 +141,22 @@ export async function enqueueDelivery(
     .execute()
 }
 
-async function save(tx: Tx, job: JobRow): Promise<void> {
-  await tx
-    .updateTable('jobs')
-    .set({
-      state: job.state,
-      outcome: job.outcome,
-      error: job.error === null ? null : JSON.stringify(job.error),
-      warnings: JSON.stringify(job.warnings),
-      result: job.result === null ? null : JSON.stringify(job.result),
-      shards_waiting: job.shards_waiting,
-      shards_active: job.shards_active,
-      shards_running: job.shards_running,
-      shards_succeeded: job.shards_succeeded,
-      shards_failed: job.shards_failed,
-      shards_cancelled: job.shards_cancelled,
-      event_sequence: job.event_sequence,
-      started_at: job.started_at,
-      finished_at: job.finished_at,
-    })
-    .where('id', '=', job.id)
-    .execute()
+async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
+  await moveJob(tx, job, next.state, {
+    outcome: next.outcome,
+    error: next.error === null ? null : JSON.stringify(next.error),
+    warnings: JSON.stringify(next.warnings),
+    result: next.result === null ? null : JSON.stringify(next.result),
+    shards_waiting: next.shards_waiting,
+    shards_active: next.shards_active,
+    shards_running: next.shards_running,
+    shards_succeeded: next.shards_succeeded,
+    shards_failed: next.shards_failed,
+    shards_cancelled: next.shards_cancelled,
+    event_sequence: next.event_sequence,
+    started_at: next.started_at,
+    finished_at: next.finished_at,
+  })
 }
 
 /** Makes the partitions of this month and the next, so that no row has to go to the rest. */

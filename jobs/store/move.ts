@@ -1,6 +1,13 @@
 import type { UpdateObject } from 'kysely'
-import type { ShardRow } from '../plan.ts'
-import { type AttemptState, attemptTransitions, type ShardState, shardTransitions } from '../state.ts'
+import type { JobRow, ShardRow } from '../plan.ts'
+import {
+  type AttemptState,
+  attemptTransitions,
+  type JobState,
+  jobTransitions,
+  type ShardState,
+  shardTransitions,
+} from '../state.ts'
 import type { Tables, Tx } from './schema.ts'
 
 /** Moves an attempt along the table of transitions; throws when that is not legal. */
@@ -37,4 +44,21 @@ export async function moveShard(
     .where('id', '=', shard.id)
     .execute()
   Object.assign(shard, { state: to })
+}
+
+/** Moves the locked job along the table of transitions, or leaves it where it is; throws when that is not legal. */
+export async function moveJob(
+  tx: Tx,
+  job: Pick<JobRow, 'id' | 'state'>,
+  to: JobState,
+  values: UpdateObject<Tables, 'jobs'>,
+): Promise<void> {
+  const next: readonly string[] = jobTransitions[job.state]
+  if (to !== job.state && !next.includes(to))
+    throw new Error(`job ${job.id} cannot go from ${job.state} to ${to}`)
+  await tx
+    .updateTable('jobs')
+    .set({ ...values, state: to })
+    .where('id', '=', job.id)
+    .execute()
 }

@@ -50,6 +50,7 @@ export interface Tables {
     created_at: Date
     high_water_at: Date | null
     quarantine_until: Date | null
+    launches_held_until: Date | null
   }
   projects: { id: string; name: string; webhook_secret_sealed: string; created_at: Date }
   api_keys: {
@@ -244,6 +245,9 @@ export interface Tables {
     usd_micros_per_hour: number
     first_seen_at: Date
     last_seen_at: Date
+    since: Date | null
+    shard_id: string | null
+    nonce: string | null
     stop_called_at: Date | null
     gone_at: Date | null
   }

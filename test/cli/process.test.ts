@@ -99,6 +99,28 @@ test('a key is made on the server’s machine, with its role, while no server ha
   expect(held).toMatchObject({ code: 7, stdout: '', stderr: expect.stringContaining('is in use by process') })
 })
 
+test('a restore is said on the server’s machine, and that it is over', async () => {
+  const folder = newFolder()
+  const env = { PATH: process.env['PATH'] ?? '', BERTH_DATA_DIR: folder }
+  const unused = await runCli(['restore'], { env })
+  expect(unused).toMatchObject({ code: 7, stderr: expect.stringContaining('never been used') })
+  await main(parseConfig(env), 'desk', 'admin')
+  const said = await runCli(['restore'], { env })
+  expect(said).toMatchObject({ code: 0, stdout: expect.stringContaining('nothing unknown is stopped') })
+  const until = async () => {
+    const { db, close } = await openDatabase({ database_url: null, data_dir: folder })
+    const row = await db.selectFrom('installation').select('quarantine_until').executeTakeFirstOrThrow()
+    await close()
+    return row.quarantine_until
+  }
+  expect(await until()).toBeInstanceOf(Date)
+  expect(await runCli(['restore', '--end', '--json'], { env })).toMatchObject({
+    code: 0,
+    stdout: '{"quarantined":false}\n',
+  })
+  expect(await until()).toBeNull()
+})
+
 function lockOf(folder: string): Disposable {
   const lock = lockFolder(folder)
   return { [Symbol.dispose]: () => lock.release() }

@@ -31,3 +31,56 @@ test('an upload that arrives again after it was reported does not take the check
   expect(spec.checkpoint).toMatchObject({ sha256 })
   expect(await (await call('GET', '/checkpoint')).text()).toBe(bytes)
 })
+
+test('what a preempted machine saves is where the next one begins, and the preemption uses up no attempt', async () => {
+  await using world = await openTestWorld()
+  const submitted = await world.request('POST', '/v1/jobs', {
+    body: backtest({ retry: { max_attempts: 1 } }),
+  })
+  const { id } = (await submitted.json()) as { id: string }
+  await world.pass()
+  const [first = '', old] = [...world.model.machines].at(-1) ?? []
+  const call = (attempt_id: string, token: string, method: string, path: string, body?: unknown) =>
+    world.request(method, `/v1/attempts/${attempt_id}${path}`, {
+      key: token,
+      headers: { 'content-type': typeof body === 'string' ? 'application/octet-stream' : 'application/json' },
+      ...(body === undefined ? {} : { body }),
+    })
+  const say = (body: unknown) => call(first, old?.token ?? '', 'POST', '/report', body)
+  await say({ type: 'started', instance: 'one' })
+  await world.pass()
+  // The vendor's notice reaches the machine, its runner passes it on and is told to stop.
+  await say({ type: 'preempting', at: world.deps.clock.now().toISOString() })
+  await world.pass()
+  expect(await (await say({ type: 'heartbeat', progress: 0.5 })).json()).toMatchObject({
+    stop: { reason: 'preempted' },
+  })
+  const bytes = 'half of the work'
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  expect((await call(first, old?.token ?? '', 'PUT', '/artifacts/checkpoints%2F7.tar', bytes)).status).toBe(
+    200,
+  )
+  await say({ type: 'checkpoint', name: 'checkpoints/7.tar', bytes: bytes.length, sha256 })
+  await say({ type: 'finished', exit_code: 75, failure: null, result: null })
+  await world.settle(3)
+  world.advance(10)
+  await world.settle(3)
+
+  const [second = '', next] = [...world.model.machines].at(-1) ?? []
+  expect(second).not.toBe(first)
+  const spec = await (await call(second, next?.token ?? '', 'GET', '/spec')).json()
+  expect(spec).toMatchObject({ checkpoint: { sha256 } })
+  expect(await (await call(second, next?.token ?? '', 'GET', '/checkpoint')).text()).toBe(bytes)
+  await call(second, next?.token ?? '', 'POST', '/report', { type: 'started', instance: 'two' })
+  await call(second, next?.token ?? '', 'POST', '/report', {
+    type: 'finished',
+    exit_code: 0,
+    failure: null,
+    result: {},
+  })
+  await world.settle(3)
+  expect(await (await world.request('GET', `/v1/jobs/${id}`)).json()).toMatchObject({
+    state: 'succeeded',
+    attempts: [{ outcome: 'preempted' }, { outcome: 'succeeded' }],
+  })
+})

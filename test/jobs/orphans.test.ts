@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { quarantineIfRestored, raiseHighWater, scanOrphans } from '../../jobs/orphans.ts'
+import { scanOrphans } from '../../jobs/orphans.ts'
+import { quarantineIfRestored, raiseHighWater } from '../../jobs/restore.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 interface Answer {

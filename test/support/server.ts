@@ -1,5 +1,6 @@
 // A whole Berth as its own process; on the embedded database in a folder of its own unless told otherwise.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -63,11 +64,20 @@ export async function startServer(
   }
 }
 
+/**
+ * A port that nobody listens on, below the range that systems take outgoing connections from (32768 on Linux): one of
+ * those would be taken again before a server listens on it.
+ */
 export async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>()
-  const probe = createServer().listen(0, '127.0.0.1', () => {
-    const address = probe.address()
-    probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-  })
-  return promise
+  for (let tried = 0; tried < 100; tried++) {
+    const port = randomInt(20_000, 32_768)
+    const probe = createServer()
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!free) continue
+    await new Promise((resolve) => probe.close(resolve))
+    return port
+  }
+  throw new Error('no port from 20000 to 32767 is free')
 }
