@@ -26,6 +26,7 @@ describe.skipIf(!isPostgres)(`budgets under ${submissions} submissions at once, 
       const limits = { project: room * first_micros, label: roomOfLabel * first_micros }
       await put(fleet, { scope: 'project', limit_usd: limits.project / 1e6 })
       await put(fleet, { scope: 'label', label: desk, limit_usd: limits.label / 1e6 })
+      await delayIntents(fleet)
       const watching = new AbortController()
       const most = watch(fleet, limits, watching.signal)
       const ids = await Promise.all(Array.from({ length: submissions }, (_, n) => submit(fleet, n)))
@@ -70,6 +71,13 @@ function openCalmFleet() {
     fleet.faults.runners = { ...calmRunners, hangs: 1 }
     return fleet
   })
+}
+
+/** A database under load: between the look at a budget and what is taken from it lies a while. */
+async function delayIntents({ db }: Fleet): Promise<void> {
+  await sql`create function delay() returns trigger language plpgsql
+    as 'begin perform pg_sleep(0.05); return new; end'`.execute(db)
+  await sql`create trigger delay before insert on attempts for each row execute function delay()`.execute(db)
 }
 
 async function put(fleet: Fleet, body: object): Promise<void> {
