@@ -9,7 +9,15 @@ import { observe } from './observe.ts'
 import { place, type Ranking } from './place.ts'
 import { metering_s } from './bounds.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
-import { type Claimed, claimDue, claimQueue, lookForWork, release, renewReplica } from './store/claim.ts'
+import {
+  type Claimed,
+  claimDue,
+  claimQueue,
+  giveBack,
+  lookForWork,
+  release,
+  renewReplica,
+} from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
 import { busySlots, type Facts, loadFacts, slotKey } from './store/snapshot.ts'
 
@@ -69,11 +77,20 @@ async function settle(
   calls: Promise<void>[],
 ): Promise<number> {
   if (claimed.length === 0) return 0
-  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
-  const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
-  const asked_at = deps.clock.now()
-  const sight = { asked_at, seen: await observe(deps, attempts) }
-  for (const each of facts) await settleOne(deps, each, sight, places, calls)
+  const { facts, sight } = await look(deps, claimed).catch(async (error: unknown) => {
+    await giveBack(deps, claimed)
+    throw error
+  })
+  for (const each of facts) {
+    try {
+      await settleOne(deps, each, sight, places, calls)
+    } catch (error) {
+      // One that cannot be decided, or a connection that broke: the others are decided all the same.
+      deps.log('error', 'a shard was not decided', { shard: each.shard.id, error: String(error) })
+      places.blocked.add(each.shard.shape_hash)
+      await giveBack(deps, [each.claimed])
+    }
+  }
   // A claimed shard whose rows are gone would stay leased until its lease ends.
   const known = new Set(facts.map(({ shard }) => shard.id))
   await release(
@@ -81,6 +98,13 @@ async function settle(
     claimed.filter(({ shard_id }) => !known.has(shard_id)),
   )
   return facts.length
+}
+
+async function look(deps: Deps, claimed: readonly Claimed[]): Promise<{ facts: Facts[]; sight: Sight }> {
+  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
+  const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
+  const asked_at = deps.clock.now()
+  return { facts, sight: { asked_at, seen: await observe(deps, attempts) } }
 }
 
 /** What the providers said, and when they were asked. */
