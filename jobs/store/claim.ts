@@ -128,6 +128,20 @@ export async function giveBack(
   }
 }
 
+/** Does something for claimed shards; when that fails they are given back before the error goes on. */
+export async function orGiveBack<Done>(
+  deps: { db: Database; log: Log },
+  claimed: readonly Claimed[],
+  work: () => Promise<Done>,
+): Promise<Done> {
+  try {
+    return await work()
+  } catch (error) {
+    await giveBack(deps, claimed)
+    throw error
+  }
+}
+
 /** Frees every lease and message at once: for a database that no other process can have open. */
 export async function releaseAll(db: Database): Promise<void> {
   await db
