@@ -25,7 +25,8 @@ class Panel:
     has_open: bool
     has_range: bool  # high and low
     delisted: NDArray[np.int64]  # [symbol]: first bar after delist_date; len(dates) = never
-    own_close: Floats  # each symbol's own closes, warm-up included, one symbol after the other
+    volume: Floats | None
+    own: dict[str, Floats]  # each symbol's own bars, warm-up included, one symbol after the other
     own_row: NDArray[np.int64]  # the row of a table for each: 0 = last before `start`, 1 + bar; -1 = earlier
     own_start: NDArray[np.int64]  # [symbol + 1]: where a symbol's own closes begin
     sha256: str
@@ -96,7 +97,8 @@ def build_panel(
         has_open="open" in rows.prices,
         has_range=has_range,
         delisted=np.searchsorted(dates, leaves, side="right"),
-        own_close=rows.prices["close"][own],
+        volume=grid(rows.prices["volume"]) if "volume" in rows.prices else None,
+        own={name: values[own] for name, values in rows.prices.items()},
         own_row=own_row,
         own_start=own_start,
         sha256=sha256,
@@ -120,7 +122,8 @@ def truncate(panel: Panel, bars: int) -> Panel:
         has_open=panel.has_open,
         has_range=panel.has_range,
         delisted=np.minimum(panel.delisted, bars),
-        own_close=panel.own_close[own],
+        volume=None if panel.volume is None else panel.volume[:, :bars],
+        own={name: values[own] for name, values in panel.own.items()},
         own_row=panel.own_row[own],
         own_start=np.searchsorted(code, np.arange(len(panel.symbols) + 1)),
         sha256=panel.sha256,
