@@ -126,13 +126,25 @@ const strategyParameters = {
 const strategyNames = Object.keys(strategyParameters) as (keyof typeof strategyParameters)[]
 const stopParameters = ['stop_loss', 'take_profit', 'trailing_stop']
 
+const strategy = z
+  .strictObject({
+    name: z
+      .enum(strategyNames, { error: notYet(`the strategies are ${strategyNames.join(', ')}`) })
+      .optional(),
+    entry: z.enum(['cross', 'level']).optional(),
+    signals: file.optional(),
+  })
+  .superRefine(({ name, entry, signals }, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    if ((name === undefined) === (signals === undefined))
+      problem(['name'], 'is required, or "signals" in its place')
+    else if (signals && entry) problem(['entry'], 'belongs to a built-in strategy')
+  })
+
 export const backtestParams = z
   .strictObject({
     data,
-    strategy: z.strictObject({
-      name: z.enum(strategyNames, { error: notYet(`the strategies are ${strategyNames.join(', ')}`) }),
-      entry: z.enum(['cross', 'level']).optional(),
-    }),
+    strategy,
     parameters: z.record(z.string().max(64), parameter).optional(),
     search: z
       .strictObject({
@@ -168,7 +180,7 @@ export const backtestParams = z
   })
   .superRefine((params, context) => {
     checkSample(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
-    checkParameters(params.strategy.name, params.parameters ?? {}, (path, message) =>
+    checkParameters(params.strategy.name ?? null, params.parameters ?? {}, (path, message) =>
       context.addIssue({ code: 'custom', path: ['parameters', ...path], message }),
     )
   })
@@ -198,16 +210,16 @@ function checkSample(
 }
 
 function checkParameters(
-  strategy: keyof typeof strategyParameters,
+  name: keyof typeof strategyParameters | null,
   parameters: Record<string, Parameter>,
   problem: Problem,
 ) {
-  const bounds: Record<string, Bounds> = strategyParameters[strategy]
+  const bounds: Record<string, Bounds> = name === null ? {} : strategyParameters[name]
   const known = [...Object.keys(bounds), ...stopParameters]
-  for (const [name, value] of Object.entries(parameters)) {
-    if (!known.includes(name))
-      problem([name], `is not a parameter of ${strategy}, which has ${known.join(', ')}`)
-    else checkParameter(name, value, bounds[name], problem)
+  for (const [each, value] of Object.entries(parameters)) {
+    if (!known.includes(each))
+      problem([each], `is not a parameter of ${name ?? 'signals'}, which has ${known.join(', ')}`)
+    else checkParameter(each, value, bounds[each], problem)
   }
   const points = Object.values(parameters).reduce<number>((product, value) => product * count(value), 1)
   if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
@@ -263,13 +275,11 @@ function count(value: Parameter): number {
 export function backtestInputs(
   params: BacktestParams,
 ): { name: string; url: string; sha256: string | null }[] {
-  return (params.data.files ?? [])
+  const prices = (params.data.files ?? []).map((each, index) => ({ ...each, name: `data-${index}` }))
+  const signals = params.strategy.signals ? [{ ...params.strategy.signals, name: 'signals' }] : []
+  return [...prices, ...signals]
     .filter(({ url }) => !url.startsWith('file:'))
-    .map(({ url, sha256: hash }, index) => ({
-      name: `data-${index}${extension(url)}`,
-      url,
-      sha256: hash ?? null,
-    }))
+    .map(({ name, url, sha256: hash }) => ({ name: `${name}${extension(url)}`, url, sha256: hash ?? null }))
 }
 
 const extension = (url: string) => /\.(csv|parquet)(\.gz)?$/i.exec(new URL(url).pathname)?.[0] ?? ''

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { backtestParams } from '../../jobs/kinds/backtest.ts'
+import { backtestInputs, backtestParams } from '../../jobs/kinds/backtest.ts'
 
 const spec = (name: string, parameters: object, more: object = {}) => ({
   data: { dataset: 'sample:sp500-20' },
@@ -43,4 +43,19 @@ test('a value that a strategy cannot take is refused with its field', () => {
 test('a purse may be shared, and its order given', () => {
   expect(faults(spec('rsi', {}, { portfolio: { mode: 'shared', call_sequence: 'given' } }))).toEqual([])
   expect(faults(spec('rsi', {}, { portfolio: { mode: 'both' } }))).toHaveLength(1)
+})
+
+test('signals are fetched like prices, and take only stops', () => {
+  const strategy = { signals: { url: 'https://example.com/s.csv' } }
+  const files = [{ url: 'https://example.com/p.parquet' }, { url: 'file:///prices.csv' }]
+  const params = { data: { files, adjustment: 'none' }, strategy, parameters: { stop_loss: 0.1 } }
+  expect(faults(params)).toEqual([])
+  expect(backtestInputs(backtestParams.parse(params)).map(({ name }) => name)).toEqual([
+    'data-0.parquet',
+    'signals.csv',
+  ])
+  expect(faults({ ...params, strategy: {} })[0]).toMatch(/^strategy\.name: is required/)
+  expect(faults({ ...params, strategy: { ...strategy, name: 'rsi' } })[0]).toMatch(/^strategy\.name/)
+  expect(faults({ ...params, strategy: { ...strategy, entry: 'level' } })[0]).toMatch(/^strategy\.entry/)
+  expect(faults({ ...params, parameters: { fast: 3 } })[0]).toMatch(/^parameters\.fast: is not a parameter/)
 })

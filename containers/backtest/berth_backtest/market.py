@@ -56,6 +56,7 @@ class Market:
     bar_of: Index
     starts: Index
     skips: Index
+    symbol: int | None  # its place in the panel, None: all of them
 
     @property
     def skip(self) -> int:
@@ -110,7 +111,15 @@ def market_of(plan: Plan, panel: Panel, s: int | None) -> Market:
     kept = rows >= 0
     edges = panel.own_start - first if s is None else np.array([0, last - first])
     before = np.concatenate([[0], np.cumsum(kept)])
-    marks, totals, tops, bottoms = marks_of(bars, states) if s is not None else (NONE2, NONE2, NONE3, NONE3)
+    actions = panel.actions if s is None else panel.actions[panel.actions[:, 1] == s]
+    ratios = np.empty(0)
+    if s is not None and len(actions):
+        actions = actions * np.array([1.0, 0.0, 1.0, 1.0])  # its only symbol is number 0
+        ratios = np.ones(len(states))
+        ratios[actions[:, 0].astype(np.int64)] = actions[:, 2]
+    marks, totals, tops, bottoms = (
+        marks_of(bars, states, ratios) if s is not None else (NONE2, NONE2, NONE3, NONE3)
+    )
     return Market(
         bars=bars,
         states=states,
@@ -122,21 +131,22 @@ def market_of(plan: Plan, panel: Panel, s: int | None) -> Market:
         rates=np.array([[ex.fee, ex.fee_min, ex.transfer, ex.stamp]]),
         limits=NONE3,
         dates=np.empty(0, dtype=np.int64),
-        actions=NONE2,
+        actions=np.ascontiguousarray(actions),
         delisted=panel.delisted[chosen].copy(),
         closes=panel.own["close"][first:last][kept],
         bar_of=rows[kept] - 1,
         starts=before[edges],
         skips=np.diff(edges) - np.diff(before[edges]),
+        symbol=s,
     )
 
 
-def marks_of(bars: Floats, states: NDArray[np.int8]) -> tuple[Floats, Floats, Floats, Floats]:
+def marks_of(bars: Floats, states: NDArray[np.int8], ratios: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Returns one symbol's last closes with their sums and block extremes, with room for a whole block."""
     n = len(states)
     marks, totals = np.zeros((1, n + WIDTH)), np.zeros((1, n + 1))
     tops, bottoms = np.zeros((1, WIDTH, n + WIDTH)), np.zeros((1, WIDTH, n + WIDTH))
-    follow_marks(bars[:, 0], states[:, 0], NONE1, marks[0], totals[0], tops[0], bottoms[0])
+    follow_marks(bars[:, 0], states[:, 0], ratios, marks[0], totals[0], tops[0], bottoms[0])
     return marks, totals, tops, bottoms
 
 
@@ -153,7 +163,7 @@ def tiny_market() -> Market:
     return Market(
         bars,
         states,
-        *marks_of(bars, states),
+        *marks_of(bars, states, NONE1),
         lots=np.ones((1, 2)),
         rates=np.zeros((1, 4)),
         limits=NONE3,
@@ -164,4 +174,5 @@ def tiny_market() -> Market:
         bar_of=np.arange(2),
         starts=np.zeros(2, dtype=np.int64),
         skips=np.zeros(1, dtype=np.int64),
+        symbol=0,
     )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.data.panel import Panel
+from berth_backtest.data.signals import load_signals
 from berth_backtest.errors import invalid
 from berth_backtest.grid import Grid, make_grid
 from berth_backtest.spec.types import STOPS, Fill, Spec
@@ -24,6 +25,7 @@ class Plan:
     fill: Fill
     periods: float
     effective: dict[str, object]
+    targets: NDArray[np.float64]  # [bar, symbol] of a signal file, else empty
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -56,7 +58,9 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     }
     effective["parameters"] = {**defaults, **given}
     effective["periods_per_year"] = periods
-    return Plan(spec, panel, grid, fill, periods, effective)
+    signals = spec.strategy.signals
+    targets = np.empty((0, 0)) if signals is None else load_signals(signals, panel, spec.data.timezone)
+    return Plan(spec, panel, grid, fill, periods, effective, targets)
 
 
 def choose_fill(spec: Spec, panel: Panel) -> Fill:

@@ -79,6 +79,11 @@ class Simulator:
             found[:, k] = factor * (self.grid.values(name, points) if name else 1.0)
         return found
 
+    def targets_of(self, s: int | None) -> Floats:
+        """Returns the wanted fractions of a signal file, of all symbols or of one."""
+        targets = self.plan.targets[: self.panel.bars]
+        return targets if s is None or len(targets) == 0 else np.ascontiguousarray(targets[:, s : s + 1])
+
     def picks_of(self, points: Index) -> Index:
         return self.picks[np.searchsorted(self.grid.points, points)]
 
@@ -145,6 +150,7 @@ class Simulator:
             picks,
             levels,
             bool(self.rules[layout.LEVEL]),
+            self.targets_of(market.symbol),
             np.ascontiguousarray(stops),
             raw,
         )
@@ -174,6 +180,7 @@ class Simulator:
             np.repeat(picks, symbols, axis=0),
             np.repeat(levels, symbols, axis=0),
             bool(self.rules[layout.LEVEL]),
+            self.targets_of(None),
             np.repeat(stops, symbols, axis=1),
             raw,
         )
@@ -251,6 +258,7 @@ def compile_kernel() -> None:
         np.zeros((1, 3), dtype=np.int64),
         np.zeros((1, 4)),
         False,
+        np.empty((0, 0)),
         np.zeros((3, 1)),
         raw,
     )

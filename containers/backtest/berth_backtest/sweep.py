@@ -40,7 +40,8 @@ class Sweep:
 
 def identity_of(plan: Plan) -> str:
     """Returns what a checkpoint must agree on: program, spec, data and chunks."""
-    parts = [VERSION, plan.effective, plan.panel.sha256, chunk_size(plan)]
+    targets = hashlib.sha256(plan.targets.tobytes()).hexdigest()
+    parts = [VERSION, plan.effective, plan.panel.sha256, targets, chunk_size(plan)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -23,6 +23,7 @@ from berth_backtest.kernel.layout import (
     SHORT,
     SIGN,
     SIGNAL,
+    TO_TARGET,
     UNITS,
     WANT,
 )
@@ -101,3 +102,12 @@ def by_sign(b: Book, cell: int, t: int, sign: float, enters: bool) -> None:
         b.cells[COUNTED, cell] = 1.0
     if order != NONE:
         set_order(b, cell, t, order, 0.0)
+
+
+@inner
+def by_targets(b: Book, t: int, targets: Floats) -> None:
+    """Orders the wanted fractions of equity of a row, by symbol; NaN is no order."""
+    for cell in range(b.cells.shape[1]):
+        symbol = cell * b.many
+        if targets[symbol] == targets[symbol] and b.states[t, symbol] == 1:
+            set_order(b, cell, t, TO_TARGET, targets[symbol])

@@ -22,7 +22,8 @@ NOTHING = -1
 M_NEXT, M_CELL, M_SIGN, M_FRESH = range(4)
 
 # How states follow from table rows: two rows compared, a row against levels, a close against channels.
-COMPARES, LEVELS, CHANNELS, HOLDS = 0, 1, 2, 3
+# HOLDS takes no row; with TARGETS there are no states.
+COMPARES, LEVELS, CHANNELS, HOLDS, TARGETS = range(5)
 
 # Bits of a code.
 ABOVE, BELOW = 1, 2  # conditions to enter long and short
@@ -54,6 +55,8 @@ def find_moves(
     marks a state with none before it.
     """
     own = len(bar_of)
+    if kind == TARGETS:
+        return count, 0, np.nan
     if kind == HOLDS:
         first = 0
         while first < own and bar_of[first] < 0:

@@ -84,6 +84,7 @@ def run_moves(
     picks: Index,
     levels: Floats,
     level: bool,
+    targets: Floats,
     stops: Floats,
     raw: Floats,
 ) -> None:
@@ -91,7 +92,7 @@ def run_moves(
 
     `table` holds the series at own bars, `closes` and `bar_of` the same bars. A book with many symbols
     runs one set: cell i uses the bars from starts[i] to starts[i + 1]. Else as many sets run as there
-    are picks, a book's cells at a time, all on all bars.
+    are picks, a book's cells at a time, all on all bars. With `targets` [bar, symbol] these decide.
     """
     b = loose(given)
     cells = b.cells.shape[1]
@@ -127,7 +128,7 @@ def run_moves(
             )
             ties[cell] = found
             b.cells[SIGN, cell] = sign
-        run_book(b, head, moves)
+        run_book(b, head, moves, targets)
         for cell in range(cells):
             b.purses[TIES, cell * b.own] += ties[cell]
         copy_raw(b, base, raw)

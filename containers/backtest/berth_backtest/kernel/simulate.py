@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from berth_backtest.kernel.account import account_bar, account_shared, finish_sums, settle, start_sums
 from berth_backtest.kernel.book import C_DEBTS, C_WAITING, Book
-from berth_backtest.kernel.decide import by_moves
+from berth_backtest.kernel.decide import by_moves, by_targets
 from berth_backtest.kernel.jit import inner
 from berth_backtest.kernel.layout import (
     BORROW,
@@ -67,7 +67,7 @@ Index = NDArray[np.int64]
 
 
 @inner
-def run_book(b: Book, head: Index, moves: NDArray[np.int32]) -> None:
+def run_book(b: Book, head: Index, moves: NDArray[np.int32], targets: Floats) -> None:
     """Runs all bars; results are in `purses`, in the order of the layout."""
     n = b.bars.shape[0]
     for purse in range(b.purses.shape[1]):
@@ -90,7 +90,10 @@ def run_book(b: Book, head: Index, moves: NDArray[np.int32]) -> None:
         for s in range(b.bars.shape[1]):
             if b.states[t, s] == 1:
                 b.now[s] = b.bars[t, s, 3]
-        by_moves(b, t, int(head[t]), moves)
+        if len(targets) > 0:
+            by_targets(b, t, targets[t])
+        else:
+            by_moves(b, t, int(head[t]), moves)
         if b.rules[FILL] == CLOSE and b.counts[C_WAITING] > 0:
             fill_waiting(b, t, 3)
         if t == n - 1:

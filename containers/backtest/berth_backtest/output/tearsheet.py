@@ -86,7 +86,7 @@ def section(title: str, content: str, note: str = "") -> str:
 
 def summary(result: dict[str, Any]) -> str:
     data, best = result["data"], result["best"]
-    chosen = ", ".join(f"{name} {value:g}" for name, value in best["parameters"].items())
+    chosen = ", ".join(f"{name} {value:g}" for name, value in best["parameters"].items()) or "No parameters"
     rank = f"the best of {result['points']} sets" if result["points"] > 1 else "the only set"
     return (
         f"<p>{escape(chosen)} ({rank} by {escape(str(result['effective_spec']['search']['objective']))}), "

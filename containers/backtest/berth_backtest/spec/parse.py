@@ -3,15 +3,17 @@
 from berth_backtest.errors import Problem, invalid_all
 from berth_backtest.metrics import NAMES as METRIC_NAMES
 from berth_backtest.spec.axes import parse_axes
-from berth_backtest.spec.data import parse_data
+from berth_backtest.spec.data import SHA256, local_path, parse_data
 from berth_backtest.spec.execution import parse_execution
 from berth_backtest.spec.fields import Fields, near, shown
-from berth_backtest.spec.types import Aggregate, Output, Portfolio, Search, Spec, Strategy
+from berth_backtest.spec.types import Aggregate, DataFile, Output, Portfolio, Search, Spec, Strategy
 from berth_backtest.strategies.builtin import BUILT_IN
+from berth_backtest.strategies.definition import Definition
 
 MAX_TOP_K = 1_000  # each rank adds a whole equity curve per symbol to the files
 MAX_SEED = 2**53  # beyond it JSON readers disagree about a number's value
 AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
+TARGETS = 4  # kernel.moves.TARGETS, which is not imported before a spec is known to be right
 VERSION_LIMIT = "is available in this version"
 
 
@@ -42,10 +44,12 @@ def parse_spec(value: object) -> Spec:
 
 def parse_strategy(fields: Fields) -> Strategy | None:
     """Returns the strategy, None after a problem: then its parameters are not known."""
-    for part in ("source", "class", "signals", "predictions", "rule", "every"):
+    if fields.has("signals"):
+        return parse_signals(fields)
+    for part in ("source", "class", "predictions", "rule", "every"):
         if fields.has(part):
             fields.raw(part)
-            fields.wrong(part, f"only built-in strategies {VERSION_LIMIT}")
+            fields.wrong(part, f"only a built-in name or signals {VERSION_LIMIT}")
             return None
     name = fields.required("name")
     entry = fields.choice("entry", ("cross", "level"), "cross")
@@ -56,6 +60,19 @@ def parse_strategy(fields: Fields) -> Strategy | None:
             fields.wrong("name", f"must be one of {known}, not {shown(name)}{near(name, tuple(BUILT_IN))}")
         return None
     return Strategy(BUILT_IN[name], "level" if entry == "level" else "cross")
+
+
+def parse_signals(fields: Fields) -> Strategy:
+    """Returns the strategy of a file that states wanted fractions."""
+    file = fields.object("signals")
+    file.required("url")
+    path = local_path(file.text("url"), file)
+    sha256 = file.text("sha256").lower() or None
+    if sha256 and not SHA256.fullmatch(sha256):
+        file.wrong("sha256", "must be 64 hexadecimal digits")
+    file.end()
+    fields.end()
+    return Strategy(Definition("signals", move_kind=TARGETS), "cross", DataFile(path, sha256))
 
 
 def parse_search(fields: Fields) -> Search:

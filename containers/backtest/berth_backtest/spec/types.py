@@ -82,6 +82,7 @@ class Output:
 class Strategy:
     definition: Definition
     entry: Literal["cross", "level"]
+    signals: DataFile | None = None  # a file of wanted fractions
 
     @property
     def name(self) -> str:
