@@ -1,5 +1,4 @@
 // Addresses that a spec names, checked before it is stored.
-import { posix } from 'node:path'
 import { AppError } from './errors.ts'
 import type { JobSpec } from './spec.ts'
 
@@ -22,9 +21,10 @@ export function checkFileUrls(spec: JobSpec, local_data_dirs: readonly string[])
     if (local_data_dirs.length === 0)
       refuse(path, 'file:// is refused: name its folder in BERTH_LOCAL_DATA_DIRS, or use https://')
     const { host, pathname } = new URL(url)
-    // An escaped slash can hide a step out of the folder: it counts as the program's own decoding makes it.
-    const file = posix.normalize(decoded(pathname) ?? '')
-    if (host !== '' || !local_data_dirs.some((folder) => file.startsWith(`${folder}/`)))
+    // An escaped slash can hide a step out of the folder, which shows only when it is decoded.
+    const file = decoded(pathname)
+    const isHidden = file === null || file.split('/').some((part) => part === '..' || part === '.')
+    if (host !== '' || isHidden || !local_data_dirs.some((folder) => file.startsWith(`${folder}/`)))
       refuse(path, 'does not lie in a folder of BERTH_LOCAL_DATA_DIRS')
   }
 }
