@@ -157,9 +157,15 @@ function stopReason(snapshot: Snapshot, { row, traits, seen }: AttemptView, now:
   if (row.preempting_at) return 'preempted'
   if (row.started_at && now >= after(row.started_at, row.timeout_s)) return row.timeout_reason
   const silent = !row.bound_at && seen?.state !== 'unseen'
-  if (silent && row.launch_called_at && now >= after(row.launch_called_at, traits.boot_bound_s))
-    return 'start_timeout'
-  return null
+  return silent && bootsSince(row).some((since) => now >= after(since, traits.boot_bound_s))
+    ? 'start_timeout'
+    : null
+}
+
+/** Since its launch was last called, and since it was seen: a call that is repeated without end is no new start. */
+function bootsSince({ launch_called_at, seen_state, seen_at }: AttemptRow): Date[] {
+  const isSeen = seen_state === 'pending' || seen_state === 'running'
+  return [launch_called_at, isSeen ? seen_at : null].filter((at) => at !== null)
 }
 
 // Where the vendor has no launch token nobody else may call launch before an earlier call must have shown.

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { Database } from '../../jobs/store/schema.ts'
+import { ProviderError } from '../../providers/errors.ts'
 import type { Provider } from '../../providers/provider.ts'
 import { openDatabase } from '../../infra/db.ts'
 import { type CloudAccount, createModelCloud, type Machine, type ModelCloud } from '../fakes/model-cloud.ts'
@@ -74,6 +75,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     send,
     faults: () => faults.runners,
     heard,
+    // Late reports are late by the clock alone: the servers' rows are not looked at.
+    missed_since_ms: () => scheduler.now_ms(),
+    finishing: () => undefined,
     violated: (message: string) => void violations.push(message),
   }
   const clouds = options.accounts.map((account) =>
@@ -181,6 +185,7 @@ function openCloud(
       chance: draw.chance,
       between: draw.between,
       trace: () => undefined,
+      ProviderError,
     },
     account,
     {
