@@ -12,7 +12,7 @@ import { serveClouds } from '../test/support/cloud-wire.ts'
 import { realBacktest } from '../test/support/desk.ts'
 import { startReplica } from '../test/support/replica.ts'
 import type { RunningServer } from '../test/support/server.ts'
-import { type Measurement, option, rounded } from './measurement.ts'
+import { type Measurement, option, percentile, rounded } from './measurement.ts'
 import { copyJob, startCrowd } from './support/crowd.ts'
 import { startPostgres } from './support/postgres.ts'
 import { cpuSeconds, cpuSecondsOfFamily, residentMib } from './support/processes.ts'
@@ -55,17 +55,19 @@ export const measure: Measurement = async (options) => {
     }
     const to = look()
     const taken_s = (to.at_ms - from.at_ms) / 1_000
-    const { answered, failed, longest_ms, interval_ms } = crowd.take()
+    const { answered_ms, failed, interval_ms } = crowd.take()
     crowd.stop()
     return {
       figures: {
         runners,
         seconds,
         running: await running(db),
-        reports_per_s: rounded(answered / taken_s),
+        reports_per_s: rounded(answered_ms.length / taken_s),
         interval_s: rounded(interval_ms / 1_000),
         failed_reports: failed,
-        longest_report_ms: rounded(longest_ms),
+        report_p50_ms: rounded(percentile(answered_ms, 0.5)),
+        report_p99_ms: rounded(percentile(answered_ms, 0.99)),
+        report_longest_ms: rounded(percentile(answered_ms, 1)),
         looks_per_s: rounded((to.looks - from.looks) / taken_s),
         latest_look_s: rounded(late_s),
         resident_mib: resident,

@@ -51,15 +51,15 @@ export async function copyJob(db: Database, runner_key: Uint8Array, size: number
 }
 
 export interface Crowd {
-  /** Since the last call: reports answered, reports that failed, and the longest answer. */
-  take: () => { answered: number; failed: number; longest_ms: number; interval_ms: number }
+  /** Since the last call: how long each answer took, how many reports failed; and the interval last asked for. */
+  take: () => { answered_ms: number[]; failed: number; interval_ms: number }
   stop: () => void
 }
 
 /** Lets every member report; the first reports are spread over `spread_ms`. */
 export function startCrowd(url: string, members: readonly Member[], spread_ms: number): Crowd {
   const { hostname, port } = new URL(url)
-  let seen = { answered: 0, failed: 0, longest_ms: 0, interval_ms: 0 }
+  let seen = { answered_ms: [] as number[], failed: 0, interval_ms: 0 }
   let stopped = false
   const beat = (member: Member, step: number) => {
     if (stopped) return
@@ -99,9 +99,8 @@ export function startCrowd(url: string, members: readonly Member[], spread_ms: n
         response.on('end', () => {
           if (response.statusCode !== 200) return failed()
           const { next_heartbeat_ms } = JSON.parse(text) as { next_heartbeat_ms: number }
-          seen.answered++
           seen.interval_ms = next_heartbeat_ms
-          seen.longest_ms = Math.max(seen.longest_ms, performance.now() - from_ms)
+          seen.answered_ms.push(performance.now() - from_ms)
           again(next_heartbeat_ms)
         })
       },
@@ -115,7 +114,7 @@ export function startCrowd(url: string, members: readonly Member[], spread_ms: n
   return {
     take() {
       const taken = seen
-      seen = { answered: 0, failed: 0, longest_ms: 0, interval_ms: taken.interval_ms }
+      seen = { answered_ms: [], failed: 0, interval_ms: taken.interval_ms }
       return taken
     },
     stop() {
