@@ -19,8 +19,6 @@ import { retriedShape } from './store/queue.ts'
 import { wait } from './wait.ts'
 
 // Bounds, with their reasons.
-/** How often a provider is asked about a healthy attempt: what a lost machine may cost before it is noticed. */
-const look_s = 5
 /** How soon to look again when something is about to change. */
 const lookSoon_s = 1
 /** After exit without a report: the time a runner needs to deliver one over a bad line. */
@@ -76,10 +74,10 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
   payAhead(row, now, plan)
-  lookAgain(view, now, plan)
+  lookAgain(snapshot, view, now, plan)
 }
 
-function lookAgain({ row, seen }: AttemptView, now: Date, plan: Plan) {
+function lookAgain({ look_s }: Snapshot, { row, seen }: AttemptView, now: Date, plan: Plan) {
   // What is gone must stay so for half a minute: no reason to ask each second.
   const quiet = row.stop_reason === null && (!seen || seen.state === 'running' || seen.state === 'gone')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
@@ -161,9 +159,15 @@ function stopReason(snapshot: Snapshot, { row, traits, seen }: AttemptView, now:
   if (row.preempting_at) return 'preempted'
   if (row.started_at && now >= after(row.started_at, row.timeout_s)) return row.timeout_reason
   const silent = !row.bound_at && seen?.state !== 'unseen'
-  if (silent && row.launch_called_at && now >= after(row.launch_called_at, traits.boot_bound_s))
-    return 'start_timeout'
-  return null
+  return silent && bootsSince(row).some((since) => now >= after(since, traits.boot_bound_s))
+    ? 'start_timeout'
+    : null
+}
+
+/** Since its launch was last called, and since it was seen: a call that is repeated without end is no new start. */
+function bootsSince({ launch_called_at, seen_state, seen_at }: AttemptRow): Date[] {
+  const isSeen = seen_state === 'pending' || seen_state === 'running'
+  return [launch_called_at, isSeen ? seen_at : null].filter((at) => at !== null)
 }
 
 // Where the vendor has no launch token nobody else may call launch before an earlier call must have shown.

@@ -10,7 +10,7 @@ import type { JobSpec } from './spec.ts'
 import {
   accountKey,
   countLaunch,
-  countOpen,
+  countPlaced,
   type Memory,
   offerKey,
   type OpenCounts,
@@ -41,7 +41,7 @@ export interface Work {
 export async function loadPlaces(deps: Deps): Promise<Places> {
   return {
     offers: deps.offers(),
-    open: await countOpen(deps.db),
+    open: await countPlaced(deps.db),
     memory: await readMemory(deps.db),
     limits: await readLimits(deps.db),
     policies: new Map(),

@@ -6,18 +6,31 @@ import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
 import { observe } from './observe.ts'
 import { boundsFor, hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } from './market.ts'
-import type { Ranking } from './place.ts'
+import { lookEvery_s } from './pace.ts'
 import { metering_s } from './bounds.ts'
-import { tooPoor } from './wait.ts'
+import { runningOf, turnsOf } from './turns.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
-import { type Claimed, claimDue, lookForWork, release, renewReplica } from './store/claim.ts'
+import {
+  type Claimed,
+  claimDue,
+  giveBack,
+  lookForWork,
+  orGiveBack,
+  release,
+  renewReplica,
+} from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
-import { claimQueue, queueHeads } from './store/queue.ts'
-import { type Facts, loadFacts, spentMicros } from './store/snapshot.ts'
+import { everything } from './store/open.ts'
+import { claimQueue } from './store/queue.ts'
+import { commitRest, type Rest } from './store/rest.ts'
+import { type Facts, loadFacts } from './store/snapshot.ts'
 
-/** Shards a pass decides at most for each of its two claims: a few seconds of work at a slow database. */
+/** Shards that are claimed at once: a few seconds of work at a slow database, if something has happened to all. */
 const claimBatch = 100
-/** Rounds through the queue in one pass; each places at least one shard or blocks at least one shape. */
+/**
+ * Rounds of each claim in one pass: through what is due until little is left, then through the queue, where each round
+ * places at least one shard or blocks at least one shape.
+ */
 const maxRounds = 50
 
 export interface Pass {
@@ -37,12 +50,16 @@ export async function runPass(deps: Deps, replica: string, renewed = false): Pro
   const { found, held } = await lookForWork(deps.db, deps.clock.now())
   if (!found) return { decided: 0, calls: Promise.resolve() }
   const token = () => Buffer.from(deps.random(12)).toString('base64url')
-  const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
-  let decided = due.length === 0 ? 0 : await settle(deps, due, await openPass(deps, held), calls)
+  let decided = 0
+  for (let round = 0; round < maxRounds; round++) {
+    const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
+    if (due.length > 0) decided += await settle(deps, due, await openPass(deps, held), calls)
+    if (due.length < claimBatch) break
+  }
   const blocked = new Set<string>()
   for (let round = 0; round < maxRounds && !held; round++) {
     const pass = await openPass(deps, held)
-    const turns = await turnsOf(deps, pass.places, blocked)
+    const turns = await turnsOf(deps, pass.places, blocked, claimBatch)
     const options = { limit: claimBatch, turns, running: runningOf(pass.places, turns) }
     const heads = await claimQueue(deps.db, replica, token(), deps.clock.now(), options)
     if (heads.length === 0) break
@@ -64,37 +81,6 @@ async function openPass(deps: Deps, held: boolean): Promise<PassState> {
   return { held, places: await loadPlaces(deps), blocked: new Set() }
 }
 
-/** The shapes that would find a place, each looked at once, and how many of each. */
-async function turnsOf(deps: Deps, places: Places, blocked: ReadonlySet<string>) {
-  const start = Buffer.from(deps.random(8)).toString('hex')
-  const heads = (await queueHeads(deps.db, start)).filter(({ shape_hash }) => !blocked.has(shape_hash))
-  const now = deps.clock.now()
-  const bounded = heads.filter(({ spec }) => spec.budget_usd !== undefined).map(({ job_id }) => job_id)
-  const spent = await spentMicros(deps.db, bounded, now)
-  const work = heads.map((head) => ({ ...head, spent_micros: spent.get(head.job_id) ?? 0 }))
-  await loadWork(deps, places, work)
-  return work
-    .map((each) => ({ ...each, room: roomFor(places, rank(places, each, now)) }))
-    .filter(({ room }) => room > 0)
-}
-
-/** Shards that find a slot at offers with fixed capacity; any number where stock decides, or that must end. */
-function roomFor({ open }: Places, ranking: Ranking): number {
-  if (tooPoor(ranking)) return claimBatch
-  let room = 0
-  for (const { offer } of ranking.ranked) {
-    if (offer.slots === null) return claimBatch
-    const key = `offer:${offer.provider}/${offer.account}/${offer.id}`
-    room += Math.max(0, offer.slots - (open.get(key) ?? 0))
-  }
-  return room
-}
-
-function runningOf({ open }: Places, turns: readonly { project_id: string }[]): Map<string, number> {
-  const ids = [...new Set(turns.map(({ project_id }) => project_id))]
-  return new Map(ids.map((id) => [id, open.get(`project:${id}`) ?? 0]))
-}
-
 async function settle(
   deps: Deps,
   claimed: readonly Claimed[],
@@ -102,12 +88,19 @@ async function settle(
   calls: Promise<void>[],
 ): Promise<number> {
   if (claimed.length === 0) return 0
-  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
-  const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
-  const asked_at = deps.clock.now()
-  const sight = { asked_at, seen: await observe(deps, attempts) }
-  await loadWork(deps, pass.places, facts.map(workOf))
-  for (const each of facts) await settleOne(deps, each, sight, pass, calls)
+  const { facts, sight } = await orGiveBack(deps, claimed, () => look(deps, claimed, pass))
+  const resting: Rest[] = []
+  for (const each of facts) {
+    try {
+      const rest = await orGiveBack(deps, [each.claimed], () => settleOne(deps, each, sight, pass, calls))
+      if (rest) resting.push(rest)
+    } catch (error) {
+      // One that cannot be decided, or a connection that broke: the others are decided all the same.
+      deps.log('error', 'a shard was not decided', { shard: each.shard.id, error: String(error) })
+      pass.blocked.add(each.shard.shape_hash)
+    }
+  }
+  await leave(deps, resting)
   // A claimed shard whose rows are gone would stay leased until its lease ends.
   const known = new Set(facts.map(({ shard }) => shard.id))
   await release(
@@ -117,31 +110,53 @@ async function settle(
   return facts.length
 }
 
+async function look(
+  deps: Deps,
+  claimed: readonly Claimed[],
+  { places }: PassState,
+): Promise<{ facts: Facts[]; sight: Sight }> {
+  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
+  await loadWork(deps, places, facts.map(workOf))
+  const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
+  const asked_at = deps.clock.now()
+  return { facts, sight: { asked_at, seen: await observe(deps, attempts) } }
+}
+
 /** What the providers said, and when they were asked. */
 interface Sight {
   asked_at: Date
   seen: ReadonlyMap<string, Observation>
 }
 
-async function settleOne(deps: Deps, facts: Facts, sight: Sight, pass: PassState, calls: Promise<void>[]) {
+/** Decides one shard; answers with what is to be written when there is nothing to do but to look again. */
+async function settleOne(
+  deps: Deps,
+  facts: Facts,
+  sight: Sight,
+  pass: PassState,
+  calls: Promise<void>[],
+): Promise<Rest | null> {
   const now = deps.clock.now()
   const { claimed, job, shard } = facts
   const snapshot = snapshotOf(deps, facts, sight, pass)
   const plan = decide(snapshot, now)
   const launches = plan.changes.some(({ change }) => change === 'launch')
   if (shard.state === 'waiting' && !launches) pass.blocked.add(shard.shape_hash)
-  // Most of what waits goes on waiting: nothing to write.
-  const idle = plan.changes.length === 0 && plan.calls.length === 0
-  if (idle && plan.due_at?.getTime() === shard.due_at?.getTime()) return release(deps.db, [claimed])
-  const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
+  const { facts_version } = shard
+  if (plan.changes.length === 0 && plan.calls.length === 0)
+    return { claimed, facts_version, due_at: plan.due_at }
+  const commit = { claimed, job_id: job.id, facts_version, plan }
   const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
-  if (done === 'over_budget') return park(deps, facts, now)
+  if (done === 'over_budget') {
+    await park(deps, facts, now)
+    return null
+  }
   if (done === 'stale') {
     // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
     if (launches) pass.blocked.add(shard.shape_hash)
     await release(deps.db, [claimed])
     deps.waker.wake(topics.pass)
-    return
+    return null
   }
   for (const change of plan.changes)
     if (change.change === 'launch') take(pass.places, workOf(facts), change.attempt.request.offer)
@@ -151,6 +166,17 @@ async function settleOne(deps: Deps, facts: Facts, sight: Sight, pass: PassState
     deps.waker.wake(topics.pass)
   }
   if (plan.calls.length > 0) calls.push(act(deps, claimed, plan.calls, snapshot))
+  return null
+}
+
+/** Writes what needs no more than another look; what was told meanwhile is decided by the next pass. */
+async function leave(deps: Deps, resting: readonly Rest[]): Promise<void> {
+  const claimed = resting.map((rest) => rest.claimed)
+  const left = await orGiveBack(deps, claimed, () => commitRest(deps.db, resting))
+  const told = claimed.filter(({ shard_id }) => !left.has(shard_id))
+  if (told.length === 0) return
+  await giveBack(deps, told)
+  deps.waker.wake(topics.pass)
 }
 
 /** No budget has room: the shard waits, with that reason, and looks again once a metering period. */
@@ -176,6 +202,7 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: Pa
     job,
     shard,
     asked_at: sight.asked_at,
+    look_s: lookEvery_s(places.open.get(everything) ?? 0),
     attempts: facts.attempts.map((each) => ({
       ...each,
       traits: traits_of(each.row.provider, each.row.account),

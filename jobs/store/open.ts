@@ -10,6 +10,9 @@ import type { Database, Tx } from './schema.ts'
  */
 export type OpenCounts = Map<string, number>
 
+/** The key of all of them. */
+export const everything = 'all'
+
 export interface Placed {
   provider: string
   account: string
@@ -18,7 +21,7 @@ export interface Placed {
   project_id: string
 }
 
-export async function countOpen(db: Database): Promise<OpenCounts> {
+export async function countPlaced(db: Database): Promise<OpenCounts> {
   const rows = await db
     .selectFrom('attempts')
     .select(['provider', 'account', 'offer_id', 'kind', 'project_id', 'state'])
@@ -43,6 +46,7 @@ function add(counts: OpenCounts, placed: Placed, launching: boolean, by: number)
     `account:${provider}/${account}`,
     `kind:${kind}`,
     `project:${project_id}`,
+    everything,
     ...(launching ? [`launching:${offer}`] : []),
   ]
   for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + by)

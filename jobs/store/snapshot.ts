@@ -66,3 +66,13 @@ export async function spentMicros(
   }
   return spent
 }
+
+/** Attempts that have not ended. */
+export async function countOpen(db: Database): Promise<number> {
+  const { count } = await db
+    .selectFrom('attempts')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('state', '<>', 'ended')
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}

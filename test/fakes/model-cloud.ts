@@ -1,6 +1,6 @@
 // A cloud account in memory, in virtual time, that lies as clouds do, by a seeded plan. It keeps its own bill and
 // remembers every machine that ever ran, so that what Berth believes can be compared with what was.
-import { ProviderError, type ProviderErrorCode } from '../../providers/errors.ts'
+import type { ProviderError, ProviderErrorCode } from '../../providers/errors.ts'
 import type {
   Found,
   LaunchRequest,
@@ -19,6 +19,8 @@ export interface CloudWorld {
   chance: (probability: number) => boolean
   between: (from: number, to: number) => number
   trace: (line: string) => void
+  /** The class by which the code under test knows what a provider answers. */
+  ProviderError: typeof ProviderError
 }
 
 /** How likely each lie is, for each call or machine. */
@@ -29,6 +31,8 @@ export interface CloudFaults {
   lost_call: number
   /** An error is answered although the machine was created. */
   error_but_created: number
+  /** "No capacity" is answered although the machine was created: only a scan can find it. */
+  denied: number
   throttled: number
   stock_out: number
   /** Quota, a refused request or a bad credential. */
@@ -43,13 +47,14 @@ export interface CloudFaults {
   /** Spot machines that are taken back, with and without two minutes' notice. */
   reclaim_with_notice: number
   reclaim: number
-  /** An inspect that says `gone` of a machine that runs, for less than half a minute. */
+  /** An inspect, and at times the listing too, that knows nothing of a running machine for less than 30 s. */
   glitch: number
 }
 export const noFaults: CloudFaults = {
   lost_answer: 0,
   lost_call: 0,
   error_but_created: 0,
+  denied: 0,
   throttled: 0,
   stock_out: 0,
   refused: 0,
@@ -90,6 +95,10 @@ export interface Machine {
   stop_called_ms: number | null
   /** While inspect lies about it. */
   glitch: readonly [number, number] | null
+  /** Whether the listing lies with it. */
+  unlisted: boolean
+  /** Whether the vendor said that it had not made it. */
+  denied: boolean
 }
 
 export interface CloudHooks {
@@ -134,7 +143,7 @@ export function createModelCloud(
   let blind_ms = 0
   const { name, traits } = account
   const fail = (code: ProviderErrorCode, detail: string) =>
-    new ProviderError(code, { provider: name, detail })
+    new world.ProviderError(code, { provider: name, detail })
   const isDown = () => world.now_ms() < down_ms
   const visible = (machine: Machine) => world.now_ms() >= machine.visible_ms
   const lied = (machine: Machine) => {
@@ -180,6 +189,8 @@ export function createModelCloud(
       booted_ms: null,
       stop_called_ms: null,
       glitch: null,
+      unlisted: world.chance(0.5),
+      denied: false,
     }
     machines.push(machine)
     world.trace(`${name} creates a machine of ${request.attempt_id}`)
@@ -260,6 +271,10 @@ export function createModelCloud(
         return give_up('launch')
       }
       const machine = before ?? create(request, token)
+      if (!before && world.chance(faults.denied)) {
+        machine.denied = true
+        throw fail('capacity', request.offer.id)
+      }
       if (world.chance(faults.error_but_created)) throw fail('unknown_outcome', 'HTTP 500')
       if (world.chance(faults.lost_answer)) return give_up('launch')
       await transit('launch answers', call_ms - effect_ms)
@@ -296,7 +311,7 @@ export function createModelCloud(
       if (isDown()) throw fail('unavailable', 'the API is down')
       if (world.chance(account.faults.throttled)) throw fail('throttled', 'slow down')
       const found = machines
-        .filter((machine) => machine.to_ms === null && visible(machine))
+        .filter((machine) => machine.to_ms === null && visible(machine) && !isHidden(machine, world.now_ms()))
         .map((machine): Found => ({
           name: machine.request.name,
           attempt_id: machine.attempt_id,
@@ -329,6 +344,10 @@ export function createModelCloud(
     },
   }
 }
+
+/** Whether two different calls agree, wrongly, that a machine is gone. */
+const isHidden = ({ glitch, unlisted }: Machine, now_ms: number) =>
+  unlisted && glitch !== null && now_ms >= glitch[0] && now_ms < glitch[1]
 
 /** Whole micro-dollars of one machine: by the second from its start to its end, with the vendor's minimum. */
 export function billMicros(machine: Machine, traits: ProviderTraits): number {

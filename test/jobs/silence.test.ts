@@ -103,3 +103,18 @@ test('a refusal after a call without an answer says nothing of that call, which 
   expect((await attemptOf(world, id))?.state).toBe('ended')
   expect([...world.model.machines.values()][0]?.seen.state).toBe('gone')
 })
+
+test('a machine that never speaks is stopped at its bound, however often its launch goes without an answer', async () => {
+  await using world = await openTestWorld()
+  Object.assign(world.model.provider.traits, { boot_bound_s: 60 })
+  const { launch } = world.model.provider
+  world.model.provider.launch = async (...call) => {
+    await launch(...call)
+    throw new ProviderError('unknown_outcome', { provider: 'model', detail: 'reset' })
+  }
+  const id = await submit(world)
+  await world.pass()
+  await live(world, 75)
+  const attempts = ((await (await world.request('GET', `/v1/jobs/${id}`)).json()) as JobView).attempts
+  expect(attempts.find(({ number }) => number === 1)).toMatchObject({ outcome: 'no_capacity' })
+})

@@ -50,7 +50,7 @@ export const beta = (faults: CloudFaults): CloudAccount => ({
   traits: {
     launch_token: false,
     inspect_batch: 5,
-    list_lag_ms: 20_000,
+    list_lag_ms: 45_000,
     boot_s: 45,
     boot_bound_s: 180,
     min_billing_s: 60,

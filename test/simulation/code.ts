@@ -10,6 +10,8 @@ export interface Code {
   scanOrphans: typeof import('../../jobs/orphans.ts').scanOrphans
   createKey: typeof import('../../jobs/keys.ts').createKey
   newReplicaId: typeof import('../../jobs/store/claim.ts').newReplicaId
+  renewReplica: typeof import('../../jobs/store/claim.ts').renewReplica
+  ProviderError: typeof import('../../providers/errors.ts').ProviderError
   ensureInstallation: typeof import('../../infra/first-start.ts').ensureInstallation
   createSealer: typeof import('../../infra/secrets.ts').createSealer
 }
@@ -23,7 +25,9 @@ export async function loadCode(root: string): Promise<Code> {
   const { deliverDue } = await load<typeof import('../../jobs/webhooks.ts')>('jobs/webhooks.ts')
   const { scanOrphans } = await load<typeof import('../../jobs/orphans.ts')>('jobs/orphans.ts')
   const { createKey } = await load<typeof import('../../jobs/keys.ts')>('jobs/keys.ts')
-  const { newReplicaId } = await load<typeof import('../../jobs/store/claim.ts')>('jobs/store/claim.ts')
+  const { newReplicaId, renewReplica } =
+    await load<typeof import('../../jobs/store/claim.ts')>('jobs/store/claim.ts')
+  const { ProviderError } = await load<typeof import('../../providers/errors.ts')>('providers/errors.ts')
   const { ensureInstallation } =
     await load<typeof import('../../infra/first-start.ts')>('infra/first-start.ts')
   const { createSealer } = await load<typeof import('../../infra/secrets.ts')>('infra/secrets.ts')
@@ -35,6 +39,8 @@ export async function loadCode(root: string): Promise<Code> {
     scanOrphans,
     createKey,
     newReplicaId,
+    renewReplica,
+    ProviderError,
     ensureInstallation,
     createSealer,
   }

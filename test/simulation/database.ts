@@ -11,6 +11,7 @@ import {
 import { migrate } from '../../infra/db.ts'
 import type { Database, Tables } from '../../jobs/store/schema.ts'
 import { awaitPoint } from './points.ts'
+import { prepared, type Run } from './prepared.ts'
 
 /** What a committed statement did to one row; only the columns that invariants speak of. */
 export interface RowChange {
@@ -36,16 +37,25 @@ const watched = {
     'attempts_used', n.attempts_used, 'order_kind', n.order_kind`,
   attempts: `'id', n.id, 'shard_id', n.shard_id, 'job_id', n.job_id, 'state', n.state, 'outcome', n.outcome,
     'nonce', n.nonce, 'spot', n.spot, 'stop_reason', n.stop_reason, 'instance', n.instance,
-    'finished_version', n.finished_version, 'exit_code', n.finished->>'exit_code', 'ended_at', n.ended_at,
+    'finished_version', n.finished_version, 'exit_code', n.finished->>'exit_code', 'ended_at', n.ended_at, 'exited_since', n.exited_since,
     'request', md5(n.request::text), 'launch_called_at', n.launch_called_at`,
   deliveries: `'id', n.id, 'job_id', n.job_id, 'state', n.state, 'type', n.type, 'body', md5(n.body), 'attempts', n.attempts`,
   ledger: `'attempt_id', n.attempt_id, 'entry', n.entry, 'usd_micros', n.usd_micros`,
+  orphans: `'id', n.id, 'attempt_id', n.attempt_id, 'stop_called_at', n.stop_called_at, 'gone_at', n.gone_at`,
+  budgets: `'id', n.id, 'limit_micros', n.limit_micros`,
+  budget_periods: `'budget_id', n.budget_id, 'reserved_micros', n.reserved_micros, 'spent_micros', n.spent_micros`,
 } as const
 
 /** Leases and looks come and go with every pass; nothing is promised about them. */
 const told = 'state, facts_version, attempts, attempts_used, order_kind'
 
-export async function openSimulationDatabase(): Promise<PGlite> {
+/** The database of all processes of a world, and the one way to it. */
+export interface SharedDatabase {
+  pglite: PGlite
+  run: Run
+}
+
+export async function openSimulationDatabase(): Promise<SharedDatabase> {
   const pglite = await PGlite.create({ parsers: { [types.INT8]: Number } })
   const db = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
   await migrate(db)
@@ -61,11 +71,13 @@ export async function openSimulationDatabase(): Promise<PGlite> {
       create trigger tell_${table} after insert or update ${table === 'shards' ? `of ${told}` : ''} on ${table}
         for each row execute function tell_${table}()`)
   }
-  return pglite
+  // Plans are made once, and not for each set of values: planning costs more than these statements do.
+  await pglite.exec('set plan_cache_mode = force_generic_plan')
+  return { pglite, run: prepared(pglite) }
 }
 
 /** Empties every table, as it was after the migration. */
-export async function emptyDatabase(pglite: PGlite): Promise<void> {
+export async function emptyDatabase({ pglite }: SharedDatabase): Promise<void> {
   const { rows } = await pglite.query<{ name: string }>(`
     select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relkind in ('r', 'p') and not c.relispartition and c.relname not like 'kysely%'
@@ -74,19 +86,19 @@ export async function emptyDatabase(pglite: PGlite): Promise<void> {
 }
 
 /** The database as one process sees it. */
-export function connect(pglite: PGlite, gate: Gate): Database {
+export function connect({ pglite, run }: SharedDatabase, gate: Gate): Database {
   const dialect = new PGliteDialect({ pglite })
-  dialect.createDriver = () => driver(pglite, gate)
+  dialect.createDriver = () => driver(run, gate)
   return new Kysely<Tables>({ dialect })
 }
 
 /** The database as the observer sees it: outside of the history. */
-export const observer = (pglite: PGlite): Database =>
-  connect(pglite, {
+export const observer = (database: SharedDatabase, committed: Gate['committed']): Database =>
+  connect(database, {
     enter: () => Promise.resolve(),
     leave: () => Promise.resolve(),
     hold: () => () => undefined,
-    committed: () => undefined,
+    committed,
   })
 
 interface Connection extends DatabaseConnection {
@@ -94,16 +106,20 @@ interface Connection extends DatabaseConnection {
   end: () => void
 }
 
-function driver(pglite: PGlite, gate: Gate) {
-  let open = false
+function driver(statement: Run, gate: Gate) {
+  // `begins`: a transaction opens with its first statement.
+  let open: boolean | 'begins' = false
   let changes: RowChange[] = []
-  const query = (text: string, parameters: readonly unknown[] = []) =>
-    pglite.query(text, [...parameters], {
-      rowMode: 'object',
-      onNotice: ({ message }) => {
-        if (message?.startsWith('{')) changes.push(JSON.parse(message) as RowChange)
+  const query = (text: string, parameters: readonly unknown[] = []) => {
+    const begins = open === 'begins'
+    open &&= true
+    return statement(text, parameters, {
+      begins,
+      onNotice: (message) => {
+        if (message.startsWith('{')) changes.push(JSON.parse(message) as RowChange)
       },
     })
+  }
   const tell = () => {
     const said = changes
     changes = []
@@ -138,19 +154,19 @@ function driver(pglite: PGlite, gate: Gate) {
       }
       return connection
     },
-    async beginTransaction(_: DatabaseConnection, settings: TransactionSettings) {
+    beginTransaction(_: DatabaseConnection, settings: TransactionSettings) {
       if (settings.isolationLevel)
         throw new Error('isolation levels are not simulated: there is one connection')
-      open = true
-      await query('begin')
+      open = 'begins'
+      return Promise.resolve()
     },
     async commitTransaction() {
-      await query('commit')
+      if (open === true) await query('commit')
       open = false
       tell()
     },
     async rollbackTransaction() {
-      await query('rollback')
+      if (open === true) await query('rollback')
       open = false
       changes = []
     },

@@ -4,12 +4,22 @@ import type { FaultPlan } from './faults.ts'
 import { type Replica, type Shared } from './replica.ts'
 import type { Scheduler } from './scheduler.ts'
 
-/** Processes at once. */
-const living = 2
 /** A new process comes this long after a death. */
 const comesAfter_ms = [500, 8_000] as const
 /** A process that has not come to its chosen place by then dies where it is. */
-const patience_ms = 20_000
+const patience_ms = 60_000
+/** Nothing would be done between deaths that come closer to each other. */
+const leastLife_ms = 5_000
+/** A place that nobody has come to until then is a rare one: that first visit may be the only one. */
+const rareAfter_ms = 15_000
+
+/** Places between a look and the write that follows from it, and how often a process is held up there. */
+const heldUp: readonly (readonly [RegExp, number])[] = [
+  [/^before sql park/, 0.6],
+  [/^before list scanAccount/, 0.2],
+  [/^before sql (announce|launch)/, 0.15],
+  [/^before sql settleOne/, 0.01],
+]
 
 interface Doom {
   /** null: wherever it is after some places. */
@@ -18,21 +28,55 @@ interface Doom {
   by_ms: number
 }
 
-export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
-  const visited = new Set<string>()
+/** Within this time deaths and pauses are spread. */
+export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, within_ms: number) {
+  const visits = new Map<string, number>()
   const crashed = new Set<string>()
   const dooms = new Map<string, Doom>()
-  let left = plan.crashes
+  let pauses = plan.pauses
   let calm = false
   let crashes = 0
+  const start_ms = scheduler.now_ms()
+  // Spread over the time, or all of them would fall upon the first few jobs.
+  const isOpen = (most: number, so_far: number) =>
+    so_far < most * Math.min(1, 0.2 + (scheduler.now_ms() - start_ms) / within_ms)
   const doom = (): Doom => {
-    const open = [...visited].filter((label) => isOfPass(label) && !crashed.has(label))
-    const label = open.length > 0 && draw.chance(0.8) ? draw.pick(open) : null
-    const by_ms = scheduler.now_ms() + draw.between(1_000, patience_ms)
-    return { label, visits: draw.between(1, label ? 3 : 200), by_ms }
+    const open = [...visits.keys()].filter((label) => isOfPass(label) && !crashed.has(label))
+    const now = scheduler.now_ms()
+    if (open.length === 0 || draw.chance(0.15))
+      return {
+        label: null,
+        visits: draw.between(1, 200),
+        by_ms: now + draw.between(leastLife_ms, patience_ms),
+      }
+    // Half of the deaths wait for a place that few come to, or they would all be at the same ones.
+    const rare = draw.chance(0.5)
+    const times = (label: string) => visits.get(label) ?? 0
+    const label = rare ? open.toSorted((a, b) => times(a) - times(b))[draw.between(0, 2)] : draw.pick(open)
+    return {
+      label: label ?? draw.pick(open),
+      visits: rare ? 1 : draw.between(1, 3),
+      by_ms: now + (rare ? 2 * patience_ms : draw.between(leastLife_ms, patience_ms)),
+    }
+  }
+  const pause = ({ id, owner }: Replica, label: string) => {
+    pauses--
+    // Shorter than a process is waited for: what it has looked at is old when it writes. Or just longer: then two
+    // believe that it is theirs.
+    const kind = draw.share()
+    const ms =
+      kind < 0.3
+        ? draw.between(2_000, 9_500)
+        : kind < 0.9
+          ? draw.between(9_500, 45_000)
+          : draw.between(45_000, 180_000)
+    owner.paused_until_ms = scheduler.now_ms() + ms
+    scheduler.trace(`${owner.name} pauses until ${owner.paused_until_ms} at ${label}`)
+    dooms.set(id, doom())
+    return false
   }
   return {
-    visited,
+    visited: () => [...visits.keys()],
     crashed,
     crashes: () => crashes,
     calm() {
@@ -40,13 +84,19 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
     },
     /** Whether a process dies at the place it has come to. */
     decide(replica: () => Replica | undefined, label: string): boolean {
-      visited.add(label)
+      const before = visits.get(label) ?? 0
+      visits.set(label, before + 1)
       const self = replica()
       const own = self && dooms.get(self.id)
-      if (!own || calm || left <= 0) return false
+      if (!self || !own || calm) return false
       if (own.label === null || own.label === label) own.visits--
-      if (own.visits > 0 && scheduler.now_ms() < own.by_ms) return false
-      left--
+      const due = own.visits <= 0 || scheduler.now_ms() >= own.by_ms
+      const isRare = before === 0 && isOfPass(label) && scheduler.now_ms() - start_ms > rareAfter_ms
+      const held = heldUp.find(([place]) => place.test(label))?.[1] ?? 0
+      if (isOpen(plan.pauses, plan.pauses - pauses) && draw.chance(due ? 0.3 : held))
+        return pause(self, label)
+      const rarely = isRare && draw.chance(rareDeath(label))
+      if (!isOpen(plan.crashes, crashes) || !(due || rarely)) return false
       crashes++
       crashed.add(label)
       return true
@@ -61,17 +111,16 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan) {
           scheduler.later(draw.between(...comesAfter_ms), 'a new process comes', come),
         )
       }
-      for (let count = 0; count < living; count++) come()
-      for (let count = 0; count < plan.pauses; count++)
-        scheduler.later(draw.between(5_000, 140_000), 'a process pauses', () => {
-          const alive = replicas.filter(({ owner }) => !owner.dead)
-          if (alive.length === 0 || calm) return
-          const { owner } = draw.pick(alive)
-          owner.paused_until_ms = scheduler.now_ms() + draw.between(3_000, 180_000)
-          scheduler.trace(`${owner.name} pauses until ${owner.paused_until_ms}`)
-        })
+      for (let count = 0; count < plan.processes; count++) come()
     },
   }
+}
+
+/** How often a process dies at a place at its first visit, late in a run. */
+function rareDeath(label: string): number {
+  if (!label.includes(' park ')) return 0.5
+  // What follows a stale park is the rarest place of all: processes are held up before it, and die there.
+  return label.includes('release') ? 1 : 0
 }
 
 /** Places in the pass and its calls; the others are of the API, the webhooks and the timers. */

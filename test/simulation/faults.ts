@@ -8,7 +8,9 @@ export interface FaultPlan {
   runners: RunnerFaults
   /** Share of requests and of answers between clients, runners and servers that are lost. */
   loss: number
-  /** Processes that die, at least. */
+  /** Processes at once. */
+  processes: number
+  /** Processes that die, at most. */
   crashes: number
   pauses: number
   /** Of the project, in micro-dollars; null: none. Raised when the faults cease. */
@@ -26,6 +28,7 @@ const cloudKinds: Record<keyof CloudFaults, readonly [number, number]> = {
   lost_answer: [0.1, 0.3],
   lost_call: [0.1, 0.3],
   error_but_created: [0.1, 0.3],
+  denied: [0.05, 0.2],
   throttled: [0.1, 0.4],
   stock_out: [0.1, 0.5],
   refused: [0.05, 0.15],
@@ -38,11 +41,11 @@ const cloudKinds: Record<keyof CloudFaults, readonly [number, number]> = {
   glitch: [0.1, 0.4],
 }
 const runnerKinds: Record<keyof RunnerFaults, readonly [number, number]> = {
-  fails: [0.1, 0.3],
+  fails: [0.2, 0.5],
   crashes: [0.05, 0.2],
   hangs: [0.05, 0.2],
   stubborn: [0.1, 0.4],
-  late: [0.1, 0.4],
+  late: [0.2, 0.5],
   duplicate: [0.1, 0.3],
   offline: [0.1, 0.4],
   wrong_clock: [0.3, 1],
@@ -63,6 +66,7 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
       cloud: { ...noFaults },
       runners: { ...calmRunners },
       loss: 0,
+      processes: draw.between(2, 3),
       crashes: 0,
       pauses: 0,
       budget_micros: null,
@@ -75,9 +79,9 @@ export function planFaults(draw: Draw, within_ms: number): FaultPlan {
     for (const kind of Object.keys(runnerKinds) as (keyof RunnerFaults)[])
       if (on(kind)) plan.runners[kind] = some(runnerKinds[kind])
     if (on('loss')) plan.loss = some([0.02, 0.2])
-    plan.crashes = draw.between(10, 40)
-    if (on('pauses')) plan.pauses = draw.between(2, 10)
-    if (on('budget')) plan.budget_micros = draw.between(50_000, 400_000)
+    plan.crashes = draw.between(10, 30)
+    if (on('pauses')) plan.pauses = draw.between(8, 20)
+    if (on('budget')) plan.budget_micros = draw.between(90_000, 500_000)
     for (const blow of Object.keys(blowKinds) as Blow[]) {
       if (!on(blow)) continue
       const at_ms = draw.between(0, within_ms)

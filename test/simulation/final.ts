@@ -21,26 +21,41 @@ export async function finalCheck(world: World): Promise<void> {
   for (const shard of shards) {
     if (shard.due_at !== null) world.violated(`shard ${shard.id} has ended and is still to be looked at`)
     const most = facts.jobs.get(shard.job_id)?.spec.retry.max_attempts ?? 0
+    const failures = attempts.filter((row) => row.shard_id === shard.id && row.outcome === 'failed')
+    const later = attempts.filter(
+      (row) => row.shard_id === shard.id && row.number > (failures[most - 1]?.number ?? 1e9),
+    )
+    if (later.length > 0) world.violated(`shard ${shard.id} was tried again after ${most} failures`)
     if (shard.attempts_used > most)
       world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
   }
   await budgets(world)
-  for (const [machine, { account }] of facts.machines) {
-    const ended_ms = attempts.find(({ id }) => id === machine.attempt_id)?.ended_at?.getTime() ?? 0
-    const late_ms = (machine.to_ms ?? 0) - Math.max(machine.from_ms, ended_ms)
-    if (ended_ms < (machine.to_ms ?? 0) && late_ms > world.orphanBound_ms)
-      world.violated(`the machine of ${machine.attempt_id} ran for ${late_ms} ms without an attempt`)
-    if (machine.to_ms === null)
-      world.violated(`a machine of ${machine.attempt_id} is left at ${account.name}`)
-    // The vendor's own switch is for outages, and for what came too late to be an attempt's.
-    if (machine.why === 'dead_man' && machine.from_ms < ended_ms && !world.outages)
-      world.violated(`only the dead-man switch ended the machine of ${machine.attempt_id}`)
-  }
+  orphans(world, facts)
   for (const job of jobs) {
     await events(world, job)
     if (job.deleted_at === null) await logs(world, facts, job.id)
   }
 }
+
+/** Nothing runs for longer without an attempt than a scan takes to find and stop it, while the vendor answers. */
+function orphans({ calm_since_ms, outages, violated }: World, { attempts, machines }: Facts): void {
+  for (const [{ attempt_id, from_ms, to_ms, why }, { account }] of machines) {
+    if (to_ms === null) {
+      violated(`a machine of ${attempt_id} is left at ${account.name}`)
+      continue
+    }
+    const ended_ms = attempts.find(({ id }) => id === attempt_id)?.ended_at?.getTime() ?? 0
+    const late_ms = to_ms - Math.max(from_ms, ended_ms, calm_since_ms())
+    if (ended_ms < to_ms && late_ms > orphanBound_ms)
+      violated(`the machine of ${attempt_id} ran for ${late_ms} ms without an attempt`)
+    // The vendor's own switch is for outages, and for what came too late to be an attempt's.
+    if (why === 'dead_man' && to_ms < ended_ms && !outages)
+      violated(`only the dead-man switch ended the machine of ${attempt_id}`)
+  }
+}
+
+/** The scan's period before its first look and before its last (60 s each), the grace (120 s), and a slow stop. */
+const orphanBound_ms = 5 * 60_000
 
 interface Facts {
   jobs: Map<string, JobRow>
@@ -56,7 +71,10 @@ async function accepted({ db, told, monitor, violated }: World, { jobs }: Facts)
   if (new Set(keys.map(({ resource_id }) => resource_id)).size !== jobs.size)
     violated(`${jobs.size} jobs are there for ${keys.length} keys`)
   for (const { job_id, key } of told) {
-    if (job_id === null) continue
+    if (job_id === null) {
+      violated(`the submit of ${key} was never answered`)
+      continue
+    }
     if (!jobs.has(job_id)) violated(`job ${job_id} was accepted and is lost`)
     if (keys.find((each) => each.key === key)?.resource_id !== job_id)
       violated(`${key} made another job than ${job_id}`)
@@ -67,10 +85,10 @@ async function accepted({ db, told, monitor, violated }: World, { jobs }: Facts)
 }
 
 /** What a client was told is what is. */
-async function keptWord({ read, violated }: World, { jobs }: Facts, told: Told): Promise<void> {
+async function keptWord({ ask, violated }: World, { jobs }: Facts, told: Told): Promise<void> {
   const job = told.job_id === null ? undefined : jobs.get(told.job_id)
   if (!job) return
-  const answer = await read(`/v1/jobs/${job.id}`)
+  const answer = await ask(`/v1/jobs/${job.id}`)
   if (answer.status !== (told.deleted ? 404 : 200) && !(answer.status === 404 && job.deleted_at))
     violated(`GET of ${job.id} answers ${answer.status}`)
   if (answer.status === 200 && answer.body['state'] !== job.state)
@@ -100,8 +118,12 @@ function reports({ heard, violated }: World, { jobs, attempts }: Facts): void {
     if (exit_code === 0 && failure === null) success(violated, row, job, said.finished.result)
   }
   for (const row of attempts)
-    if (row.outcome === 'succeeded' && heard.get(row.id)?.finished?.exit_code !== 0)
-      violated(`${row.id} succeeded, and its runner never said so`)
+    if (row.outcome === 'succeeded') {
+      if (heard.get(row.id)?.finished?.exit_code !== 0)
+        violated(`${row.id} succeeded, and its runner never said so`)
+      const { state } = jobs.get(row.job_id) ?? {}
+      if (state !== 'succeeded') violated(`${row.id} succeeded, and ${row.job_id} ${state}`)
+    }
 }
 
 function success(violated: World['violated'], row: AttemptRow, job: JobRow, result: unknown): void {
@@ -192,13 +214,11 @@ async function events({ db, receiver, violated }: World, job: JobRow): Promise<v
 }
 
 /** What a runner got an answer for is readable, in order, once. */
-async function logs({ read, heard, violated }: World, { attempts }: Facts, job_id: string): Promise<void> {
+async function logs({ ask, heard, violated }: World, { attempts }: Facts, job_id: string): Promise<void> {
   const lines: Line[] = []
   let cursor = ''
   for (let page = 0; page < maxPages; page++) {
-    const answer = await read(
-      `/v1/jobs/${job_id}/logs?limit=${pageSize}&cursor=${encodeURIComponent(cursor)}`,
-    )
+    const answer = await ask(`/v1/jobs/${job_id}/logs?limit=${pageSize}&cursor=${encodeURIComponent(cursor)}`)
     const items = answer.body['items'] as Line[]
     lines.push(...items)
     cursor = (answer.body['next_cursor'] as string | null) ?? ''

@@ -15,6 +15,7 @@ interface AttemptSeen {
   finished_version: number | null
   request: string
   launch_called_at: string | null
+  exited_since: string | null
 }
 interface JobSeen {
   id: string
@@ -70,10 +71,25 @@ const neverFall: Record<string, readonly string[]> = {
   deliveries: ['attempts'],
 }
 
+/** What a changed row is called by. */
+export const idOf = (row: Record<string, unknown>) =>
+  String(row['id'] ?? row['attempt_id'] ?? row['budget_id'])
+
 /** Longest that the product waits for one call of a provider. */
 const call_ms = 60_000
+/** The look that a decision follows from may be this old. */
+const look_ms = 40_000
+const wasHidden = (machine: Machine, now_ms: number) =>
+  machine.unlisted &&
+  machine.glitch !== null &&
+  now_ms >= machine.glitch[0] &&
+  now_ms < machine.glitch[1] + look_ms
 
-export function createMonitor(clouds: readonly ModelCloud[], violated: (message: string) => void): Monitor {
+export function createMonitor(
+  clouds: readonly ModelCloud[],
+  now_ms: () => number,
+  violated: (message: string) => void,
+): Monitor {
   const attempts: Monitor['attempts'] = new Map()
   const jobs: Monitor['jobs'] = new Map()
   const deliveries: Monitor['deliveries'] = new Map()
@@ -85,7 +101,7 @@ export function createMonitor(clouds: readonly ModelCloud[], violated: (message:
 
   const rowRules = ({ table, before, after }: RowChange) => {
     if (!before) return
-    const what = `${table} ${String(after['id'] ?? after['attempt_id'])}`
+    const what = `${table} ${idOf(after)}`
     for (const column of once[table] ?? [])
       if (before[column] !== null && JSON.stringify(before[column]) !== JSON.stringify(after[column]))
         violated(
@@ -114,11 +130,13 @@ export function createMonitor(clouds: readonly ModelCloud[], violated: (message:
     if (after.outcome && before && !before.outcome) outcomeRules(after)
     if (after.state === 'ended' && before?.state !== 'ended') {
       if (!after.outcome) violated(`attempt ${after.id} ended without an outcome`)
-      // A call that a paused process sent later than any call may last comes too late to be an attempt's: what it
-      // starts is an orphan, and the scan's.
+      // Not the attempt's, but the next scan's for orphans: what the vendor denied, what a paused process launched
+      // later than any call may last, and what inspect and listing both hide for a moment after a stop.
       const called_ms = Date.parse(after.launch_called_at ?? '')
-      const mine = machinesOf(after.id).filter(({ from_ms }) => !(from_ms > called_ms + call_ms))
-      if (mine.some(({ to_ms }) => to_ms === null))
+      const left = machinesOf(after.id).filter(
+        ({ to_ms, from_ms, denied }) => !to_ms && !denied && !(from_ms > called_ms + call_ms),
+      )
+      if (left.some((machine) => !wasHidden(machine, now_ms())))
         violated(`attempt ${after.id} ended, and its machine runs`)
     }
   }
@@ -144,6 +162,24 @@ export function createMonitor(clouds: readonly ModelCloud[], violated: (message:
       violated(`job ${after.id} has ${after.state} with shards that have not`)
   }
 
+  const limits = new Map<string, number>()
+  const budgetRules = ({ table, before, after }: RowChange) => {
+    if (table === 'budgets') limits.set(String(after['id']), Number(after['limit_micros']))
+    if (table !== 'budget_periods') return
+    const reserved = Number(after['reserved_micros'])
+    const held = reserved + Number(after['spent_micros'])
+    const limit = limits.get(String(after['budget_id'])) ?? 0
+    if (reserved < 0) violated(`${reserved} micro-dollars are reserved`)
+    if (reserved > Number(before?.['reserved_micros'] ?? 0) && held > limit)
+      violated(`a budget of ${limit} micro-dollars has ${held} reserved and spent`)
+  }
+
+  const orphanRules = ({ table, after }: RowChange) => {
+    if (table !== 'orphans' || after['gone_at'] !== null) return
+    const state = attempts.get(String(after['attempt_id']))?.state
+    if (state && state !== 'ended') violated(`${idOf(after)} is an orphan, and its attempt is ${state}`)
+  }
+
   return {
     attempts,
     jobs,
@@ -152,6 +188,8 @@ export function createMonitor(clouds: readonly ModelCloud[], violated: (message:
     committed(changes) {
       for (const change of changes) {
         rowRules(change)
+        budgetRules(change)
+        orphanRules(change)
         const { table, before, after } = change
         if (table === 'attempts')
           attemptRules(before as unknown as AttemptSeen | null, after as unknown as AttemptSeen)

@@ -9,18 +9,31 @@ const frame =
 /** Deep enough for the store's helpers between a statement and the pass. */
 const frames = 40
 
+/** What was read from a stack before: reading costs more than a statement does, and there are few stacks. */
+const read = new Map<string, string>()
+/** Distinct stacks of all code under test; beyond this they are read again. */
+const maxRead = 20_000
+
 /** Where the caller stands, seen through its awaits. */
 export function awaitPoint(kind: string): string {
   const before = Error.stackTraceLimit
   Error.stackTraceLimit = frames
   const { stack = '' } = new Error()
   Error.stackTraceLimit = before
+  const places = read.get(stack) ?? placesOf(stack)
+  return places === '' ? kind : `${kind} ${places}`
+}
+
+function placesOf(stack: string): string {
   const places: string[] = []
   for (const line of stack.split('\n')) {
     const match = frame.exec(line)
     if (match) places.push(`${match[1] ? `${match[1]} ` : ''}${match[2]}:${match[3]}`)
   }
-  return places.length === 0 ? kind : `${kind} ${places.join(' < ')}`
+  const text = places.join(' < ')
+  if (read.size >= maxRead) read.clear()
+  read.set(stack, text)
+  return text
 }
 
 /** The `file:line` that a place names. */

@@ -1,11 +1,10 @@
 // One process of Berth: the API, the pass and the webhook sender over one set of injected dependencies. Each call
 // of a dependency is a place to be scheduled at, and to die at: before it, or after it took effect.
-import type { PGlite } from '@electric-sql/pglite'
 import type { Deps, Waker } from '../../jobs/deps.ts'
 import { topics } from '../../jobs/deps.ts'
 import type { Provider } from '../../providers/provider.ts'
 import type { Code } from './code.ts'
-import { connect, type RowChange } from './database.ts'
+import { connect, type RowChange, type SharedDatabase } from './database.ts'
 import type { Draw } from './draw.ts'
 import { awaitPoint } from './points.ts'
 import type { Owner, Scheduler } from './scheduler.ts'
@@ -24,7 +23,7 @@ export interface Replica {
 /** What all processes of one world share. */
 export interface Shared {
   code: Code
-  pglite: PGlite
+  database: SharedDatabase
   scheduler: Scheduler
   draw: Draw
   providers: readonly Provider[]
@@ -65,7 +64,7 @@ export function startReplica(shared: Shared): Replica {
     return true
   }
   const point = (label: string) => scheduler.sleep(owner, latency(draw), label)
-  const db = connect(shared.pglite, {
+  const db = connect(shared.database, {
     enter: (label) => point(`before ${label}`),
     leave: (label) => point(`after ${label}`),
     hold: scheduler.hold,
@@ -100,8 +99,12 @@ export function startReplica(shared: Shared): Replica {
     },
   }
   self = { id, owner, deps, app: code.createApp(deps), died: died.promise, wake: waker.wake }
+  const state = { renewed_at_ms: Number.NEGATIVE_INFINITY }
+  void renew(shared, self, state)
   void loop(shared, self, topics.pass, waker, async () => {
-    const { calls } = await code.runPass(deps, id)
+    const renewed = scheduler.now_ms() - state.renewed_at_ms < renew_ms
+    const { calls } = await code.runPass(deps, id, renewed)
+    if (!renewed) state.renewed_at_ms = scheduler.now_ms()
     // Calls may take a minute; the next pass need not wait for them.
     void calls.catch((error: unknown) => shared.violated(`a call was not recorded: ${String(error)}`))
   })
@@ -118,10 +121,24 @@ export function latency(draw: Draw): number {
   return draw.between(1_000, 12_000)
 }
 
+/** Shows that it lives, as often as a server does, also while a pass waits for a slow vendor. */
+async function renew(
+  { code, scheduler }: Shared,
+  { id, owner, deps }: Replica,
+  state: { renewed_at_ms: number },
+): Promise<void> {
+  while (!owner.dead) {
+    await scheduler.sleep(owner, renew_ms, 'comes to renew its row')
+    await code.renewReplica(deps.db, id, deps.clock.now())
+    state.renewed_at_ms = scheduler.now_ms()
+  }
+}
+const renew_ms = 3_000
+
 /** Scans for orphans, as often as a server does. */
 async function scan({ code, scheduler, draw, violated }: Shared, deps: Deps, owner: Owner): Promise<void> {
   while (!owner.dead) {
-    await scheduler.sleep(owner, draw.between(1_000, scan_ms), 'comes to scan for orphans')
+    await scheduler.sleep(owner, draw.between(0, 5_000), 'comes to scan for orphans')
     await code
       .scanOrphans(deps)
       .catch((error: unknown) => violated(`the scan of ${owner.name} failed: ${String(error)}`))
@@ -197,7 +214,7 @@ function virtualWaker(shared: Shared, owner: Owner, self: () => Replica | undefi
       if (topic.startsWith('job:')) return
       wake(topic)
       for (const replica of shared.replicas)
-        if (replica !== self() && draw.chance(0.4))
+        if (replica !== self() && !replica.owner.dead && draw.chance(0.4))
           scheduler.later(draw.between(5, 60), `a nudge for ${replica.owner.name}`, () => replica.wake(topic))
     },
     wait: until,

@@ -55,6 +55,10 @@ export interface RunnerWorld {
   send: Send
   faults: () => RunnerFaults
   heard: Map<string, Heard>
+  /** Since when Berth knows that the runner's machine has exited. */
+  missed_since_ms: (attempt_id: string) => number | null
+  /** A runner is about to report its end: the moment at which clients change their minds. */
+  finishing: (attempt_id: string) => void
   violated: (message: string) => void
 }
 
@@ -260,15 +264,26 @@ async function finish(process: Process, plan: RunPlan, stop: Stop, late: boolean
       }
   if (late) {
     cloud.exit(machine, report.exit_code)
-    await scheduler.sleep(owner, draw.between(1_000, 50_000), 'is late')
+    await beLate(process)
   }
   heard.finished ??= report
+  world.finishing(machine.attempt_id)
   const answer = await say(process, { type: 'finished', points: [], artifacts: [], ...report })
   if (answer === over) return cloud.exit(machine, 1)
   heard.finished_ms ??= scheduler.now_ms()
   if (draw.chance(0.2)) await say(process, { type: 'finished', ...report, result: { by: 'a second word' } })
   await scheduler.sleep(owner, draw.between(100, 3_000), 'ends')
   cloud.exit(machine, report.exit_code ?? 137)
+}
+
+/** A minute after it was missed Berth gives up on a report: the worst moment is then. */
+async function beLate({ world, draw, owner, machine }: Process): Promise<void> {
+  const { scheduler, missed_since_ms } = world
+  if (draw.chance(0.3)) return scheduler.sleep(owner, draw.between(1_000, 150_000), 'is late')
+  for (let looks = 0; looks < 60 && missed_since_ms(machine.attempt_id) === null; looks++)
+    await scheduler.sleep(owner, 1_000, 'is missed')
+  const since_ms = missed_since_ms(machine.attempt_id) ?? scheduler.now_ms()
+  await scheduler.sleep(owner, since_ms + draw.between(59_500, 66_000) - scheduler.now_ms(), 'is late')
 }
 
 const stopOf = (answer: Answer['body']): Stop =>

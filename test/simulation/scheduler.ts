@@ -78,11 +78,12 @@ export function createScheduler(draw: Draw, start_ms: number): Scheduler {
   const take = async (event: Event) => {
     const { owner } = event
     if (owner?.dead || event.wait?.over) return
-    if (owner && owner.paused_until_ms > event.at_ms && !isSent(event.label))
+    const dies = owner?.dies_at?.(event.label) ?? false
+    if (!dies && owner && owner.paused_until_ms > event.at_ms && !isSent(event.label))
       return push(events, { ...event, at_ms: owner.paused_until_ms })
     now = event.at_ms
     steps++
-    if (owner?.dies_at?.(event.label)) {
+    if (owner && dies) {
       owner.dead = true
       trace(`${owner.name} dies at ${event.label}`)
     } else {

@@ -1,38 +1,11 @@
-// Many seeds in a few processes, and what they add up to.
+// Many seeds in a few processes.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { checkout } from './code.ts'
-import { isOfPass } from './fate.ts'
-import { awaitsOf, passAwaits } from './points.ts'
-import type { SeedReport } from './world.ts'
+import type { SeedReport } from './report.ts'
 
-/** Seeds a process takes at a time: opening its database costs as much as one. */
-const seedsPerProcess = 10
-
-export interface Cumulative {
-  seeds: number
-  failed: number
-  steps: number
-  virtual_hours: number
-  jobs: number
-  attempts: number
-  machines: number
-  replicas: number
-  crashes: number
-  fewest_jobs: number
-  fewest_fault_kinds: number
-  fault_kinds: number
-  outcomes: number
-  /** Places of the pass that a process came to, before and after each call, and those that one died at. */
-  places: number
-  places_crashed: number
-  /** Lines of the pass that await something, and those that a process died at. */
-  awaits: number
-  awaits_crashed: number
-  billed_usd: number
-  settled_usd: number
-}
+/** Seeds a process takes at a time: opening its database costs as much as one, and a database grows with use. */
+const seedsPerProcess = 25
 
 /** Runs seeds, several processes at once, and tells each as it is done. */
 export async function runSeeds(
@@ -53,13 +26,30 @@ export async function runSeeds(
 }
 
 /** One process of its own: nothing of a seed is left for the next but what the database's emptying leaves. */
-export async function inProcess(
-  from: number,
-  seeds: number,
+export const inProcess = (from: number, seeds: number, done: (report: SeedReport) => void) =>
+  spawnRun(['--from', String(from), '--seeds', String(seeds)], seeds, done)
+
+/** Reports of copies of the code with defects, in the order of the list. */
+export async function runDefects(count: number, processes: number): Promise<SeedReport[]> {
+  const reports: SeedReport[] = []
+  const share = async (first: number) => {
+    const places = Array.from({ length: count }, (_, place) => place).filter(
+      (each) => each % processes === first,
+    )
+    await spawnRun(['--defects', places.join()], places.length, (report) => {
+      const place = places.shift()
+      if (place !== undefined) reports[place] = report
+    })
+  }
+  await Promise.all(Array.from({ length: processes }, (_, first) => share(first)))
+  return reports
+}
+
+async function spawnRun(
+  options: readonly string[],
+  expected: number,
   done: (report: SeedReport) => void,
-  root = checkout,
 ): Promise<void> {
-  const options = ['--from', String(from), '--seeds', String(seeds), '--root', root]
   const child = spawn(process.execPath, [join(import.meta.dirname, 'run.ts'), ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -72,8 +62,8 @@ export async function inProcess(
     done(JSON.parse(line) as SeedReport)
   }
   const exit_code = await exited
-  if (exit_code !== 0 || reports !== seeds)
-    throw new Error(`seeds ${from} to ${from + seeds - 1} ended with ${exit_code} after ${reports}: ${said}`)
+  if (exit_code !== 0 || reports !== expected)
+    throw new Error(`${options.join(' ')} ended with ${exit_code} after ${reports} reports: ${said}`)
 }
 
 /** What a failing seed shows: how to run it again, what broke, and how it came to that. */
@@ -85,39 +75,4 @@ export function failure({ seed, violations, faults, trace }: SeedReport): string
     ...violations,
     ...trace,
   ].join('\n')
-}
-
-export function accumulate(reports: readonly SeedReport[]): Cumulative & { uncrashed: string[] } {
-  const sum = (of: (report: SeedReport) => number) => reports.reduce((total, report) => total + of(report), 0)
-  const least = (of: (report: SeedReport) => number) => Math.min(...reports.map(of))
-  const visited = new Set(reports.flatMap((report) => report.visited.filter(isOfPass)))
-  const crashed = new Set(reports.flatMap((report) => report.crashed.filter(isOfPass)))
-  const awaits = passAwaits(join(checkout, 'jobs'))
-  const awaitsCrashed = new Set([...crashed].flatMap(awaitsOf))
-  const usd = (micros: number) => Math.round(micros) / 1_000_000
-  return {
-    seeds: reports.length,
-    failed: reports.filter(({ violations }) => violations.length > 0).length,
-    steps: sum(({ steps }) => steps),
-    virtual_hours: Math.round(sum(({ virtual_s }) => virtual_s) / 360) / 10,
-    jobs: sum(({ jobs }) => jobs),
-    attempts: sum(({ attempts }) => attempts),
-    machines: sum(({ machines }) => machines),
-    replicas: sum(({ replicas }) => replicas),
-    crashes: sum(({ crashes }) => crashes),
-    fewest_jobs: least(({ jobs }) => jobs),
-    fewest_fault_kinds: least(({ faults }) => faults.length),
-    fault_kinds: new Set(reports.flatMap(({ faults }) => faults)).size,
-    outcomes: new Set(reports.flatMap(({ outcomes }) => Object.keys(outcomes))).size,
-    places: visited.size,
-    places_crashed: [...visited].filter((place) => crashed.has(place)).length,
-    awaits: awaits.length,
-    awaits_crashed: awaits.filter((line) => awaitsCrashed.has(line)).length,
-    billed_usd: usd(sum(({ billed_micros }) => billed_micros)),
-    settled_usd: usd(sum(({ settled_micros }) => settled_micros)),
-    uncrashed: [
-      ...[...visited].filter((place) => !crashed.has(place)),
-      ...awaits.filter((line) => !awaitsCrashed.has(line)),
-    ],
-  }
 }

@@ -12,6 +12,8 @@ export interface Told {
   refused: boolean
   order: { order: 'cancel' | 'stop'; status: number; at_ms: number } | null
   deleted: boolean
+  /** Whether it has nothing left to ask. */
+  done: boolean
 }
 
 export interface UserWorld {
@@ -44,9 +46,16 @@ async function user(world: UserWorld, draw: Draw, number: number, after_ms: numb
     refused: false,
     order: null,
     deleted: false,
+    done: false,
   }
   world.told.push(told)
   await scheduler.sleep(owner, after_ms, 'comes')
+  await visit(world, draw, owner, told)
+  told.done = true
+}
+
+async function visit(world: UserWorld, draw: Draw, owner: Owner, told: Told): Promise<void> {
+  const { scheduler } = world
   await submit(world, draw, owner, told)
   if (!told.job_id) return
   if (draw.chance(0.3)) {
@@ -58,6 +67,44 @@ async function user(world: UserWorld, draw: Draw, number: number, after_ms: numb
   }
   if (draw.chance(0.15)) await remove(world, draw, owner, told)
 }
+
+/** Clients that order at the very moment at which a runner reports its end. */
+export function createRace(world: UserWorld, jobOf: (attempt_id: string) => string | undefined) {
+  const draw = world.draw.fork('race')
+  const owner: Owner = { name: 'a user in a hurry', dead: false, paused_until_ms: 0 }
+  return (attempt_id: string) => {
+    const told = world.told.find(({ job_id }) => job_id !== null && job_id === jobOf(attempt_id))
+    if (!told || told.order || !draw.chance(0.3)) return
+    const kind = draw.pick(['cancel', 'cancel', 'stop'] as const)
+    void world.scheduler
+      .sleep(owner, draw.between(0, 400), 'is in a hurry')
+      .then(() => order(world, owner, told, kind))
+  }
+}
+
+/** Someone who gives the project a little money at a time. */
+export async function startTreasurer(
+  world: UserWorld,
+  first_micros: number,
+  until_ms: number,
+): Promise<void> {
+  const { scheduler } = world
+  const draw = world.draw.fork('treasurer')
+  const owner: Owner = { name: 'the treasurer', dead: false, paused_until_ms: 0 }
+  let limit_micros = first_micros
+  for (;;) {
+    await scheduler.sleep(owner, draw.between(8_000, 25_000), 'looks at the budget')
+    if (scheduler.now_ms() >= until_ms) return
+    limit_micros += draw.between(-20_000, 200_000)
+    await ask(world, owner, 'PUT', '/v1/budgets', budgetOf(limit_micros))
+  }
+}
+
+export const budgetOf = (limit_micros: number) => ({
+  scope: 'project',
+  period: 'total',
+  limit_usd: limit_micros / 1_000_000,
+})
 
 async function submit(world: UserWorld, draw: Draw, owner: Owner, told: Told): Promise<void> {
   const again = () => ask(world, owner, 'POST', '/v1/jobs', told.spec, { 'idempotency-key': told.key })
@@ -76,7 +123,9 @@ async function submit(world: UserWorld, draw: Draw, owner: Owner, told: Told): P
 
 async function order(world: UserWorld, owner: Owner, told: Told, kind: 'cancel' | 'stop'): Promise<void> {
   const answer = await ask(world, owner, 'POST', `/v1/jobs/${told.job_id}/${kind}`)
-  if (answer) told.order = { order: kind, status: answer.status, at_ms: world.scheduler.now_ms() }
+  // Two orders may cross: what was answered to a cancel is what counts.
+  if (answer && told.order?.order !== 'cancel')
+    told.order = { order: kind, status: answer.status, at_ms: world.scheduler.now_ms() }
 }
 
 async function remove(world: UserWorld, draw: Draw, owner: Owner, told: Told): Promise<void> {
@@ -105,6 +154,13 @@ async function ask(
   return null
 }
 
+const timeouts_s = [
+  [5, 30],
+  [60, 300],
+  [60, 300],
+  [600, 900],
+] as const
+
 function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
   const webhook = draw.chance(0.5) && {
     webhook: {
@@ -115,6 +171,7 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
   const deadline = draw.chance(0.1) && {
     deadline_at: new Date(now_ms + draw.between(30_000, 600_000)).toISOString(),
   }
+  const [least_s, most_s] = draw.pick(timeouts_s)
   return {
     kind: 'backtest',
     params: {
@@ -128,7 +185,8 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
       ...(draw.chance(0.2) ? { providers: [draw.pick(['alpha', 'beta'])] } : {}),
     },
     retry: { max_attempts: draw.between(1, 4) },
-    timeout_s: draw.chance(0.3) ? draw.between(5, 30) : draw.between(60, 300),
+    // Short ones end attempts; with long ones the vendor's own switch comes long after a scan for orphans.
+    timeout_s: draw.between(least_s, most_s),
     queue_timeout_s: draw.chance(0.1) ? draw.between(20, 120) : 1_800,
     priority: draw.pick(['low', 'normal', 'high']),
     ...(draw.chance(0.25) ? { budget_usd: draw.between(2, 60) / 1_000 } : {}),

@@ -1,0 +1,107 @@
+// Mistakes in what clients, runners and scans record.
+import type { Defect } from './defects.ts'
+
+export const recordDefects: readonly Defect[] = [
+  {
+    name: 'a report does not raise the version of the facts',
+    file: 'jobs/report.ts',
+    edits: [['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })']],
+    by: /has reported its success and is/,
+    seed: 41,
+  },
+  {
+    name: 'a launch does not ask whether a budget has room',
+    file: 'jobs/store/budgets.ts',
+    edits: [['  return full.length === 0\n', '  return full.length >= 0\n']],
+    by: /reserved and spent/,
+    seed: 35,
+  },
+  {
+    name: 'what was reserved is not given back',
+    file: 'jobs/store/budgets.ts',
+    edits: [
+      [
+        'reserved_micros: sql`reserved_micros - ${micros}`,',
+        'reserved_micros: sql`reserved_micros - 0 * ${micros}`,',
+      ],
+    ],
+    by: /stay reserved/,
+    seed: 33,
+  },
+  {
+    name: 'a cancel after the finish is accepted',
+    file: 'jobs/orders.ts',
+    edits: [['!isTerminal(state) && !decided.has(id)', '!isTerminal(state)']],
+    by: /succeeded, and job_\w+ cancelled/,
+    seed: 35,
+  },
+  {
+    name: 'a message gets a new id each time it is sent',
+    file: 'jobs/webhooks.ts',
+    edits: [["'webhook-id': delivery.id,", "'webhook-id': `${delivery.id}-${delivery.attempts}`,"]],
+    by: /is delivered, and nobody got it/,
+    seed: 33,
+  },
+  {
+    name: 'a submit sent again is a second job',
+    file: 'jobs/submit.ts',
+    edits: [
+      [
+        '...options.idempotency, resource_id: job_id',
+        '...options.idempotency, key: job_id, resource_id: job_id',
+      ],
+    ],
+    by: /a submit sent again made|made another job|jobs are there for/,
+    seed: 35,
+  },
+  {
+    name: 'orphans are found and never stopped',
+    file: 'jobs/orphans.ts',
+    edits: [['const grace_ms = 120_000', 'const grace_ms = 1e12']],
+    by: /without an attempt|is left at/,
+    seed: 2,
+  },
+  {
+    name: 'a scan for orphans reads first and lists second',
+    file: 'jobs/orphans.ts',
+    edits: [
+      [
+        '  const found: Found[] = []\n',
+        `  const known = await deps.db.selectFrom('attempts').select('id').where('state', '<>', 'ended').execute()
+  const found: Found[] = []
+`,
+      ],
+      ['!live.has(attempt_id))', '!known.some(({ id }) => id === attempt_id))'],
+    ],
+    by: /is an orphan, and its attempt is/,
+    seed: 22,
+  },
+  {
+    name: 'a report counts after the outcome',
+    file: 'jobs/report.ts',
+    edits: [
+      [
+        "  if (row.outcome && row.finished_version === null)\n    throw new AppError('attempt_over', `${attempt_id} is over",
+        "  if (row.outcome && row.nonce === '')\n    throw new AppError('attempt_over', `${attempt_id} is over",
+      ],
+      [
+        "  if (row.outcome && row.finished_version === null)\n    throw new AppError('attempt_over', `${row.id} is over",
+        "  if (row.outcome && row.nonce === '')\n    throw new AppError('attempt_over', `${row.id} is over",
+      ],
+    ],
+    by: /has reported its success and is/,
+    seed: 35,
+  },
+  {
+    name: 'a log line sent again takes the place of the first',
+    file: 'jobs/logs.ts',
+    edits: [
+      [
+        'conflict.doNothing()',
+        "conflict.columns(['attempt_id', 'number', 'partition_at']).doUpdateSet({ text: chunk.text })",
+      ],
+    ],
+    by: /was acknowledged and is not readable/,
+    seed: 33,
+  },
+]
