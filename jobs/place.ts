@@ -35,7 +35,7 @@ export const rejections = {
 } as const
 export type RejectionReason = keyof typeof rejections
 /** Reasons that pass by themselves or by somebody's doing; all others need another offer or another spec. */
-const passing: ReadonlySet<RejectionReason> = new Set([
+export const passing: ReadonlySet<RejectionReason> = new Set([
   'no_stock',
   'capacity',
   'quota',
