@@ -65,7 +65,7 @@ export interface Turn {
 }
 
 /**
- * Leases shards of these shapes. Between projects whoever has the least running for its weight comes first; within a
+ * Leases shards of these shapes, in the order of their turns. Between projects whoever has the least running for its weight comes first; within a
  * project the oldest by queue key, which is the time of submission less the bonus of the priority.
  */
 export async function claimQueue(
@@ -93,13 +93,15 @@ export async function claimQueue(
       from heads h join projects p on p.id = h.project_id
       left join unnest(${[...running.keys()]}::text[], ${[...running.values()]}::int[]) as r(project_id, running)
         on r.project_id = h.project_id
-    )
-    update shards set ${leaseFor(replica, token, now)}
-    where id in (
+    ), leased as (
+      update shards set ${leaseFor(replica, token, now)}
+      where id in (
       select id from shards
       where id in (select id from ordered order by turn, queue_key, id limit ${limit})
         and state = 'waiting' and ${free(now)}
       for update skip locked)
-    returning id`.execute(db)
+    returning id)
+    select ordered.id from ordered join leased on leased.id = ordered.id
+    order by turn, queue_key, ordered.id`.execute(db)
   return rows.map(({ id }) => ({ shard_id: id, lease: { replica, token } }))
 }
