@@ -5,7 +5,7 @@ export const passDefects: readonly Defect[] = [
   {
     name: 'a commit does not look at the lease',
     file: 'jobs/store/commit.ts',
-    edits: [["    .where('lease_token', '=', lease.token)\n    .forUpdate()", '    .forUpdate()']],
+    edits: [["    .where('lease_token', '=', lease.token)\n    .forNoKeyUpdate()", '    .forNoKeyUpdate()']],
     by: /cannot go from|attempts_one_open|already has an outcome|cannot become/,
     seed: 2,
   },
