@@ -4,6 +4,7 @@ import { Scalar } from '@scalar/hono-api-reference'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
+import { createPace } from '../jobs/pace.ts'
 import { requireKey } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
@@ -50,6 +51,7 @@ export function createApp(deps: Deps) {
   app.notFound(() => {
     throw new AppError('not_found', 'There is no such address: see /reference.')
   })
+  const pace = createPace(deps)
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
   for (const path of ['/v1/jobs/*', '/v1/webhooks/*', '/v1/budgets/*', '/v1/usage', '/v1/orphans/*'])
     app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
@@ -82,9 +84,9 @@ export function createApp(deps: Deps) {
     .openapi(orphans.listRoute, orphans.list(deps))
     .openapi(orphans.stopRoute, orphans.stop(deps))
     .openapi(readUsage.route, readUsage.handler(deps))
-    .openapi(attempts.specRoute, attempts.fetchSpec(deps))
-    .openapi(attempts.reportRoute, attempts.reportAttempt(deps))
-    .openapi(attempts.logsRoute, attempts.appendLogs(deps))
+    .openapi(attempts.specRoute, attempts.fetchSpec(deps, pace))
+    .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace))
+    .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace))
     .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
     .openapi(attempts.putRoute, attempts.putArtifact(deps))
     .openapi(attempts.checkpointRoute, attempts.readCheckpoint(deps))

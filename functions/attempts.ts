@@ -24,11 +24,15 @@ export const specRoute = createRoute({
   responses: { 200: json200(z.record(z.string(), anyJson), 'The spec'), ...problemAnswers },
 })
 
+/** How long the next report may take, now. */
+type Pace = () => Promise<number>
+
 export const fetchSpec =
-  (deps: Deps): RouteHandler<typeof specRoute, Env> =>
+  (deps: Deps, pace: Pace): RouteHandler<typeof specRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    return c.json((await runnerSpec(deps, attempt)) as never, 200)
+    const spec = { ...(await runnerSpec(deps, attempt)), ...answer(attempt, await pace()) }
+    return c.json(spec as never, 200)
   }
 
 export const reportRoute = createRoute({
@@ -45,10 +49,11 @@ export const reportRoute = createRoute({
 })
 
 export const reportAttempt =
-  (deps: Deps): RouteHandler<typeof reportRoute, Env> =>
+  (deps: Deps, pace: Pace): RouteHandler<typeof reportRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    return c.json(await recordReport(deps, attempt, c.req.valid('json')), 200)
+    await recordReport(deps, attempt, c.req.valid('json'))
+    return c.json(answer(attempt, await pace()), 200)
   }
 
 export const logsRoute = createRoute({
@@ -65,11 +70,11 @@ export const logsRoute = createRoute({
 })
 
 export const appendLogs =
-  (deps: Deps): RouteHandler<typeof logsRoute, Env> =>
+  (deps: Deps, pace: Pace): RouteHandler<typeof logsRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
     await appendLog(deps, attempt, c.req.valid('json'))
-    return c.json(answer(attempt), 200)
+    return c.json(answer(attempt, await pace()), 200)
   }
 
 const target = z.object({

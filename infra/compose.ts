@@ -32,19 +32,22 @@ export interface Berth {
   close: () => Promise<void>
 }
 
-/** Opens everything that a configuration names. Throws with a message that says what to do. */
-export async function compose(config: Config): Promise<Berth> {
+/**
+ * Opens everything that a configuration names; `accounts` are places to run besides. Throws with a message that says
+ * what to do.
+ */
+export async function compose(config: Config, accounts: readonly Provider[] = []): Promise<Berth> {
   mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
   const lock = config.database_url === null ? lockFolder(config.data_dir) : null
   try {
-    return await open(config, () => lock?.release())
+    return await open(config, accounts, () => lock?.release())
   } catch (error) {
     lock?.release()
     throw error
   }
 }
 
-async function open(config: Config, unlock: () => void): Promise<Berth> {
+async function open(config: Config, accounts: readonly Provider[], unlock: () => void): Promise<Berth> {
   const log = createLog(config.log_level)
   const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
   const key = loadSecretKey(config)
@@ -68,7 +71,7 @@ async function open(config: Config, unlock: () => void): Promise<Berth> {
       store: createFolderStore(join(config.data_dir, 'objects')),
       runner_key: deriveKey(key, 'runner-token'),
       installation,
-      providers: local ? [local.provider] : [],
+      providers: local ? [local.provider, ...accounts] : accounts,
       offers: () => offers,
       waker: nudges?.waker ?? createWaker(),
       outbound_fetch: createOutboundFetch(outbound),

@@ -50,6 +50,8 @@ async function openPostgres(url: string): Promise<OpenedDatabase> {
   })
   // A connection that breaks while idle is replaced by the pool; without a listener the process would end.
   pool.on('error', () => undefined)
+  // The same for one that breaks between two statements: the next statement fails, and says so to whoever asked.
+  pool.on('connect', (client) => void client.on('error', () => undefined))
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   return { db, kind: 'postgres', close: () => db.destroy() }
 }

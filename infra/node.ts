@@ -2,14 +2,16 @@
 import { serve } from '@hono/node-server'
 import type { AddressInfo } from 'node:net'
 import { createApp } from '../functions/_app.ts'
+import type { Provider } from '../providers/provider.ts'
 import { compose } from './compose.ts'
 import { type Config, loadConfig } from './config.ts'
 
 /** Requests in flight have this long to end when the server is told to stop. */
 const drain_ms = 5_000
 
-export async function main(config: Config): Promise<void> {
-  const berth = await compose(config)
+/** Serves until it is told to stop; `accounts` are places to run besides those that the configuration names. */
+export async function main(config: Config, accounts: readonly Provider[] = []): Promise<void> {
+  const berth = await compose(config, accounts)
   const app = createApp(berth.deps)
   const { server, address } = await listen(
     config,

@@ -6,7 +6,7 @@ import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { providerOf, refOf } from './observe.ts'
 import type { AttemptRow, Call, Snapshot } from './plan.ts'
-import { type Claimed, release } from './store/claim.ts'
+import { type Claimed, giveBack } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
 import { loadFacts } from './store/snapshot.ts'
 import { runnerToken } from './tokens.ts'
@@ -32,9 +32,7 @@ export async function act(
   } catch (error) {
     deps.log('error', 'a call failed', { shard: claimed.shard_id, error: String(error) })
   } finally {
-    await release(deps.db, [claimed]).catch((error: unknown) =>
-      deps.log('error', 'a lease was not released', { shard: claimed.shard_id, error: String(error) }),
-    )
+    await giveBack(deps, [claimed])
     deps.waker.wake(topics.pass)
   }
 }

@@ -17,8 +17,6 @@ import type { Warning } from './store/schema.ts'
 import { wait } from './wait.ts'
 
 // Bounds, with their reasons.
-/** How often a provider is asked about a healthy attempt: what a lost machine may cost before it is noticed. */
-const look_s = 5
 /** How soon to look again when something is about to change. */
 const lookSoon_s = 1
 /** After exit without a report: the time a runner needs to deliver one over a bad line. */
@@ -74,10 +72,10 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
   payAhead(row, now, plan)
-  lookAgain(view, now, plan)
+  lookAgain(snapshot, view, now, plan)
 }
 
-function lookAgain({ row, seen }: AttemptView, now: Date, plan: Plan) {
+function lookAgain({ look_s }: Snapshot, { row, seen }: AttemptView, now: Date, plan: Plan) {
   // What is gone must stay so for half a minute: no reason to ask each second.
   const quiet = row.stop_reason === null && (!seen || seen.state === 'running' || seen.state === 'gone')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))

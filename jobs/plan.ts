@@ -26,6 +26,8 @@ export interface Snapshot {
   attempts: AttemptView[]
   /** When the providers were asked: what they say is true of no later time. */
   asked_at: Date
+  /** How often a provider is asked about a healthy attempt. */
+  look_s: number
   /** Micro-dollars that the job has cost up to now. */
   spent_micros: number
   /** For a waiting shard: what placement says. */

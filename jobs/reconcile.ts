@@ -6,16 +6,30 @@ import { decide } from './decide.ts'
 import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
 import { observe } from './observe.ts'
+import { lookEvery_s } from './pace.ts'
 import { place, type Ranking } from './place.ts'
 import { metering_s } from './bounds.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
-import { type Claimed, claimDue, claimQueue, lookForWork, release, renewReplica } from './store/claim.ts'
+import {
+  type Claimed,
+  claimDue,
+  claimQueue,
+  giveBack,
+  lookForWork,
+  orGiveBack,
+  release,
+  renewReplica,
+} from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
+import { commitRest, type Rest } from './store/rest.ts'
 import { busySlots, type Facts, loadFacts, slotKey } from './store/snapshot.ts'
 
-/** Shards a pass decides at most for each of its two claims: a few seconds of work at a slow database. */
+/** Shards that are claimed at once: a few seconds of work at a slow database, if something has happened to all. */
 const claimBatch = 100
-/** Rounds through the queue in one pass; each places at least one shard or blocks at least one shape. */
+/**
+ * Rounds of each claim in one pass: through what is due until little is left, then through the queue, where each round
+ * places at least one shard or blocks at least one shape.
+ */
 const maxRounds = 50
 
 export interface Pass {
@@ -35,8 +49,12 @@ export async function runPass(deps: Deps, replica: string, renewed = false): Pro
   const { found, held } = await lookForWork(deps.db, deps.clock.now())
   if (!found) return { decided: 0, calls: Promise.resolve() }
   const token = () => Buffer.from(deps.random(12)).toString('base64url')
-  const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
-  let decided = due.length === 0 ? 0 : await settle(deps, due, await placement(deps, held), calls)
+  let decided = 0
+  for (let round = 0; round < maxRounds; round++) {
+    const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
+    if (due.length > 0) decided += await settle(deps, due, await placement(deps, held), calls)
+    if (due.length < claimBatch) break
+  }
   const blocked = new Set<string>()
   for (let round = 0; round < maxRounds && !held; round++) {
     const options = { limit: claimBatch, blocked_shapes: [...blocked] }
@@ -69,11 +87,19 @@ async function settle(
   calls: Promise<void>[],
 ): Promise<number> {
   if (claimed.length === 0) return 0
-  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
-  const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
-  const asked_at = deps.clock.now()
-  const sight = { asked_at, seen: await observe(deps, attempts) }
-  for (const each of facts) await settleOne(deps, each, sight, places, calls)
+  const { facts, sight } = await orGiveBack(deps, claimed, () => look(deps, claimed))
+  const resting: Rest[] = []
+  for (const each of facts) {
+    try {
+      const rest = await orGiveBack(deps, [each.claimed], () => settleOne(deps, each, sight, places, calls))
+      if (rest) resting.push(rest)
+    } catch (error) {
+      // One that cannot be decided, or a connection that broke: the others are decided all the same.
+      deps.log('error', 'a shard was not decided', { shard: each.shard.id, error: String(error) })
+      places.blocked.add(each.shard.shape_hash)
+    }
+  }
+  await leave(deps, resting)
   // A claimed shard whose rows are gone would stay leased until its lease ends.
   const known = new Set(facts.map(({ shard }) => shard.id))
   await release(
@@ -83,28 +109,48 @@ async function settle(
   return facts.length
 }
 
+async function look(deps: Deps, claimed: readonly Claimed[]): Promise<{ facts: Facts[]; sight: Sight }> {
+  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
+  const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
+  const asked_at = deps.clock.now()
+  return { facts, sight: { asked_at, seen: await observe(deps, attempts) } }
+}
+
 /** What the providers said, and when they were asked. */
 interface Sight {
   asked_at: Date
   seen: ReadonlyMap<string, Observation>
 }
 
-async function settleOne(deps: Deps, facts: Facts, sight: Sight, places: Places, calls: Promise<void>[]) {
+/** Decides one shard; answers with what is to be written when there is nothing to do but to look again. */
+async function settleOne(
+  deps: Deps,
+  facts: Facts,
+  sight: Sight,
+  places: Places,
+  calls: Promise<void>[],
+): Promise<Rest | null> {
   const now = deps.clock.now()
   const { claimed, job, shard } = facts
   const snapshot = snapshotOf(deps, facts, sight, places)
   const plan = decide(snapshot, now)
   const launches = plan.changes.some(({ change }) => change === 'launch')
   if (shard.state === 'waiting' && !launches) places.blocked.add(shard.shape_hash)
-  const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
+  const { facts_version } = shard
+  if (plan.changes.length === 0 && plan.calls.length === 0)
+    return { claimed, facts_version, due_at: plan.due_at }
+  const commit = { claimed, job_id: job.id, facts_version, plan }
   const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
-  if (done === 'over_budget') return park(deps, facts, now)
+  if (done === 'over_budget') {
+    await park(deps, facts, now)
+    return null
+  }
   if (done === 'stale') {
     // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
     if (launches) places.blocked.add(shard.shape_hash)
     await release(deps.db, [claimed])
     deps.waker.wake(topics.pass)
-    return
+    return null
   }
   for (const change of plan.changes)
     if (change.change === 'launch') take(places, change.attempt.request.offer)
@@ -114,6 +160,17 @@ async function settleOne(deps: Deps, facts: Facts, sight: Sight, places: Places,
     deps.waker.wake(topics.pass)
   }
   if (plan.calls.length > 0) calls.push(act(deps, claimed, plan.calls, snapshot))
+  return null
+}
+
+/** Writes what needs no more than another look; what was told meanwhile is decided by the next pass. */
+async function leave(deps: Deps, resting: readonly Rest[]): Promise<void> {
+  const claimed = resting.map((rest) => rest.claimed)
+  const left = await orGiveBack(deps, claimed, () => commitRest(deps.db, resting))
+  const told = claimed.filter(({ shard_id }) => !left.has(shard_id))
+  if (told.length === 0) return
+  await giveBack(deps, told)
+  deps.waker.wake(topics.pass)
 }
 
 /** No budget has room: the shard waits, with that reason, and looks again once a metering period. */
@@ -138,6 +195,7 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Sna
     job,
     shard,
     asked_at: sight.asked_at,
+    look_s: lookEvery_s([...places.busy.values()].reduce((sum, open) => sum + open, 0)),
     attempts: facts.attempts.map((each) => ({
       ...each,
       traits: traits_of(each.row.provider, each.row.account),

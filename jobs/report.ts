@@ -11,9 +11,6 @@ import type { Tx } from './store/schema.ts'
 import { adoptedInstance, isQuarantined, meetUnknownRunner } from './restore.ts'
 import { readToken } from './tokens.ts'
 
-/** How often a runner should speak: rare enough for thousands of them, soon enough for a stop to be obeyed. */
-const heartbeat_ms = 2_000
-
 const figure = z.number().nullable()
 const machine = z
   .object({
@@ -93,7 +90,7 @@ export async function attemptOfToken(deps: Deps, attempt_id: string, token: stri
 }
 
 /** Records one report; the same again changes nothing. Throws AppError: superseded, attempt_over. */
-export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report): Promise<ReportAnswer> {
+export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report): Promise<void> {
   const now = deps.clock.now()
   if (attempt.instance === null && said.type !== 'started') {
     // A restored database may not hold the start that it once acknowledged.
@@ -103,16 +100,15 @@ export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report
   }
   if (said.type === 'heartbeat') await recordHeartbeat(deps, attempt, said, now)
   else await recordFact(deps, attempt, said, now)
-  return answer(attempt)
 }
 
 /** What a runner is told with every answer. */
-export function answer(attempt: Pick<AttemptRow, 'stop_reason'>): ReportAnswer {
+export function answer(attempt: Pick<AttemptRow, 'stop_reason'>, next_heartbeat_ms: number): ReportAnswer {
   const stop = attempt.stop_reason ? { reason: attempt.stop_reason, grace_ms: stopGrace_s * 1_000 } : null
-  return { ...(stop ? { stop } : {}), next_heartbeat_ms: heartbeat_ms }
+  return { ...(stop ? { stop } : {}), next_heartbeat_ms }
 }
 
-/** The spec as the runner fetches it (docs/contracts.md §6). */
+/** The spec as the runner fetches it (docs/contracts.md §6), without what every answer carries. */
 export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
   const job = await deps.db
     .selectFrom('jobs')
@@ -135,7 +131,6 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
     timeout_s: attempt.timeout_s,
     grace_ms: stopGrace_s * 1_000,
     memory_gib: job.spec.resources.memory_gib,
-    ...answer(attempt),
   }
 }
 

@@ -10,16 +10,30 @@ export function checkTargets(spec: JobSpec, check_target: (url: string) => strin
 
 /** `file://` data is read from this machine's disk: only from folders that its operator has named. */
 export function checkFileUrls(spec: JobSpec, local_data_dirs: readonly string[]): void {
-  for (const [index, { url }] of (spec.params.data.files ?? []).entries()) {
-    const path = `params.data.files.${index}.url`
+  const { data, strategy } = spec.params
+  const named = [
+    ...(data.files ?? []).map(({ url }, index) => ({ url, path: `params.data.files.${index}.url` })),
+    ...(strategy.signals ? [{ url: strategy.signals.url, path: 'params.strategy.signals.url' }] : []),
+  ]
+  for (const { url, path } of named) {
     if (url.startsWith('s3:')) refuse(path, 's3:// is not available in this version: use https://')
     if (!url.startsWith('file:')) continue
     if (local_data_dirs.length === 0)
       refuse(path, 'file:// is refused: name its folder in BERTH_LOCAL_DATA_DIRS, or use https://')
     const { host, pathname } = new URL(url)
-    const file = decodeURIComponent(pathname)
-    if (host !== '' || !local_data_dirs.some((folder) => file.startsWith(`${folder}/`)))
+    // An escaped slash can hide a step out of the folder, which shows only when it is decoded.
+    const file = decoded(pathname)
+    const isHidden = file === null || file.split('/').some((part) => part === '..' || part === '.')
+    if (host !== '' || isHidden || !local_data_dirs.some((folder) => file.startsWith(`${folder}/`)))
       refuse(path, 'does not lie in a folder of BERTH_LOCAL_DATA_DIRS')
+  }
+}
+
+function decoded(pathname: string): string | null {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    return null
   }
 }
 

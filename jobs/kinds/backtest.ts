@@ -109,17 +109,42 @@ export const objectives = [
   'final_equity',
 ] as const
 
+/** A window in bars, or a number with its bounds. */
+type Bounds = 'bars' | { least: number; most: number }
+const percent = { least: 0, most: 100 }
 /** The parameters of each built-in strategy; stops are parameters of all of them. */
-const strategyParameters = { sma_cross: ['fast', 'slow'] } as const
+const strategyParameters = {
+  sma_cross: { fast: 'bars', slow: 'bars' },
+  ema_cross: { fast: 'bars', slow: 'bars' },
+  macd: { fast: 'bars', slow: 'bars', signal: 'bars' },
+  rsi: { window: 'bars', lower: percent, exit: percent, upper: percent },
+  bollinger: { window: 'bars', width: percent },
+  zscore: { window: 'bars', enter: percent, exit: { least: -100, most: 100 } },
+  donchian: { window: 'bars', exit: 'bars' },
+  buy_and_hold: {},
+} as const satisfies Record<string, Record<string, Bounds>>
+const strategyNames = Object.keys(strategyParameters) as (keyof typeof strategyParameters)[]
 const stopParameters = ['stop_loss', 'take_profit', 'trailing_stop']
+
+const strategy = z
+  .strictObject({
+    name: z
+      .enum(strategyNames, { error: notYet(`the strategies are ${strategyNames.join(', ')}`) })
+      .optional(),
+    entry: z.enum(['cross', 'level']).optional(),
+    signals: file.optional(),
+  })
+  .superRefine(({ name, entry, signals }, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    if ((name === undefined) === (signals === undefined))
+      problem(['name'], 'is required, or "signals" in its place')
+    else if (signals && entry) problem(['entry'], 'belongs to a built-in strategy')
+  })
 
 export const backtestParams = z
   .strictObject({
     data,
-    strategy: z.strictObject({
-      name: z.literal('sma_cross', { error: notYet('the built-in strategies are sma_cross') }),
-      entry: z.enum(['cross', 'level']).optional(),
-    }),
+    strategy,
     parameters: z.record(z.string().max(64), parameter).optional(),
     search: z
       .strictObject({
@@ -133,7 +158,10 @@ export const backtestParams = z
       .optional(),
     execution: execution.optional(),
     portfolio: z
-      .strictObject({ mode: z.literal('per_symbol', { error: notYet('only per_symbol') }).optional() })
+      .strictObject({
+        mode: z.enum(['per_symbol', 'shared']).optional(),
+        call_sequence: z.enum(['auto', 'given']).optional(),
+      })
       .optional(),
     validation: z
       .strictObject({ method: z.literal('none', { error: notYet('only none') }).optional() })
@@ -152,7 +180,7 @@ export const backtestParams = z
   })
   .superRefine((params, context) => {
     checkSample(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
-    checkParameters(params.strategy.name, params.parameters ?? {}, (path, message) =>
+    checkParameters(params.strategy.name ?? null, params.parameters ?? {}, (path, message) =>
       context.addIssue({ code: 'custom', path: ['parameters', ...path], message }),
     )
   })
@@ -182,15 +210,16 @@ function checkSample(
 }
 
 function checkParameters(
-  strategy: keyof typeof strategyParameters,
+  name: keyof typeof strategyParameters | null,
   parameters: Record<string, Parameter>,
   problem: Problem,
 ) {
-  const known = [...strategyParameters[strategy], ...stopParameters]
-  for (const [name, value] of Object.entries(parameters)) {
-    if (!known.includes(name))
-      problem([name], `is not a parameter of ${strategy}, which has ${known.join(', ')}`)
-    else checkParameter(name, value, problem)
+  const bounds: Record<string, Bounds> = name === null ? {} : strategyParameters[name]
+  const known = [...Object.keys(bounds), ...stopParameters]
+  for (const [each, value] of Object.entries(parameters)) {
+    if (!known.includes(each))
+      problem([each], `is not a parameter of ${name ?? 'signals'}, which has ${known.join(', ')}`)
+    else checkParameter(each, value, bounds[each], problem)
   }
   const points = Object.values(parameters).reduce<number>((product, value) => product * count(value), 1)
   if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
@@ -199,24 +228,39 @@ function checkParameters(
     problem(['fast'], `must be below slow (${slow})`)
 }
 
-function checkParameter(name: string, value: Parameter, problem: Problem) {
-  const isStop = stopParameters.includes(name)
+/** Without bounds it is a stop. */
+function checkParameter(name: string, value: Parameter, bounds: Bounds | undefined, problem: Problem) {
+  const isStop = bounds === undefined
   const values = listed(value)
   if (count(value) < 1) problem([name, 'range'], 'is empty: from must not be above to')
   if (count(value) > maxValues) problem([name, 'range'], `has more than ${maxValues} values`)
   for (const each of values) {
-    if (each === null && !isStop) problem([name], 'must be a number')
-    if (isStop && each !== null && (each < 0 || (name !== 'take_profit' && each >= 1)))
-      problem([name], 'is a fraction: 0 or null is off, 0.05 is five percent')
-    if (!isStop && each !== null && (!Number.isInteger(each) || each < 1))
-      problem([name], `must be a whole number of bars above 0, not ${each}`)
+    const fault = isStop ? stopFault(name, each) : valueFault(each, bounds)
+    if (fault !== null) problem([name], fault)
   }
 }
 
-/** The numbers that stand in the spec: all of them, or a range's first value and step. */
+function stopFault(name: string, value: number | null): string | null {
+  const isFraction = value === null || (value >= 0 && (name === 'take_profit' || value < 1))
+  return isFraction ? null : 'is a fraction: 0 or null is off, 0.05 is five percent'
+}
+
+function valueFault(value: number | null, bounds: Bounds): string | null {
+  if (value === null) return 'must be a number'
+  if (bounds === 'bars')
+    return Number.isInteger(value) && value >= 1
+      ? null
+      : `must be a whole number of bars above 0, not ${value}`
+  if (value >= bounds.least && value <= bounds.most) return null
+  return `must be from ${bounds.least} to ${bounds.most}, not ${value}`
+}
+
+/** The numbers that stand in the spec: all of them, or of a range the first two and the last. */
 function listed(value: Parameter): (number | null)[] {
   if (value === null || typeof value === 'number') return [value]
-  return 'values' in value ? value.values : [value.range[0], value.range[0] + value.range[2]]
+  if ('values' in value) return value.values
+  const [from, , step] = value.range
+  return [0, 1, count(value) - 1].filter((i) => i < count(value)).map((i) => from + i * step)
 }
 
 /** How many values a parameter takes; a range by docs/conventions.md §5. */
@@ -231,13 +275,11 @@ function count(value: Parameter): number {
 export function backtestInputs(
   params: BacktestParams,
 ): { name: string; url: string; sha256: string | null }[] {
-  return (params.data.files ?? [])
+  const prices = (params.data.files ?? []).map((each, index) => ({ ...each, name: `data-${index}` }))
+  const signals = params.strategy.signals ? [{ ...params.strategy.signals, name: 'signals' }] : []
+  return [...prices, ...signals]
     .filter(({ url }) => !url.startsWith('file:'))
-    .map(({ url, sha256: hash }, index) => ({
-      name: `data-${index}${extension(url)}`,
-      url,
-      sha256: hash ?? null,
-    }))
+    .map(({ name, url, sha256: hash }) => ({ name: `${name}${extension(url)}`, url, sha256: hash ?? null }))
 }
 
 const extension = (url: string) => /\.(csv|parquet)(\.gz)?$/i.exec(new URL(url).pathname)?.[0] ?? ''

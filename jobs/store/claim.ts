@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { newId } from '../ids.ts'
-import type { Clock } from '../deps.ts'
+import type { Clock, Log } from '../deps.ts'
 import type { Database } from './schema.ts'
 
 /** A replica that has not renewed its row for this long is dead; it renews three times as often. */
@@ -108,6 +108,38 @@ export async function release(db: Database, claimed: readonly Claimed[]): Promis
     )
     .where('lease_token', 'in', tokens)
     .execute()
+}
+
+/** A broken connection is replaced at the next try; a database that is away for longer makes this replica dead. */
+const releaseTries = 3
+
+/** Gives the right back after something failed; when that fails too the lease ends by itself. Never throws. */
+export async function giveBack(
+  { db, log }: { db: Database; log: Log },
+  claimed: readonly Claimed[],
+): Promise<void> {
+  for (let tries = 1; tries <= releaseTries; tries++) {
+    try {
+      return await release(db, claimed)
+    } catch (error) {
+      if (tries === releaseTries)
+        log('error', 'leases were not released', { shards: claimed.length, error: String(error) })
+    }
+  }
+}
+
+/** Does something for claimed shards; when that fails they are given back before the error goes on. */
+export async function orGiveBack<Done>(
+  deps: { db: Database; log: Log },
+  claimed: readonly Claimed[],
+  work: () => Promise<Done>,
+): Promise<Done> {
+  try {
+    return await work()
+  } catch (error) {
+    await giveBack(deps, claimed)
+    throw error
+  }
 }
 
 /** Frees every lease and message at once: for a database that no other process can have open. */

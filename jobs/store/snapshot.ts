@@ -67,6 +67,16 @@ export async function spentMicros(
   return spent
 }
 
+/** Attempts that have not ended. */
+export async function countOpen(db: Database): Promise<number> {
+  const { count } = await db
+    .selectFrom('attempts')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('state', '<>', 'ended')
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 /** Attempts that hold a slot, by `provider/account/offer`. */
 export async function busySlots(db: Database): Promise<Map<string, number>> {
   const rows = await db

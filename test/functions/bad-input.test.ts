@@ -132,7 +132,7 @@ const cases: [string, unknown, number, string, string][] = [
   ],
   [
     'a strategy of a later version',
-    withParams({ strategy: { name: 'macd' } }),
+    withParams({ strategy: { name: 'momentum_top_k' } }),
     422,
     'invalid_request',
     'params.strategy.name',

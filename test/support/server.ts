@@ -1,4 +1,4 @@
-// A whole Berth as its own process, on the embedded database in a folder of its own.
+// A whole Berth as its own process; on the embedded database in a folder of its own unless told otherwise.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -23,8 +23,9 @@ export async function startServer(
   data_dir: string,
   port: number,
   env: Record<string, string> = {},
+  entry = join(root, 'infra', 'node.ts'),
 ): Promise<RunningServer> {
-  const child = spawn(process.execPath, [join(root, 'infra', 'node.ts')], {
+  const child = spawn(process.execPath, [entry], {
     cwd: root,
     env: {
       PATH: process.env['PATH'],

@@ -1,13 +1,18 @@
 """The parameter sets of a run: the cartesian product of the axes, the last one fastest."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.errors import invalid
 from berth_backtest.spec.types import STOPS, Axis
+from berth_backtest.strategies.definition import Definition
 
 Index = NDArray[np.int64]
+
+AT_ONCE = 1_000_000  # sets looked at together
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,6 @@ class Grid:
     axes: tuple[Axis, ...]
     points: Index
     skipped: int
-    windows: Index  # every window that a set uses, ascending
 
     def values(self, name: str, points: Index) -> NDArray[np.float64]:
         """Returns one parameter of some sets."""
@@ -26,10 +30,9 @@ class Grid:
         values = self.axes[at].values
         return values[(points // inner) % len(values)]
 
-    def columns(self, name: str, points: Index) -> Index:
-        """Returns the table column of a window parameter of some sets."""
-        windows = self.values(name, points).astype(np.int64)
-        return np.asarray(np.searchsorted(self.windows, windows), dtype=np.int64)
+    def all_values(self, points: Index) -> dict[str, NDArray[np.float64]]:
+        """Returns every parameter of some sets by name."""
+        return {axis.name: self.values(axis.name, points) for axis in self.axes}
 
     def stops(self, points: Index) -> NDArray[np.float64]:
         return np.stack([self.values(name, points) for name in STOPS])
@@ -48,17 +51,19 @@ class Grid:
         return found
 
 
-def make_grid(axes: tuple[Axis, ...]) -> Grid:
-    """Returns the grid; sets whose fast average is not shorter than the slow one are skipped."""
-    shape = [len(axis.values) for axis in axes]
-    names = [axis.name for axis in axes]
-    spread = {
-        name: axes[names.index(name)].values.reshape(
-            [-1 if i == names.index(name) else 1 for i in range(len(axes))]
-        )
-        for name in ("fast", "slow")
-    }
-    valid = np.broadcast_to(spread["fast"] < spread["slow"], shape)
-    points = np.flatnonzero(valid.reshape(-1))
-    windows = np.unique(np.concatenate([spread["fast"].reshape(-1), spread["slow"].reshape(-1)]))
-    return Grid(axes, points, int(valid.size) - len(points), windows.astype(np.int64))
+def make_grid(axes: tuple[Axis, ...], definition: Definition) -> Grid:
+    """Returns the grid; sets that the strategy calls invalid are skipped."""
+    total = math.prod(len(axis.values) for axis in axes)
+    whole = Grid(axes, np.arange(total), 0)
+    if definition.valid is None:
+        return whole
+    # Some at a time: the parameters of ten million sets would not fit beside the rest.
+    kept = [
+        part[definition.valid(whole.all_values(part))]
+        for part in np.array_split(whole.points, max(1, total // AT_ONCE))
+    ]
+    points = np.concatenate(kept)
+    if len(points) == 0:
+        name = definition.params[0].name
+        raise invalid(f"parameters.{name}", definition.invalid or "no set is valid")
+    return Grid(axes, points, total - len(points))

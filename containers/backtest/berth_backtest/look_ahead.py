@@ -39,22 +39,24 @@ def check_look_ahead(plan: Plan, simulator: Simulator, best: int) -> LookAhead:
     cuts = sorted({0, n - 1} | {draw(seed, OTHERS + i, n) for i in range(CUTS)})
     symbols = len(plan.panel.symbols)
     chosen = range(0, symbols, -(-symbols // SYMBOLS))
-    whole = [simulator.record(s, points).orders for s in chosen]
+    if plan.spec.portfolio.mode == "shared":
+        chosen = range(symbols)
+    whole = [simulator.record(int(point), chosen).decided for point in points]
     for cut in cuts:
         short = make_simulator(plan, simulator.threads, truncate(plan.panel, cut + 1))
-        for s, orders in zip(chosen, whole, strict=True):
-            known = short.record(s, points).orders
+        for point, orders in zip(points, whole, strict=True):
+            known = short.record(int(point), chosen).decided
             different = np.argwhere(known != orders[: cut + 1])
             if len(different):
-                bar, at = (int(x) for x in different[0])
+                bar, at = (int(x) for x in different[0][:2])
                 return LookAhead(
                     len(points) * len(cuts),
                     False,
                     {
-                        "symbol": plan.panel.symbols[s],
+                        "symbol": plan.panel.symbols[chosen[at]],
                         "date": shown_date(int(plan.panel.dates[bar]), plan.panel.dated),
                         "cut": shown_date(int(plan.panel.dates[cut]), plan.panel.dated),
-                        "parameters": plan.grid.parameters(int(points[at])),
+                        "parameters": plan.grid.parameters(int(point)),
                     },
                 )
     return LookAhead(len(points) * len(cuts), True, None)

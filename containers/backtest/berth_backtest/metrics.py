@@ -34,7 +34,7 @@ MINIMISED = ("annual_volatility", "fees", "turnover", "max_drawdown_bars")
 def metrics_of(raw: Floats, bars: int, cash: float, periods: float, risk_free: float) -> Floats:
     """Returns [..., metric] in the order of NAMES from [..., field] in the order of the kernel."""
     sum_r, sum_r2, sum_d2, sum_e, low, low_peak, below, held = np.moveaxis(raw[..., :8], -1, 0)
-    fees, traded, trades, wins, gains, losses, equity, units = np.moveaxis(raw[..., 8:16], -1, 0)
+    fees, traded, trades, wins, gains, losses, equity, opened = np.moveaxis(raw[..., 8:16], -1, 0)
     mean = sum_r / bars - risk_free / periods
     root = np.sqrt(periods)
     spread = np.maximum(sum_r2 - sum_r * (sum_r / bars), 0.0)
@@ -51,7 +51,7 @@ def metrics_of(raw: Floats, bars: int, cash: float, periods: float, risk_free: f
         "max_drawdown": drawdown,
         "max_drawdown_bars": below,
         "trades": trades,
-        "open_trades": (units != 0.0).astype(np.float64),
+        "open_trades": opened,
         "win_rate": ratio(wins, trades),
         "profit_factor": ratio(gains, losses),
         "exposure": held / bars,

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.data.panel import Panel
+from berth_backtest.data.signals import load_signals
 from berth_backtest.errors import invalid
 from berth_backtest.grid import Grid, make_grid
-from berth_backtest.spec.types import Fill, Spec
+from berth_backtest.spec.types import STOPS, Fill, Spec
 
 DAILY_GAP = 4.0  # days: a median gap up to it is daily bars, with their week-ends and holidays
 TRADING_DAYS = 252.0
@@ -24,13 +25,19 @@ class Plan:
     fill: Fill
     periods: float
     effective: dict[str, object]
+    targets: NDArray[np.float64]  # [bar, symbol] of a signal file, else empty
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The names of what has its own cash: the symbols, or the portfolio."""
+        return ("portfolio",) if self.spec.portfolio.mode == "shared" else self.panel.symbols
 
 
 def make_plan(spec: Spec, panel: Panel) -> Plan:
     """Returns the plan; raises where the data cannot do what the spec asks."""
     fill = choose_fill(spec, panel)
     periods = choose_periods(spec, panel)
-    grid = make_grid(spec.axes)
+    grid = make_grid(spec.axes, spec.strategy.definition)
     effective = dict(spec.effective)
     execution, data = effective["execution"], effective["data"]
     assert isinstance(execution, dict)  # made by parse_spec
@@ -44,10 +51,16 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     }
     given = effective["parameters"]
     assert isinstance(given, dict)  # checked by parse_spec
-    defaults = {axis.name: int(axis.values[0]) for axis in grid.shown() if axis.default}
+    defaults = {
+        axis.name: int(axis.values[0]) if axis.integer else float(axis.values[0])
+        for axis in grid.shown()
+        if axis.default
+    }
     effective["parameters"] = {**defaults, **given}
     effective["periods_per_year"] = periods
-    return Plan(spec, panel, grid, fill, periods, effective)
+    signals = spec.strategy.signals
+    targets = np.empty((0, 0)) if signals is None else load_signals(signals, panel, spec.data.timezone)
+    return Plan(spec, panel, grid, fill, periods, effective, targets)
 
 
 def choose_fill(spec: Spec, panel: Panel) -> Fill:
@@ -92,10 +105,7 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
     if ex.sizing == "units" and not ex.fractional:
         size = np.floor(size / ex.lot * (1.0 + k.TIE)) * ex.lot
     rules = np.zeros(k.RULES)
-    rules[k.FEE], rules[k.FEE_MIN] = ex.fee, ex.fee_min
-    rules[k.TRANSFER], rules[k.STAMP], rules[k.SLIPPAGE] = ex.transfer, ex.stamp, ex.slippage
-    rules[k.BORROW] = ex.borrow_per_year / plan.periods
-    rules[k.LOT] = 0.0 if ex.fractional else ex.lot
+    rules[k.SLIPPAGE], rules[k.BORROW] = ex.slippage, ex.borrow_per_year / plan.periods
     rules[k.SIZING], rules[k.SIZE] = k.SIZINGS[ex.sizing], size
     rules[k.START_CASH], rules[k.RISK_FREE] = ex.cash, plan.spec.risk_free / plan.periods
     rules[k.FILL], rules[k.STOP_FROM] = k.FILLS[plan.fill], k.REFERENCES[ex.stop_reference]
@@ -103,5 +113,6 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
     rules[k.RETRY], rules[k.LEVEL] = ex.retry_entries, plan.spec.strategy.entry == "level"
     rules[k.HAS_OPEN], rules[k.HAS_RANGE] = plan.panel.has_open, plan.panel.has_range
     rules[k.LONG], rules[k.SHORT] = ex.direction != "short", ex.direction != "long"
-    rules[k.STOPS] = any(axis.values.any() for axis in plan.grid.axes if not axis.integer)
+    rules[k.WATCH] = any(axis.values.any() for axis in plan.grid.axes if axis.name in STOPS)
+    rules[k.GIVEN] = plan.spec.portfolio.call_sequence == "given"
     return rules

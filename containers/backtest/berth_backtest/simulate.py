@@ -1,4 +1,4 @@
-"""The kernel on a plan: parameter sets in, raw sums or whole curves out."""
+"""The kernel on a plan: parameter sets in, raw sums or whole runs out."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,72 +12,57 @@ from numpy.typing import NDArray
 from berth_backtest.data.panel import Panel
 from berth_backtest.grid import Grid
 from berth_backtest.kernel import layout
-from berth_backtest.kernel.simulate import simulate
-from berth_backtest.kernel.tables import sma_tables
+from berth_backtest.kernel.run import CELLS, run_moves
+from berth_backtest.market import Market, Room, market_of, own_bars
 from berth_backtest.plan import Plan, kernel_rules
+from berth_backtest.strategies.definition import Definition
+from berth_backtest.strategies.series import Row, fill_rows, rows_of
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 T = TypeVar("T")
 
-TABLE_BYTES = 512 << 20  # indicator tables held at once
+TABLE_BYTES = 512 << 20  # indicator tables and markets held at once
+MOVE_BYTES = 64 << 20  # of one block of cells
 ITEM_UPDATES = 20_000_000  # bar-updates of one call of the kernel: some 0.1 s, so threads end together
-NO_CURVES = np.empty((0, 0, 0))
-NO_TRADES = np.empty((0, 0))
-
-
-@dataclass(frozen=True)
-class Table:
-    """A symbol's averages."""
-
-    means: Floats  # [window, own bar], NaN where undefined
-    bar_of: Index  # the run's bar of each own bar; -1 = the last before the run
-    defined: Index  # each window's first defined own bar
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Whole runs of some sets on one symbol."""
+    """A whole run of one set. Accounts are the symbols, or the one of a shared purse."""
 
-    raw: Floats  # [set, field]
-    equity: Floats  # [bar, set]
-    units: Floats
-    orders: Floats  # decided at each bar's close
-    trades: Floats  # [trade, column], closed in order of exit, then open ones
+    raw: Floats  # [account, field]
+    equity: Floats  # [bar, account]
+    units: Floats  # [bar, symbol]
+    decided: Floats  # [bar, symbol, (order, want)]
+    trades: Floats  # [trade, column]: T_CELL is the symbol; closed in order of exit, then open ones
+    events: Floats  # [event, column]: L_CELL is the symbol
 
 
 class Simulator:
     """A plan's kernel inputs; the same result for any number of threads and any split of sets."""
 
-    def __init__(self, panel: Panel, grid: Grid, rules: Floats, threads: int) -> None:
+    def __init__(self, plan: Plan, panel: Panel, threads: int) -> None:
+        self.plan = plan
         self.panel = panel
-        self.grid = grid
-        self.rules = rules
+        self.grid: Grid = plan.grid
+        self.definition: Definition = plan.spec.strategy.definition
+        self.rules = kernel_rules(plan)
+        self.shared = plan.spec.portfolio.mode == "shared"
         self.threads = threads
-        self.bars = [
-            np.stack([panel.open[s], panel.high[s], panel.low[s], panel.close[s]])
-            for s in range(len(panel.symbols))
-        ]
-        self.kept: tuple[int, list[Table]] = (-1, [])
+        rows, picks = rows_of(self.definition.series, self.grid.all_values(self.grid.points), self.sets)
+        self.rows, self.picks = rows, picks
+        self.whole: Market | None = market_of(plan, panel, None) if self.shared else None
+        self.kept: tuple[int, list[tuple[Market, Floats]]] = (-1, [])
 
-    def table(self, s: int, windows: Index) -> Table:
-        """Returns a symbol's averages at its own bars of the run, and at the last one before."""
-        panel = self.panel
-        own = slice(panel.own_start[s], panel.own_start[s + 1])
-        rows = panel.own_row[own]
-        skip = int(np.searchsorted(rows, 0))
-        out = np.empty((len(windows), len(rows) - skip))
-        sma_tables(panel.own_close[own], skip, windows, out)
-        return Table(out, rows[skip:] - 1, np.maximum(windows - 1 - skip, 0))
+    @property
+    def sets(self) -> int:
+        return len(self.grid.points)
 
-    def tables(self, block: range) -> list[Table]:
-        """Returns the tables of a block of symbols; the last block's are kept for the next sets."""
-        if self.kept[0] != block.start:
-            self.kept = (-1, [])
-            windows = self.grid.windows
-            self.kept = (block.start, self.each([partial(self.table, s, windows) for s in block]))
-        return self.kept[1]
+    @property
+    def accounts(self) -> int:
+        return 1 if self.shared else len(self.panel.symbols)
 
     def each(self, calls: Iterable[Callable[[], T]]) -> list[T]:
         """Returns the calls' results in order, over all threads."""
@@ -86,93 +71,194 @@ class Simulator:
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(lambda call: call(), calls))
 
-    def blocks(self) -> list[range]:
-        size = (self.panel.bars + 1) * len(self.grid.windows) * 8
-        step = max(1, TABLE_BYTES // size)
-        symbols = len(self.panel.symbols)
-        return [range(first, min(first + step, symbols)) for first in range(0, symbols, step)]
+    def levels(self, points: Index) -> Floats:
+        """Returns each set's thresholds."""
+        terms = self.definition.level_terms
+        found = np.zeros((len(points), 4))
+        for k, (factor, name) in enumerate(terms):
+            found[:, k] = factor * (self.grid.values(name, points) if name else 1.0)
+        return found
+
+    def targets_of(self, s: int | None) -> Floats:
+        """Returns the wanted fractions of a signal file, of all symbols or of one."""
+        targets = self.plan.targets[: self.panel.bars]
+        return targets if s is None or len(targets) == 0 else np.ascontiguousarray(targets[:, s : s + 1])
+
+    def picks_of(self, points: Index) -> Index:
+        return self.picks[np.searchsorted(self.grid.points, points)]
 
     def run(self, points: Index) -> Floats:
-        """Returns raw sums by [set, symbol, field]."""
-        grid = self.grid
-        fast, slow, stops = grid.columns("fast", points), grid.columns("slow", points), grid.stops(points)
-        raw = np.empty((len(self.panel.symbols), len(points), layout.RAW))
-        step = max(1, ITEM_UPDATES // (self.panel.bars * layout.LANES)) * layout.LANES
-
-        def call(s: int, table: Table, first: int) -> Floats:
-            part = slice(first, first + step)
-            simulate(
-                self.bars[s],
-                self.panel.state[s],
-                int(self.panel.delisted[s]),
-                table.means,
-                table.bar_of,
-                table.defined,
-                fast[part],
-                slow[part],
-                np.ascontiguousarray(stops[:, part]),
-                self.rules,
-                raw[s, part],
-                NO_CURVES,
-                NO_TRADES,
+        """Returns raw sums by [set, account, field]."""
+        raw = np.empty((self.accounts, len(points), layout.RAW))
+        if self.shared:
+            self.each(
+                [partial(self.run_set, point, raw[:, i], Room(0, 0, False)) for i, point in enumerate(points)]
             )
-            return raw
-
+            return raw.transpose(1, 0, 2)
         for block in self.blocks():
-            tables = self.tables(block)
+            markets = self.markets(block)
+            step = max(1, ITEM_UPDATES // (self.panel.bars * CELLS)) * CELLS
             self.each(
                 [
-                    partial(call, s, table, first)
-                    for s, table in zip(block, tables, strict=True)
+                    partial(
+                        self.run_symbol, *pair, points[first : first + step], raw[s, first : first + step]
+                    )
+                    for s, pair in zip(block, markets, strict=True)
                     for first in range(0, len(points), step)
                 ]
             )
         return raw.transpose(1, 0, 2)
 
-    def record(self, s: int, points: Index) -> Recording:
-        """Returns the whole runs of at most LANES sets on one symbol."""
-        grid, panel = self.grid, self.panel
-        assert 0 < len(points) <= layout.LANES
-        fast, slow = grid.values("fast", points), grid.values("slow", points)
-        windows = np.unique(np.concatenate([fast, slow])).astype(np.int64)
-        table = self.table(s, windows)
-        raw = np.empty((len(points), layout.RAW))
-        curves = np.zeros((3, panel.bars, len(points)))
-        # At most two trades end on a bar (a reversal, then a stop); row 0 counts them.
-        trades = np.zeros(((2 * panel.bars + 2) * len(points) + 1, layout.TRADE))
-        simulate(
-            self.bars[s],
-            panel.state[s],
-            int(panel.delisted[s]),
-            table.means,
-            table.bar_of,
-            table.defined,
-            np.searchsorted(windows, fast.astype(np.int64)),
-            np.searchsorted(windows, slow.astype(np.int64)),
-            grid.stops(points),
-            self.rules,
+    def markets(self, block: range) -> list[tuple[Market, Floats]]:
+        """Returns a block's markets and tables; the last block's are kept for the next sets."""
+        if self.kept[0] != block.start:
+            self.kept = (-1, [])
+            self.kept = (block.start, self.each([partial(self.symbol, s) for s in block]))
+        return self.kept[1]
+
+    def blocks(self) -> list[range]:
+        size = (self.panel.bars + 1) * (len(self.rows) + 2 * layout.WIDTH + 8) * 8
+        step = max(1, TABLE_BYTES // size)
+        symbols = len(self.panel.symbols)
+        return [range(first, min(first + step, symbols)) for first in range(0, symbols, step)]
+
+    def symbol(self, s: int) -> tuple[Market, Floats]:
+        """Returns one symbol's market and its indicator tables."""
+        market = market_of(self.plan, self.panel, s)
+        return market, self.table(s, market.skip)
+
+    def table(self, s: int, skip: int) -> Floats:
+        return fill_rows(self.rows, own_bars(self.panel, s), skip)
+
+    def run_symbol(
+        self, market: Market, table: Floats, points: Index, raw: Floats, room: Room | None = None
+    ) -> Room:
+        """Runs sets over one symbol, CELLS at a time; each has its own purse."""
+        picks, levels, stops = self.picks_of(points), self.levels(points), self.grid.stops(points)
+        own = max(1, table.shape[1])
+        cells = max(1, min(CELLS, MOVE_BYTES // (16 * own)))
+        keep = room or Room(0, 0, False)
+        blocks = -(-len(points) // cells)
+        book = market.book(self.rules, -(-len(points) // blocks), own=True, many=False, room=keep)
+        run_moves(
+            book,
+            self.definition.move_kind,
+            table,
+            market.closes,
+            market.bar_of,
+            np.zeros(2, dtype=np.int64),
+            picks,
+            levels,
+            bool(self.rules[layout.LEVEL]),
+            self.targets_of(market.symbol),
+            np.ascontiguousarray(stops),
             raw,
-            curves,
-            trades,
         )
-        found = trades[1 : int(trades[0, 0]) + 1].copy()
-        return Recording(raw, curves[0], curves[1], curves[2], found)
+        keep.take(book)
+        return keep
+
+    def run_set(self, point: int, raw: Floats, room: Room) -> Room:
+        """Runs one set over all symbols with one purse."""
+        assert self.whole is not None
+        one = np.array([point])
+        market = self.whole
+        symbols = len(self.panel.symbols)
+        rows, picks = rows_of(self.definition.series, self.grid.all_values(one), 1)
+        own = [own_bars(self.panel, s) for s in range(symbols)]
+        table = np.concatenate(
+            [fill_rows(rows, own[s], int(market.skips[s])) for s in range(symbols)], axis=1
+        )
+        levels, stops = self.levels(one), self.grid.stops(one)
+        book = market.book(self.rules, symbols, own=False, many=True, room=room)
+        run_moves(
+            book,
+            self.definition.move_kind,
+            table,
+            market.closes,
+            market.bar_of,
+            market.starts,
+            np.repeat(picks, symbols, axis=0),
+            np.repeat(levels, symbols, axis=0),
+            bool(self.rules[layout.LEVEL]),
+            self.targets_of(None),
+            np.repeat(stops, symbols, axis=1),
+            raw,
+        )
+        room.take(book)
+        return room
+
+    def record(self, point: int, symbols: Iterable[int] | None = None) -> Recording:
+        """Returns the whole run of one set, each symbol's or those of some symbols."""
+        if self.shared:
+            raw = np.empty((1, layout.RAW))
+            counted = self.run_set(point, raw, Room(0, 0, False))
+            kept = self.run_set(point, raw, Room(counted.trades, counted.events, True))
+            return Recording(raw, kept.equity, kept.held, kept.decided, kept.trade_rows, kept.event_rows)
+        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
+        return join(self.each([partial(self.record_symbol, s, point) for s in chosen]))
+
+    def record_symbol(self, s: int, point: int) -> Recording:
+        one = np.array([point])
+        market, raw = market_of(self.plan, self.panel, s), np.empty((1, layout.RAW))
+        rows, picks = rows_of(self.definition.series, self.grid.all_values(one), 1)
+        table = fill_rows(rows, own_bars(self.panel, s), market.skip)
+        # The rows of one set are numbered anew: only those that it uses are filled.
+        small = Narrow(self, rows, picks)
+        counted = small.run_symbol(market, table, one, raw, Room(0, 0, False))
+        kept = small.run_symbol(market, table, one, raw, Room(counted.trades, counted.events, True))
+        trades, events = kept.trade_rows, kept.event_rows
+        trades[:, layout.T_CELL] = s
+        events[:, layout.L_CELL] = s
+        return Recording(raw, kept.equity, kept.held, kept.decided, trades, events)
+
+
+class Narrow(Simulator):
+    """The simulator of one set: its tables hold only what the set uses."""
+
+    def __init__(self, whole: Simulator, rows: list[Row], picks: Index) -> None:
+        self.__dict__ = {**whole.__dict__, "rows": rows, "picks": picks}
+
+    def picks_of(self, points: Index) -> Index:
+        assert len(points) == 1
+        return self.picks
+
+
+def join(runs: list[Recording]) -> Recording:
+    """Returns the runs of several symbols side by side."""
+    return Recording(
+        np.concatenate([run.raw for run in runs]),
+        np.concatenate([run.equity for run in runs], axis=1),
+        np.concatenate([run.units for run in runs], axis=1),
+        np.concatenate([run.decided for run in runs], axis=1),
+        np.concatenate([run.trades for run in runs]),
+        np.concatenate([run.events for run in runs]),
+    )
 
 
 def make_simulator(plan: Plan, threads: int, panel: Panel | None = None) -> Simulator:
     """Returns the simulator of a plan, or of the same plan on a shortened panel."""
-    return Simulator(panel or plan.panel, plan.grid, kernel_rules(plan), threads)
+    return Simulator(plan, panel or plan.panel, threads)
 
 
 def compile_kernel() -> None:
     """Compiles the kernel, or loads it from the cache, by running it on two bars."""
-    means = np.empty((1, 2))
-    sma_tables(np.ones(2), 0, np.array([1]), means)
-    zero = np.zeros(1, dtype=np.int64)
-    state = np.ones(2, dtype=np.int8)
+    from berth_backtest.market import tiny_market
+
+    market = tiny_market()
     rules = np.ones(layout.RULES)
     raw = np.empty((1, layout.RAW))
-    stops = np.zeros((3, 1))
-    bars = np.ones((4, 2))
-    rows = np.arange(2)
-    simulate(bars, state, 2, means, rows, zero, zero, zero, stops, rules, raw, NO_CURVES, NO_TRADES)
+    book = market.book(rules, 1, own=True, many=False, room=Room(0, 0, False))
+    run_moves(
+        book,
+        0,
+        np.ones((1, 2)),
+        np.ones(2),
+        np.arange(2),
+        np.zeros(2, dtype=np.int64),
+        np.zeros((1, 3), dtype=np.int64),
+        np.zeros((1, 4)),
+        False,
+        np.empty((0, 0)),
+        np.zeros((3, 1)),
+        raw,
+    )

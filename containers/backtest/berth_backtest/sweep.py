@@ -11,6 +11,7 @@ from berth_backtest import VERSION
 from berth_backtest.checkpoint import Arrays, Checkpoint
 from berth_backtest.errors import StoppedError, invalid
 from berth_backtest.kernel import layout
+from berth_backtest.kernel.run import CELLS
 from berth_backtest.metrics import NAMES, metrics_of
 from berth_backtest.plan import Plan
 from berth_backtest.report import Progress, Stop, log
@@ -39,7 +40,8 @@ class Sweep:
 
 def identity_of(plan: Plan) -> str:
     """Returns what a checkpoint must agree on: program, spec, data and chunks."""
-    parts = [VERSION, plan.effective, plan.panel.sha256, chunk_size(plan)]
+    targets = hashlib.sha256(plan.targets.tobytes()).hexdigest()
+    parts = [VERSION, plan.effective, plan.panel.sha256, targets, chunk_size(plan)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -47,12 +49,12 @@ def chunk_size(plan: Plan) -> int:
     """Returns the sets of a chunk, a whole number of lanes; it depends on spec and data alone."""
     symbols = len(plan.panel.symbols)
     sets = min(CHUNK_UPDATES // (plan.panel.bars * symbols), CHUNK_ROWS // symbols)
-    return max(layout.LANES, sets // layout.LANES * layout.LANES)
+    return max(CELLS, sets // CELLS * CELLS)
 
 
 def keeps_all(plan: Plan) -> bool:
     """Says whether every set's metrics by symbol are written, not only the best sets'."""
-    rows = len(plan.grid.points) * len(plan.panel.symbols)
+    rows = len(plan.grid.points) * len(plan.accounts)
     if plan.spec.output.metrics == "all" and rows > MOST_ROWS:
         raise invalid(
             "output.metrics", f"all would be {rows} rows; at most {MOST_ROWS} are written, use auto"
@@ -94,7 +96,7 @@ def run_sweep(
 def run_chunk(plan: Plan, simulator: Simulator, points: NDArray[np.int64], keep: bool) -> Arrays:
     raw = simulator.run(points)
     metrics = metrics_from(plan, raw)
-    counts = [raw[:, :, field // layout.LANES].sum(axis=1) for field in COUNTS.values()]
+    counts = [raw[:, :, field].sum(axis=1) for field in COUNTS.values()]
     arrays = {
         "objective": objectives(metrics, plan.spec.search),
         "means": mean_of(metrics),

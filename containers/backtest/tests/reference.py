@@ -277,6 +277,25 @@ def simulate(
     return engine.run
 
 
+def replay(rules: Rules, signs: list[int | None], bars: list[Bar | str | None]) -> Run:
+    """Runs one symbol whose states are given, None being undefined."""
+    engine = Engine(rules, len(bars))
+    order: int | None = None
+    decided = 0.0
+    for t, bar in enumerate(bars):
+        assert isinstance(bar, tuple)
+        if order is not None:
+            engine.fill(t, order, bar[0] if rules.fill == "next_open" else bar[3], bar[3], decided)
+        units = engine.position.units if engine.position else 0.0
+        order = wanted(rules, signs[t - 1] if t else None, signs[t], units)
+        decided = bar[3]
+        engine.run.equity.append(engine.cash + units * bar[3])
+        engine.run.units.append(units)
+    if engine.position is not None:
+        engine.book(engine.position, None, decided, None)
+    return engine.run
+
+
 def metrics(run: Run, rules: Rules, risk_free: float) -> dict[str, float | None]:
     """Returns the metrics by their definitions, from the curve and the trades."""
     n, cash, p = len(run.equity), rules.cash, rules.periods

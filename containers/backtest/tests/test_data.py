@@ -123,11 +123,12 @@ def test_files_must_exist_and_have_the_hash_of_the_spec(tmp_path: Path) -> None:
     assert f"has sha256 {digest}" in fault(files=[{"url": str(path), "sha256": "0" * 64}])
 
 
-def test_unadjusted_prices_with_splits_or_dividends_are_refused(tmp_path: Path) -> None:
-    rows = [[day(0), 10, 1, 0], [day(1), 5, 2, 0]]
-    path = write_csv(tmp_path / "p.csv", "date,close,split_ratio,dividend", rows)
-    assert "row 2 (line 3), column split_ratio: is not applied" in fault(path, adjustment="none")
+def test_splits_and_dividends_that_cannot_be(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "p.csv", "date,close,split_ratio", [[day(0), 10, 1], [day(1), 5, 0]])
+    assert "row 2 (line 3), column split_ratio: 0 must be more than 0" in fault(path, adjustment="none")
     assert load(path, adjustment="split").bars == 2
+    path = write_csv(tmp_path / "q.csv", "date,close,dividend", [[day(0), 10, None], [day(1), 5, -1]])
+    assert "row 2 (line 3), column dividend: -1 must not be negative" in fault(path, adjustment="none")
 
 
 def test_csv_and_parquet_in_either_order_give_the_same_run(tmp_path: Path) -> None:

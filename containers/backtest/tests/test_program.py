@@ -117,7 +117,7 @@ def test_planted_look_ahead_ends_with_4(tmp_path: Path, monkeypatch: pytest.Monk
         honest(closes, skip, windows, out)
         out[:, :-1] = out[:, 1:]  # each average as it will be at the next bar
 
-    monkeypatch.setattr("berth_backtest.simulate.sma_tables", leaking)
+    monkeypatch.setattr("berth_backtest.strategies.series.sma_tables", leaking)
     spec = write_spec(tmp_path, output={"look_ahead_check": True})
     assert cli.main([str(spec), str(tmp_path / "out")]) == 4
     error = json.loads((tmp_path / "out" / "error.json").read_text())

@@ -73,13 +73,12 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("data", {**GOOD["data"], "start": "2011-01-01", "end": "2010-01-01"}, "data.start", "lies after"),
     ("strategy", {}, "strategy.name", "is required"),
     ("strategy.name", "sma_cros", "strategy.name", "did you mean sma_cross"),
-    ("strategy.name", "rsi", "strategy.name", "not available in this version"),
-    ("strategy", {"source": "x", "class": "X"}, "strategy.source", "only the built-in"),
-    ("strategy", {"signals": {}}, "strategy.signals", "only the built-in"),
+    ("strategy.name", "momentum_top_k", "strategy.name", "must be one of sma_cross"),
+    ("strategy", {"source": "x", "class": "X"}, "strategy.source", "only a built-in"),
+    ("strategy", {"signals": {}}, "strategy.signals.url", "is required"),
+    ("strategy", {"signals": {**FILE, "sha256": "12"}}, "strategy.signals.sha256", "64"),
     ("strategy.entry", "now", "strategy.entry", "must be one of cross, level"),
     ("parameters", {"fats": 3}, "parameters.fats", "did you mean fast?"),
-    ("parameters", {"fast": 30, "slow": 10}, "parameters.fast", "must be less than slow"),
-    ("parameters", {"fast": 10, "slow": 10}, "parameters.fast", "must be less than slow"),
     ("parameters", {"fast": 1.5}, "parameters.fast", "whole number"),
     ("parameters", {"fast": 0}, "parameters.fast", "from 1 to"),
     ("parameters", {"fast": True}, "parameters.fast", "must be a number, not a boolean"),
@@ -139,8 +138,8 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("execution.trailing_stop", 1.0, "execution.trailing_stop", "below 1"),
     ("execution.stop_reference", "open", "execution.stop_reference", "must be one of fill"),
     ("execution.leverage", 2, "execution.leverage", "not a known field"),
-    ("portfolio.mode", "shared", "portfolio.mode", "only per_symbol is available"),
-    ("portfolio.call_sequence", "given", "portfolio.call_sequence", "only auto is available"),
+    ("portfolio.mode", "both", "portfolio.mode", "must be one of per_symbol, shared"),
+    ("portfolio.call_sequence", "any", "portfolio.call_sequence", "must be one of auto, given"),
     ("validation", {"method": "walk_forward", "folds": 3}, "validation.method", "only none is available"),
     ("validation", {"folds": 3}, "validation.folds", "not a known field"),
     ("benchmark", "equal_weight", "benchmark", "only null is available"),
@@ -227,13 +226,41 @@ def test_a_grid_finds_its_sets_again() -> None:
         "slow": {"values": [5, 3, 9]},
         "stop_loss": {"values": [0, 0.1]},
     }
-    grid = make_grid(parse_spec({**GOOD, "parameters": parameters}).axes)
+    spec = parse_spec({**GOOD, "parameters": parameters})
+    grid = make_grid(spec.axes, spec.strategy.definition)
     assert grid.skipped == 4
     assert len(grid.points) == 8
     assert grid.parameters(int(grid.points[-1])) == {"fast": 5, "slow": 9, "stop_loss": 0.1}
-    assert grid.windows.tolist() == [2, 3, 5, 9]
 
 
 def test_a_file_address_is_a_path(tmp_path: Path) -> None:
     data = {"files": [{"url": f"file://{tmp_path}/a%20b.csv"}], "adjustment": "none"}
     assert parse_spec({**GOOD, "data": data}).data.files[0].path == f"{tmp_path}/a b.csv"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parameters", "text"),
+    [
+        ("sma_cross", {"fast": 30, "slow": 10}, "parameters.fast: must be less than slow"),
+        ("sma_cross", {"fast": 10, "slow": 10}, "parameters.fast: must be less than slow"),
+        ("macd", {"fast": 26, "slow": 12}, "parameters.fast: must be less than slow"),
+        ("rsi", {"lower": 60}, "parameters.window: needs lower < exit < upper"),
+        ("zscore", {"enter": 0.5}, "parameters.window: must be less than enter"),
+    ],
+)
+def test_a_grid_without_a_valid_set_is_refused(
+    strategy: str, parameters: dict[str, float], text: str
+) -> None:
+    spec = parse_spec({**GOOD, "strategy": {"name": strategy}, "parameters": parameters})
+    with pytest.raises(ProgramError, match=text.replace(".", r"\.")):
+        make_grid(spec.axes, spec.strategy.definition)
+
+
+def test_each_strategy_has_its_own_parameters() -> None:
+    spec = {**GOOD, "strategy": {"name": "rsi"}}
+    with pytest.raises(ProgramError, match=r"parameters\.fast: is not a known field"):
+        parse_spec({**spec, "parameters": {"fast": 3}})
+    with pytest.raises(ProgramError, match=r"parameters\.lower: must be from 0 to 100, not 101"):
+        parse_spec({**spec, "parameters": {"lower": 101}})
+    names = [axis.name for axis in parse_spec(spec).axes]
+    assert names == sorted(["exit", "lower", "upper", "window", "stop_loss", "take_profit", "trailing_stop"])

@@ -181,7 +181,7 @@ def test_threads_symbol_blocks_and_splits_change_nothing(
     same_files(run_spec(tmp_path / "b", spec, threads=3), whole)
     monkeypatch.setattr("berth_backtest.simulate.TABLE_BYTES", 1)
     monkeypatch.setattr("berth_backtest.simulate.ITEM_UPDATES", 1)
-    monkeypatch.setattr("berth_backtest.output.best.RECORD_BYTES", 1)
+    monkeypatch.setattr("berth_backtest.simulate.MOVE_BYTES", 1)
     monkeypatch.setattr("berth_backtest.output.tables.ROWS_AT_ONCE", 7)
     small_chunks(monkeypatch)
     split = run_spec(tmp_path / "c", spec, threads=2)

@@ -14,6 +14,13 @@ CASES = "8"  # of the random ones: plain Python is a thousand times slower
 
 def test_the_kernel_is_the_same_without_compilation() -> None:
     files = ["test_fills.py", "test_stops.py", "test_metrics.py", "test_reference.py"]
+    files += [
+        "test_indicators.py",
+        "test_strategies.py",
+        "test_shared.py",
+        "test_actions.py",
+        "test_signals.py",
+    ]
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "--no-cov"),

@@ -32,6 +32,8 @@ class Rows:
     delisted: NDArray[np.int64]
     currencies: set[str]
     null_bars: int  # rows with a null price
+    splits: Floats  # units after the date for each one before; 1 = none
+    dividends: Floats  # per unit held before the date
 
 
 def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str) -> Rows:
@@ -50,7 +52,7 @@ def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str
         suspended |= zero & (volume == 0)
     check_prices(source, columns, nulls, suspended, volume)
     check_order(source, dates, codes, symbols)
-    refuse_actions(source, table, adjustment)
+    splits, dividends = read_actions(source, table, adjustment)
     state = np.where(nulls, NO_BAR, BAR).astype(np.int8)
     state[suspended] = SUSPENDED
     for values in columns.values():
@@ -72,6 +74,8 @@ def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str
         delisted,
         read_currencies(table),
         int((nulls & ~suspended).sum()),
+        splits,
+        dividends,
     )
 
 
@@ -179,17 +183,24 @@ def check_order(
         raise source.wrong(row, "date", "is out of order: sort the rows by (symbol, date) or (date, symbol)")
 
 
-def refuse_actions(source: Source, table: Any, adjustment: str) -> None:
-    """Raises where unadjusted prices come with splits or dividends."""
+def read_actions(source: Source, table: Any, adjustment: str) -> tuple[Floats, Floats]:
+    """Returns split ratios and dividends; prices that are adjusted for them have none to apply."""
+    splits, dividends = np.ones(table.num_rows), np.zeros(table.num_rows)
     if adjustment != "none":
-        return
-    for name, neutral in (("split_ratio", 1.0), ("dividend", 0.0)):
-        if name in table.column_names:
-            values = read_numbers(source, table, name)
-            acts = ~np.isnan(values) & (values != neutral) & (values != 0.0)
-            if acts.any():
-                text = "is not applied in this version: give prices adjusted for it (data.adjustment: total)"
-                raise source.wrong(int(np.argmax(acts)), name, text)
+        return splits, dividends
+    if "split_ratio" in table.column_names:
+        given = read_numbers(source, table, "split_ratio")
+        if (given <= 0).any():
+            row = int(np.argmax(given <= 0))
+            raise source.wrong(row, "split_ratio", f"{given[row]:g} must be more than 0 (2 = two for one)")
+        splits = np.where(np.isnan(given), 1.0, given)
+    if "dividend" in table.column_names:
+        given = read_numbers(source, table, "dividend")
+        if (given < 0).any():
+            row = int(np.argmax(given < 0))
+            raise source.wrong(row, "dividend", f"{given[row]:g} must not be negative")
+        dividends = np.where(np.isnan(given), 0.0, given)
+    return splits, dividends
 
 
 def read_currencies(table: Any) -> set[str]:

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -132,17 +133,19 @@ def merge(files: list[Rows], chosen: tuple[str, ...]) -> Merged:
     if len(twice):
         report_twice(files, kept, int(where[twice[0] + 1]), chosen[code[where[twice[0]]]])
     names = [name for name in PRICES if name in files[0].prices]
+
+    def joined(values: list[Any]) -> Any:
+        parts = [one[keep] for one, keep in zip(values, kept, strict=True)]
+        return np.concatenate(parts)[where]
+
     return Merged(
         codes=code[where],
         dates=dates[where],
-        state=np.concatenate([rows.state[keep] for rows, keep in zip(files, kept, strict=True)])[where],
-        prices={
-            name: np.concatenate([rows.prices[name][keep] for rows, keep in zip(files, kept, strict=True)])[
-                where
-            ]
-            for name in names
-        },
-        delisted=np.concatenate([rows.delisted[keep] for rows, keep in zip(files, kept, strict=True)])[where],
+        state=joined([rows.state for rows in files]),
+        prices={name: joined([rows.prices[name] for rows in files]) for name in names},
+        delisted=joined([rows.delisted for rows in files]),
+        splits=joined([rows.splits for rows in files]),
+        dividends=joined([rows.dividends for rows in files]),
     )
 
 

@@ -25,9 +25,11 @@ class Panel:
     has_open: bool
     has_range: bool  # high and low
     delisted: NDArray[np.int64]  # [symbol]: first bar after delist_date; len(dates) = never
-    own_close: Floats  # each symbol's own closes, warm-up included, one symbol after the other
+    volume: Floats | None
+    own: dict[str, Floats]  # each symbol's own bars, warm-up included, one symbol after the other
     own_row: NDArray[np.int64]  # the row of a table for each: 0 = last before `start`, 1 + bar; -1 = earlier
     own_start: NDArray[np.int64]  # [symbol + 1]: where a symbol's own closes begin
+    actions: Floats  # [action, (bar, symbol, split ratio, dividend)] by bar
     sha256: str
     warnings: tuple[tuple[str, str], ...]
 
@@ -45,6 +47,8 @@ class Merged:
     state: NDArray[np.int8]
     prices: dict[str, Floats]
     delisted: NDArray[np.int64]
+    splits: Floats
+    dividends: Floats
 
 
 def build_panel(
@@ -82,6 +86,7 @@ def build_panel(
     # A symbol's last bar before `start` is the bar before the first that may decide: row 0.
     early_bars = np.bincount(own_code[early], minlength=len(symbols))
     own_row[(own_start[:-1] + early_bars - 1)[early_bars > 0]] = 0
+    factors = adjustments(rows)
     leaves = np.full(len(symbols), NEVER)
     np.minimum.at(leaves, rows.codes, rows.delisted)
     return Panel(
@@ -96,12 +101,45 @@ def build_panel(
         has_open="open" in rows.prices,
         has_range=has_range,
         delisted=np.searchsorted(dates, leaves, side="right"),
-        own_close=rows.prices["close"][own],
+        volume=grid(rows.prices["volume"]) if "volume" in rows.prices else None,
+        own={name: (values * factors)[own] for name, values in rows.prices.items()},
+        actions=actions_of(rows, inside, bar),
         own_row=own_row,
         own_start=own_start,
         sha256=sha256,
         warnings=tuple(warnings),
     )
+
+
+def adjustments(rows: Merged) -> Floats:
+    """Returns what a strategy's prices are multiplied with: 1 before a symbol's first split or dividend.
+
+    From then on prices are as if the symbol had never split or paid, in the units of its first bar, so
+    that neither is a move of the market; no later price is needed for it.
+    """
+    factors = np.ones(len(rows.dates))
+    if not (rows.splits != 1.0).any() and not rows.dividends.any():
+        return factors
+    factor, last = 1.0, np.nan
+    for i in range(len(factors)):
+        if i == 0 or rows.codes[i] != rows.codes[i - 1]:
+            factor, last = 1.0, np.nan
+        if rows.dividends[i] > 0.0 and last > rows.dividends[i]:
+            factor *= last / (last - rows.dividends[i])
+        factor *= rows.splits[i]
+        factors[i] = factor
+        last = (
+            rows.prices["close"][i] if rows.state[i] == BAR else (last - rows.dividends[i]) / rows.splits[i]
+        )
+    return factors
+
+
+def actions_of(rows: Merged, inside: NDArray[np.bool_], bar: NDArray[np.int64]) -> Floats:
+    """Returns the splits and dividends of the run's dates, by bar and symbol."""
+    splits, dividends, codes = rows.splits[inside], rows.dividends[inside], rows.codes[inside]
+    there = (splits != 1.0) | (dividends != 0.0)
+    found = np.stack([bar, codes, splits, dividends], axis=1)[there]
+    return np.ascontiguousarray(found[np.lexsort((found[:, 1], found[:, 0]))])
 
 
 def truncate(panel: Panel, bars: int) -> Panel:
@@ -120,9 +158,11 @@ def truncate(panel: Panel, bars: int) -> Panel:
         has_open=panel.has_open,
         has_range=panel.has_range,
         delisted=np.minimum(panel.delisted, bars),
-        own_close=panel.own_close[own],
+        volume=None if panel.volume is None else panel.volume[:, :bars],
+        own={name: values[own] for name, values in panel.own.items()},
         own_row=panel.own_row[own],
         own_start=np.searchsorted(code, np.arange(len(panel.symbols) + 1)),
+        actions=panel.actions[panel.actions[:, 0] < bars],
         sha256=panel.sha256,
         warnings=panel.warnings,
     )

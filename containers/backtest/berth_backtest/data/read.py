@@ -16,6 +16,7 @@ from berth_backtest.errors import ProgramError, invalid
 PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "volume", "split_ratio", "dividend")
 COLUMNS = ("date", "symbol", *NUMBERS, "suspended", "delist_date", "currency")
+SIGNAL_COLUMNS = ("date", "symbol", "target")
 NULLS = ["", "null", "NULL"]
 NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)\s*", re.IGNORECASE)
 MAX_HEADER = 1 << 20  # bytes looked at for the header line
@@ -57,10 +58,10 @@ def open_source(path: str, label: str, sha256: str | None) -> tuple[Source, str]
     return Source(where, label, is_csv), found
 
 
-def read_table(source: Source) -> Any:
+def read_table(source: Source, wanted: tuple[str, ...] = COLUMNS) -> Any:
     """Returns the file's known columns under their lower-case names, as an Arrow table."""
     try:
-        table = read_csv(source) if source.is_csv else read_parquet(source)
+        table = read_csv(source, wanted) if source.is_csv else read_parquet(source, wanted)
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise source.wrong(None, None, f"cannot be read: {first_line(error)}") from None
     if table.num_rows == 0:
@@ -68,34 +69,34 @@ def read_table(source: Source) -> Any:
     return table
 
 
-def known_columns(source: Source, names: list[str]) -> dict[str, str]:
+def known_columns(source: Source, names: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
     """Returns the file's own name of each known column."""
     found: dict[str, str] = {}
     for name in names:
         plain = name.strip().lower()
         if plain in found:
             raise source.wrong(None, plain, "is there twice")
-        if plain in COLUMNS:
+        if plain in wanted:
             found[plain] = name
-    for plain in ("date", "close"):
+    for plain in ("date", "close" if "close" in wanted else "target"):
         if plain not in found:
             known = ", ".join(found) or "no column that is known"
             raise source.wrong(None, plain, f"is missing; the file has {known}")
     return found
 
 
-def read_parquet(source: Source) -> Any:
+def read_parquet(source: Source, wanted: tuple[str, ...]) -> Any:
     file = papq.ParquetFile(source.path)
-    columns = known_columns(source, file.schema_arrow.names)
+    columns = known_columns(source, file.schema_arrow.names, wanted)
     table = file.read(columns=list(columns.values()))
     return table.select(list(columns.values())).rename_columns(list(columns))
 
 
-def read_csv(source: Source) -> Any:
+def read_csv(source: Source, wanted: tuple[str, ...]) -> Any:
     with source.path.open(encoding="utf-8-sig", newline="") as stream:
         header = next(csv.reader([stream.readline(MAX_HEADER)]), [])
-    columns = known_columns(source, header)
-    types: dict[str, Any] = {name: pa.float64() for name in NUMBERS}
+    columns = known_columns(source, header, wanted)
+    types: dict[str, Any] = {name: pa.float64() for name in (*NUMBERS, "target")}
     types |= {"symbol": pa.string(), "currency": pa.string(), "suspended": pa.string()}
     typed = {columns[name]: kind for name, kind in types.items() if name in columns}
     try:
@@ -128,7 +129,7 @@ def explain_csv(source: Source, columns: dict[str, str]) -> None:
         table = convert_csv(source, columns, texts, threads=False)
     except pa.ArrowInvalid as error:
         raise source.wrong(None, None, f"cannot be read: {first_line(error)}") from None
-    for name in NUMBERS:
+    for name in (*NUMBERS, "target"):
         if name in columns:
             for row, text in enumerate(table.column(columns[name]).to_pylist()):
                 if text is not None and not NUMBER.fullmatch(text):

@@ -1,78 +1,235 @@
-"""A bar's bookkeeping for all lanes: equity at the close, returns, drawdown."""
+"""Equity, returns and drawdown of the bars between two fills, many bars at once.
+
+Between two fills cash and units stand still, so equity is cash + units x mark, and a bar on which
+nothing is held needs no work at all. Bars go into WIDTH partial sums in turn; that order depends only
+on the set's own fills, never on threads or on how the work was split.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.jit import inner
+from berth_backtest.kernel.book import Book
+from berth_backtest.kernel.jit import get, hot, inner, put
 from berth_backtest.kernel.layout import (
+    A_D2,
+    A_LOW,
+    A_LOW_PEAK,
+    A_R,
+    A_R2,
     BELOW,
     CASH,
     EQUITY,
+    HELD,
     LOW,
     LOW_PEAK,
     MAX_BELOW,
-    MAY_LONG,
-    MAY_SHORT,
-    NONE,
-    ORDER,
+    OPEN,
     PEAK,
-    RUIN,
-    RUINED,
+    RISK_FREE,
+    SINCE,
     SUM_D2,
     SUM_E,
     SUM_R,
     SUM_R2,
     UNITS,
+    WIDTH,
 )
-from berth_backtest.kernel.orders import end_trade
 
 Floats = NDArray[np.float64]
 
 
-@inner
-def account_bar(state: Floats, width: int, mark: float, free: float) -> int:
-    """Marks every lane at the last close and adds the bar to its sums; `free` is the bar's riskless return.
-
-    Debt is cut to 0; returns how many lanes have just come to that.
-    """
-    ruined = 0
-    for lane in range(width):
-        last = state[EQUITY + lane]
-        e = max(state[CASH + lane] + state[UNITS + lane] * mark, 0.0)
-        state[EQUITY + lane] = e
-        ruined += 1 if (e == 0.0) & (last > 0.0) else 0
-        # Once ruined, equity stays 0 and so do the returns.
-        r = e / last - 1.0 if last > 0.0 else 0.0
-        below = min(r - free, 0.0)
-        state[SUM_R + lane] += r
-        state[SUM_R2 + lane] += r * r
-        state[SUM_D2 + lane] += below * below
-        state[SUM_E + lane] += e
-        # What is kept unless exceeded is read as x + 0, which no compiler may simplify. Else it
-        # stores only the exceeded lanes, and such a store holds up the load at the next bar.
-        peak = max(state[PEAK + lane] + 0.0, e)
-        state[PEAK + lane] = peak
-        bars = state[BELOW + lane] + 1.0 if e < peak else 0.0
-        state[BELOW + lane] = bars
-        state[MAX_BELOW + lane] = max(state[MAX_BELOW + lane] + 0.0, bars)
-        # e / peak < low / low_peak, without dividing on every bar.
-        low = state[LOW + lane] + 0.0
-        low_peak = state[LOW_PEAK + lane] + 0.0
-        deeper = e * low_peak < low * peak
-        state[LOW + lane] = e if deeper else low
-        state[LOW_PEAK + lane] = peak if deeper else low_peak
-    return ruined
+@hot
+def settle(b: Book, purse: int, t: int) -> None:
+    """Accounts the bars before `t` that are not accounted yet; only cells with their own purse wait."""
+    if b.own == 1 and b.purses[SINCE, purse] < t:
+        symbol = purse * b.many
+        settle_bars(
+            b.purses,
+            b.sums[purse],
+            b.marks[symbol],
+            b.totals[symbol],
+            b.tops[symbol],
+            b.bottoms[symbol],
+            b.equity,
+            purse,
+            b.cells[UNITS, purse],
+            b.rules[RISK_FREE],
+            t,
+        )
 
 
 @inner
-def ruin(state: Floats, width: int, t: int, mark: float, trades: Floats) -> None:
-    """Ends the lanes whose equity is gone: closed at the mark, without further costs, at 0."""
-    for lane in range(width):
-        if (state[EQUITY + lane] == 0.0) & (state[RUINED + lane] == 0.0):
-            if state[UNITS + lane] != 0.0:
-                end_trade(state, lane, t, mark, RUIN, trades)
-            state[CASH + lane] = 0.0
-            state[ORDER + lane] = NONE
-            state[MAY_LONG + lane] = 0.0
-            state[MAY_SHORT + lane] = 0.0
-            state[RUINED + lane] = 1.0
+def settle_bars(
+    purses: Floats,
+    sums: Floats,
+    mark: Floats,
+    total: Floats,
+    tops: Floats,
+    bottoms: Floats,
+    equity: Floats,
+    purse: int,
+    units: float,
+    free: float,
+    t: int,
+) -> None:
+    since = int(purses[SINCE, purse])
+    cash = purses[CASH, purse]
+    purses[SUM_E, purse] += cash * (t - since) + units * (total[t] - total[since])
+    if len(equity) > 0:
+        for i in range(since, t):
+            equity[i, purse] = cash + units * mark[i]
+    account_bar(purses, sums, purse, cash + units * mark[since], free)
+    if since + 1 < t:
+        if units == 0.0:
+            stand_still(purses, sums, purse, t - since - 1, free)
+        else:
+            phase = (since + 1) % WIDTH
+            extremes = tops[phase] if units > 0.0 else bottoms[phase]
+            hold(purses, sums, purse, since + 1, t, cash, units, mark, extremes, free)
+    purses[SINCE, purse] = t
+
+
+@hot
+def account_bar(p: Floats, sums: Floats, purse: int, equity: float, free: float) -> None:
+    """Adds one bar that ends with this equity."""
+    last = p[EQUITY, purse]
+    p[EQUITY, purse] = equity
+    # Once ruined, equity stays 0 and so do the returns.
+    r = equity / last - 1.0 if last > 0.0 else 0.0
+    d = min(r - free, 0.0)
+    sums[A_R] += r
+    sums[A_R2] += r * r
+    sums[A_D2] += d * d
+    peak = max(p[PEAK, purse], equity)
+    p[PEAK, purse] = peak
+    p[BELOW, purse] = p[BELOW, purse] + 1.0 if equity < peak else 0.0
+    p[MAX_BELOW, purse] = max(p[MAX_BELOW, purse], p[BELOW, purse])
+    # equity / peak < low / low_peak, without dividing.
+    if equity * sums[A_LOW_PEAK] < sums[A_LOW] * peak:
+        sums[A_LOW] = equity
+        sums[A_LOW_PEAK] = peak
+
+
+@hot
+def stand_still(p: Floats, sums: Floats, purse: int, bars: int, free: float) -> None:
+    """Adds bars on which equity does not move."""
+    d = min(-free, 0.0)
+    sums[A_D2] += d * d * bars
+    if p[EQUITY, purse] < p[PEAK, purse]:
+        p[BELOW, purse] += bars
+        p[MAX_BELOW, purse] = max(p[MAX_BELOW, purse], p[BELOW, purse])
+
+
+@hot
+def hold(
+    p: Floats,
+    sums: Floats,
+    purse: int,
+    first: int,
+    end: int,
+    cash: float,
+    units: float,
+    mark: Floats,
+    phase: Floats,
+    free: float,
+) -> None:
+    """Adds the bars of a position that stands still; `phase` holds its running extremes per block."""
+    peak = p[PEAK, purse]
+    below = p[BELOW, purse]
+    most = p[MAX_BELOW, purse]
+    for t in range(first, end, WIDTH):
+        left = min(WIDTH, end - t)
+        new = block(sums, mark, phase, t, left, cash, units, peak, free)
+        if new == 0:
+            below += left
+        else:
+            for i in range(t, t + left):
+                if cash + units * mark[i] >= max(peak, cash + units * phase[i]):
+                    most = max(most, below)
+                    below = 0.0
+                else:
+                    below += 1.0
+        peak = max(peak, cash + units * phase[t + left - 1])
+    p[PEAK, purse] = peak
+    p[BELOW, purse] = below
+    p[MAX_BELOW, purse] = max(most, below)
+    p[EQUITY, purse] = cash + units * mark[end - 1]
+
+
+@hot
+def block(
+    sums: Floats,
+    mark: Floats,
+    phase: Floats,
+    t: int,
+    left: int,
+    cash: float,
+    units: float,
+    peak: float,
+    free: float,
+) -> int:
+    """Adds up to WIDTH bars from `t` on; returns how many of them are at the peak."""
+    new = 0
+    for j in range(WIDTH):
+        live = j < left
+        e = cash + units * get(mark, t + j)
+        last = cash + units * get(mark, t + j - 1)
+        r = e / last - 1.0 if live else 0.0
+        d = min(r - free, 0.0) if live else 0.0
+        put(sums, A_R + j, get(sums, A_R + j) + r)
+        put(sums, A_R2 + j, get(sums, A_R2 + j) + r * r)
+        put(sums, A_D2 + j, get(sums, A_D2 + j) + d * d)
+        # Rounding keeps the order, so the highest mark gives the highest equity exactly.
+        top = max(peak, cash + units * get(phase, t + j))
+        low = get(sums, A_LOW + j)
+        low_peak = get(sums, A_LOW_PEAK + j)
+        deeper = (e * low_peak < low * top) & live
+        put(sums, A_LOW + j, e if deeper else low)
+        put(sums, A_LOW_PEAK + j, top if deeper else low_peak)
+        new += 1 if (e >= top) & live else 0
+    return new
+
+
+@inner
+def account_shared(b: Book, t: int) -> None:
+    """Adds a bar of the one shared purse."""
+    value = 0.0
+    held = 0
+    for cell in range(b.cells.shape[1]):
+        units = b.cells[UNITS, cell]
+        if units != 0.0:
+            value += units * b.now[cell]
+            held += 1
+    equity = max(b.purses[CASH, 0] + value, 0.0)
+    b.purses[SUM_E, 0] += equity
+    b.purses[HELD, 0] += 1.0 if held > 0 else 0.0
+    b.purses[OPEN, 0] = held
+    account_bar(b.purses, b.sums[0], 0, equity, b.rules[RISK_FREE])
+    b.purses[SINCE, 0] = t + 1
+    if len(b.equity) > 0:
+        b.equity[t, 0] = equity
+
+
+@inner
+def start_sums(b: Book, purse: int, cash: float) -> None:
+    for field in (CASH, EQUITY, PEAK):
+        b.purses[field, purse] = cash
+    b.sums[purse, :] = 0.0
+    for j in range(WIDTH):
+        b.sums[purse, A_LOW + j] = 1.0
+        b.sums[purse, A_LOW_PEAK + j] = 1.0
+
+
+@inner
+def finish_sums(b: Book, purse: int) -> None:
+    """Joins the partial sums, always in the same order."""
+    sums = b.sums[purse]
+    low, low_peak = 1.0, 1.0
+    for j in range(WIDTH):
+        b.purses[SUM_R, purse] += sums[A_R + j]
+        b.purses[SUM_R2, purse] += sums[A_R2 + j]
+        b.purses[SUM_D2, purse] += sums[A_D2 + j]
+        if sums[A_LOW + j] * low_peak < low * sums[A_LOW_PEAK + j]:
+            low, low_peak = sums[A_LOW + j], sums[A_LOW_PEAK + j]
+    b.purses[LOW, purse] = low
+    b.purses[LOW_PEAK, purse] = low_peak

@@ -42,6 +42,7 @@ _entry = numba.njit(error_model="numpy", cache=True, nogil=True)
 # What only other compiled functions call needs no way in from Python and no cache of its own.
 _options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _inner = numba.njit(error_model="numpy", nogil=True, **_options)
+_hot = numba.njit(error_model="numpy", nogil=True, forceinline=True, **_options)
 
 
 def entry(function: F) -> F:
@@ -54,6 +55,11 @@ def inner(function: F) -> F:
     return cast(F, _inner(function))
 
 
+def hot(function: F) -> F:
+    """Compiles a function into its callers: a call copies every field of every array of a book."""
+    return cast(F, _hot(function))
+
+
 def unowned(array: T) -> T:
     """Returns the same array without its reference count; the caller must hold the array itself.
 
@@ -61,6 +67,20 @@ def unowned(array: T) -> T:
     the arithmetic of a bar. Views without an owner are not counted.
     """
     return array
+
+
+def get(array: Any, i: int) -> float:
+    """Returns array[i] of a one-dimensional array without the code for negative places.
+
+    That code keeps the compiler from working on several bars at once; `i` must lie inside.
+    """
+    value: float = array[i]
+    return value
+
+
+def put(array: Any, i: int, value: float) -> None:
+    """Sets array[i] of a one-dimensional array, as `get` reads it."""
+    array[i] = value
 
 
 def _view(_typing: Any, array: Any) -> Any:
@@ -75,5 +95,47 @@ def _view(_typing: Any, array: Any) -> Any:
     return array(array), build
 
 
+def _place(context: Any, builder: Any, array: Any, values: Any) -> Any:
+    fields = context.make_array(array)(context, builder, value=values[0])
+    return builder.gep(fields.data, [values[1]])
+
+
+def _get(_typing: Any, array: Any, i: Any) -> Any:  # noqa: ARG001 (Numba reads the names)
+    def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.load(_place(context, builder, array, values))
+
+    return array.dtype(array, numba.types.int64), build
+
+
+def _put(_typing: Any, array: Any, i: Any, value: Any) -> Any:  # noqa: ARG001 (Numba reads the names)
+    def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        builder.store(values[2], _place(context, builder, array, values))
+        return context.get_dummy_value()
+
+    return numba.types.void(array, numba.types.int64, array.dtype), build
+
+
 if not getattr(numba.config, "DISABLE_JIT"):  # noqa: B009 (made at import, unknown to mypy)
-    globals()["unowned"] = intrinsic(_view)
+    globals().update(unowned=intrinsic(_view), get=intrinsic(_get), put=intrinsic(_put))
+
+
+def by_reference(plain: type[T]) -> type[T]:
+    """Returns a class with the fields of a NamedTuple that compiled functions pass as one pointer.
+
+    A tuple would go from call to call as every field of every array in it: hundreds of words.
+    """
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009
+        return plain
+    from numba.experimental import structref
+
+    class Kind(numba.types.StructRef):
+        """Numba's type of the class."""
+
+    class Proxy(structref.StructRefProxy):
+        """Its constructor."""
+
+    names: tuple[str, ...] = getattr(plain, "_fields")  # noqa: B009
+    declare: Any = structref  # untyped
+    declare.register(Kind)
+    declare.define_proxy(Proxy, Kind, list(names))
+    return cast(type[T], Proxy)

@@ -1,83 +1,123 @@
-"""Where the kernel keeps what: one flat float64 array, LANES parameter sets side by side.
+"""Where the kernel keeps what.
 
-A field is an offset, so state[UNITS + lane] is a lane's units. One array with fixed distances lets
-the compiler see that fields do not overlap, which it needs to work on several lanes at once.
+A cell holds one position: a parameter set's in one symbol. A purse holds the cash: each cell has its
+own (`per_symbol`), or all cells of a set share one (`shared`). Both are columns of float64 tables.
 """
 
-LANES = 64
+WIDTH = 8  # bars accounted together: one vector of float64 on AVX-512, two on AVX2
 
-# Results of a lane, in the order of a row of `raw`.
-SUM_R = 0 * LANES  # sum of returns
-SUM_R2 = 1 * LANES  # sum of squared returns
-SUM_D2 = 2 * LANES  # sum of squared negative excess returns
-SUM_E = 3 * LANES  # sum of equity
-LOW = 4 * LANES  # equity at the deepest drawdown ...
-LOW_PEAK = 5 * LANES  # ... and the peak before it
-MAX_BELOW = 6 * LANES  # longest run of bars below the peak
-HELD = 7 * LANES  # bars that end with a position
-FEES = 8 * LANES
-TRADED = 9 * LANES  # sum of |units x price| of all fills
-TRADES = 10 * LANES  # closed trades
-WINS = 11 * LANES
-GAINS = 12 * LANES
-LOSSES = 13 * LANES
-EQUITY = 14 * LANES  # after the last bar so far
-UNITS = 15 * LANES  # held, short negative
-TIES = 16 * LANES  # unit floors that a rounding could turn; of a tile's first lane, comparisons too
-RUINED = 17 * LANES  # 1 after equity fell to 0
-NO_BAR_ORDERS = 18 * LANES  # orders that could not fill, by reason
-SUSPENDED_ORDERS = 19 * LANES
-CASH_ORDERS = 20 * LANES
-END_ORDERS = 21 * LANES
-DELISTED = 22 * LANES  # 1 after a position was closed for its symbol's delisting
-RAW = 23  # fields of a row of `raw`
+# Rows of `purses`: the results of a run first, in the order of a row of `raw`.
+(
+    SUM_R,  # sum of returns
+    SUM_R2,  # sum of squared returns
+    SUM_D2,  # sum of squared negative excess returns
+    SUM_E,  # sum of equity
+    LOW,  # equity at the deepest drawdown ...
+    LOW_PEAK,  # ... and the peak before it
+    MAX_BELOW,  # longest run of bars below the peak
+    HELD,  # bars that end with a position
+    FEES,
+    TRADED,  # sum of |units x price| of all fills
+    TRADES,  # closed trades
+    WINS,
+    GAINS,
+    LOSSES,
+    EQUITY,  # after the last accounted bar
+    OPEN_TRADES,
+    TIES,  # unit floors and comparisons that a rounding could turn
+    RUINED,  # 1 after equity fell to 0
+    NO_BAR_ORDERS,  # orders that could not fill, by reason
+    SUSPENDED_ORDERS,
+    CASH_ORDERS,
+    END_ORDERS,
+    LIMIT_ORDERS,
+    T1_ORDERS,
+    DELISTED,  # positions closed for their symbol's delisting
+) = range(25)
+RAW = 25  # fields of a row of `raw`
+CASH, TIED, PEAK, BELOW, SINCE, OPEN = range(25, 31)
+# TIED: cash that open shorts tie up; SINCE: the first bar not accounted yet; OPEN: positions held.
+PURSE = 31
 
-CASH = 23 * LANES
-PEAK = 24 * LANES
-BELOW = 25 * LANES  # bars below the peak so far
-SIGN = 26 * LANES  # the strategy's state at the last bar: 1, 0, -1; NaN = undefined
-ORDER = 27 * LANES  # NONE, GO_LONG, GO_SHORT or GO_FLAT
-MAY_LONG = 28 * LANES  # 1 or 0
-MAY_SHORT = 29 * LANES
-ENTRY = 30 * LANES  # price of the entry, with slippage
-ENTRY_BAR = 31 * LANES
-TRADE_FEES = 32 * LANES
-TRADE_BORROW = 33 * LANES
-STOP_LOSS = 34 * LANES  # fractions, 0 = off
-TAKE_PROFIT = 35 * LANES
-TRAILING = 36 * LANES
-REFERENCE = 37 * LANES  # price that stops are measured from
-EXTREME = 38 * LANES  # highest high of a long since its fill, lowest low of a short
-HIT = 39 * LANES  # 1 if a stop hit on this bar
-FIELDS = 40
+REJECTED = {
+    "no_bar": NO_BAR_ORDERS,
+    "suspended": SUSPENDED_ORDERS,
+    "cash": CASH_ORDERS,
+    "end_of_data": END_ORDERS,
+    "limit": LIMIT_ORDERS,
+    "t_plus_1": T1_ORDERS,
+}
+
+# Rows of `sums`: WIDTH partial sums each, so that bars are added side by side in a fixed order.
+A_R, A_R2, A_D2, A_LOW, A_LOW_PEAK = (i * WIDTH for i in range(5))
+SUMS = 5 * WIDTH
+
+# Rows of `cells`.
+(
+    UNITS,  # held, short negative
+    ENTRY_BAR,
+    ADDED_BAR,  # the last bar that enlarged the position
+    ENTRY_UNITS,  # of all entries of the trade ...
+    ENTRY_VALUE,  # ... and their value at the fill prices
+    REFERENCE_VALUE,  # sum of units x reference price: stops are measured from its mean
+    EXIT_UNITS,
+    EXIT_VALUE,
+    MOST,  # largest absolute position
+    TRADE_FEES,
+    CARRY,  # borrow paid less dividends received
+    HIGH,  # since the entry
+    LOWEST,
+    NEW_DATE,  # the date (as a number) of the last purchase ...
+    NEW_UNITS,  # ... and the units bought on it
+    STOP_LOSS,  # fractions of the open position, 0 = off
+    TAKE_PROFIT,
+    TRAILING,
+    SET_STOP_LOSS,  # those that an order takes unless it names its own
+    SET_TAKE_PROFIT,
+    SET_TRAILING,
+    ORDER,  # NONE, GO_LONG, GO_SHORT, GO_FLAT, TO_TARGET or TO_UNITS
+    WANT,  # the fraction or the units
+    ORDER_STOP_LOSS,
+    ORDER_TAKE_PROFIT,
+    ORDER_TRAILING,
+    ORDER_REASON,  # of the exit that the order makes
+    COUNTED,  # 1 once the order is counted as not filled
+    DECIDED,  # the close that decided it
+    HIT,  # the last bar on which a stop hit, -1 = none
+    SIGN,  # a built-in strategy's state: 1, 0, -1; NaN = undefined
+) = range(31)
+CELL = 31
 
 # Orders.
-NONE, GO_LONG, GO_SHORT, GO_FLAT = 0.0, 1.0, 2.0, 3.0
+NONE, GO_LONG, GO_SHORT, GO_FLAT, TO_TARGET, TO_UNITS = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0
+ORDERS = ("none", "long", "short", "close", "target", "units")
 
-# `rules`: what an execution asks for, the same for all lanes.
-FEE = 0
-FEE_MIN = 1
-TRANSFER = 2
-STAMP = 3
-SLIPPAGE = 4
-BORROW = 5  # per bar
-LOT = 6  # 0 = fractional
-SIZING = 7
-SIZE = 8
-START_CASH = 9
-RISK_FREE = 10  # per bar
-FILL = 11
-STOP_FROM = 12
-STOP_SLIPPAGE = 13
-CLOSE_AT_END = 14
-RETRY = 15
-LEVEL = 16  # 1: a state is an entry, not only its beginning
-HAS_OPEN = 17
-HAS_RANGE = 18
-LONG = 19
-SHORT = 20
-STOPS = 21  # 1 if a lane has a stop
-RULES = 22
+# `rules`: what an execution asks for, the same for all cells.
+(
+    SLIPPAGE,
+    BORROW,  # per bar
+    SIZING,
+    SIZE,
+    START_CASH,
+    RISK_FREE,  # per bar
+    FILL,
+    STOP_FROM,
+    STOP_SLIPPAGE,
+    CLOSE_AT_END,
+    RETRY,
+    LEVEL,  # 1: a state is an entry, not only its beginning
+    HAS_OPEN,
+    HAS_RANGE,
+    LONG,
+    SHORT,
+    WATCH,  # 1 if a stop may be set, or the strategy reads the high or low since the entry
+    T_PLUS_1,
+    GIVEN,  # 1: orders of a shared purse in the order of the symbols
+) = range(19)
+RULES = 19
+
+# Columns of `rates`, a row a bar (or one for all).
+FEE, FEE_MIN, TRANSFER, STAMP = range(4)
 
 FILLS = {"next_open": 0.0, "next_close": 1.0, "close": 2.0}
 NEXT_OPEN, NEXT_CLOSE, CLOSE = 0.0, 1.0, 2.0
@@ -87,10 +127,26 @@ REFERENCES = {"fill": 0.0, "entry_close": 1.0, "decision_close": 2.0}
 FROM_FILL, FROM_ENTRY_CLOSE, FROM_DECISION_CLOSE = 0.0, 1.0, 2.0
 
 # Columns of a recorded trade.
-T_LANE, T_ENTRY_BAR, T_EXIT_BAR, T_ENTRY, T_EXIT, T_UNITS, T_FEES, T_PNL, T_REASON = range(9)
-TRADE = 9
+(
+    T_CELL,
+    T_ENTRY_BAR,
+    T_EXIT_BAR,
+    T_ENTRY,
+    T_EXIT,
+    T_UNITS,
+    T_FEES,
+    T_PNL,
+    T_REASON,
+    T_VALUE,  # sum of the entry values
+) = range(10)
+TRADE = 10
 REASONS = ("signal", "stop_loss", "take_profit", "trailing_stop", "end", "delisted", "ruined")
 # Floats like all the kernel's constants: of a whole number Numba compiles each value on its own.
 SIGNAL, STOPPED, PROFITED, TRAILED, END, DELISTING, RUIN = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0
+
+# Columns of a recorded event.
+L_BAR, L_CELL, L_WHAT, L_KIND, L_UNITS, L_PRICE, L_COST, L_CASH = range(8)
+EVENT = 8
+DECIDES, FILLS_AT, REJECTS = 0.0, 1.0, 2.0
 
 TIE = 1e-12  # relative: closer than this counts as equal

@@ -1,7 +1,7 @@
-"""Finds the bars where a strategy's state changes, lane by lane, before the accounting begins.
+"""Finds the bars where a built-in strategy's state changes, set by set, before the accounting begins.
 
-A cross acts only where two averages change their order. These bars are few, so they are looked
-for along time, many bars at once, and kept as one list of lanes per bar.
+These bars are few, so they are looked for along time, many bars at once, and kept as one list of
+cells per bar.
 """
 
 import numpy as np
@@ -12,60 +12,96 @@ from berth_backtest.kernel.layout import TIE
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
+Bytes = NDArray[np.int8]
+Moves = NDArray[np.int32]
 
 WORD = 8  # bytes looked at together for a change
 NOTHING = -1
 
 # Columns of a move.
-M_NEXT, M_LANE, M_SIGN, M_FRESH = range(4)
+M_NEXT, M_CELL, M_SIGN, M_FRESH = range(4)
+
+# How states follow from table rows: two rows compared, a row against levels, a close against channels.
+# HOLDS takes no row; with TARGETS there are no states.
+COMPARES, LEVELS, CHANNELS, HOLDS, TARGETS = range(5)
+
+# Bits of a code.
+ABOVE, BELOW = 1, 2  # conditions to enter long and short
+NO_LONG, NO_SHORT = 4, 8  # conditions to leave them
+ENTERS = 0x0303030303030303  # the bits to enter in each byte of a word
 
 
 @inner
 def find_moves(
+    kind: int,
     table: Floats,
+    offset: int,
+    closes: Floats,
     bar_of: Index,
-    defined: Index,
-    fast: Index,
-    slow: Index,
+    picks: Index,
+    levels: Floats,
+    level: bool,
+    cell: int,
     head: Index,
-    moves: NDArray[np.int32],
-    start: Floats,
-) -> int:
-    """Fills the moves of up to LANES sets; returns how many comparisons were ties.
+    moves: Moves,
+    count: int,
+    codes: Bytes,
+) -> tuple[int, int, float]:
+    """Adds the moves of one cell; returns the moves so far, its ties, and its state before the run.
 
-    `bar_of` is the run's bar of each column of the table (-1: the bar before the run), `defined`
-    the first defined column of each window. head[t] is the first move of bar t, M_NEXT its next;
-    M_SIGN 1 = fast above slow, -1 below, 0 equal; M_FRESH marks a state with none before it.
-    `start` gets each lane's state before the run, NaN if undefined.
+    `table` has a row per series, the symbol's own bars beginning at `offset`; `bar_of` is the run's
+    bar of each (-1: the bar before the run), `picks` and `levels` the set's rows and thresholds.
+    head[t] is the first move of bar t, M_NEXT its next; M_SIGN 1 = long, -1 short, 0 neither; M_FRESH
+    marks a state with none before it.
     """
-    head[:] = NOTHING
-    room = (len(bar_of) // WORD + 1) * WORD
-    signs = np.empty(room, dtype=np.int8)
-    changes = np.empty(room, dtype=np.int8)
-    words = changes.view(np.int64)
-    count = 0
-    ties = 0
-    for back in range(len(fast)):
-        lane = len(fast) - 1 - back  # so that each bar's list ascends
-        first = max(defined[fast[lane]], defined[slow[lane]])
-        start[lane] = np.nan
-        size = len(bar_of) - first
-        if size <= 0:
-            continue
-        ties += compare(table[fast[lane], first:], table[slow[lane], first:], signs)
-        bars = bar_of[first:]
-        if bars[0] < 0:
-            start[lane] = signs[0]
-            ties -= 1 if signs[0] == 0 else 0
+    own = len(bar_of)
+    if kind == TARGETS:
+        return count, 0, np.nan
+    if kind == HOLDS:
+        first = 0
+        while first < own and bar_of[first] < 0:
+            first += 1
+        if first < own:
+            count = add_move(head, moves, count, int(bar_of[first]), cell, 1, 0)
+        return count, 0, np.nan
+    first = 0
+    for pick in picks:
+        first = max(first, first_defined(table[pick][offset : offset + own]))
+    size = own - first
+    if size <= 0:
+        return count, 0, np.nan
+    bars = bar_of[first:]
+    start, end = offset + first, offset + own
+    if kind == COMPARES:
+        fast, slow, scale = table[picks[0]], table[picks[1]], table[picks[2]]
+        ties = compare(fast[start:end], slow[start:end], scale[start:end], codes)
+        return mark_changes(codes, size, bars, cell, head, moves, count, ties)
+    if kind == LEVELS:
+        mark_levels(table[picks[0]][start:end], levels, codes)
+    else:
+        mark_channels(
+            closes[first:],
+            table[picks[0]][start:end],
+            table[picks[1]][start:end],
+            table[picks[2]][start:end],
+            table[picks[3]][start:end],
+            codes,
+        )
+    codes[size : (size // WORD + 1) * WORD] = 0
+    return latch(codes, size, bars, level, cell, head, moves, count)
+
+
+@inner
+def first_defined(row: Floats) -> int:
+    """Returns the place of a row's first number; what comes before is NaN."""
+    low, high = 0, len(row)
+    while low < high:
+        middle = (low + high) // 2
+        if row[middle] == row[middle]:
+            high = middle
         else:
-            count = add_move(head, moves, count, bars[0], lane, signs[0], 1)
-        mark_changes(signs, changes, size)
-        for word in range((size - 1) // WORD + 1):
-            if words[word] != 0:
-                for i in range(word * WORD, word * WORD + WORD):
-                    if changes[i] != 0:
-                        count = add_move(head, moves, count, bars[i + 1], lane, signs[i + 1], 0)
-    return ties
+            low = middle + 1
+    return low
 
 
 # Loops over time start at 0, over slices: an index that the compiler cannot prove to be positive
@@ -73,32 +109,103 @@ def find_moves(
 
 
 @inner
-def compare(fast: Floats, slow: Floats, signs: NDArray[np.int8]) -> int:
+def compare(fast: Floats, slow: Floats, scale: Floats, codes: Bytes) -> int:
     """Fills the states and counts equal ones: closer than TIE is equal, a rounding is no cross."""
     ties = 0
     for i in range(len(fast)):
         gap = fast[i] - slow[i]
-        near = TIE * slow[i]
+        near = TIE * scale[i]
         sign = (1 if gap > near else 0) - (1 if gap < -near else 0)
-        signs[i] = sign
+        codes[i] = sign
         ties += 1 if sign == 0 else 0
     return ties
 
 
 @inner
-def mark_changes(signs: NDArray[np.int8], changes: NDArray[np.int8], size: int) -> None:
-    """Fills changes[i] with 1 where state i + 1 differs from state i, with 0 up to a whole word."""
+def mark_changes(
+    signs: Bytes, size: int, bars: Index, cell: int, head: Index, moves: Moves, count: int, ties: int
+) -> tuple[int, int, float]:
+    """Adds a move where state i + 1 differs from state i."""
+    start = np.nan
+    if bars[0] < 0:
+        start = float(signs[0])
+        ties -= 1 if signs[0] == 0 else 0
+    else:
+        count = add_move(head, moves, count, int(bars[0]), cell, int(signs[0]), 1)
+    room = signs[len(signs) // 2 :]
     for i in range(size - 1):
-        changes[i] = 1 if signs[i + 1] != signs[i] else 0
-    changes[size - 1 : ((size - 1) // WORD + 1) * WORD] = 0
+        room[i] = 1 if signs[i + 1] != signs[i] else 0
+    room[size - 1 : ((size - 1) // WORD + 1) * WORD] = 0
+    words = room[: (len(room) // WORD) * WORD].view(np.int64)
+    for word in range((size - 1) // WORD + 1):
+        if words[word] != 0:
+            for i in range(word * WORD, word * WORD + WORD):
+                if room[i] != 0:
+                    count = add_move(head, moves, count, int(bars[i + 1]), cell, int(signs[i + 1]), 0)
+    return count, ties, start
 
 
 @inner
-def add_move(
-    head: Index, moves: NDArray[np.int32], count: int, bar: int, lane: int, sign: int, fresh: int
-) -> int:
+def mark_levels(x: Floats, levels: Floats, codes: Bytes) -> None:
+    """Codes a series that enters beyond outer levels and leaves at inner ones."""
+    low, high, leave_long, leave_short = levels[0], levels[1], levels[2], levels[3]
+    for i in range(len(x)):
+        code = (ABOVE if x[i] < low else 0) | (BELOW if x[i] > high else 0)
+        codes[i] = code | (NO_LONG if x[i] >= leave_long else 0) | (NO_SHORT if x[i] <= leave_short else 0)
+
+
+@inner
+def mark_channels(
+    close: Floats, top: Floats, bottom: Floats, exit_top: Floats, exit_bottom: Floats, codes: Bytes
+) -> None:
+    """Codes a close that breaks out of one channel and back through another."""
+    for i in range(len(close)):
+        code = (ABOVE if close[i] > top[i] else 0) | (BELOW if close[i] < bottom[i] else 0)
+        code |= NO_LONG if close[i] < exit_bottom[i] else 0
+        codes[i] = code | (NO_SHORT if close[i] > exit_top[i] else 0)
+
+
+@inner
+def latch(
+    codes: Bytes, size: int, bars: Index, level: bool, cell: int, head: Index, moves: Moves, count: int
+) -> tuple[int, int, float]:
+    """Adds a move where a state begins or ends: it holds from its condition's beginning to its exit.
+
+    With `level` a condition that already holds begins a state too.
+    """
+    words = codes[: (len(codes) // WORD) * WORD].view(np.int64)
+    state = 0
+    start = np.nan
+    i = 0 if level else 1
+    if bars[0] < 0:
+        start = 0.0
+    while i < size:
+        if state == 0 and i % WORD == 0 and words[i // WORD] & ENTERS == 0:
+            i += WORD
+            continue
+        code = codes[i]
+        begins = code if level or i == 0 else code & ~codes[i - 1]
+        new = state
+        if (state > 0 and code & NO_LONG) or (state < 0 and code & NO_SHORT):
+            new = 0
+        if begins & ABOVE and new <= 0:
+            new = 1
+        elif begins & BELOW and new >= 0:
+            new = -1
+        if new != state:
+            state = new
+            if bars[i] < 0:
+                start = float(state)
+            else:
+                count = add_move(head, moves, count, int(bars[i]), cell, state, 0)
+        i += 1
+    return count, 0, start
+
+
+@inner
+def add_move(head: Index, moves: Moves, count: int, bar: int, cell: int, sign: int, fresh: int) -> int:
     moves[count, M_NEXT] = head[bar]
-    moves[count, M_LANE] = lane
+    moves[count, M_CELL] = cell
     moves[count, M_SIGN] = sign
     moves[count, M_FRESH] = fresh
     head[bar] = count

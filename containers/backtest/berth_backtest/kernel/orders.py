@@ -1,209 +1,246 @@
-"""Fills, costs and sizes of one lane: what happens at the few bars with an order."""
+"""Fills, costs and sizes: what happens on the few bars on which a cell has an order."""
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
+from berth_backtest.kernel.account import settle
+from berth_backtest.kernel.book import Book
 from berth_backtest.kernel.jit import inner
 from berth_backtest.kernel.layout import (
     CASH,
     CASH_ORDERS,
-    ENTRY,
-    ENTRY_BAR,
-    EXTREME,
+    COUNTED,
     FEE,
     FEE_MIN,
-    FEES,
     FRACTION,
-    FROM_ENTRY_CLOSE,
-    FROM_FILL,
-    GAINS,
     GO_FLAT,
     GO_LONG,
-    HELD,
-    LOSSES,
-    LOT,
+    GO_SHORT,
+    LIMIT_ORDERS,
+    NEW_DATE,
+    NEW_UNITS,
+    NO_BAR_ORDERS,
     NONE,
     ORDER,
-    REFERENCE,
-    SIGNAL,
+    ORDER_REASON,
+    RETRY,
     SIZE,
     SIZE_CASH,
     SIZE_UNITS,
     SIZING,
     SLIPPAGE,
     STAMP,
-    STOP_FROM,
-    T_ENTRY,
-    T_ENTRY_BAR,
-    T_EXIT,
-    T_EXIT_BAR,
-    T_FEES,
-    T_LANE,
-    T_PNL,
-    T_REASON,
-    T_UNITS,
+    SUSPENDED_ORDERS,
+    T1_ORDERS,
+    T_PLUS_1,
     TIE,
+    TIED,
     TIES,
-    TRADE_BORROW,
-    TRADE_FEES,
-    TRADED,
-    TRADES,
+    TO_TARGET,
     TRANSFER,
     UNITS,
-    WINS,
+    WANT,
 )
-
-Floats = NDArray[np.float64]
-
-
-@inner
-def fill_order(
-    state: Floats,
-    lane: int,
-    t: int,
-    price: float,
-    close: float,
-    decided: float,
-    rules: Floats,
-    trades: Floats,
-) -> None:
-    """Fills a lane's order at a bar's price: what is held goes first, then the new side opens."""
-    order = state[ORDER + lane]
-    state[ORDER + lane] = NONE
-    if state[UNITS + lane] != 0.0:
-        close_position(state, lane, t, price, rules[SLIPPAGE], SIGNAL, rules, trades)
-    if order != GO_FLAT:
-        open_position(state, lane, t, price, 1.0 if order == GO_LONG else -1.0, close, decided, rules)
+from berth_backtest.kernel.trades import decrease, increase, note_rejected
 
 
 @inner
-def fill_costs(value: float, sale: bool, rules: Floats) -> float:
-    cost: float = max(rules[FEE] * value, rules[FEE_MIN]) + rules[TRANSFER] * value
-    return cost + rules[STAMP] * value if sale else cost
+def fill_order(b: Book, cell: int, t: int, price: float, close: float, equity: float) -> bool:
+    """Fills a cell's order at a bar's price; says whether nothing of it is left to be tried again.
+
+    `equity` is the purse's at the bar prices, before the bar's first order.
+    """
+    kind = b.cells[ORDER, cell]
+    wanted = 0.0
+    side = 0.0
+    if kind == GO_LONG:
+        side = 1.0
+    elif kind == GO_SHORT:
+        side = -1.0
+    elif kind != GO_FLAT:
+        wanted = b.cells[WANT, cell] * (equity / price if kind == TO_TARGET else 1.0)
+        side = 1.0 if wanted > 0.0 else (-1.0 if wanted < 0.0 else 0.0)
+    sized = kind in (GO_LONG, GO_SHORT)
+    held = b.cells[UNITS, cell]
+    if held * side <= 0.0 and held != 0.0:
+        rest = leave(b, cell, t, price, abs(held), b.rules[SLIPPAGE], b.cells[ORDER_REASON, cell])
+        if rest > 0.0:
+            # The exit is tried again; what should have followed it is dropped.
+            if b.rules[RETRY] < 0.5:
+                b.cells[ORDER, cell] = GO_FLAT
+            return False
+        held = 0.0
+    done = True
+    if side != 0.0 and sized and held == 0.0:
+        done = enter(b, cell, t, price, side, math.inf, close, equity)
+    elif side != 0.0 and not sized:
+        more = abs(wanted) - abs(held)
+        if more > 0.0:
+            done = enter(b, cell, t, price, side, more, close, equity)
+        elif more < 0.0:
+            done = reduce(b, cell, t, price, -more)
+    if done:
+        b.cells[ORDER, cell] = NONE
+    return done
 
 
 @inner
-def open_position(
-    state: Floats, lane: int, t: int, price: float, side: float, close: float, decided: float, rules: Floats
-) -> None:
-    """Buys (side 1) or sells short (-1) from flat, or counts the order as `cash`."""
-    p = price * (1.0 + side * rules[SLIPPAGE])
-    units = size_of(state, lane, p, side, rules)
+def reduce(b: Book, cell: int, t: int, price: float, units: float) -> bool:
+    """Sells (of a short: buys back) a part, in whole lots, or all when less than the least would stay."""
+    held = abs(b.cells[UNITS, cell])
+    least = b.lots[cell * b.many, 0]
+    units = whole_lots(b, cell, units)
+    if units <= 0.0:
+        return True
+    if b.rules[T_PLUS_1] > 0.5 and held - units < least:
+        units = held
+    rest: float = leave(b, cell, t, price, units, b.rules[SLIPPAGE], b.cells[ORDER_REASON, cell])
+    return rest == 0.0
+
+
+@inner
+def leave(b: Book, cell: int, t: int, price: float, units: float, slippage: float, reason: float) -> float:
+    """Closes units of what is held at a bar's price; returns how many could not be."""
+    held = b.cells[UNITS, cell]
+    symbol = cell * b.many
+    if limited(b, t, symbol, price, held < 0.0):
+        note_rejected(b, cell, t, LIMIT_ORDERS, units)
+        return units
+    ready = units
+    if b.rules[T_PLUS_1] > 0.5 and held > 0.0 and b.cells[NEW_DATE, cell] == date_of(b, t):
+        ready = min(units, held - b.cells[NEW_UNITS, cell])
+        if ready < units:
+            note_rejected(b, cell, t, T1_ORDERS, units - ready)
+        if ready <= 0.0:
+            return units
+    p = slipped(b, t, symbol, price, held < 0.0, slippage)
+    decrease(b, cell, t, ready, p, fill_costs(b, t, ready * p, held > 0.0), reason)
+    return units - ready
+
+
+@inner
+def enter(
+    b: Book, cell: int, t: int, price: float, side: float, wanted: float, close: float, equity: float
+) -> bool:
+    """Buys (side 1) or sells short (-1) what is wanted, cut to the cash; infinite: by the sizing."""
+    symbol = cell * b.many
+    purse = cell * b.own
+    if limited(b, t, symbol, price, side > 0.0):
+        note_rejected(b, cell, t, LIMIT_ORDERS, wanted)
+        return bool(b.rules[RETRY] < 0.5)
+    p = slipped(b, t, symbol, price, side > 0.0, b.rules[SLIPPAGE])
+    budget = b.purses[CASH, purse] - b.purses[TIED, purse]
+    if wanted == math.inf:
+        if b.rules[SIZING] == FRACTION:
+            budget = min(budget, b.rules[SIZE] * (b.purses[CASH, purse] if b.own == 1 else equity))
+        elif b.rules[SIZING] == SIZE_CASH:
+            budget = min(budget, b.rules[SIZE])
+        elif b.rules[SIZING] == SIZE_UNITS:
+            wanted = b.rules[SIZE]
+    elif whole_lots(b, cell, wanted) <= 0.0:
+        return True
+    units = whole_lots(b, cell, min(fitting(b, t, p, side < 0.0, budget), wanted))
     if not units > 0.0:
-        state[CASH_ORDERS + lane] += 1.0
-        return
-    value = units * p
-    cost = fill_costs(value, side < 0.0, rules)
-    state[CASH + lane] -= side * value + cost
-    state[UNITS + lane] = side * units
-    state[ENTRY + lane] = p
-    state[ENTRY_BAR + lane] = t
-    state[TRADE_FEES + lane] = cost
-    state[TRADE_BORROW + lane] = 0.0
-    state[FEES + lane] += cost
-    state[TRADED + lane] += value
-    start = rules[STOP_FROM]
-    reference = p if start == FROM_FILL else (close if start == FROM_ENTRY_CLOSE else decided)
-    state[REFERENCE + lane] = reference
-    state[EXTREME + lane] = reference
+        note_rejected(b, cell, t, CASH_ORDERS, wanted)
+        return True
+    increase(b, cell, t, side, units, p, fill_costs(b, t, units * p, side < 0.0), close)
+    return True
 
 
 @inner
-def size_of(state: Floats, lane: int, p: float, side: float, rules: Floats) -> float:
-    """Returns the units whose value at p plus costs fits the budget, in whole lots.
+def fill_costs(b: Book, t: int, value: float, sale: bool) -> float:
+    rates = b.rates[t if len(b.rates) > 1 else 0]
+    cost: float = max(rates[FEE] * value, rates[FEE_MIN]) + rates[TRANSFER] * value
+    return cost + rates[STAMP] * value if sale else cost
+
+
+@inner
+def fitting(b: Book, t: int, p: float, sale: bool, budget: float) -> float:
+    """Returns the units whose value at p plus costs fits the budget.
 
     value + max(fee x value, least fee) + other costs <= budget is two linear conditions, so the
     largest size is the smaller of their two solutions.
     """
-    budget = state[CASH + lane]
-    if rules[SIZING] == FRACTION:
-        budget *= rules[SIZE]
-    elif rules[SIZING] == SIZE_CASH:
-        budget = min(budget, rules[SIZE])
-    others = 1.0 + rules[TRANSFER] + (rules[STAMP] if side < 0.0 else 0.0)
-    units: float = min(budget / (p * (others + rules[FEE])), (budget - rules[FEE_MIN]) / (p * others))
-    if rules[LOT] > 0.0:
-        lots = units / rules[LOT]
-        near = math.floor(lots + 0.5)
-        # 10 x 100.1 for 1001: whether 10 or 9 lots fit must not hang on the last binary digit.
-        if abs(lots - near) <= TIE * near:
-            lots = near
-            state[TIES + lane] += 1.0
-        units = math.floor(lots) * rules[LOT]
-    if rules[SIZING] == SIZE_UNITS:
-        units = min(units, rules[SIZE])
+    rates = b.rates[t if len(b.rates) > 1 else 0]
+    others = 1.0 + rates[TRANSFER] + (rates[STAMP] if sale else 0.0)
+    units: float = min(budget / (p * (others + rates[FEE])), (budget - rates[FEE_MIN]) / (p * others))
     return units
 
 
 @inner
-def close_position(
-    state: Floats,
-    lane: int,
-    t: int,
-    price: float,
-    slippage: float,
-    reason: float,
-    rules: Floats,
-    trades: Floats,
-) -> None:
-    """Closes what a lane holds at a bar's price, worsened by the slippage, with costs."""
-    units = state[UNITS + lane]
-    p = price * (1.0 - slippage) if units > 0.0 else price * (1.0 + slippage)
-    value = abs(units) * p
-    cost = fill_costs(value, units > 0.0, rules)
-    state[CASH + lane] += units * p - cost
-    state[FEES + lane] += cost
-    state[TRADED + lane] += value
-    state[TRADE_FEES + lane] += cost
-    end_trade(state, lane, t, p, reason, trades)
+def whole_lots(b: Book, cell: int, units: float) -> float:
+    """Cuts units down to whole lots, and to 0 below the least."""
+    least = b.lots[cell * b.many, 0]
+    step = b.lots[cell * b.many, 1]
+    if step > 0.0:
+        lots = units / step
+        near = math.floor(lots + 0.5)
+        # 10 x 100.1 for 1001: whether 10 or 9 lots fit must not hang on the last binary digit.
+        if lots != near and abs(lots - near) <= TIE * near:
+            b.purses[TIES, cell * b.own] += 1.0
+            lots = near
+        units = math.floor(lots) * step
+    return units if units >= least else 0.0
 
 
 @inner
-def end_trade(state: Floats, lane: int, t: int, p: float, reason: float, trades: Floats) -> None:
-    """Books a closed trade and leaves the lane flat. trades[0, 0] counts the recorded ones."""
-    pnl = trade_pnl(state, lane, p)
-    state[HELD + lane] += t - state[ENTRY_BAR + lane]
-    state[TRADES + lane] += 1.0
-    if pnl > 0.0:
-        state[WINS + lane] += 1.0
-        state[GAINS + lane] += pnl
-    else:
-        state[LOSSES + lane] -= pnl
-    if len(trades) > 0:
-        trades[0, 0] += 1.0
-        row = trades[int(trades[0, 0])]
-        record_trade(state, lane, row, pnl)
-        row[T_EXIT_BAR] = t
-        row[T_EXIT] = p
-        row[T_REASON] = reason
-    state[UNITS + lane] = 0.0
+def slipped(b: Book, t: int, symbol: int, price: float, buys: bool, slippage: float) -> float:
+    """Returns the fill price: worse by the slippage, but never beyond a price limit."""
+    if buys:
+        p = price * (1.0 + slippage)
+        return min(p, b.limits[t, symbol, 1]) if len(b.limits) > 0 else p
+    p = price * (1.0 - slippage)
+    return max(p, b.limits[t, symbol, 0]) if len(b.limits) > 0 else p
 
 
 @inner
-def trade_pnl(state: Floats, lane: int, p: float) -> float:
-    gross: float = state[UNITS + lane] * (p - state[ENTRY + lane])
-    gross -= state[TRADE_FEES + lane] + state[TRADE_BORROW + lane]
-    return gross
+def limited(b: Book, t: int, symbol: int, price: float, buys: bool) -> bool:
+    """Says whether a price limit forbids the fill."""
+    if len(b.limits) == 0:
+        return False
+    return bool(price >= b.limits[t, symbol, 1] if buys else price <= b.limits[t, symbol, 0])
 
 
 @inner
-def record_trade(state: Floats, lane: int, row: Floats, pnl: float) -> None:
-    row[T_LANE] = lane
-    row[T_ENTRY_BAR] = state[ENTRY_BAR + lane]
-    row[T_ENTRY] = state[ENTRY + lane]
-    row[T_UNITS] = state[UNITS + lane]
-    row[T_FEES] = state[TRADE_FEES + lane]
-    row[T_PNL] = pnl
+def date_of(b: Book, t: int) -> float:
+    return float(b.dates[t]) if len(b.dates) > 0 else float(t)
 
 
 @inner
-def record_open(state: Floats, lane: int, mark: float, trades: Floats) -> None:
-    """Records a trade still open at the end, marked at the last close without exit costs."""
-    trades[0, 0] += 1.0
-    row = trades[int(trades[0, 0])]
-    record_trade(state, lane, row, trade_pnl(state, lane, mark))
-    row[T_EXIT_BAR] = -1.0
-    row[T_EXIT] = np.nan
-    row[T_REASON] = -1.0
+def miss(b: Book, cell: int, t: int) -> bool:
+    """Counts an order due on a date without a bar; says whether nothing of it is left.
+
+    Exits and reductions wait; entries are dropped, and so is the second part of a reversal.
+    """
+    suspended = b.states[t, cell * b.many] == 2
+    if b.cells[COUNTED, cell] == 0.0:
+        note_rejected(b, cell, t, SUSPENDED_ORDERS if suspended else NO_BAR_ORDERS, b.cells[WANT, cell])
+    kind = b.cells[ORDER, cell]
+    if b.rules[RETRY] > 0.5 or kind == GO_FLAT:
+        return False
+    held = b.cells[UNITS, cell]
+    wanted = b.cells[WANT, cell]
+    if kind == TO_TARGET:
+        mark = b.now[cell * b.many]
+        settle(b, cell * b.own, t)
+        equity = b.purses[CASH, 0] + value_now(b) if b.own == 0 else b.purses[CASH, cell] + held * mark
+        wanted *= equity / mark
+    elif kind == GO_LONG:
+        wanted = math.inf
+    elif kind == GO_SHORT:
+        wanted = -math.inf
+    if held == 0.0 or (wanted * held > 0.0 and abs(wanted) >= abs(held)):
+        b.cells[ORDER, cell] = NONE
+        return True
+    if wanted * held <= 0.0:
+        b.cells[ORDER, cell] = GO_FLAT
+    return False
+
+
+@inner
+def value_now(b: Book) -> float:
+    """Returns what all cells of the shared purse are worth at the last closes."""
+    value = 0.0
+    for cell in range(b.cells.shape[1]):
+        if b.cells[UNITS, cell] != 0.0:
+            value += b.cells[UNITS, cell] * b.now[cell]
+    return value

@@ -1,230 +1,302 @@
-"""Runs lanes of parameter sets over one symbol's bars."""
+"""Runs a book over its bars: what happens on a date, in order."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.account import account_bar, ruin
-from berth_backtest.kernel.fills import fill_due, fill_now, miss_orders
-from berth_backtest.kernel.jit import entry, inner, unowned
+from berth_backtest.kernel.account import account_bar, account_shared, finish_sums, settle, start_sums
+from berth_backtest.kernel.book import C_DEBTS, C_WAITING, Book
+from berth_backtest.kernel.decide import by_moves, by_targets
+from berth_backtest.kernel.jit import inner
 from berth_backtest.kernel.layout import (
     BORROW,
+    CARRY,
     CASH,
     CLOSE,
     CLOSE_AT_END,
+    COUNTED,
     DELISTED,
     DELISTING,
     END,
     END_ORDERS,
     ENTRY_BAR,
+    ENTRY_UNITS,
     EQUITY,
-    FIELDS,
+    EXIT_UNITS,
+    EXIT_VALUE,
     FILL,
+    FRACTION,
+    GIVEN,
+    GO_FLAT,
+    GO_LONG,
+    GO_SHORT,
     HELD,
-    LANES,
-    LEVEL,
-    LONG,
-    LOW,
-    LOW_PEAK,
-    MAY_LONG,
-    MAY_SHORT,
+    HIGH,
+    HIT,
+    LOWEST,
+    MOST,
+    NEW_UNITS,
+    NEXT_CLOSE,
+    NEXT_OPEN,
     NONE,
+    OPEN_TRADES,
     ORDER,
-    PEAK,
-    RAW,
+    ORDER_REASON,
     RISK_FREE,
+    RUIN,
+    RUINED,
     SHORT,
-    SIGN,
+    SINCE,
+    SIZE,
+    SIZE_CASH,
+    SIZE_UNITS,
+    SIZING,
     SLIPPAGE,
     START_CASH,
-    STOP_LOSS,
-    STOPS,
-    TAKE_PROFIT,
-    TIES,
-    TRADE_BORROW,
-    TRAILING,
+    TIED,
+    TO_TARGET,
     UNITS,
+    WANT,
+    WATCH,
 )
-from berth_backtest.kernel.moves import NOTHING, find_moves
-from berth_backtest.kernel.orders import close_position, record_open
-from berth_backtest.kernel.signals import sma_cross
+from berth_backtest.kernel.orders import fill_costs, fill_order, miss
+from berth_backtest.kernel.stops import check_stops
+from berth_backtest.kernel.trades import decrease, end_trade, note_rejected, record_trade, trade_pnl
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
-State = NDArray[np.int8]
-
-LINE = 8  # float64 of a cache line
-
-
-@entry
-def simulate(
-    bars: Floats,
-    bar_state: State,
-    delisted: int,
-    table: Floats,
-    bar_of: Index,
-    defined: Index,
-    fast: Index,
-    slow: Index,
-    stops: Floats,
-    rules: Floats,
-    raw: Floats,
-    curves: Floats,
-    trades: Floats,
-) -> None:
-    """Runs every set of one symbol; fills raw[set, field].
-
-    `bars` are open, high, low, close by [4, bar]; `table` the averages by [window, own bar],
-    `bar_of` the run's bar of each own bar, `defined` each window's first defined own bar; `fast`
-    and `slow` each set's windows; `stops` each set's stop-loss, take-profit and trailing stop by
-    [3, set]. With room in `curves` (equity, units, order by [3, bar, set]) and `trades` at most
-    LANES sets are run, and recorded.
-    """
-    width = min(LANES, len(fast))
-    state = aligned(FIELDS * LANES)
-    head = np.empty(bars.shape[1], dtype=np.int64)
-    moves = np.empty((table.shape[1] * width, 4), dtype=np.int32)
-    waiting = np.empty(LANES, dtype=np.int64)
-    for base in range(0, len(fast), LANES):
-        width = min(LANES, len(fast) - base)
-        lanes = slice(base, base + width)
-        start_lanes(state, base, width, stops, rules)
-        signs = state[SIGN : SIGN + width]
-        ties = find_moves(table, bar_of, defined, fast[lanes], slow[lanes], head, moves, signs)
-        run_bars(
-            unowned(state),
-            width,
-            unowned(bars),
-            unowned(bar_state),
-            delisted,
-            unowned(head),
-            unowned(moves),
-            unowned(waiting),
-            unowned(rules),
-            unowned(curves),
-            unowned(trades),
-        )
-        # Used after the run, so that what it had views of is still there while it runs.
-        state[TIES] += ties
-        head[0] = moves[0, 0] = waiting[0] = 0
-        for lane in range(width):
-            for field in range(RAW):
-                raw[base + lane, field] = state[field * LANES + lane]
 
 
 @inner
-def aligned(size: int) -> Floats:
-    """Returns an array on a cache line: a vector store across two lines costs twice."""
-    room = np.empty(size + LINE)
-    skip = (-room.ctypes.data // 8) % LINE
-    return room[skip : skip + size]
-
-
-@inner
-def start_lanes(state: Floats, base: int, width: int, stops: Floats, rules: Floats) -> None:
-    state[:] = 0.0
-    for lane in range(width):
-        for field in (CASH, EQUITY, PEAK, LOW, LOW_PEAK):
-            state[field + lane] = rules[START_CASH]
-        state[MAY_LONG + lane] = rules[LONG]
-        state[MAY_SHORT + lane] = rules[SHORT]
-        state[STOP_LOSS + lane] = stops[0, base + lane]
-        state[TAKE_PROFIT + lane] = stops[1, base + lane]
-        state[TRAILING + lane] = stops[2, base + lane]
-
-
-@inner
-def run_bars(
-    state: Floats,
-    width: int,
-    bars: Floats,
-    bar_state: State,
-    delisted: int,
-    head: Index,
-    moves: NDArray[np.int32],
-    waiting: Index,
-    rules: Floats,
-    curves: Floats,
-    trades: Floats,
-) -> None:
-    n = bars.shape[1]
-    mark = 0.0  # the last close so far
-    decided_at = -1  # the bar of the last decision
-    orders = 0  # lanes with an order: how many of `waiting` count
+def run_book(b: Book, head: Index, moves: NDArray[np.int32], targets: Floats) -> None:
+    """Runs all bars; results are in `purses`, in the order of the layout."""
+    n = b.bars.shape[0]
+    for purse in range(b.purses.shape[1]):
+        start_sums(b, purse, b.rules[START_CASH])
+    action = 0
     for t in range(n):
-        if rules[BORROW] > 0.0:
-            charge_borrow(state, width, mark, rules)
-        if t == delisted:
-            close_all(state, width, t, mark, DELISTING, rules, trades)
-        if bar_state[t] == 1:
-            hits = 0
-            if orders > 0 or rules[STOPS] > 0.5:
-                hits = fill_due(state, width, t, bars, mark, waiting, orders, rules, trades)
-            mark = bars[3, t]
-            orders = 0
-            if head[t] != NOTHING or rules[LEVEL] > 0.5:
-                orders = sma_cross(state, width, head[t], moves, waiting, rules)
-            decided_at = t
-            if len(curves) > 0:
-                copy_field(state, ORDER, width, curves, 2, t)
-            if orders > 0 and rules[FILL] == CLOSE:
-                orders = fill_now(state, t, mark, waiting, orders, hits, rules, trades)
-        elif orders > 0 and decided_at == t - 1:
-            orders = miss_orders(state, waiting, orders, bar_state[t], rules)
+        if b.rules[BORROW] > 0.0:
+            charge_borrow(b, t)
+        while action < len(b.actions) and b.actions[action, 0] <= t:
+            if b.actions[action, 0] == t:
+                act(b, t, int(b.actions[action, 1]), b.actions[action, 2], b.actions[action, 3])
+            action += 1
+        delist(b, t)
+        if b.rules[FILL] == NEXT_OPEN and b.counts[C_WAITING] > 0:
+            fill_waiting(b, t, 0)
+        if b.rules[WATCH] > 0.5:
+            check_stops(b, t)
+        if b.rules[FILL] == NEXT_CLOSE and b.counts[C_WAITING] > 0:
+            fill_waiting(b, t, 3)
+        for s in range(b.bars.shape[1]):
+            if b.states[t, s] == 1:
+                b.now[s] = b.bars[t, s, 3]
+        if len(targets) > 0:
+            by_targets(b, t, targets[t])
+        else:
+            by_moves(b, t, int(head[t]), moves)
+        if b.rules[FILL] == CLOSE and b.counts[C_WAITING] > 0:
+            fill_waiting(b, t, 3)
         if t == n - 1:
-            end_run(state, width, t, decided_at, mark, rules, trades)
-        if account_bar(state, width, mark, rules[RISK_FREE]) > 0:
-            ruin(state, width, t, mark, trades)
-        if len(curves) > 0:
-            copy_field(state, EQUITY, width, curves, 0, t)
-            copy_field(state, UNITS, width, curves, 1, t)
-    end_open(state, width, n, mark, trades)
+            end_run(b, t)
+        if b.own == 0:
+            account_shared(b, t)
+            if b.purses[EQUITY, 0] <= 0.0 and b.purses[RUINED, 0] < 0.5:
+                ruin(b, t, 0)
+        elif b.rules[SHORT] > 0.5 or b.counts[C_DEBTS] > 0:
+            for purse in range(b.purses.shape[1]):
+                find_ruin(b, t, purse)
+        if len(b.held) > 0:
+            for cell in range(b.cells.shape[1]):
+                b.held[t, cell] = b.cells[UNITS, cell]
+    finish(b, n)
 
 
 @inner
-def copy_field(state: Floats, field: int, width: int, curves: Floats, row: int, t: int) -> None:
-    # A slice assigned to a slice would compile its error message too, for seconds.
-    for lane in range(width):
-        curves[row, t, lane] = state[field + lane]
-
-
-@inner
-def end_open(state: Floats, width: int, n: int, mark: float, trades: Floats) -> None:
-    """Counts the bars of what is still open, and records it."""
-    for lane in range(width):
-        if state[UNITS + lane] != 0.0:
-            state[HELD + lane] += n - state[ENTRY_BAR + lane]
-            if len(trades) > 0:
-                record_open(state, lane, mark, trades)
-
-
-@inner
-def charge_borrow(state: Floats, width: int, mark: float, rules: Floats) -> None:
+def charge_borrow(b: Book, t: int) -> None:
     """Charges a bar's borrow on the short value at the close before."""
-    for lane in range(width):
-        if state[UNITS + lane] < 0.0:
-            borrow = -state[UNITS + lane] * mark * rules[BORROW]
-            state[CASH + lane] -= borrow
-            state[TRADE_BORROW + lane] += borrow
+    for cell in range(b.cells.shape[1]):
+        units = b.cells[UNITS, cell]
+        if units < 0.0:
+            settle(b, cell * b.own, t)
+            borrow = -units * b.now[cell * b.many] * b.rules[BORROW]
+            b.purses[CASH, cell * b.own] -= borrow
+            b.cells[CARRY, cell] += borrow
 
 
 @inner
-def close_all(
-    state: Floats, width: int, t: int, mark: float, reason: float, rules: Floats, trades: Floats
-) -> None:
-    for lane in range(width):
-        if state[UNITS + lane] != 0.0:
-            close_position(state, lane, t, mark, rules[SLIPPAGE], reason, rules, trades)
-            if reason == DELISTING:
-                state[DELISTED + lane] = 1.0
+def act(b: Book, t: int, symbol: int, ratio: float, dividend: float) -> None:
+    """Applies a dividend and then a split at the open of the ex-date."""
+    cells = b.cells.shape[1]
+    for cell in range(symbol if b.many == 1 else 0, symbol + 1 if b.many == 1 else cells):
+        c = b.cells
+        if c[UNITS, cell] != 0.0:
+            settle(b, cell * b.own, t)
+            b.purses[CASH, cell * b.own] += c[UNITS, cell] * dividend
+            c[CARRY, cell] -= c[UNITS, cell] * dividend
+            for field in (UNITS, ENTRY_UNITS, EXIT_UNITS, MOST, NEW_UNITS):
+                c[field, cell] *= ratio
+            c[HIGH, cell] /= ratio
+            c[LOWEST, cell] /= ratio
+        c[WANT, cell] *= ratio if c[ORDER, cell] > TO_TARGET else 1.0
+    b.now[symbol] /= ratio
 
 
 @inner
-def end_run(
-    state: Floats, width: int, t: int, decided_at: int, mark: float, rules: Floats, trades: Floats
-) -> None:
+def delist(b: Book, t: int) -> None:
+    """Closes positions at the last close once their symbol is gone."""
+    cells = b.cells.shape[1]
+    for s in range(b.bars.shape[1]):
+        if b.delisted[s] == t:
+            for cell in range(s if b.many == 1 else 0, s + 1 if b.many == 1 else cells):
+                if b.cells[UNITS, cell] != 0.0:
+                    close_at_mark(b, cell, t, DELISTING)
+                    b.purses[DELISTED, cell * b.own] += 1.0
+
+
+@inner
+def close_at_mark(b: Book, cell: int, t: int, reason: float) -> None:
+    """Closes a whole position at the last close, with slippage and costs."""
+    held = b.cells[UNITS, cell]
+    symbol = cell * b.many
+    mark = b.now[symbol]
+    slip = b.rules[SLIPPAGE]
+    p = mark * (1.0 - slip) if held > 0.0 else mark * (1.0 + slip)
+    decrease(b, cell, t, abs(held), p, fill_costs(b, t, abs(held) * p, held > 0.0), reason)
+
+
+@inner
+def fill_waiting(b: Book, t: int, field: int) -> None:
+    """Fills the orders that wait at the bar's open (field 0) or close (3); keeps what is tried again."""
+    c = b.cells
+    n = int(b.counts[C_WAITING])
+    equity = 0.0
+    if b.own == 0:
+        equity = shared_equity(b, t, field)
+        sort_waiting(b, t, field, n, equity)
+    left = 0
+    for i in range(n):
+        cell = int(b.waiting[i])
+        symbol = cell * b.many
+        if b.states[t, symbol] != 1:
+            done = miss(b, cell, t)
+        elif field == 3 and c[HIT, cell] == t:
+            # A stop on this bar swallows what was due at its close; what is left of the stop waits.
+            done = c[ORDER_REASON, cell] == 0.0
+            c[ORDER, cell] = NONE if done else c[ORDER, cell]
+        else:
+            price = b.bars[t, symbol, field]
+            if b.own == 1:
+                equity = b.purses[CASH, cell] + c[UNITS, cell] * price
+            done = fill_order(b, cell, t, price, b.bars[t, symbol, 3], equity)
+        if not done:
+            b.waiting[left] = cell
+            left += 1
+    b.counts[C_WAITING] = left
+
+
+@inner
+def shared_equity(b: Book, t: int, field: int) -> float:
+    """Returns the shared purse's equity at the bar prices."""
+    equity: float = b.purses[CASH, 0]
+    for cell in range(b.cells.shape[1]):
+        units = b.cells[UNITS, cell]
+        if units != 0.0:
+            equity += units * (b.bars[t, cell, field] if b.states[t, cell] == 1 else b.now[cell])
+    return equity
+
+
+@inner
+def sort_waiting(b: Book, t: int, field: int, n: int, equity: float) -> None:
+    """Sorts orders by value at bar prices: the largest sale first, the largest purchase last."""
+    cells = np.sort(b.waiting[:n])
+    if b.rules[GIVEN] < 0.5:
+        values = np.zeros(n)
+        for i in range(n):
+            cell = cells[i]
+            if b.states[t, cell] == 1:
+                values[i] = order_value(b, cell, b.bars[t, cell, field], equity)
+        cells = cells[np.argsort(values, kind="mergesort")]
+    for i in range(n):
+        b.waiting[i] = cells[i]
+
+
+@inner
+def order_value(b: Book, cell: int, price: float, equity: float) -> float:
+    """Returns what an order would change, at the bar price, before it is cut to lots and cash."""
+    held = b.cells[UNITS, cell]
+    kind = b.cells[ORDER, cell]
+    if kind == GO_FLAT:
+        return float(-held * price)
+    if kind in (GO_LONG, GO_SHORT):
+        side = 1.0 if kind == GO_LONG else -1.0
+        if held * side > 0.0:
+            return 0.0
+        size = b.purses[CASH, 0] - b.purses[TIED, 0]
+        if b.rules[SIZING] == FRACTION:
+            size = b.rules[SIZE] * equity
+        elif b.rules[SIZING] == SIZE_CASH:
+            size = b.rules[SIZE]
+        elif b.rules[SIZING] == SIZE_UNITS:
+            size = b.rules[SIZE] * price
+        return float(side * size - held * price)
+    wanted = b.cells[WANT, cell]
+    return float(wanted * equity - held * price if kind == TO_TARGET else (wanted - held) * price)
+
+
+@inner
+def end_run(b: Book, t: int) -> None:
     """Counts what was decided too late, and closes what is open if asked to."""
-    if decided_at == t:
-        for lane in range(width):
-            state[END_ORDERS + lane] += 1.0 if state[ORDER + lane] != NONE else 0.0
-    if rules[CLOSE_AT_END] > 0.5:
-        close_all(state, width, t, mark, END, rules, trades)
+    for i in range(b.counts[C_WAITING]):
+        note_rejected(b, int(b.waiting[i]), t, END_ORDERS, b.cells[WANT, b.waiting[i]])
+    if b.rules[CLOSE_AT_END] > 0.5:
+        for cell in range(b.cells.shape[1]):
+            if b.cells[UNITS, cell] != 0.0:
+                close_at_mark(b, cell, t, END)
+
+
+@inner
+def find_ruin(b: Book, t: int, purse: int) -> None:
+    equity = b.purses[CASH, purse] + b.cells[UNITS, purse] * b.now[purse * b.many]
+    if equity <= 0.0 and b.purses[RUINED, purse] < 0.5:
+        settle(b, purse, t)
+        ruin(b, t, purse)
+        account_bar(b.purses, b.sums[purse], purse, 0.0, b.rules[RISK_FREE])
+        b.purses[SINCE, purse] = t + 1
+
+
+@inner
+def ruin(b: Book, t: int, purse: int) -> None:
+    """Ends a purse whose equity is gone: what it holds is closed at the mark, without further costs."""
+    b.purses[RUINED, purse] = 1.0
+    for cell in range(b.cells.shape[1]):
+        if cell * b.own == purse:
+            held = b.cells[UNITS, cell]
+            if held != 0.0:
+                mark = b.now[cell * b.many]
+                b.cells[EXIT_UNITS, cell] += abs(held)
+                b.cells[EXIT_VALUE, cell] += abs(held) * mark
+                b.cells[UNITS, cell] = 0.0
+                end_trade(b, cell, t, 1.0 if held > 0.0 else -1.0, RUIN)
+            if b.cells[ORDER, cell] != NONE:
+                b.cells[ORDER, cell] = GO_FLAT
+                b.cells[COUNTED, cell] = 1.0
+    b.purses[CASH, purse] = 0.0
+    b.purses[TIED, purse] = 0.0
+
+
+@inner
+def finish(b: Book, n: int) -> None:
+    """Accounts the last bars, and records what is still open."""
+    for purse in range(b.purses.shape[1]):
+        settle(b, purse, n)
+        finish_sums(b, purse)
+    for cell in range(b.cells.shape[1]):
+        held = b.cells[UNITS, cell]
+        if held != 0.0:
+            purse = cell * b.own
+            b.purses[OPEN_TRADES, purse] += 1.0
+            if b.own == 1:
+                b.purses[HELD, purse] += n - b.cells[ENTRY_BAR, cell]
+            side = 1.0 if held > 0.0 else -1.0
+            pnl = trade_pnl(b, cell, side, b.now[cell * b.many])
+            record_trade(b, cell, side, -1, np.nan, pnl, -1.0)

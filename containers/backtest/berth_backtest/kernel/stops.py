@@ -1,103 +1,117 @@
 """Stop-loss, take-profit and trailing exits within a bar."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from berth_backtest.kernel.book import Book
+from berth_backtest.kernel.decide import wait
 from berth_backtest.kernel.jit import inner
 from berth_backtest.kernel.layout import (
+    ADDED_BAR,
+    COUNTED,
     ENTRY_BAR,
-    EXTREME,
+    ENTRY_UNITS,
     FROM_ENTRY_CLOSE,
+    GO_FLAT,
     HAS_OPEN,
     HAS_RANGE,
+    HIGH,
     HIT,
+    LOWEST,
+    NONE,
+    ORDER,
+    ORDER_REASON,
     PROFITED,
-    REFERENCE,
+    REFERENCE_VALUE,
     SLIPPAGE,
     STOP_FROM,
     STOP_LOSS,
     STOP_SLIPPAGE,
     STOPPED,
+    T_PLUS_1,
     TAKE_PROFIT,
     TRAILED,
     TRAILING,
     UNITS,
 )
-from berth_backtest.kernel.orders import close_position
-
-Floats = NDArray[np.float64]
+from berth_backtest.kernel.orders import date_of, leave
 
 
 @inner
-def check_stops(
-    state: Floats, width: int, t: int, bar: tuple[float, float, float, float], rules: Floats, trades: Floats
-) -> int:
-    """Closes the lanes whose stop this bar (open, high, low, close) touches; returns how many."""
-    hits = 0
-    for lane in range(width):
-        state[HIT + lane] = 0.0
-        units = state[UNITS + lane]
-        if units == 0.0:
+def check_stops(b: Book, t: int) -> None:
+    """Closes the positions whose stop the bar touches, and notes the bar's high and low for the others."""
+    c = b.cells
+    for cell in range(c.shape[1]):
+        if c[UNITS, cell] == 0.0 or b.states[t, cell * b.many] != 1:
             continue
-        # The close of the entry bar is not known before that bar ends.
-        if rules[STOP_FROM] == FROM_ENTRY_CLOSE and state[ENTRY_BAR + lane] == t:
-            state[EXTREME + lane] = extreme(state[EXTREME + lane], units, bar)
-            continue
-        if check_lane(state, lane, t, 1.0 if units > 0.0 else -1.0, bar, rules, trades):
-            state[HIT + lane] = 1.0
-            hits += 1
-        else:
-            state[EXTREME + lane] = extreme(state[EXTREME + lane], units, bar)
-    return hits
+        if is_tested(b, cell, t):
+            check_cell(b, cell, t, 1.0 if c[UNITS, cell] > 0.0 else -1.0)
+        bar = b.bars[t, cell * b.many]
+        c[HIGH, cell] = max(c[HIGH, cell], bar[1])
+        c[LOWEST, cell] = min(c[LOWEST, cell], bar[2])
 
 
 @inner
-def extreme(so_far: float, units: float, bar: tuple[float, float, float, float]) -> float:
-    return max(so_far, bar[1]) if units > 0.0 else min(so_far, bar[2])
+def is_tested(b: Book, cell: int, t: int) -> bool:
+    c = b.cells
+    if not (c[STOP_LOSS, cell] > 0.0 or c[TAKE_PROFIT, cell] > 0.0 or c[TRAILING, cell] > 0.0):
+        return False
+    # The close of the bar that added is not known before that bar ends.
+    if b.rules[STOP_FROM] == FROM_ENTRY_CLOSE and c[ADDED_BAR, cell] == t:
+        return False
+    # What was bought on a date cannot be sold on it.
+    return not (
+        b.rules[T_PLUS_1] > 0.5
+        and c[UNITS, cell] > 0.0
+        and date_of(b, int(c[ENTRY_BAR, cell])) == date_of(b, t)
+    )
 
 
 @inner
-def check_lane(
-    state: Floats,
-    lane: int,
-    t: int,
-    side: float,
-    bar: tuple[float, float, float, float],
-    rules: Floats,
-    trades: Floats,
-) -> bool:
+def check_cell(b: Book, cell: int, t: int, side: float) -> None:
     """Tests one position; prices times `side` turn a short into a long."""
+    c = b.cells
+    bar = b.bars[t, cell * b.many]
     adverse = side * (bar[2] if side > 0.0 else bar[1])
     favourable = side * (bar[1] if side > 0.0 else bar[2])
-    reference = state[REFERENCE + lane]
+    reference = c[REFERENCE_VALUE, cell] / c[ENTRY_UNITS, cell]
     level = -np.inf
     reason = STOPPED
-    if state[STOP_LOSS + lane] > 0.0:
-        level = side * (reference * (1.0 - side * state[STOP_LOSS + lane]))
-    if state[TRAILING + lane] > 0.0:
-        trail = side * (state[EXTREME + lane] * (1.0 - side * state[TRAILING + lane]))
+    if c[STOP_LOSS, cell] > 0.0:
+        level = side * (reference * (1.0 - side * c[STOP_LOSS, cell]))
+    if c[TRAILING, cell] > 0.0:
+        best = max(reference, c[HIGH, cell]) if side > 0.0 else min(reference, c[LOWEST, cell])
+        trail = side * (best * (1.0 - side * c[TRAILING, cell]))
         if trail > level:
             level = trail
             reason = TRAILED
     if adverse <= level:
-        slippage = rules[SLIPPAGE] if rules[STOP_SLIPPAGE] > 0.5 else 0.0
-        p = hit_price(side * level, bar, rules, side > 0.0)
-        close_position(state, lane, t, p, slippage, reason, rules, trades)
-        return True
-    if state[TAKE_PROFIT + lane] > 0.0:
-        goal = reference * (1.0 + side * state[TAKE_PROFIT + lane])
+        slippage = b.rules[SLIPPAGE] if b.rules[STOP_SLIPPAGE] > 0.5 else 0.0
+        hit(b, cell, t, hit_price(b, t, cell, side * level, side > 0.0), slippage, reason)
+    elif c[TAKE_PROFIT, cell] > 0.0:
+        goal = reference * (1.0 + side * c[TAKE_PROFIT, cell])
         if favourable >= side * goal:
-            p = hit_price(goal, bar, rules, side < 0.0)
-            close_position(state, lane, t, p, 0.0, PROFITED, rules, trades)
-            return True
-    return False
+            hit(b, cell, t, hit_price(b, t, cell, goal, side < 0.0), 0.0, PROFITED)
 
 
 @inner
-def hit_price(level: float, bar: tuple[float, float, float, float], rules: Floats, lower: bool) -> float:
+def hit(b: Book, cell: int, t: int, price: float, slippage: float, reason: float) -> None:
+    """Closes the position; what cannot be sold becomes an exit that is tried again."""
+    c = b.cells
+    c[HIT, cell] = t
+    if c[ORDER, cell] == NONE:
+        c[COUNTED, cell] = 0.0
+    if leave(b, cell, t, price, abs(c[UNITS, cell]), slippage, reason) > 0.0:
+        wait(b, cell)
+        c[ORDER, cell] = GO_FLAT
+        c[ORDER_REASON, cell] = reason
+
+
+@inner
+def hit_price(b: Book, t: int, cell: int, level: float, lower: bool) -> float:
     """Returns the fill: the level, or the open beyond it; the close where there is no range."""
-    if rules[HAS_RANGE] < 0.5:
-        return bar[3]
-    if rules[HAS_OPEN] < 0.5:
+    bar = b.bars[t, cell * b.many]
+    if b.rules[HAS_RANGE] < 0.5:
+        return float(bar[3])
+    if b.rules[HAS_OPEN] < 0.5:
         return level
-    return min(bar[0], level) if lower else max(bar[0], level)
+    return float(min(bar[0], level) if lower else max(bar[0], level))

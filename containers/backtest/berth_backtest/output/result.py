@@ -79,7 +79,9 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
         sets = f"{len(sweep.objective)} of {len(plan.grid.points)} sets"
         found.append(("stopped_early", f"the run was stopped after {sets}: this is the best so far"))
     if look_ahead.ok is None:
-        found.append(("look_ahead_unchecked", "the look-ahead check was turned off"))
+        signals = plan.spec.strategy.signals is not None
+        text = "signals come from a file, which cannot be checked for look-ahead"
+        found.append(("look_ahead_unchecked", text if signals else "the look-ahead check was turned off"))
     if plan.fill == "close":
         text = "orders fill at the very close that decides them, which cannot be traded"
         found.append(("same_close_fill", text))

@@ -75,8 +75,8 @@ def write_metrics(path: Path, plan: Plan, metrics: Floats, points: Index) -> Non
             *types,
         ]
     )
-    symbols = pa.array(plan.panel.symbols, pa.string())
-    count = len(plan.panel.symbols)
+    symbols = pa.array(plan.accounts, pa.string())
+    count = len(plan.accounts)
     step = max(1, ROWS_AT_ONCE // count)
 
     def batches() -> Iterator[Any]:
@@ -151,18 +151,16 @@ def trade_schema(plan: Plan) -> Any:
     )
 
 
-def trade_table(plan: Plan, rank: int, symbol: str, run: Recording, lane: int) -> Any:
-    """Returns one run's trades in the order of their entries."""
-    rows = run.trades[run.trades[:, layout.T_LANE] == lane]
-    rows = rows[np.argsort(rows[:, layout.T_ENTRY_BAR], kind="stable")]
+def trade_table(plan: Plan, rank: int, run: Recording) -> Any:
+    """Returns a run's trades by symbol, in the order of their entries."""
+    rows = run.trades[np.lexsort((run.trades[:, layout.T_ENTRY_BAR], run.trades[:, layout.T_CELL]))]
     entry, leave = (rows[:, i].astype(np.int64) for i in (layout.T_ENTRY_BAR, layout.T_EXIT_BAR))
-    value = np.abs(rows[:, layout.T_UNITS]) * rows[:, layout.T_ENTRY]
     reasons = pa.array([*layout.REASONS, None], pa.string())
     reason = rows[:, layout.T_REASON].astype(np.int64)
-    schema = trade_schema(plan)
+    symbols = pa.array(plan.panel.symbols, pa.string())
     columns = [
         pa.array(np.full(len(rows), rank), pa.int32()),
-        pa.array([symbol] * len(rows), pa.string()),
+        symbols.take(pa.array(rows[:, layout.T_CELL].astype(np.int64))),
         date_column(plan, entry),
         date_column(plan, leave),
         pa.array(rows[:, layout.T_ENTRY]),
@@ -170,12 +168,12 @@ def trade_table(plan: Plan, rank: int, symbol: str, run: Recording, lane: int) -
         pa.array(rows[:, layout.T_UNITS]),
         pa.array(rows[:, layout.T_FEES]),
         pa.array(rows[:, layout.T_PNL]),
-        pa.array(rows[:, layout.T_PNL] / value),
+        pa.array(rows[:, layout.T_PNL] / rows[:, layout.T_VALUE]),
         pa.array(np.where(leave < 0, 0, leave - entry), mask=leave < 0),
         reasons.take(pa.array(np.where(reason < 0, len(layout.REASONS), reason))),
         pa.array(leave < 0),
     ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays(columns, schema=trade_schema(plan))
 
 
 def equity_schema(plan: Plan) -> Any:
@@ -192,19 +190,25 @@ def equity_schema(plan: Plan) -> Any:
     )
 
 
-def equity_table(plan: Plan, rank: int, symbol: str, run: Recording, lane: int) -> Any:
-    """Returns one run's equity, units held and drawdown at every bar."""
+def equity_tables(plan: Plan, rank: int, run: Recording) -> Iterator[Any]:
+    """Yields a run's equity, units held and drawdown at every bar, by account.
+
+    The position of a shared purse is the number of symbols that it holds.
+    """
     n = plan.panel.bars
-    equity = np.ascontiguousarray(run.equity[:, lane])
-    columns = [
-        pa.array(np.full(n, rank), pa.int32()),
-        pa.array([symbol]).take(pa.array(np.zeros(n, dtype=np.int8))),
-        date_column(plan, np.arange(n)),
-        pa.array(equity),
-        pa.array(np.ascontiguousarray(run.units[:, lane])),
-        pa.array(drawdowns(equity, plan.spec.execution.cash)),
-    ]
-    return pa.Table.from_arrays(columns, schema=equity_schema(plan))
+    for i, name in enumerate(plan.accounts):
+        equity = np.ascontiguousarray(run.equity[:, i])
+        shared = plan.spec.portfolio.mode == "shared"
+        held = (run.units != 0).sum(axis=1).astype(np.float64) if shared else run.units[:, i]
+        columns = [
+            pa.array(np.full(n, rank), pa.int32()),
+            pa.array([name]).take(pa.array(np.zeros(n, dtype=np.int8))),
+            date_column(plan, np.arange(n)),
+            pa.array(equity),
+            pa.array(np.ascontiguousarray(held)),
+            pa.array(drawdowns(equity, plan.spec.execution.cash)),
+        ]
+        yield pa.Table.from_arrays(columns, schema=equity_schema(plan))
 
 
 def drawdowns(equity: Floats, cash: float) -> Floats:

@@ -44,7 +44,7 @@ def write_tearsheet(
 def render(plan: Plan, sweep: Sweep, best: Best, order: NDArray[np.int64], result: dict[str, Any]) -> str:
     title = f"{plan.spec.strategy.name}, {', '.join(plan.panel.symbols[:5])}"
     title += f" and {len(plan.panel.symbols) - 5} more" if len(plan.panel.symbols) > 5 else ""
-    cash = plan.spec.execution.cash * len(plan.panel.symbols)
+    cash = plan.spec.execution.cash * len(plan.accounts)
     parts = [
         f"<h1>{escape(title)}</h1>",
         summary(result),
@@ -86,7 +86,7 @@ def section(title: str, content: str, note: str = "") -> str:
 
 def summary(result: dict[str, Any]) -> str:
     data, best = result["data"], result["best"]
-    chosen = ", ".join(f"{name} {value:g}" for name, value in best["parameters"].items())
+    chosen = ", ".join(f"{name} {value:g}" for name, value in best["parameters"].items()) or "No parameters"
     rank = f"the best of {result['points']} sets" if result["points"] > 1 else "the only set"
     return (
         f"<p>{escape(chosen)} ({rank} by {escape(str(result['effective_spec']['search']['objective']))}), "
@@ -114,7 +114,7 @@ def tiles(result: dict[str, Any]) -> str:
 
 
 def equity_note(plan: Plan) -> str:
-    symbols = len(plan.panel.symbols)
+    symbols = len(plan.accounts)
     cash = plan.spec.execution.cash
     return f"Sum of {symbols} symbols, each with its own cash of {cash:,.0f}." if symbols > 1 else ""
 
@@ -132,8 +132,8 @@ def shown(name: str, value: float | None) -> str:
 
 def metric_part(plan: Plan, best: Best, result: dict[str, Any]) -> str:
     """Returns all metrics: one symbol as a list, several as a table by symbol."""
-    symbols = plan.panel.symbols[:MAX_SYMBOL_ROWS]
-    if len(plan.panel.symbols) == 1:
+    symbols = plan.accounts[:MAX_SYMBOL_ROWS]
+    if len(plan.accounts) == 1:
         metrics = result["best"]["metrics"]
         rows = "".join(
             f"<tr><th>{LABELS[name]}</th><td>{shown(name, metrics[name])}</td></tr>" for name in NAMES
@@ -146,7 +146,7 @@ def metric_part(plan: Plan, best: Best, result: dict[str, Any]) -> str:
         + "</tr>"
         for s, symbol in enumerate(symbols)
     )
-    hidden = len(plan.panel.symbols) - len(symbols)
+    hidden = len(plan.accounts) - len(symbols)
     note = f"{hidden} more symbols are in metrics.parquet." if hidden else ""
     table = f'<div class="wide"><table><thead><tr><th>Symbol</th>{head}</tr></thead>{rows}</table></div>'
     return section("Metrics by symbol", table, note)

@@ -3,26 +3,17 @@
 from berth_backtest.errors import Problem, invalid_all
 from berth_backtest.metrics import NAMES as METRIC_NAMES
 from berth_backtest.spec.axes import parse_axes
-from berth_backtest.spec.data import parse_data
+from berth_backtest.spec.data import SHA256, local_path, parse_data
 from berth_backtest.spec.execution import parse_execution
 from berth_backtest.spec.fields import Fields, near, shown
-from berth_backtest.spec.types import Aggregate, Output, Search, Spec, Strategy
+from berth_backtest.spec.types import Aggregate, DataFile, Output, Portfolio, Search, Spec, Strategy
+from berth_backtest.strategies.builtin import BUILT_IN
+from berth_backtest.strategies.definition import Definition
 
-STRATEGIES = (
-    "sma_cross",
-    "ema_cross",
-    "macd",
-    "rsi",
-    "bollinger",
-    "donchian",
-    "zscore",
-    "momentum_top_k",
-    "buy_and_hold",
-)
-AVAILABLE = "sma_cross"
 MAX_TOP_K = 1_000  # each rank adds a whole equity curve per symbol to the files
 MAX_SEED = 2**53  # beyond it JSON readers disagree about a number's value
 AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
+TARGETS = 4  # kernel.moves.TARGETS, which is not imported before a spec is known to be right
 VERSION_LIMIT = "is available in this version"
 
 
@@ -36,37 +27,52 @@ def parse_spec(value: object) -> Spec:
     data = parse_data(root.object("data"))
     strategy = parse_strategy(root.object("strategy"))
     execution, stops = parse_execution(root.object("execution"))
-    axes = parse_axes(root.object("parameters"), stops)
+    parameters = root.object("parameters")
+    axes = parse_axes(parameters, strategy.definition, stops) if strategy else ()
+    portfolio = parse_portfolio(root.object("portfolio"))
     search = parse_search(root.object("search"))
     refuse_later_parts(root)
     periods = parse_periods(root)
     risk_free = root.number("risk_free", 0.0, above=-1.0, most=10.0)
     output = parse_output(root.object("output"))
     root.end()
-    if problems:
+    if problems or strategy is None:
         raise invalid_all(problems)
-    effective = effective_spec(root.values, search, output, execution_json(root, stops), risk_free)
-    return Spec(data, strategy, axes, search, execution, periods, risk_free, output, effective)
+    effective = effective_spec(root.values, search, output, execution_json(root, stops), portfolio, risk_free)
+    return Spec(data, strategy, axes, search, execution, portfolio, periods, risk_free, output, effective)
 
 
-def parse_strategy(fields: Fields) -> Strategy:
-    for part in ("source", "class", "signals", "predictions", "rule", "every"):
+def parse_strategy(fields: Fields) -> Strategy | None:
+    """Returns the strategy, None after a problem: then its parameters are not known."""
+    if fields.has("signals"):
+        return parse_signals(fields)
+    for part in ("source", "class", "predictions", "rule", "every"):
         if fields.has(part):
             fields.raw(part)
-            fields.wrong(part, f"only the built-in {AVAILABLE} {VERSION_LIMIT}")
-            return Strategy("sma_cross", "cross")
+            fields.wrong(part, f"only a built-in name or signals {VERSION_LIMIT}")
+            return None
     name = fields.required("name")
-    if fields.has("name") and name != AVAILABLE:
-        if name in STRATEGIES:
-            fields.wrong("name", f"{name} is not available in this version: use {AVAILABLE}")
-        else:
-            fields.wrong(
-                "name",
-                f"must be a built-in strategy such as {AVAILABLE}, not {shown(name)}{near(name, STRATEGIES)}",
-            )
     entry = fields.choice("entry", ("cross", "level"), "cross")
     fields.end()
-    return Strategy("sma_cross", "level" if entry == "level" else "cross")
+    if not isinstance(name, str) or name not in BUILT_IN:
+        if fields.has("name"):
+            known = ", ".join(BUILT_IN)
+            fields.wrong("name", f"must be one of {known}, not {shown(name)}{near(name, tuple(BUILT_IN))}")
+        return None
+    return Strategy(BUILT_IN[name], "level" if entry == "level" else "cross")
+
+
+def parse_signals(fields: Fields) -> Strategy:
+    """Returns the strategy of a file that states wanted fractions."""
+    file = fields.object("signals")
+    file.required("url")
+    path = local_path(file.text("url"), file)
+    sha256 = file.text("sha256").lower() or None
+    if sha256 and not SHA256.fullmatch(sha256):
+        file.wrong("sha256", "must be 64 hexadecimal digits")
+    file.end()
+    fields.end()
+    return Strategy(Definition("signals", move_kind=TARGETS), "cross", DataFile(path, sha256))
 
 
 def parse_search(fields: Fields) -> Search:
@@ -87,16 +93,17 @@ def parse_search(fields: Fields) -> Search:
     return search
 
 
+def parse_portfolio(fields: Fields) -> Portfolio:
+    mode = fields.choice("mode", ("per_symbol", "shared"), "per_symbol")
+    sequence = fields.choice("call_sequence", ("auto", "given"), "auto")
+    fields.end()
+    return Portfolio(
+        "shared" if mode == "shared" else "per_symbol", "given" if sequence == "given" else "auto"
+    )
+
+
 def refuse_later_parts(root: Fields) -> None:
     """Reads what only later versions can do, and refuses anything but its default."""
-    portfolio = root.object("portfolio")
-    mode = portfolio.choice("mode", ("per_symbol", "shared"), "per_symbol")
-    if mode != "per_symbol":
-        portfolio.wrong("mode", f"only per_symbol {VERSION_LIMIT}")
-    sequence = portfolio.choice("call_sequence", ("auto", "given"), "auto")
-    if sequence != "auto":
-        portfolio.wrong("call_sequence", f"only auto {VERSION_LIMIT}")
-    portfolio.end()
     validation = root.object("validation")
     method = validation.choice("method", ("none", "walk_forward"), "none")
     if method != "none":
@@ -161,6 +168,7 @@ def effective_spec(
     search: Search,
     output: Output,
     execution: dict[str, object],
+    portfolio: Portfolio,
     risk_free: float,
 ) -> dict[str, object]:
     """Returns the spec as it was understood; `fill`, dates and parameters follow with the data."""
@@ -171,7 +179,7 @@ def effective_spec(
         "parameters": given.get("parameters", {}),
         "search": {"method": "grid", **vars(search)},
         "execution": execution,
-        "portfolio": {"mode": "per_symbol", "call_sequence": "auto"},
+        "portfolio": vars(portfolio),
         "validation": {"method": "none"},
         "benchmark": None,
         "periods_per_year": given.get("periods_per_year"),

@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.strategies.definition import Definition
+
 Adjustment = Literal["none", "split", "total"]
 Fill = Literal["next_open", "next_close", "close"]
 Direction = Literal["long", "short", "both"]
@@ -78,8 +80,19 @@ class Output:
 
 @dataclass(frozen=True)
 class Strategy:
-    name: Literal["sma_cross"]
+    definition: Definition
     entry: Literal["cross", "level"]
+    signals: DataFile | None = None  # a file of wanted fractions
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    mode: Literal["per_symbol", "shared"]
+    call_sequence: Literal["auto", "given"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,7 @@ class Spec:
     axes: tuple[Axis, ...]  # alphabetical
     search: Search
     execution: Execution
+    portfolio: Portfolio
     periods_per_year: float | None
     risk_free: float
     output: Output

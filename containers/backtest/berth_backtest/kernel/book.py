@@ -1,0 +1,43 @@
+"""Everything a run works on, as one tuple: compiled functions pass it on without cost."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+class Book(NamedTuple):
+    """The arrays of one run. `many` is 1 if each cell has its own symbol, `own` if its own purse."""
+
+    cells: Floats  # [field, cell]
+    purses: Floats  # [field, purse]
+    sums: Floats  # [purse, partial sum]
+    bars: Floats  # [bar, symbol, (open, high, low, close)]
+    states: NDArray[np.int8]  # [bar, symbol]
+    now: Floats  # [symbol]: the last close so far
+    marks: Floats  # [symbol, bar]: last closes, with room for WIDTH more
+    totals: Floats  # [symbol, bar + 1]: sums of the marks before a bar
+    tops: Floats  # [symbol, phase, bar]: highest mark of the WIDTH bars from phase on
+    bottoms: Floats
+    lots: Floats  # [symbol, (least, step)]; step 0 = any
+    rates: Floats  # [bar or 1, (fee, least fee, transfer, stamp)]
+    limits: Floats  # [bar, symbol, (down, up)]; empty = none
+    dates: Index  # [bar]: the date's number; empty = each bar is a date
+    actions: Floats  # [action, (bar, symbol, split ratio, dividend)] by bar
+    delisted: Index  # [symbol]: the first bar after its delist_date
+    rules: Floats
+    waiting: Index  # cells with an order
+    counts: Index  # orders waiting, trades, events, debts
+    equity: Floats  # [bar, purse] or empty, recorded
+    held: Floats  # [bar, cell] or empty
+    decided: Floats  # [bar, cell, (order, want)] or empty
+    trades: Floats  # [trade, column]; empty = only counted
+    events: Floats
+    many: int
+    own: int
+
+
+C_WAITING, C_TRADES, C_EVENTS, C_DEBTS = range(4)  # C_DEBTS: 1 once a purse was below 0

@@ -1,0 +1,175 @@
+"""The ways into the kernel from Python: one symbol with many sets, or one set with many symbols."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest.kernel.book import Book
+from berth_backtest.kernel.jit import by_reference, entry, inner, unowned
+from berth_backtest.kernel.layout import (
+    HIT,
+    ORDER_STOP_LOSS,
+    RAW,
+    SET_STOP_LOSS,
+    SIGN,
+    TIES,
+    WIDTH,
+)
+from berth_backtest.kernel.moves import NOTHING, find_moves
+from berth_backtest.kernel.simulate import run_book
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+BookByReference = by_reference(Book)
+CELLS = 64  # sets that run side by side over one symbol
+
+
+@inner
+def loose(b: Book) -> Book:
+    """Returns the book without reference counts: each call would count those of all its arrays."""
+    return BookByReference(
+        unowned(b.cells),
+        unowned(b.purses),
+        unowned(b.sums),
+        unowned(b.bars),
+        unowned(b.states),
+        unowned(b.now),
+        unowned(b.marks),
+        unowned(b.totals),
+        unowned(b.tops),
+        unowned(b.bottoms),
+        unowned(b.lots),
+        unowned(b.rates),
+        unowned(b.limits),
+        unowned(b.dates),
+        unowned(b.actions),
+        unowned(b.delisted),
+        unowned(b.rules),
+        unowned(b.waiting),
+        unowned(b.counts),
+        unowned(b.equity),
+        unowned(b.held),
+        unowned(b.decided),
+        unowned(b.trades),
+        unowned(b.events),
+        b.many,
+        b.own,
+    )
+
+
+@inner
+def clear(b: Book, base: int, stops: Floats) -> None:
+    """Makes a book ready for the sets from `base` on; `stops` are [stop, set]."""
+    b.cells[:] = 0.0
+    b.purses[:] = 0.0
+    b.counts[:] = 0
+    b.now[:] = 0.0
+    for cell in range(b.cells.shape[1]):
+        b.cells[HIT, cell] = -1.0
+        b.cells[SIGN, cell] = np.nan
+        at = min(base + cell, stops.shape[1] - 1)
+        for i in range(3):
+            b.cells[SET_STOP_LOSS + i, cell] = stops[i, at]
+            b.cells[ORDER_STOP_LOSS + i, cell] = stops[i, at]
+
+
+@entry
+def run_moves(
+    given: Book,
+    kind: int,
+    table: Floats,
+    closes: Floats,
+    bar_of: Index,
+    starts: Index,
+    picks: Index,
+    levels: Floats,
+    level: bool,
+    targets: Floats,
+    stops: Floats,
+    raw: Floats,
+) -> None:
+    """Runs built-in states; fills raw[set or purse, field].
+
+    `table` holds the series at own bars, `closes` and `bar_of` the same bars. A book with many symbols
+    runs one set: cell i uses the bars from starts[i] to starts[i + 1]. Else as many sets run as there
+    are picks, a book's cells at a time, all on all bars. With `targets` [bar, symbol] these decide.
+    """
+    b = loose(given)
+    cells = b.cells.shape[1]
+    sets = cells if b.many == 1 else len(picks)
+    own = len(bar_of)
+    head = np.empty(b.bars.shape[0], dtype=np.int64)
+    moves = np.empty((own * (1 if b.many == 1 else cells) + cells, 4), dtype=np.int32)
+    codes = np.empty(2 * (own // 8 + 2) * 8, dtype=np.int8)
+    ties = np.zeros(cells)
+    for base in range(0, sets, cells):
+        clear(b, base, stops)
+        head[:] = NOTHING
+        count = 0
+        for back in range(cells):
+            cell = cells - 1 - back  # so that each bar's list ascends
+            at = min(base + cell, sets - 1)  # the last block is filled up with the last set
+            first = starts[cell] if b.many == 1 else 0
+            end = starts[cell + 1] if b.many == 1 else own
+            count, found, sign = find_moves(
+                kind,
+                table,
+                first,
+                closes[first:end],
+                bar_of[first:end],
+                picks[at],
+                levels[at],
+                level,
+                cell,
+                head,
+                moves,
+                count,
+                codes,
+            )
+            ties[cell] = found
+            b.cells[SIGN, cell] = sign
+        run_book(b, head, moves, targets)
+        for cell in range(cells):
+            b.purses[TIES, cell * b.own] += ties[cell]
+        copy_raw(b, base, raw)
+
+
+@inner
+def copy_raw(b: Book, base: int, raw: Floats) -> None:
+    for purse in range(min(b.purses.shape[1], len(raw) - base)):
+        for field in range(RAW):
+            raw[base + purse, field] = b.purses[field, purse]
+
+
+@entry
+def follow_marks(
+    bars: Floats,
+    states: NDArray[np.int8],
+    ratios: Floats,
+    marks: Floats,
+    totals: Floats,
+    tops: Floats,
+    bottoms: Floats,
+) -> None:
+    """Fills one symbol's last closes at each bar, their running sums, and their extremes by block.
+
+    tops[phase, t] is the highest mark from the beginning of t's block, the blocks of WIDTH bars
+    beginning where bar % WIDTH is the phase.
+    """
+    n = len(bars)
+    mark = 0.0
+    for t in range(n):
+        if len(ratios) > 0:
+            mark /= ratios[t]
+        if states[t] == 1:
+            mark = bars[t, 3]
+        marks[t] = mark
+        totals[t + 1] = totals[t] + mark
+    for phase in range(WIDTH):
+        top = bottom = marks[0]
+        for t in range(n):
+            fresh = (t - phase) % WIDTH == 0
+            top = marks[t] if fresh else max(top, marks[t])
+            bottom = marks[t] if fresh else min(bottom, marks[t])
+            tops[phase, t] = top
+            bottoms[phase, t] = bottom

@@ -1,0 +1,93 @@
+"""Indicator tables of a set of points: each unique (function, arguments) once per symbol."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest import indicators
+from berth_backtest.kernel.tables import sma_tables
+from berth_backtest.strategies.definition import Series
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One table: a function, its columns and its numbers."""
+
+    function: str
+    columns: tuple[str, ...]
+    arguments: tuple[float, ...]
+
+
+def rows_of(series: tuple[Series, ...], values: dict[str, Floats], points: int) -> tuple[list[Row], Index]:
+    """Returns the unique rows of some points, and picks[point, series] into them."""
+    rows: dict[Row, int] = {}
+    picks = np.zeros((points, len(series)), dtype=np.int64)
+    for k, one in enumerate(series):
+        given = [
+            values[argument] if isinstance(argument, str) else np.full(points, argument)
+            for argument in one.arguments
+        ]
+        if not given:
+            row = Row(one.function, one.columns, ())
+            picks[:, k] = rows.setdefault(row, len(rows))
+            continue
+        unique, inverse = np.unique(np.stack(given, axis=1), axis=0, return_inverse=True)
+        places = [
+            rows.setdefault(Row(one.function, one.columns, tuple(map(float, line))), len(rows))
+            for line in unique
+        ]
+        picks[:, k] = np.array(places)[inverse.reshape(-1)]
+    return list(rows), picks
+
+
+def fill_rows(rows: list[Row], own: dict[str, Floats], skip: int) -> Floats:
+    """Returns [row, own bar] of one symbol, the first `skip` bars left out."""
+    bars = len(own["close"]) - skip
+    out = np.full((len(rows), bars), np.nan)
+    averages = [i for i, row in enumerate(rows) if row.function == "sma" and row.columns == ("close",)]
+    if averages:
+        windows = np.array([int(rows[i].arguments[0]) for i in averages])
+        table = np.empty((len(averages), bars))
+        sma_tables(own["close"], skip, windows, table)
+        out[averages] = table
+    for i, row in enumerate(rows):
+        if row.function == "sma" and row.columns == ("close",):
+            continue
+        columns = [own[name] for name in row.columns]
+        out[i] = column_of(row, columns)[skip:]
+    return out
+
+
+def column_of(row: Row, columns: list[Floats]) -> Floats:
+    if row.function == "close":
+        return columns[0]
+    if row.function.startswith("previous_"):
+        function = getattr(indicators, row.function.removeprefix("previous_"))
+        found = function(columns[0], int(row.arguments[0]))
+        return np.concatenate([[np.nan], found[:-1]])
+    whole = integer_arguments(row.function)
+    numbers = [int(x) if name else x for name, x in zip(whole, row.arguments, strict=True)]
+    known: Floats = getattr(indicators, row.function)(*columns, *numbers)
+    return known
+
+
+@cache
+def signature(name: str) -> list[tuple[str, bool]]:
+    """Returns an indicator's arguments: their names, and whether each is a whole number."""
+    function: Callable[..., Any] = getattr(indicators, name)
+    plain = getattr(function, "py_func", function)
+    return [(key, value.annotation is int) for key, value in inspect.signature(plain).parameters.items()]
+
+
+def integer_arguments(name: str) -> list[bool]:
+    return [whole for key, whole in signature(name) if key not in (*COLUMNS, "x")]

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { backtestInputs, backtestParams } from '../../jobs/kinds/backtest.ts'
+
+const spec = (name: string, parameters: object, more: object = {}) => ({
+  data: { dataset: 'sample:sp500-20' },
+  strategy: { name },
+  parameters,
+  ...more,
+})
+
+function faults(params: unknown): string[] {
+  const { error } = backtestParams.safeParse(params)
+  return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`)
+}
+
+test('each built-in strategy takes its own parameters, and stops', () => {
+  const good: [string, object][] = [
+    ['sma_cross', { fast: 5, slow: { range: [10, 50, 10] } }],
+    ['ema_cross', { fast: { values: [5, 7] } }],
+    ['macd', { fast: 12, slow: 26, signal: 9 }],
+    ['rsi', { window: 14, lower: { range: [20, 40, 2.5] }, exit: 50, upper: { range: [100, 100, 1] } }],
+    ['bollinger', { width: 1.5, stop_loss: 0.05 }],
+    ['zscore', { enter: 2, exit: -1 }],
+    ['donchian', { window: 20, exit: 10 }],
+    ['buy_and_hold', { trailing_stop: 0.2 }],
+  ]
+  for (const [name, parameters] of good) expect(faults(spec(name, parameters))).toEqual([])
+})
+
+test('a value that a strategy cannot take is refused with its field', () => {
+  expect(faults(spec('rsi', { fast: 5 }))[0]).toMatch(/^parameters\.fast: is not a parameter of rsi/)
+  expect(faults(spec('rsi', { window: 2.5 }))).toEqual([
+    'parameters.window: must be a whole number of bars above 0, not 2.5',
+  ])
+  expect(faults(spec('rsi', { upper: { range: [90, 110, 10] } }))).toEqual([
+    'parameters.upper: must be from 0 to 100, not 110',
+  ])
+  expect(faults(spec('zscore', { exit: null }))).toEqual(['parameters.exit: must be a number'])
+  expect(faults(spec('donchian', { stop_loss: 1.5 }))[0]).toMatch(/^parameters\.stop_loss: is a fraction/)
+  expect(faults(spec('momentum', {}))[0]).toMatch(/^strategy\.name: is not available in this version/)
+})
+
+test('a purse may be shared, and its order given', () => {
+  expect(faults(spec('rsi', {}, { portfolio: { mode: 'shared', call_sequence: 'given' } }))).toEqual([])
+  expect(faults(spec('rsi', {}, { portfolio: { mode: 'both' } }))).toHaveLength(1)
+})
+
+test('signals are fetched like prices, and take only stops', () => {
+  const strategy = { signals: { url: 'https://example.com/s.csv' } }
+  const files = [{ url: 'https://example.com/p.parquet' }, { url: 'file:///prices.csv' }]
+  const params = { data: { files, adjustment: 'none' }, strategy, parameters: { stop_loss: 0.1 } }
+  expect(faults(params)).toEqual([])
+  expect(backtestInputs(backtestParams.parse(params)).map(({ name }) => name)).toEqual([
+    'data-0.parquet',
+    'signals.csv',
+  ])
+  expect(faults({ ...params, strategy: {} })[0]).toMatch(/^strategy\.name: is required/)
+  expect(faults({ ...params, strategy: { ...strategy, name: 'rsi' } })[0]).toMatch(/^strategy\.name/)
+  expect(faults({ ...params, strategy: { ...strategy, entry: 'level' } })[0]).toMatch(/^strategy\.entry/)
+  expect(faults({ ...params, parameters: { fast: 3 } })[0]).toMatch(/^parameters\.fast: is not a parameter/)
+})
