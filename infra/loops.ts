@@ -4,6 +4,7 @@ import type { Offer } from '../providers/provider.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
 import { runPass } from '../jobs/reconcile.ts'
+import { renewReplica } from '../jobs/store/claim.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import { deliverDue } from '../jobs/webhooks.ts'
 
@@ -53,6 +54,12 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
   if (roles.includes('pass')) {
     const calls = new Set<Promise<unknown>>()
     const state = { renewed_at_ms: Number.NEGATIVE_INFINITY }
+    // On its own: a pass that waits for a slow vendor for longer than a replica is waited for would be taken for dead.
+    run(
+      'renewal',
+      () => renew(work, state),
+      () => pauseFor(renew_ms, signal),
+    )
     run(
       'pass',
       () => pass(work, calls, state),
@@ -130,15 +137,21 @@ async function sweepFolders({ deps, folders }: Work): Promise<void> {
   await folders?.remove(over.map(({ id }) => id))
 }
 
+/** Shows that this replica lives, unless it just has. */
+async function renew({ deps, replica, sync }: Work, state: { renewed_at_ms: number }): Promise<void> {
+  if (performance.now() - state.renewed_at_ms < renew_ms) return
+  await sync()
+  await renewReplica(deps.db, replica, deps.clock.now())
+  state.renewed_at_ms = performance.now()
+}
+
 async function pass(
-  { deps, replica, sync }: Work,
+  work: Work,
   calls: Set<Promise<unknown>>,
   state: { renewed_at_ms: number },
 ): Promise<void> {
-  const renewed = performance.now() - state.renewed_at_ms < renew_ms
-  if (!renewed) await sync()
-  const done = await runPass(deps, replica, renewed)
-  if (!renewed) state.renewed_at_ms = performance.now()
+  await renew(work, state)
+  const done = await runPass(work.deps, work.replica, true)
   // Calls may take a minute; the next pass need not wait for them.
   const tracked = done.calls.finally(() => calls.delete(tracked))
   calls.add(tracked)

@@ -22,7 +22,7 @@ export async function orderJob(deps: Deps, project_id: string, job_id: string, o
       .select(['id', 'state'])
       .where('job_id', '=', job_id)
       .orderBy('id')
-      .forUpdate()
+      .forNoKeyUpdate()
       .execute()
     const finished = await tx
       .selectFrom('attempts')
@@ -71,7 +71,7 @@ async function lockJob(tx: Tx, project_id: string, job_id: string) {
     .where('project_id', '=', project_id)
     .where('id', '=', job_id)
     .where('deleted_at', 'is', null)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirst()
   if (!job) throw new AppError('not_found', `There is no job ${job_id.slice(0, 100)}.`)
   return job

@@ -168,7 +168,7 @@ async function recordFact(
       .selectFrom('shards')
       .select(['id', 'facts_version'])
       .where('id', '=', attempt.shard_id)
-      .forUpdate()
+      .forNoKeyUpdate()
       .executeTakeFirstOrThrow()
     const row = await tx
       .selectFrom('attempts')

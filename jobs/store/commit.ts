@@ -65,8 +65,9 @@ async function roomFor(tx: Tx, job: JobRow | null, plan: Plan, now: Date): Promi
   return (await hasRoom(tx, budgets, firstReservation(launch.attempt), now)) ? budgets : null
 }
 
+// Not `for update`: inserts and updates of rows that refer to a job or shard lock its key, in another order than ours.
 async function lockJob(tx: Tx, id: string): Promise<JobRow> {
-  return tx.selectFrom('jobs').selectAll().where('id', '=', id).forUpdate().executeTakeFirstOrThrow()
+  return tx.selectFrom('jobs').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirstOrThrow()
 }
 
 async function lockShard(tx: Tx, { shard_id, lease }: Claimed): Promise<ShardRow | undefined> {
@@ -75,7 +76,7 @@ async function lockShard(tx: Tx, { shard_id, lease }: Claimed): Promise<ShardRow
     .selectAll()
     .where('id', '=', shard_id)
     .where('lease_token', '=', lease.token)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirst()
 }
 

@@ -136,3 +136,38 @@ test('a machine whose job has ended in the copy is told that it is over by the s
   await scanOrphans(world.deps)
   expect(last(world)[1]?.seen.state).toBe('gone')
 })
+
+test('a machine whose shard has gone on does not keep another from being adopted', async () => {
+  await using world = await openTestWorld()
+  const [first, second] = [await submit(world), await submit(world)]
+  await world.settle(2)
+  await forgetLaunch(world)
+  await world.request('POST', `/v1/jobs/${first}/cancel`)
+  await world.settle(2)
+  await scanOrphans(world.deps)
+  for (const [attempt_id, { token }] of world.model.machines)
+    await world.request('POST', `/v1/attempts/${attempt_id}/report`, { key: token, body: started })
+  await scanOrphans(world.deps)
+  expect([(await job(world, first)).state, (await job(world, first)).attempts]).toEqual(['cancelled', []])
+  expect((await job(world, second)).attempts).toHaveLength(1)
+  expect(world.logged.filter(({ level }) => level !== 'info')).toEqual([])
+})
+
+test('what is adopted is paid for, whether a budget has room or not, and bound by what its job may still spend', async () => {
+  await using world = await openTestWorld()
+  // 0.36 USD an hour: 0.02 USD is 200 s, of which the last 30 are the stop's.
+  await submit(world, { budget_usd: 0.02 })
+  await world.pass()
+  await forgetLaunch(world)
+  await world.request('PUT', '/v1/budgets', { body: { scope: 'project', limit_usd: 0.000001 } })
+  await scanOrphans(world.deps)
+  await say(world, started)
+  world.advance(100)
+  await scanOrphans(world.deps)
+  const { db } = world.deps
+  expect(await db.selectFrom('attempts').select(['timeout_s', 'timeout_reason']).execute()).toEqual([
+    { timeout_s: 70, timeout_reason: 'over_budget' },
+  ])
+  const held = await db.selectFrom('reservations').select('micros').executeTakeFirstOrThrow()
+  expect(held.micros).toBe(21_000)
+})

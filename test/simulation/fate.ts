@@ -21,6 +21,9 @@ const heldUp: readonly (readonly [RegExp, number])[] = [
   [/^before sql settleOne/, 0.01],
 ]
 
+/** Of one seed, beside those of its plan. */
+const parkPauses = 2
+
 interface Doom {
   /** null: wherever it is after some places. */
   label: string | null
@@ -33,7 +36,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
   const visits = new Map<string, number>()
   const crashed = new Set<string>()
   const dooms = new Map<string, Doom>()
-  let pauses = plan.pauses
+  let paused = 0
   let calm = false
   let crashes = 0
   const start_ms = scheduler.now_ms()
@@ -59,11 +62,19 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
       by_ms: now + (rare ? 2 * patience_ms : draw.between(leastLife_ms, patience_ms)),
     }
   }
+  /** How likely a process is to be held up at a place now; null: it is not. */
+  const held = (label: string, due: boolean): number | null => {
+    const likely = heldUp.find(([place]) => place.test(label))?.[1] ?? 0
+    // The rarest place of all follows a park that another process has overtaken, so each seed tries to come there.
+    if (label.startsWith('before sql park') && paused < plan.pauses + parkPauses) return likely
+    if (!isOpen(plan.pauses, paused)) return null
+    return due ? 0.3 : likely
+  }
   const pause = ({ id, owner }: Replica, label: string) => {
-    pauses--
+    paused++
     // Shorter than a process is waited for: what it has looked at is old when it writes. Or just longer: then two
     // believe that it is theirs.
-    const kind = draw.share()
+    const kind = label.includes(' park ') ? 0.3 + 0.6 * draw.share() : draw.share()
     const ms =
       kind < 0.3
         ? draw.between(2_000, 9_500)
@@ -79,6 +90,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
     visited: () => [...visits.keys()],
     crashed,
     crashes: () => crashes,
+    pauses: () => paused,
     calm() {
       calm = true
     },
@@ -92,9 +104,8 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
       if (own.label === null || own.label === label) own.visits--
       const due = own.visits <= 0 || scheduler.now_ms() >= own.by_ms
       const isRare = before === 0 && isOfPass(label) && scheduler.now_ms() - start_ms > rareAfter_ms
-      const held = heldUp.find(([place]) => place.test(label))?.[1] ?? 0
-      if (isOpen(plan.pauses, plan.pauses - pauses) && draw.chance(due ? 0.3 : held))
-        return pause(self, label)
+      const likely = held(label, due)
+      if (likely !== null && draw.chance(likely)) return pause(self, label)
       const rarely = isRare && draw.chance(rareDeath(label))
       if (!isOpen(plan.crashes, crashes) || !(due || rarely)) return false
       crashes++
@@ -120,7 +131,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
 function rareDeath(label: string): number {
   if (!label.includes(' park ')) return 0.5
   // What follows a stale park is the rarest place of all: processes are held up before it, and die there.
-  return label.includes('release') ? 1 : 0
+  return label.includes('release') ? 1 : 0.1
 }
 
 /** Places in the pass and its calls; the others are of the API, the webhooks and the timers. */

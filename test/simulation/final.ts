@@ -49,7 +49,7 @@ function orphans({ calm_since_ms, outages, violated }: World, { attempts, machin
     if (ended_ms < to_ms && late_ms > orphanBound_ms)
       violated(`the machine of ${attempt_id} ran for ${late_ms} ms without an attempt`)
     // The vendor's own switch is for outages, and for what came too late to be an attempt's.
-    if (why === 'dead_man' && to_ms < ended_ms && !outages)
+    if (why === 'dead_man' && to_ms < ended_ms && !outages())
       violated(`only the dead-man switch ended the machine of ${attempt_id}`)
   }
 }

@@ -5,7 +5,7 @@ export const passDefects: readonly Defect[] = [
   {
     name: 'a commit does not look at the lease',
     file: 'jobs/store/commit.ts',
-    edits: [["    .where('lease_token', '=', lease.token)\n    .forUpdate()", '    .forUpdate()']],
+    edits: [["    .where('lease_token', '=', lease.token)\n    .forNoKeyUpdate()", '    .forNoKeyUpdate()']],
     by: /cannot go from|attempts_one_open|already has an outcome|cannot become/,
     seed: 2,
   },
@@ -26,7 +26,7 @@ export const passDefects: readonly Defect[] = [
     file: 'jobs/store/commit.ts',
     edits: [['shard.facts_version !== commit.facts_version', 'shard.facts_version < 0']],
     by: /has reported its success and is|succeeded, and job_\w+ cancelled/,
-    seed: 29,
+    seed: 2,
   },
   {
     name: 'a launch is called before that is written down',

@@ -10,6 +10,7 @@ import { merged, nothing, tallyOf, uncrashed } from './tally.ts'
 
 /** About two minutes on two idle cores; `npm run bench -- simulate` runs more. */
 const seeds = 50
+const moreSeeds = 20
 /** A bound against a hang. */
 const timeout_ms = 900_000
 const processes = Math.min(2, availableParallelism())
@@ -19,11 +20,15 @@ test.skipIf(isPostgres)(
   'nothing is lost, doubled, left running or unpaid, whatever dies, lies or is late',
   async () => {
     const reports: SeedReport[] = []
-    await runSeeds(1, seeds, processes, (report) => reports.push(report))
+    const run = (from: number, count: number) =>
+      runSeeds(from, count, processes, (report) => reports.push(report))
+    await run(1, seeds)
+    // One seed in fifteen dies at the rarest place. A change of the code that moves all histories may need more of them.
+    if (uncrashed(reports.map(tallyOf).reduce(merged, nothing)).length > 0) await run(seeds + 1, moreSeeds)
     const failed = reports.filter(({ violations }) => violations.length > 0)
     expect(failed.map(failure).join('\n\n')).toBe('')
     const all = reports.map(tallyOf).reduce(merged, nothing)
-    expect(all.seeds).toBe(seeds)
+    expect(all.seeds).toBeGreaterThanOrEqual(seeds)
     expect(all.fewest_jobs).toBeGreaterThanOrEqual(50)
     expect(all.fewest_fault_kinds).toBeGreaterThanOrEqual(leastKinds)
     expect(Math.min(...reports.map(({ processes }) => processes))).toBeGreaterThanOrEqual(2)

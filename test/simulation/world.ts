@@ -32,7 +32,7 @@ export interface World {
   /** Since when every account and process answers; infinite while some does not. */
   calm_since_ms: () => number
   /** Whether an account's API, or all processes at once, were away for a time. */
-  outages: boolean
+  outages: () => boolean
   finishing: (attempt_id: string) => void
   /** Asks the API as a client would, outside of the history. */
   ask: (path: string, init?: RequestInit) => Promise<Answer>
@@ -128,7 +128,7 @@ async function openWorld(given: Given) {
     replicas,
     key,
     calm_since_ms: () => Math.max(calm_at_ms, ...replicas.map(({ owner }) => owner.paused_until_ms)),
-    outages: plan.pauses > 0 || plan.blows.some(({ blow }) => blow === 'down'),
+    outages: () => fate.pauses() > 0 || plan.blows.some(({ blow }) => blow === 'down'),
     finishing: () => undefined,
     ask: undefined as never,
     violated,

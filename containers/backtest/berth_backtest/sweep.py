@@ -46,7 +46,7 @@ def identity_of(plan: Plan) -> str:
 
 
 def chunk_size(plan: Plan) -> int:
-    """Returns the sets of a chunk, a whole number of lanes; it depends on spec and data alone."""
+    """Returns the sets of a chunk, a multiple of CELLS; it depends on spec and data alone."""
     symbols = len(plan.panel.symbols)
     sets = min(CHUNK_UPDATES // (plan.panel.bars * symbols), CHUNK_ROWS // symbols)
     return max(CELLS, sets // CELLS * CELLS)

@@ -37,7 +37,7 @@ def make_result(
             "device": "cpu",
             "dtype": "float64",
             "threads": threads,
-            "path": "lanes",
+            "path": "events",
             "fallback_reason": None,
         },
         "effective_spec": plan.effective,

@@ -1,0 +1,52 @@
+import { expect, test, vi } from 'vitest'
+import { startLoops } from '../../infra/loops.ts'
+import { backtest, openTestWorld } from '../support/world.ts'
+
+test('a replica shows that it lives while its pass waits for a slow vendor', async () => {
+  await using world = await openTestWorld()
+  // Loops wait in real time.
+  world.advance((new Date().getTime() - world.deps.clock.now().getTime()) / 1_000)
+  const slow = Promise.withResolvers<never[]>()
+  const asked = Promise.withResolvers<Date>()
+  const [provider] = world.deps.providers
+  if (!provider) throw new Error('a test world has a provider')
+  const deps = {
+    ...world.deps,
+    clock: { now: () => new Date() },
+    providers: [
+      {
+        ...provider,
+        inspect: () => {
+          asked.resolve(new Date())
+          return slow.promise
+        },
+      },
+    ],
+  }
+  const replica = 'rep_slow'
+  const work = {
+    deps,
+    replica,
+    sync: () => Promise.resolve(),
+    set_offers: () => undefined,
+    raise_high_water: () => Promise.resolve(),
+    folders: null,
+  }
+  const loops = startLoops(work, ['pass'])
+  await world.request('POST', '/v1/jobs', { body: backtest() })
+  const asked_at = await asked.promise
+  // Two renewals after the call: the first might have been under way.
+  await vi.waitFor(
+    async () => {
+      const row = await deps.db
+        .selectFrom('replicas')
+        .select('renewed_at')
+        .where('id', '=', replica)
+        .executeTakeFirstOrThrow()
+      expect(row.renewed_at.getTime()).toBeGreaterThan(asked_at.getTime() + 2_000)
+    },
+    { timeout: 15_000, interval: 100 },
+  )
+  slow.resolve([])
+  await loops.stop()
+})
