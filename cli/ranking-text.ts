@@ -1,11 +1,11 @@
 // A ranking of offers as a table for people.
-import type { RankingView } from '../jobs/ranking-view.ts'
+import type { Ranking } from './client.ts'
 import type { Io } from './io.ts'
 import { oneLine, table, write } from './text.ts'
 
 const head = ['PROVIDER', 'REGION', 'OFFER', 'USD/H', 'SECONDS', 'USD', 'BASIS']
 
-export async function printRanking(io: Io, { offers, rejected }: RankingView): Promise<void> {
+export async function printRanking(io: Io, { offers, rejected }: Ranking): Promise<void> {
   const rows = offers.map((each) => [
     `${each.provider}/${each.account}`,
     each.region,
