@@ -29,6 +29,10 @@ export type Job = Answer<InferResponseType<JobRoutes['$get']>>
 export type JobPage = Answer<InferResponseType<Routes['v1']['jobs']['$get']>>
 export type LogPage = Exclude<Answer<InferResponseType<JobRoutes['logs']['$get']>>, string>
 export type LogLine = LogPage['items'][number]
+export type Ranking = Pick<
+  Answer<InferResponseType<Routes['v1']['jobs']['estimate']['$post']>>,
+  'offers' | 'rejected'
+>
 export type EventPage = Answer<InferResponseType<JobRoutes['events']['$get']>>
 export type JobEvent = EventPage['items'][number]
 export type ArtifactPage = Answer<InferResponseType<JobRoutes['artifacts']['$get']>>

@@ -4,8 +4,10 @@ import { addAdmin, addRestore } from './admin.ts'
 import { addArtifacts } from './artifacts.ts'
 import type { Context } from './command.ts'
 import { addDoctor } from './doctor.ts'
+import { addEstimate } from './estimate.ts'
 import { addEvents } from './events.ts'
 import { CliError, exitHelp, type ExitCode, exits, type Problem } from './exit.ts'
+import { addExplain } from './explain.ts'
 import { addGet } from './get.ts'
 import type { Io } from './io.ts'
 import { addList } from './list.ts'
@@ -52,7 +54,18 @@ function createProgram(context: Context): Command {
     })
     .showHelpAfterError('("berth --help" and "berth COMMAND --help" tell more)')
     .addHelpText('after', `${environmentHelp}${exitHelp}`)
-  const adders = [addSubmit, addWait, addGet, addList, addLogs, addEvents, addResult, addArtifacts]
+  const adders = [
+    addSubmit,
+    addEstimate,
+    addExplain,
+    addWait,
+    addGet,
+    addList,
+    addLogs,
+    addEvents,
+    addResult,
+    addArtifacts,
+  ]
   for (const add of [...adders, addOrders, addDoctor, addRestore, addAdmin]) add(program, context)
   return program
 }

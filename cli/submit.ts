@@ -1,25 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { answered, createClient, type Job, type JobBody } from './client.ts'
 import { action, type Context, label, printJson, subcommand, wholeNumber } from './command.ts'
 import { type Connection, connection } from './connection.ts'
-import { CliError, clientError, type ExitCode, exits, usageError } from './exit.ts'
+import { CliError, type ExitCode, exits, usageError } from './exit.ts'
 import type { Io } from './io.ts'
+import { type JobOptions, readJob } from './job-file.ts'
 import { printJob } from './job-text.ts'
 import { oneLine, write } from './text.ts'
 import { exitOf, maxTimeout_s, watchJob } from './watch.ts'
 
-/** More than the server takes; so that a wrong file is not read to its end. */
-const maxInput_bytes = 8 * 1024 ** 2
-/** `params` is the kind's own; the server knows the kinds. */
-const looksLikeBacktest = ['data', 'strategy']
-
-interface Options {
-  kind?: string
-  name?: string
-  label?: Record<string, string>
+interface Options extends JobOptions {
   idempotencyKey?: string
   wait?: true
   follow?: true
@@ -58,7 +49,7 @@ async function submit(io: Io, file: string, options: Options): Promise<ExitCode>
   const waits = follow || options.wait === true
   if (options.timeout !== undefined && !waits) throw usageError('--timeout needs --wait or --follow')
   const to = connection(io)
-  const body = jobOf(parseJson(await readInput(io, file), file), options)
+  const body = await readJob(io, file, options)
   const key = options.idempotencyKey ?? `berth-cli-${randomUUID()}`
   const job = await send(io, to, body, key)
   const json = options.json === true
@@ -88,49 +79,5 @@ async function send(io: Io, to: Connection, body: object, key: string): Promise<
     if (error.exit !== exits.unreachable && error.exit !== exits.interrupted) throw error
     const hint = `The job may have been accepted. Find out, or submit it, with the same command and --idempotency-key ${key}`
     throw new CliError(error.exit, { ...error.problem, hint }, { cause: error })
-  }
-}
-
-function jobOf(value: unknown, options: Options): object {
-  if (value === null || typeof value !== 'object' || Array.isArray(value))
-    throw usageError('The file must hold a JSON object: a job, or with --kind its params.')
-  const isJob = 'kind' in value && 'params' in value
-  if (options.kind !== undefined && isJob)
-    throw usageError('The file holds a whole job with its kind: leave out --kind.')
-  if (options.kind === undefined && !isJob && looksLikeBacktest.every((name) => name in value))
-    throw usageError('The file looks like a backtest spec, not like a whole job: add --kind backtest.')
-  const job: Record<string, unknown> =
-    options.kind === undefined ? { ...value } : { kind: options.kind, params: value }
-  if (options.name !== undefined) job['name'] = options.name
-  if (options.label !== undefined) job['labels'] = { ...(job['labels'] as object), ...options.label }
-  return job
-}
-
-function parseJson(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw usageError(`${nameOf(file)} is not valid JSON: ${oneLine((error as Error).message)}`)
-  }
-}
-
-const nameOf = (file: string) => (file === '-' ? 'Standard input' : file)
-
-async function readInput(io: Io, file: string): Promise<string> {
-  const parts: Uint8Array[] = []
-  let bytes = 0
-  try {
-    for await (const part of file === '-' ? io.stdin : createReadStream(resolve(io.cwd, file))) {
-      parts.push(part as Uint8Array)
-      bytes += (part as Uint8Array).byteLength
-      if (bytes > maxInput_bytes) throw usageError(`${nameOf(file)} is larger than ${maxInput_bytes} bytes.`)
-    }
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts))
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw usageError(`${file} does not exist.`)
-    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') throw usageError(`${nameOf(file)} is not UTF-8 text.`)
-    if (error instanceof CliError) throw error
-    throw clientError(`${nameOf(file)} cannot be read: ${(error as Error).message}`, error)
   }
 }

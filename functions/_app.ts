@@ -15,13 +15,17 @@ import * as budgets from './budgets.ts'
 import * as cancelJob from './cancel-job.ts'
 import * as createJob from './create-job.ts'
 import * as deleteJob from './delete-job.ts'
+import * as estimateJob from './estimate-job.ts'
+import * as explainJob from './explain-job.ts'
 import * as getJob from './get-job.ts'
 import * as health from './health.ts'
+import * as limits from './limits.ts'
 import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
 import * as orphans from './orphans.ts'
+import * as policy from './policy.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
@@ -31,6 +35,11 @@ import * as stopJob from './stop-job.ts'
 
 /** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
 const maxRunnerJson_bytes = 2 * 1024 ** 2
+
+/** Routes of clients; those of runners carry a token of their own. */
+const guarded = ['jobs/*', 'webhooks/*', 'budgets/*', 'usage', 'orphans/*', 'policy', 'limits/*'].map(
+  (path) => `/v1/${path}`,
+)
 
 export type App = ReturnType<typeof createApp>
 
@@ -53,8 +62,7 @@ export function createApp(deps: Deps) {
   })
   const pace = createPace(deps)
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
-  for (const path of ['/v1/jobs/*', '/v1/webhooks/*', '/v1/budgets/*', '/v1/usage', '/v1/orphans/*'])
-    app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
+  for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))
@@ -66,11 +74,13 @@ export function createApp(deps: Deps) {
 
   return app
     .openapi(createJob.route, createJob.handler(deps))
+    .openapi(estimateJob.route, estimateJob.handler(deps))
     .openapi(listJobs.route, listJobs.handler(deps))
     .openapi(getJob.route, getJob.handler(deps))
     .openapi(deleteJob.route, deleteJob.handler(deps))
     .openapi(stopJob.route, stopJob.handler(deps))
     .openapi(cancelJob.route, cancelJob.handler(deps))
+    .openapi(explainJob.route, explainJob.handler(deps))
     .openapi(listEvents.route, listEvents.handler(deps))
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
@@ -81,6 +91,11 @@ export function createApp(deps: Deps) {
     .openapi(budgets.putRoute, budgets.put(deps))
     .openapi(budgets.listRoute, budgets.list(deps))
     .openapi(budgets.deleteRoute, budgets.remove(deps))
+    .openapi(policy.getRoute, policy.get(deps))
+    .openapi(policy.putRoute, policy.put(deps))
+    .openapi(limits.listRoute, limits.list(deps))
+    .openapi(limits.putRoute, limits.put(deps))
+    .openapi(limits.deleteRoute, limits.remove(deps))
     .openapi(orphans.listRoute, orphans.list(deps))
     .openapi(orphans.stopRoute, orphans.stop(deps))
     .openapi(readUsage.route, readUsage.handler(deps))

@@ -1,11 +1,10 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
+import { canonicalSha256 } from '../jobs/canonical.ts'
 import type { Deps } from '../jobs/deps.ts'
-import { AppError } from '../jobs/errors.ts'
-import { place } from '../jobs/place.ts'
+import { estimate } from '../jobs/estimate.ts'
 import { readJob } from '../jobs/read.ts'
-import { type JobSpec, jobSpec } from '../jobs/spec.ts'
-import { canonicalSha256, submitJob } from '../jobs/submit.ts'
-import type { Warning } from '../jobs/store/schema.ts'
+import { jobSpec } from '../jobs/spec.ts'
+import { submitJob } from '../jobs/submit.ts'
 import { checkFileUrls, checkTargets } from '../jobs/targets.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
@@ -52,33 +51,16 @@ export const handler =
     const key = c.req.valid('header')['idempotency-key']
     checkTargets(spec, deps.check_target)
     checkFileUrls(spec, deps.settings.local_data_dirs)
-    const warnings = satisfiable(deps, spec)
+    const { warnings, estimated_micros } = await estimate(deps, project_id, spec)
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
-    const { job_id, replayed } = await submitJob(deps, project_id, spec, { idempotency, warnings })
+    const { job_id, replayed } = await submitJob(deps, project_id, spec, {
+      idempotency,
+      warnings,
+      estimated_micros,
+    })
     await waitForEnd(deps, project_id, job_id, c.req.valid('query').wait_s)
     const job = await readJob(deps, project_id, job_id)
     c.header('Location', `/v1/jobs/${job_id}`)
     if (replayed) c.header('Idempotent-Replayed', 'true')
     return c.json(job, replayed ? 200 : 201)
   }
-
-/** Says when no configured offer could ever take the job; refuses it when it is strict. */
-function satisfiable(deps: Deps, spec: JobSpec): Warning[] {
-  const offers = deps.offers()
-  const wanted = {
-    resources: spec.resources,
-    placement: spec.placement,
-    excluded_providers: [],
-    budget_micros: null,
-  }
-  const { ranked, rejected, can_wait } = place(wanted, offers, () => 0)
-  if (ranked.length > 0 || can_wait) return []
-  const reasons = [...new Set(rejected.map(({ reason }) => reason))]
-  const message =
-    offers.length === 0
-      ? 'No provider offers anything at the moment: configure one, or wait.'
-      : `None of ${offers.length} offers can ever take this job; they fail on ${reasons.join(', ')}.`
-  if (spec.strict)
-    throw new AppError('invalid_request', message, { errors: [{ path: 'resources', message }] })
-  return [{ code: 'unsatisfiable', message }]
-}

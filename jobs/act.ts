@@ -62,6 +62,7 @@ async function announce(
 async function launch(deps: Deps, claimed: Claimed, row: AttemptRow, snapshot: Snapshot): Promise<void> {
   const provider = providerOf(deps, row)
   if (!provider) return
+  const { offer } = row.request
   const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
   try {
     const handle = await provider.launch(row.request, { token }, AbortSignal.timeout(call_ms))
@@ -72,7 +73,10 @@ async function launch(deps: Deps, claimed: Claimed, row: AttemptRow, snapshot: S
         job_id: row.job_id,
         facts_version: null,
         plan: {
-          changes: [{ change: 'launched', attempt_id: row.id, handle }],
+          changes: [
+            { change: 'launched', attempt_id: row.id, handle },
+            ...(snapshot.has_refused(offer) ? [{ change: 'taken' as const, offer }] : []),
+          ],
           calls: [],
           due_at: new Date(deps.clock.now().getTime() + firstLook_ms),
         },

@@ -14,6 +14,8 @@ import {
 } from './plan.ts'
 import { type Outcome, type StopReason, type TerminalState, consequences } from './state.ts'
 import type { Warning } from './store/schema.ts'
+import { isRemembered } from './memory.ts'
+import { retriedShape } from './store/queue.ts'
 import { wait } from './wait.ts'
 
 // Bounds, with their reasons.
@@ -178,17 +180,21 @@ function mayLaunch({ row, traits, seen }: AttemptView, now: Date): boolean {
 // ---- an outcome, and what follows for the shard
 function conclude(snapshot: Snapshot, view: AttemptView, ended: Ended, now: Date, plan: Plan) {
   const { row } = view
+  const { shard } = snapshot
+  // A machine that does not come up says the same of its offer as a refusal.
+  if (ended.error?.code === 'start_timeout')
+    plan.changes.push({ change: 'refused', offer: row.request.offer, code: 'capacity' })
   plan.changes.push({ change: 'conclude', attempt_id: row.id, ...ended })
   lookAt(plan, after(now, lookSoon_s))
   if (mayRetry(snapshot, row, ended)) {
     const rule = consequences[ended.outcome]
     const elsewhere = rule.retry === 'elsewhere' || rule.retry === 'once_elsewhere'
-    const not_before = after(now, backoff(snapshot.shard.attempts, row.id))
     plan.changes.push({
       change: 'requeue',
       after: ended.outcome,
-      not_before,
+      not_before: retryAt(snapshot, row, ended, now),
       exclude_provider: elsewhere ? row.provider : null,
+      shape_hash: retriedShape(shard.shape_hash, shard.attempts, elsewhere ? [row.provider] : []),
       uses_up: rule.uses_up,
       progressed: view.progressed,
     })
@@ -237,6 +243,11 @@ function mayRetry({ job, shard, elsewhere }: Snapshot, row: AttemptRow, ended: E
 /** Exit codes of the spec, the user's code and look-ahead: the same inputs fail again. */
 const neverRetried = [2, 3, 4]
 
+/** The next offer at once, where this one is remembered for its refusal; anything else after a backoff. */
+function retryAt({ shard }: Snapshot, row: AttemptRow, { outcome }: Ended, now: Date): Date {
+  return consequences[outcome].retry === 'next_offer' ? now : after(now, backoff(shard.attempts, row.id))
+}
+
 /** Seconds before the next try: doubled a time, with a jitter that depends only on the attempt. */
 function backoff(attempts: number, attempt_id: string): number {
   const longest = Math.min(maxBackoff_s, backoff_s * 2 ** Math.min(attempts - 1, 10))
@@ -261,6 +272,8 @@ export function launchFailure(
   const outcome = launchOutcomes[error.code]
   if (!outcome || view.row.outcome || view.row.bound_at) return null
   const plan: Plan = { changes: [], calls: [], due_at: null }
+  if (isRemembered(error.code))
+    plan.changes.push({ change: 'refused', offer: view.row.request.offer, code: error.code })
   const code = outcome === 'quota' ? 'quota' : 'provider'
   conclude(snapshot, view, { outcome, exit_code: null, error: jobError(code, error.message) }, now, plan)
   if (only_call) plan.changes.push({ change: 'end', attempt_id: view.row.id })

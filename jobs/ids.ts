@@ -1,7 +1,19 @@
 import { TypeID } from 'typeid-js'
 import { v7 } from 'uuid'
 
-export type IdPrefix = 'prj' | 'key' | 'job' | 'shd' | 'att' | 'rep' | 'dlv' | 'art' | 'req' | 'bud' | 'orp'
+export type IdPrefix =
+  | 'prj'
+  | 'key'
+  | 'job'
+  | 'shd'
+  | 'att'
+  | 'rep'
+  | 'dlv'
+  | 'art'
+  | 'req'
+  | 'bud'
+  | 'orp'
+  | 'lim'
 
 /** A TypeID: `<prefix>_` and 26 base32 characters of a UUIDv7, so that ids sort by time. */
 export function newId(prefix: IdPrefix, at: Date, random: (bytes: number) => Uint8Array): string {

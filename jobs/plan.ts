@@ -1,7 +1,10 @@
 // What decide.ts reads and what it answers, as plain data.
 import type { Selectable } from 'kysely'
-import type { Handle, LaunchRequest, Observation, ProviderTraits } from '../providers/provider.ts'
+import type { Handle, LaunchRequest, Observation, Offer, ProviderTraits } from '../providers/provider.ts'
+import type { Bound } from './limits.ts'
+import type { RememberedCode } from './memory.ts'
 import type { Ranking } from './place.ts'
+import type { RankingView } from './ranking-view.ts'
 import type { Outcome, StopReason, TerminalState } from './state.ts'
 import type { JobError, Tables, Warning } from './store/schema.ts'
 
@@ -37,6 +40,10 @@ export interface Snapshot {
   /** Whether an offer of a provider other than this and those excluded could ever take the work. */
   elsewhere: (provider: string) => boolean
   traits_of: (provider: string, account: string) => ProviderTraits
+  /** The limits that a launch at an offer falls under. */
+  bounds_of: (offer: Offer) => Bound[]
+  /** Whether it is remembered that an offer, or its account, refused a launch. */
+  has_refused: (offer: Offer) => boolean
 }
 
 /** A fact to write. commitDecisions is the only one that does. */
@@ -67,6 +74,8 @@ export type Change =
       after: Outcome
       not_before: Date
       exclude_provider: string | null
+      /** The shape it waits with: it differs from the others now. */
+      shape_hash: string
       uses_up: boolean
       progressed: boolean
     }
@@ -82,12 +91,24 @@ export type Change =
   | { change: 'extend'; attempt_id: string; stop_by: Date }
   /** The shard waits on, and not for a place. */
   | { change: 'park'; reason: 'budget'; not_before: Date }
+  /** From now on it stands in the queue. */
+  | { change: 'queue' }
+  /** An offer refused a launch, or took one after it had refused others. */
+  | { change: 'refused'; offer: Offer; code: RememberedCode }
+  | { change: 'taken'; offer: Offer }
   | { change: 'cancelling' }
 
 export interface NewAttempt {
   id: string
   nonce: string
   request: LaunchRequest
+  kind: string
+  /** Equal for work whose durations foretell each other. */
+  signature: string
+  /** What it was chosen from, for who asks why. */
+  ranking: RankingView | null
+  /** Limits that must still have room when it is committed. */
+  bounds: Bound[]
   usd_micros_per_hour: number
   basis: 'billed' | 'modelled'
   min_billing_s: number

@@ -1,19 +1,18 @@
 // The pass: claim -> observe -> decide -> commit -> act. Bounded in rows; run by a timer, a call or a nudge.
-import type { Observation, Offer, ProviderTraits } from '../providers/provider.ts'
+import type { Observation } from '../providers/provider.ts'
 import { act } from './act.ts'
-import { usdToMicros } from './cost.ts'
 import { decide } from './decide.ts'
 import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
 import { observe } from './observe.ts'
+import { boundsFor, hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } from './market.ts'
 import { lookEvery_s } from './pace.ts'
-import { place, type Ranking } from './place.ts'
 import { metering_s } from './bounds.ts'
+import { runningOf, turnsOf } from './turns.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
 import {
   type Claimed,
   claimDue,
-  claimQueue,
   giveBack,
   lookForWork,
   orGiveBack,
@@ -21,8 +20,10 @@ import {
   renewReplica,
 } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
+import { everything } from './store/open.ts'
+import { claimQueue } from './store/queue.ts'
 import { commitRest, type Rest } from './store/rest.ts'
-import { busySlots, type Facts, loadFacts, slotKey } from './store/snapshot.ts'
+import { type Facts, loadFacts } from './store/snapshot.ts'
 
 /** Shards that are claimed at once: a few seconds of work at a slow database, if something has happened to all. */
 const claimBatch = 100
@@ -52,51 +53,51 @@ export async function runPass(deps: Deps, replica: string, renewed = false): Pro
   let decided = 0
   for (let round = 0; round < maxRounds; round++) {
     const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
-    if (due.length > 0) decided += await settle(deps, due, await placement(deps, held), calls)
+    if (due.length > 0) decided += await settle(deps, due, await openPass(deps, held), calls)
     if (due.length < claimBatch) break
   }
   const blocked = new Set<string>()
   for (let round = 0; round < maxRounds && !held; round++) {
-    const options = { limit: claimBatch, blocked_shapes: [...blocked] }
+    const pass = await openPass(deps, held)
+    const turns = await turnsOf(deps, pass.places, blocked, claimBatch)
+    const options = { limit: claimBatch, turns, running: runningOf(pass.places, turns) }
     const heads = await claimQueue(deps.db, replica, token(), deps.clock.now(), options)
     if (heads.length === 0) break
-    const places = await placement(deps, held)
-    decided += await settle(deps, heads, places, calls)
-    for (const shape of places.blocked) blocked.add(shape)
+    decided += await settle(deps, heads, pass, calls)
+    for (const shape of pass.blocked) blocked.add(shape)
   }
   return { decided, calls: Promise.all(calls) }
 }
 
-interface Places {
+interface PassState {
   /** After a restore nothing is launched for a while. */
   held: boolean
-  offers: readonly Offer[]
-  busy: Map<string, number>
+  places: Places
   /** Shapes that found no place in this round. */
   blocked: Set<string>
 }
 
-async function placement(deps: Deps, held: boolean): Promise<Places> {
-  return { held, offers: deps.offers(), busy: await busySlots(deps.db), blocked: new Set() }
+async function openPass(deps: Deps, held: boolean): Promise<PassState> {
+  return { held, places: await loadPlaces(deps), blocked: new Set() }
 }
 
 async function settle(
   deps: Deps,
   claimed: readonly Claimed[],
-  places: Places,
+  pass: PassState,
   calls: Promise<void>[],
 ): Promise<number> {
   if (claimed.length === 0) return 0
-  const { facts, sight } = await orGiveBack(deps, claimed, () => look(deps, claimed))
+  const { facts, sight } = await orGiveBack(deps, claimed, () => look(deps, claimed, pass))
   const resting: Rest[] = []
   for (const each of facts) {
     try {
-      const rest = await orGiveBack(deps, [each.claimed], () => settleOne(deps, each, sight, places, calls))
+      const rest = await orGiveBack(deps, [each.claimed], () => settleOne(deps, each, sight, pass, calls))
       if (rest) resting.push(rest)
     } catch (error) {
       // One that cannot be decided, or a connection that broke: the others are decided all the same.
       deps.log('error', 'a shard was not decided', { shard: each.shard.id, error: String(error) })
-      places.blocked.add(each.shard.shape_hash)
+      pass.blocked.add(each.shard.shape_hash)
     }
   }
   await leave(deps, resting)
@@ -109,8 +110,13 @@ async function settle(
   return facts.length
 }
 
-async function look(deps: Deps, claimed: readonly Claimed[]): Promise<{ facts: Facts[]; sight: Sight }> {
+async function look(
+  deps: Deps,
+  claimed: readonly Claimed[],
+  { places }: PassState,
+): Promise<{ facts: Facts[]; sight: Sight }> {
   const facts = await loadFacts(deps.db, claimed, deps.clock.now())
+  await loadWork(deps, places, facts.map(workOf))
   const attempts = facts.flatMap((each) => each.attempts.map(({ row }) => row))
   const asked_at = deps.clock.now()
   return { facts, sight: { asked_at, seen: await observe(deps, attempts) } }
@@ -127,15 +133,15 @@ async function settleOne(
   deps: Deps,
   facts: Facts,
   sight: Sight,
-  places: Places,
+  pass: PassState,
   calls: Promise<void>[],
 ): Promise<Rest | null> {
   const now = deps.clock.now()
   const { claimed, job, shard } = facts
-  const snapshot = snapshotOf(deps, facts, sight, places)
+  const snapshot = snapshotOf(deps, facts, sight, pass)
   const plan = decide(snapshot, now)
   const launches = plan.changes.some(({ change }) => change === 'launch')
-  if (shard.state === 'waiting' && !launches) places.blocked.add(shard.shape_hash)
+  if (shard.state === 'waiting' && !launches) pass.blocked.add(shard.shape_hash)
   const { facts_version } = shard
   if (plan.changes.length === 0 && plan.calls.length === 0)
     return { claimed, facts_version, due_at: plan.due_at }
@@ -147,13 +153,13 @@ async function settleOne(
   }
   if (done === 'stale') {
     // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
-    if (launches) places.blocked.add(shard.shape_hash)
+    if (launches) pass.blocked.add(shard.shape_hash)
     await release(deps.db, [claimed])
     deps.waker.wake(topics.pass)
     return null
   }
   for (const change of plan.changes)
-    if (change.change === 'launch') take(places, change.attempt.request.offer)
+    if (change.change === 'launch') take(pass.places, workOf(facts), change.attempt.request.offer)
   if (plan.changes.length > 0) {
     deps.waker.wake(topics.job(job.id))
     deps.waker.wake(topics.webhooks)
@@ -175,34 +181,35 @@ async function leave(deps: Deps, resting: readonly Rest[]): Promise<void> {
 
 /** No budget has room: the shard waits, with that reason, and looks again once a metering period. */
 async function park(deps: Deps, { claimed, job, shard }: Facts, now: Date): Promise<void> {
+  const not_before = after(now, metering_s)
   const plan: Plan = {
-    changes: [{ change: 'park', reason: 'budget', not_before: after(now, metering_s) }],
+    changes: [{ change: 'park', reason: 'budget', not_before }],
     calls: [],
-    due_at: shard.due_at,
+    due_at: shard.due_at && shard.due_at < not_before ? shard.due_at : not_before,
   }
   const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
   const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
   if (done !== 'done') await release(deps.db, [claimed])
 }
 
-function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Snapshot {
+function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: PassState): Snapshot {
   const { job, shard } = facts
   const now = deps.clock.now()
   const attempt_id = newId('att', now, deps.random)
-  const traits_of = (provider: string, account: string): ProviderTraits =>
-    deps.providers.find((each) => each.name === provider && each.account === account)?.traits ?? unknownTraits
+  const { traits_of } = places
+  const work = workOf(facts)
   return {
     job,
     shard,
     asked_at: sight.asked_at,
-    look_s: lookEvery_s([...places.busy.values()].reduce((sum, open) => sum + open, 0)),
+    look_s: lookEvery_s(places.open.get(everything) ?? 0),
     attempts: facts.attempts.map((each) => ({
       ...each,
       traits: traits_of(each.row.provider, each.row.account),
       seen: sight.seen.get(each.row.id) ?? null,
     })),
     spent_micros: facts.spent_micros,
-    ranking: shard.state === 'waiting' && !places.held ? rank(facts, places, shard.excluded_providers) : null,
+    ranking: shard.state === 'waiting' && !held ? rank(places, work, now) : null,
     fresh: {
       attempt_id,
       name: vendorName(deps.installation, attempt_id),
@@ -211,40 +218,19 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, places: Places): Sna
       berth_url: deps.settings.berth_url(),
     },
     elsewhere: (provider) => {
-      const { ranked, can_wait } = rank(facts, places, [...shard.excluded_providers, provider])
+      const excluded_providers = [...shard.excluded_providers, provider]
+      const { ranked, can_wait } = rank(places, { ...work, excluded_providers }, now)
       return ranked.length > 0 || can_wait
     },
     traits_of,
+    bounds_of: (offer) => boundsFor(places, work, offer),
+    has_refused: (offer) => hasRefused(places, offer),
   }
 }
 
-function rank({ job, spent_micros }: Facts, places: Places, excluded_providers: readonly string[]): Ranking {
-  const { resources, placement: wishes, budget_usd } = job.spec
-  return place(
-    {
-      resources,
-      placement: wishes,
-      excluded_providers,
-      budget_micros: budget_usd === undefined ? null : usdToMicros(budget_usd) - spent_micros,
-    },
-    places.offers,
-    (offer) => places.busy.get(slotKey(offer.provider, offer.account, offer.id)) ?? 0,
-  )
-}
-
-function take(places: Places, offer: Offer) {
-  const key = slotKey(offer.provider, offer.account, offer.id)
-  places.busy.set(key, (places.busy.get(key) ?? 0) + 1)
-}
-
-/** Of an account that is not configured any more: it cannot be asked, and nothing is concluded from that. */
-const unknownTraits: ProviderTraits = {
-  launch_token: false,
-  inspect_batch: 1,
-  list_lag_ms: 3_600_000,
-  boot_bound_s: 3_600,
-  min_billing_s: 0,
-  dead_man_min_s: 0,
-  calls_per_s: 1,
-  billing: 'modelled',
-}
+const workOf = ({ job, shard, spent_micros }: Facts): Work => ({
+  project_id: job.project_id,
+  spec: job.spec,
+  excluded_providers: shard.excluded_providers,
+  spent_micros,
+})

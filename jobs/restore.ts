@@ -5,6 +5,7 @@ import type { LaunchRequest, Provider } from '../providers/provider.ts'
 import { costMicros, microsToUsd } from './cost.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
+import { signatureOf } from './expect.ts'
 import type { JobRow, NewAttempt } from './plan.ts'
 import { claimShard, newReplicaId, release } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
@@ -180,6 +181,10 @@ function adoptedAttempt(
   return {
     id: attempt_id,
     nonce: orphan.nonce ?? '',
+    kind: job.kind,
+    signature: signatureOf(job.spec),
+    ranking: null,
+    bounds: [],
     usd_micros_per_hour: orphan.usd_micros_per_hour,
     basis: provider.traits.billing,
     min_billing_s: provider.traits.min_billing_s,

@@ -1,5 +1,4 @@
 // Accepts a job: one transaction with the job, its shard, its first event and the idempotency row.
-import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
@@ -10,6 +9,7 @@ import type { JobRow } from './plan.ts'
 import type { JobSpec } from './spec.ts'
 import type { Priority } from './state.ts'
 import { appendEvent, enqueueDelivery } from './store/fold.ts'
+import { shapeOf } from './store/queue.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
 /** How far ahead of its time a job stands in the queue; the same bonus ages a lower priority past it. */
@@ -33,7 +33,7 @@ export async function submitJob(
   deps: Deps,
   project_id: string,
   spec: JobSpec,
-  options: { idempotency: IdempotencyKey | null; warnings: Warning[] },
+  options: { idempotency: IdempotencyKey | null; warnings: Warning[]; estimated_micros: number | null },
 ): Promise<Submitted> {
   const now = deps.clock.now()
   const submitted = await deps.db.transaction().execute(async (tx) => {
@@ -41,7 +41,7 @@ export async function submitJob(
     if (earlier) return { job_id: earlier, replayed: true }
     await checkQueue(tx, deps.settings.max_queued)
     const job_id = newId('job', now, deps.random)
-    const job = await insertJob(tx, { job_id, project_id, spec, now, warnings: options.warnings })
+    const job = await insertJob(tx, { job_id, project_id, spec, now, ...options })
     await insertShard(tx, deps, job, now)
     await appendEvent(tx, job, { type: 'job.queued', sequence: 1, at: now, data: { state: 'queued' } })
     await enqueueDelivery(tx, { ...deps, public_url: deps.settings.public_url, now }, job, {
@@ -57,21 +57,6 @@ export async function submitJob(
   })
   deps.waker.wake(topics.pass)
   return submitted
-}
-
-/** The same body gives the same text whatever the order of its fields. */
-export function canonicalSha256(value: unknown): string {
-  return createHash('sha256').update(canonical(value)).digest('hex')
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
-  const fields = Object.entries(value)
-    .filter(([, each]) => each !== undefined)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, each]) => `${JSON.stringify(name)}:${canonical(each)}`)
-  return `{${fields.join(',')}}`
 }
 
 // Two requests with one key at once: the second waits here for the first's transaction.
@@ -125,9 +110,11 @@ interface NewJob {
   spec: JobSpec
   now: Date
   warnings: Warning[]
+  estimated_micros: number | null
 }
 
-async function insertJob(tx: Tx, { job_id, project_id, spec, now, warnings }: NewJob): Promise<JobRow> {
+async function insertJob(tx: Tx, job: NewJob): Promise<JobRow> {
+  const { job_id, project_id, spec, now, warnings, estimated_micros } = job
   return tx
     .insertInto('jobs')
     .values({
@@ -140,6 +127,7 @@ async function insertJob(tx: Tx, { job_id, project_id, spec, now, warnings }: Ne
       labels: JSON.stringify(spec.labels),
       state: 'queued',
       warnings: JSON.stringify(warnings),
+      estimated_micros,
       shards_total: 1,
       shards_waiting: 1,
       shards_active: 0,
@@ -151,7 +139,7 @@ async function insertJob(tx: Tx, { job_id, project_id, spec, now, warnings }: Ne
 }
 
 async function insertShard(tx: Tx, deps: Deps, job: JobRow, now: Date): Promise<void> {
-  const { resources, placement, priority } = job.spec
+  const { priority } = job.spec
   await tx
     .insertInto('shards')
     .values({
@@ -160,7 +148,7 @@ async function insertShard(tx: Tx, deps: Deps, job: JobRow, now: Date): Promise<
       job_id: job.id,
       index: 0,
       state: 'waiting',
-      shape_hash: canonicalSha256({ resources, placement }).slice(0, 16),
+      shape_hash: shapeOf(job.project_id, job.spec),
       queue_key: new Date(now.getTime() - bonus_s[priority ?? 'normal'] * 1_000),
       due_at: waitBound({ job, shard: { waited_ms: 0, waiting_since: now, created_at: now } }),
       waiting_since: now,

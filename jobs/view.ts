@@ -59,7 +59,7 @@ export function jobView(
     },
     attempts: attempts.slice(brief ? -5 : -20).map(attemptView),
     cost: {
-      estimated_usd: null as number | null,
+      estimated_usd: job.estimated_micros === null ? null : microsToUsd(job.estimated_micros),
       actual_usd: microsToUsd(micros),
       final: settled,
       basis: attempts.some(({ basis }) => basis === 'modelled') ? ('modelled' as const) : ('billed' as const),

@@ -2,6 +2,8 @@
 import type { LaunchRequest } from '../providers/provider.ts'
 import { affordableSeconds, usdToMicros } from './cost.ts'
 import { type Ranking, shortestRun_s } from './place.ts'
+import { signatureOf } from './expect.ts'
+import { rankingView } from './ranking-view.ts'
 import { jobError } from './conclude.ts'
 import { stopGrace_s, uploadGrace_s } from './bounds.ts'
 import {
@@ -23,7 +25,10 @@ export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
   if (over) return void plan.changes.push(over)
   lookAt(plan, waitBound(snapshot))
   const { shard, ranking } = snapshot
-  const offer = ranking?.ranked[0]
+  if (shard.not_before && now < shard.not_before) return lookAt(plan, shard.not_before)
+  // Its time has come: without a place at once it stands in the queue like the others.
+  if (shard.not_before) plan.changes.push({ change: 'queue' })
+  const offer = ranking?.ranked[0]?.offer
   if (!offer || shard.order_kind || snapshot.attempts.some(({ row }) => !row.outcome)) return
   plan.changes.push({ change: 'launch', attempt: newAttempt(snapshot, offer, now) })
   plan.calls.push({ call: 'launch', attempt_id: snapshot.fresh.attempt_id })
@@ -63,7 +68,7 @@ function endOfWait({ job, shard, spent_micros, ranking }: Snapshot, now: Date): 
 }
 
 /** Whether money alone is what every offer that fits is rejected for. */
-function tooPoor({ ranked, rejected, can_wait }: Ranking): boolean {
+export function tooPoor({ ranked, rejected, can_wait }: Ranking): boolean {
   return ranked.length === 0 && !can_wait && rejected.some(({ reason }) => reason === 'budget')
 }
 
@@ -109,6 +114,10 @@ function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date
   return {
     id: fresh.attempt_id,
     nonce: fresh.nonce,
+    kind: job.kind,
+    signature: signatureOf(job.spec),
+    ranking: snapshot.ranking && rankingView(snapshot.ranking),
+    bounds: snapshot.bounds_of(offer),
     usd_micros_per_hour: price,
     basis: traits.billing,
     min_billing_s: traits.min_billing_s,

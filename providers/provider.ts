@@ -96,6 +96,8 @@ export interface ProviderTraits {
   inspect_batch: number
   /** How long a new thing may be missing from inspect and list. */
   list_lag_ms: number
+  /** What a start usually takes, from the launch to the runner's first word; for estimates alone. */
+  boot_s: number
   /** Longest time from launch to the runner's first word; after that the attempt is stopped. */
   boot_bound_s: number
   min_billing_s: number

@@ -22,6 +22,7 @@ export function createSteadyCloud(
       launch_token: true,
       inspect_batch: 100,
       list_lag_ms: 0,
+      boot_s: 1,
       boot_bound_s: 3_600,
       min_billing_s: 0,
       dead_man_min_s: 0,

@@ -221,7 +221,7 @@ function checkParameters(
       problem([each], `is not a parameter of ${name ?? 'signals'}, which has ${known.join(', ')}`)
     else checkParameter(each, value, bounds[each], problem)
   }
-  const points = Object.values(parameters).reduce<number>((product, value) => product * count(value), 1)
+  const points = pointsOf({ parameters })
   if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
   const { fast, slow } = parameters
   if (typeof fast === 'number' && typeof slow === 'number' && fast >= slow)
@@ -261,6 +261,11 @@ function listed(value: Parameter): (number | null)[] {
   if ('values' in value) return value.values
   const [from, , step] = value.range
   return [0, 1, count(value) - 1].filter((i) => i < count(value)).map((i) => from + i * step)
+}
+
+/** How many sets of parameters a spec has. */
+export function pointsOf(params: Pick<BacktestParams, 'parameters'>): number {
+  return Object.values(params.parameters ?? {}).reduce<number>((product, value) => product * count(value), 1)
 }
 
 /** How many values a parameter takes; a range by docs/conventions.md §5. */

@@ -4,6 +4,7 @@ import { costMicros } from '../cost.ts'
 import type { Change, JobRow, ShardRow } from '../plan.ts'
 import { book, extend, type Held, settle } from './budgets.ts'
 import type { JobDelta } from './fold.ts'
+import { forgetRefusals, noteRefusal } from './open.ts'
 import { moveAttempt, moveShard } from './move.ts'
 import type { JobError, Tx } from './schema.ts'
 
@@ -20,6 +21,9 @@ export const touchesJob = {
   requeue: true,
   extend: false,
   park: false,
+  queue: false,
+  refused: false,
+  taken: false,
   finish: true,
   cancelling: true,
 } as const satisfies Record<Change['change'], boolean>
@@ -33,55 +37,49 @@ export interface Scope {
   budgets: readonly Held[]
 }
 
+type Of<Name extends Change['change']> = Extract<Change, { change: Name }>
+type Writer<Name extends Change['change']> = (tx: Tx, scope: Scope, change: Of<Name>) => Promise<void>
+
 /** Writes one change. */
 export async function apply(tx: Tx, scope: Scope, change: Change): Promise<void> {
-  switch (change.change) {
-    case 'launch':
-      return launch(tx, scope, change)
-    case 'launched':
-      return moveAttempt(tx, change.attempt_id, 'starting', {
-        handle: JSON.stringify(change.handle),
-        launched_at: scope.now,
-      })
-    case 'adopted':
-      return moveAttempt(tx, change.attempt_id, 'starting', {
-        handle: JSON.stringify(change.handle),
-        launch_called_at: change.since,
-        launched_at: change.since,
-        instance: change.instance,
-        bound_at: scope.now,
-      })
-    case 'run':
-      count(scope, { running: 1 })
-      return moveAttempt(tx, change.attempt_id, 'running', {
-        started_at: change.started_at,
-        launched_at: sql<Date>`coalesce(launched_at, ${change.started_at})`,
-      })
-    case 'order_stop':
-      return moveAttempt(tx, change.attempt_id, 'stopping', {
-        stop_reason: change.reason,
-        stop_by: change.stop_by,
-      })
-    case 'sight':
-      return sight(tx, change, scope.now)
-    case 'conclude':
-      return conclude(tx, scope, change)
-    case 'end':
-      return end(tx, scope, change.attempt_id)
-    case 'requeue':
-      return requeue(tx, scope, change)
-    case 'finish':
-      return finish(tx, scope, change)
-    case 'extend':
-      return extendOrStop(tx, scope, change)
-    case 'park':
-      return park(tx, scope, change)
-    case 'cancelling':
-      scope.delta.cancelling = true
-  }
+  await (writers[change.change] as Writer<Change['change']>)(tx, scope, change)
 }
 
-type Of<Name extends Change['change']> = Extract<Change, { change: Name }>
+const writers: { [Name in Change['change']]: Writer<Name> } = {
+  launch,
+  launched: (tx, { now }, { attempt_id, handle }) =>
+    moveAttempt(tx, attempt_id, 'starting', { handle: JSON.stringify(handle), launched_at: now }),
+  adopted: (tx, { now }, { attempt_id, handle, since, instance }) =>
+    moveAttempt(tx, attempt_id, 'starting', {
+      handle: JSON.stringify(handle),
+      launch_called_at: since,
+      launched_at: since,
+      instance,
+      bound_at: now,
+    }),
+  async run(tx, scope, { attempt_id, started_at }) {
+    count(scope, { running: 1 })
+    await moveAttempt(tx, attempt_id, 'running', {
+      started_at,
+      launched_at: sql<Date>`coalesce(launched_at, ${started_at})`,
+    })
+  },
+  order_stop: (tx, _, { attempt_id, reason, stop_by }) =>
+    moveAttempt(tx, attempt_id, 'stopping', { stop_reason: reason, stop_by }),
+  sight: (tx, { now }, change) => sight(tx, change, now),
+  conclude,
+  end: (tx, scope, { attempt_id }) => end(tx, scope, attempt_id),
+  requeue,
+  finish,
+  extend: extendOrStop,
+  park,
+  queue,
+  refused: (tx, { now }, { offer, code }) => noteRefusal(tx, offer, code, now),
+  taken: (tx, _, { offer }) => forgetRefusals(tx, offer),
+  async cancelling(_, { delta }) {
+    delta.cancelling = true
+  },
+}
 
 async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { attempt }: Of<'launch'>) {
   const { request } = attempt
@@ -109,6 +107,9 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
       timeout_reason: attempt.timeout_reason,
       request: JSON.stringify(request),
       nonce: attempt.nonce,
+      kind: attempt.kind,
+      signature: attempt.signature,
+      ranking: attempt.ranking && JSON.stringify(attempt.ranking),
       created_at: now,
     })
     .execute()
@@ -211,6 +212,14 @@ async function park(tx: Tx, { shard }: Scope, { reason, not_before }: Of<'park'>
   await tx.updateTable('shards').set({ wait_reason: reason, not_before }).where('id', '=', shard.id).execute()
 }
 
+async function queue(tx: Tx, { shard }: Scope) {
+  await tx
+    .updateTable('shards')
+    .set({ wait_reason: null, not_before: null })
+    .where('id', '=', shard.id)
+    .execute()
+}
+
 async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
   const { shard, now, delta } = scope
   const excluded = change.exclude_provider
@@ -218,7 +227,9 @@ async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
     : shard.excluded_providers
   const charged = change.uses_up || change.after === 'no_capacity' ? 0 : 1
   await moveShard(tx, shard, 'waiting', {
-    not_before: change.not_before,
+    // What may go at once stands in the queue; the rest is looked at when its time has come.
+    not_before: change.not_before > now ? change.not_before : null,
+    shape_hash: change.shape_hash,
     waiting_since: now,
     attempts_used: shard.attempts_used + (change.uses_up ? 1 : 0),
     attempts_uncharged: shard.attempts_uncharged + charged,

@@ -27,7 +27,7 @@ export interface Claimed {
 export async function lookForWork(db: Database, now: Date): Promise<{ found: boolean; held: boolean }> {
   const { rows } = await sql<{ found: boolean; held: boolean }>`
     select exists (select from shards where due_at <= ${now})
-      or exists (select from shards where state = 'waiting' and (not_before is null or not_before <= ${now}))
+      or exists (select from shards where state = 'waiting' and not_before is null)
       as found,
       exists (select from installation where launches_held_until > ${now}) as held`.execute(db)
   return rows[0] ?? { found: false, held: false }
@@ -68,28 +68,6 @@ export async function claimDue(
     select id from shards
     where due_at <= ${now} and ${free(now)}
     order by due_at limit ${limit}
-    for update skip locked`,
-  )
-}
-
-/** Leases the heads of the queue, but for shapes that have no place at the moment. */
-export async function claimQueue(
-  db: Database,
-  replica: string,
-  token: string,
-  now: Date,
-  options: { limit: number; blocked_shapes: readonly string[] },
-): Promise<Claimed[]> {
-  return claim(
-    db,
-    replica,
-    token,
-    now,
-    sql`
-    select id from shards
-    where state = 'waiting' and (not_before is null or not_before <= ${now}) and ${free(now)}
-      and shape_hash <> all(${sql.val([...options.blocked_shapes])}::text[])
-    order by queue_key, id limit ${options.limit}
     for update skip locked`,
   )
 }
@@ -176,14 +154,19 @@ async function claim(
   now: Date,
   ids: ReturnType<typeof sql>,
 ): Promise<Claimed[]> {
-  const until = new Date(now.getTime() + lease_ms)
   const { rows } = await sql<{ id: string }>`
-    update shards set lease_replica = ${replica}, lease_token = ${token}, leased_until = ${until}
-    where id in (${ids}) returning id`.execute(db)
+    update shards set ${leaseFor(replica, token, now)} where id in (${ids}) returning id`.execute(db)
   return rows.map(({ id }) => ({ shard_id: id, lease: { replica, token } }))
 }
 
-const free = (now: Date) => sql`(
+/** The columns of a new lease. */
+export function leaseFor(replica: string, token: string, now: Date) {
+  const until = new Date(now.getTime() + lease_ms)
+  return sql`lease_replica = ${replica}, lease_token = ${token}, leased_until = ${until}`
+}
+
+/** Whether no living replica has the right to decide for a shard. */
+export const free = (now: Date) => sql`(
   lease_token is null or leased_until < ${now} or not exists (
     select from replicas r where r.id = lease_replica
     and r.renewed_at > ${new Date(now.getTime() - replicaDead_ms)}))`

@@ -6,6 +6,7 @@ import { firstReservation, hasRoom, type Held, lockBudgets } from './budgets.ts'
 import { apply, touchesJob } from './changes.ts'
 import type { Claimed } from './claim.ts'
 import { foldJob, type JobDelta } from './fold.ts'
+import { countOpenOf } from './open.ts'
 import type { Database, Tx } from './schema.ts'
 
 export interface Commit {
@@ -34,7 +35,7 @@ export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Dat
     const shard = await lockShard(tx, claimed)
     if (!shard || (commit.facts_version !== null && shard.facts_version !== commit.facts_version))
       return 'stale'
-    if (!(await slotsFree(tx, plan))) return 'stale'
+    if (!(await placesFree(tx, shard, plan))) return 'stale'
     const budgets = await roomFor(tx, job, plan, now)
     if (!budgets) return 'over_budget'
     const delta: JobDelta = { counters: {}, events: [], warnings: [] }
@@ -79,24 +80,29 @@ async function lockShard(tx: Tx, { shard_id, lease }: Claimed): Promise<ShardRow
     .executeTakeFirst()
 }
 
-// Fixed capacity is counted again under a lock of the offer, so that two passes cannot both take the last slot.
-async function slotsFree(tx: Tx, plan: Plan): Promise<boolean> {
-  for (const change of plan.changes) {
-    if (change.change !== 'launch') continue
-    const { provider, account, id, slots } = change.attempt.request.offer
-    if (slots === null) continue
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`${provider}/${account}/${id}`}, 0))`.execute(
-      tx,
-    )
-    const { count: taken } = await tx
-      .selectFrom('attempts')
-      .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where('provider', '=', provider)
-      .where('account', '=', account)
-      .where('offer_id', '=', id)
-      .where('state', '<>', 'ended')
-      .executeTakeFirstOrThrow()
-    if (Number(taken) >= slots) return false
+// Fixed capacity and limits are counted again under a lock, so that two passes cannot both take the last place.
+async function placesFree(tx: Tx, { project_id }: ShardRow, plan: Plan): Promise<boolean> {
+  const launch = plan.changes.find((change) => change.change === 'launch')
+  if (!launch) return true
+  const { kind, bounds, request } = launch.attempt
+  const { provider, account, id: offer_id, slots } = request.offer
+  const placed = { provider, account, offer_id, kind, project_id }
+  const all = [
+    ...bounds.map((bound) => ({ ...bound, name: `${bound.scope}:${bound.key}` })),
+    ...(slots === null
+      ? []
+      : [{ scope: 'offer' as const, name: `slots:${provider}/${account}`, max_running: slots }]),
+  ].map((bound) => ({
+    ...bound,
+    lock: `${bound.name}/${perOffer.has(bound.scope) ? `${provider}/${account}/${offer_id}` : ''}`,
+  }))
+  // In one order for all, so that no two wait for each other.
+  for (const bound of all.toSorted((a, b) => (a.lock < b.lock ? -1 : 1))) {
+    await sql`select pg_advisory_xact_lock(hashtextextended(${bound.lock}, 0))`.execute(tx)
+    if ((await countOpenOf(tx, bound.scope, placed)) >= bound.max_running) return false
   }
   return true
 }
+
+/** Bounds of one offer each. */
+const perOffer: ReadonlySet<string> = new Set(['device', 'offer'])

@@ -1,7 +1,9 @@
 // The rows as TypeScript sees them: one interface a table of migrations/.
 import type { ColumnType, Generated, Kysely, Transaction } from 'kysely'
 import type { Handle, LaunchRequest } from '../../providers/provider.ts'
+import type { RankingView } from '../ranking-view.ts'
 import type { JobSpec } from '../spec.ts'
+import type { MoneyTables } from './money-tables.ts'
 import type {
   AttemptState,
   ErrorCode,
@@ -15,7 +17,7 @@ import type {
 } from '../state.ts'
 
 /** A jsonb column: read as the value, written as its JSON text. */
-type Json<T> = ColumnType<T, string, string>
+export type Json<T> = ColumnType<T, string, string>
 
 export interface JobError {
   code: ErrorCode
@@ -43,7 +45,7 @@ export interface Checkpoint {
   object_key: string
 }
 
-export interface Tables {
+export interface Tables extends MoneyTables {
   installation: {
     one: Generated<boolean>
     id: string
@@ -52,7 +54,14 @@ export interface Tables {
     quarantine_until: Date | null
     launches_held_until: Date | null
   }
-  projects: { id: string; name: string; webhook_secret_sealed: string; created_at: Date }
+  projects: {
+    id: string
+    name: string
+    webhook_secret_sealed: string
+    /** Share of what runs when several projects wait. */
+    weight: Generated<number>
+    created_at: Date
+  }
   api_keys: {
     id: string
     project_id: string
@@ -85,6 +94,7 @@ export interface Tables {
     error: Json<JobError | null> | null
     warnings: Json<Warning[]>
     result: Json<unknown> | null
+    estimated_micros: number | null
     shards_total: number
     shards_waiting: number
     shards_active: number
@@ -149,6 +159,9 @@ export interface Tables {
     timeout_reason: 'timed_out' | 'over_budget'
     request: Json<LaunchRequest>
     nonce: string
+    kind: string
+    signature: string | null
+    ranking: Json<RankingView | null> | null
     handle: Json<Handle> | null
     launch_called_at: Date | null
     launched_at: Date | null
@@ -223,18 +236,6 @@ export interface Tables {
     purpose: 'artifact' | 'checkpoint'
     created_at: Date
   }
-  ledger: {
-    id: Generated<number>
-    project_id: string
-    job_id: string
-    attempt_id: string
-    entry: 'reserve' | 'release' | 'settle' | 'adjust'
-    usd_micros: number
-    basis: 'billed' | 'modelled'
-    billed_from: Date | null
-    billed_to: Date | null
-    at: Date
-  }
   orphans: {
     id: string
     provider: string
@@ -250,32 +251,6 @@ export interface Tables {
     nonce: string | null
     stop_called_at: Date | null
     gone_at: Date | null
-  }
-  budgets: {
-    id: string
-    project_id: string
-    scope: 'project' | 'label'
-    label_name: string | null
-    label_value: string | null
-    period: 'month' | 'total'
-    limit_micros: number
-    created_at: Date
-  }
-  budget_periods: {
-    budget_id: string
-    project_id: string
-    period_start: Date
-    reserved_micros: Generated<number>
-    spent_micros: Generated<number>
-    warned_at: Date | null
-    exhausted_at: Date | null
-  }
-  reservations: {
-    attempt_id: string
-    budget_id: string
-    project_id: string
-    period_start: Date
-    micros: number
   }
   deliveries: {
     id: string

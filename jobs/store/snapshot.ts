@@ -12,12 +12,14 @@ export interface Facts {
   spent_micros: number
 }
 
-/** Loads the facts of claimed shards in a fixed number of statements. */
+/** Loads the facts of claimed shards, in their order, in a fixed number of statements. */
 export async function loadFacts(db: Database, claimed: readonly Claimed[], now: Date): Promise<Facts[]> {
   if (claimed.length === 0) return []
   const ids = claimed.map(({ shard_id }) => shard_id)
   // Shards first: a report that comes after this read raises facts_version, and the commit is refused.
-  const shards = await db.selectFrom('shards').selectAll().where('id', 'in', ids).execute()
+  const found = await db.selectFrom('shards').selectAll().where('id', 'in', ids).execute()
+  const places = new Map(ids.map((id, place) => [id, place]))
+  const shards = found.toSorted((a, b) => (places.get(a.id) ?? 0) - (places.get(b.id) ?? 0))
   const job_ids = [...new Set(shards.map(({ job_id }) => job_id))]
   const jobs = new Map(
     (await db.selectFrom('jobs').selectAll().where('id', 'in', job_ids).execute()).map((job) => [
@@ -76,18 +78,3 @@ export async function countOpen(db: Database): Promise<number> {
     .executeTakeFirstOrThrow()
   return Number(count)
 }
-
-/** Attempts that hold a slot, by `provider/account/offer`. */
-export async function busySlots(db: Database): Promise<Map<string, number>> {
-  const rows = await db
-    .selectFrom('attempts')
-    .select(['provider', 'account', 'offer_id'])
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('state', '<>', 'ended')
-    .groupBy(['provider', 'account', 'offer_id'])
-    .execute()
-  return new Map(rows.map((row) => [slotKey(row.provider, row.account, row.offer_id), Number(row.count)]))
-}
-
-export const slotKey = (provider: string, account: string, offer_id: string) =>
-  `${provider}/${account}/${offer_id}`

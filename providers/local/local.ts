@@ -40,6 +40,7 @@ const traits = {
   launch_token: true, // the runner's lock on its folder decides
   inspect_batch: 500,
   list_lag_ms: 2000, // between the spawn and the file that says so
+  boot_s: 0.2, // bench/results/start-latency.json
   boot_bound_s: 60,
   min_billing_s: 0,
   dead_man_min_s: 0,

@@ -151,7 +151,14 @@ test('every table has project_id, but for what belongs to the installation', asy
   const without = tables
     .filter(({ columns }) => !columns.some(({ name }) => name === 'project_id'))
     .map(({ name }) => name)
-  expect(without.toSorted()).toEqual(['installation', 'orphans', 'projects', 'replicas'])
+  expect(without.toSorted()).toEqual([
+    'capacity_memory',
+    'installation',
+    'limits',
+    'orphans',
+    'projects',
+    'replicas',
+  ])
 })
 
 test('a log is read in pages, as text and as a stream that resumes; a repeated chunk is stored once', async () => {

@@ -203,7 +203,11 @@ describe('launching', () => {
 
   test('no more run than the offer has slots; the next starts when one has ended', async () => {
     await using world = await openTestWorld()
-    const ids = [await submit(world), await submit(world), await submit(world)]
+    const ids: string[] = []
+    for (let n = 0; n < 3; n++) {
+      ids.push(await submit(world))
+      world.advance(0.001)
+    }
     await world.settle(3)
     expect(world.model.machines.size).toBe(2)
     expect((await job(world, ids[2] ?? '')).state).toBe('queued')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { costMicros } from '../../jobs/cost.ts'
-import { place, type RejectionReason, type Wanted } from '../../jobs/place.ts'
+import { type Market, place, type RejectionReason, type Wanted } from '../../jobs/place.ts'
 import { jobSpec } from '../../jobs/spec.ts'
 import type { Offer } from '../../providers/provider.ts'
 import { backtest } from '../support/world.ts'
@@ -23,11 +23,29 @@ const offer = (more: Partial<Offer> = {}): Offer => ({
 const rtx4090 = { model: 'NVIDIA GeForce RTX 4090', count: 1, memory_gib: 24, compute_capability: '8.9' }
 
 function wanted(more: Record<string, unknown> = {}, rest: Partial<Wanted> = {}): Wanted {
-  const { resources, placement } = jobSpec.parse(backtest(more))
-  return { resources, placement, excluded_providers: [], budget_micros: null, ...rest }
+  const { kind, resources, placement } = jobSpec.parse(backtest(more))
+  const none = { policy: null, excluded_providers: [], budget_micros: null, deadline_s: null }
+  return { kind, resources, placement, ...none, ...rest }
 }
 
-const reasons: [RejectionReason, Wanted, Offer, number?][] = [
+/** Offers of which nothing is known but what each test says. */
+const market = (more: Partial<Market> = {}): Market => ({
+  load: () => 0,
+  refused: () => null,
+  limited: () => false,
+  expected: () => null,
+  min_billing_s: () => 0,
+  ...more,
+})
+const lasts = (duration_s: number) => ({ duration_s, basis: 'model' as const })
+const ids = (...found: Parameters<typeof place>) => place(...found).ranked.map(({ offer: { id } }) => id)
+
+const reasons: [RejectionReason, Wanted, Offer, Partial<Market>?][] = [
+  ['policy', wanted({}, { policy: { providers: ['runpod'] } }), offer()],
+  ['policy', wanted({}, { policy: { regions: ['EU'] } }), offer()],
+  ['policy', wanted({ placement: { spot: 'allow' } }, { policy: { spot: 'never' } }), offer({ spot: true })],
+  ['policy', wanted({ placement: { spot: 'allow' } }, { policy: { spot: 'only' } }), offer()],
+  ['policy', wanted({}, { policy: { max_usd_per_hour: 0.05 } }), offer()],
   ['provider', wanted({ placement: { providers: ['runpod'] } }), offer()],
   ['region', wanted({ placement: { regions: ['EU'] } }), offer()],
   ['spot', wanted(), offer({ spot: true })],
@@ -51,16 +69,22 @@ const reasons: [RejectionReason, Wanted, Offer, number?][] = [
   ['budget', wanted({}, { budget_micros: 10 }), offer({ usd_per_hour: 1 })],
   ['tried', wanted({}, { excluded_providers: ['local'] }), offer()],
   ['no_stock', wanted(), offer({ available: 0 })],
-  ['busy', wanted(), offer({ slots: 2 }), 2],
+  ['deadline', wanted({}, { deadline_s: 60 }), offer(), { expected: () => lasts(61) }],
+  ['capacity', wanted(), offer(), { refused: () => 'capacity' }],
+  ['quota', wanted(), offer(), { refused: () => 'quota' }],
+  ['balance', wanted(), offer(), { refused: () => 'balance' }],
+  ['unauthorized', wanted(), offer(), { refused: () => 'unauthorized' }],
+  ['limit', wanted(), offer(), { limited: () => true }],
+  ['busy', wanted(), offer({ slots: 2 }), { load: () => 1 }],
 ]
 
-test.for(reasons)('an offer is rejected for its %s', ([reason, want, one, busy]) => {
-  expect(place(want, [one], () => busy ?? 0)).toMatchObject({ ranked: [], rejected: [{ reason }] })
+test.for(reasons)('an offer is rejected for its %s', ([reason, want, one, known]) => {
+  expect(place(want, [one], market(known))).toMatchObject({ ranked: [], rejected: [{ reason }] })
 })
 
 test('a model is known by its short name too', () => {
   const want = wanted({ resources: { gpu: { models: ['RTX 4090'] } } })
-  expect(place(want, [offer({ gpu: rtx4090 })], () => 0).ranked).toHaveLength(1)
+  expect(place(want, [offer({ gpu: rtx4090 })], market()).ranked).toHaveLength(1)
 })
 
 test('the cheapest is first, work without a GPU leaves GPUs alone, and the order of offers changes nothing', () => {
@@ -70,7 +94,7 @@ test('the cheapest is first, work without a GPU leaves GPUs alone, and the order
     offer({ id: 'dear', usd_per_hour: 0.2 }),
     offer({ id: 'cheap', usd_per_hour: 0.05, region: 'far' }),
   ]
-  const order = (list: Offer[]) => place(wanted(), list, () => 0).ranked.map(({ id }) => id)
+  const order = (list: Offer[]) => ids(wanted(), list, market())
   expect(order(offers)).toEqual(['cheap', 'cpu', 'cuda:0', 'dear'])
   expect(order(offers.toReversed())).toEqual(order(offers))
 })
@@ -78,13 +102,17 @@ test('the cheapest is first, work without a GPU leaves GPUs alone, and the order
 test('cuda takes the least loaded GPU', () => {
   const offers = [0, 1, 2].map((n) => offer({ id: `cuda:${n}`, gpu: rtx4090, slots: 4 }))
   const load: Record<string, number> = { 'cuda:0': 2, 'cuda:1': 1, 'cuda:2': 3 }
-  const { ranked } = place(wanted({ resources: { device: 'cuda' } }), offers, ({ id }) => load[id] ?? 0)
-  expect(ranked.map(({ id }) => id)).toEqual(['cuda:1', 'cuda:0', 'cuda:2'])
+  const loaded = market({ load: ({ id }) => (load[id] ?? 0) / 4 })
+  expect(ids(wanted({ resources: { device: 'cuda' } }), offers, loaded)).toEqual([
+    'cuda:1',
+    'cuda:0',
+    'cuda:2',
+  ])
 })
 
 test('only what passes by itself is worth waiting for', () => {
-  expect(place(wanted(), [offer({ slots: 1 })], () => 1).can_wait).toBe(true)
-  expect(place(wanted({ resources: { cpu: 99 } }), [offer()], () => 0).can_wait).toBe(false)
+  expect(place(wanted(), [offer({ slots: 1 })], market({ load: () => 1 })).can_wait).toBe(true)
+  expect(place(wanted({ resources: { cpu: 99 } }), [offer()], market()).can_wait).toBe(false)
 })
 
 test('cost is by the second, with the least that the vendor bills, rounded up', () => {

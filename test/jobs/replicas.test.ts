@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { claimQueue, renewReplica } from '../../jobs/store/claim.ts'
+import { claimShard, renewReplica } from '../../jobs/store/claim.ts'
 import { commitDecisions } from '../../jobs/store/commit.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
@@ -7,8 +7,8 @@ import { backtest, openTestWorld, type World } from '../support/world.ts'
 async function dieWithLease(world: World) {
   const { db, clock } = world.deps
   await renewReplica(db, 'rep_dead', clock.now())
-  const options = { limit: 1, blocked_shapes: [] }
-  const [claimed] = await claimQueue(db, 'rep_dead', 'token of the dead', clock.now(), options)
+  const { id } = await db.selectFrom('shards').select('id').executeTakeFirstOrThrow()
+  const claimed = await claimShard(db, 'rep_dead', 'token of the dead', clock.now(), id)
   if (!claimed) throw new Error('nothing was claimed')
   return claimed
 }

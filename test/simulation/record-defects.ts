@@ -74,7 +74,7 @@ export const recordDefects: readonly Defect[] = [
       ['!live.has(attempt_id))', '!known.some(({ id }) => id === attempt_id))'],
     ],
     by: /is an orphan, and its attempt is/,
-    seed: 22,
+    seed: 23,
   },
   {
     name: 'a report counts after the outcome',

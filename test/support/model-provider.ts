@@ -31,6 +31,7 @@ export function createModelProvider(clock: Clock) {
       launch_token: true,
       inspect_batch: 100,
       list_lag_ms: 0,
+      boot_s: 10,
       boot_bound_s: 300,
       min_billing_s: 0,
       dead_man_min_s: 0,

@@ -1,0 +1,40 @@
+// A dry run: where a job would go, how long it should take and what it should cost. The computation is the pass's own.
+import type { Deps } from './deps.ts'
+import { AppError } from './errors.ts'
+import { loadPlaces, loadWork, rank } from './market.ts'
+import type { Ranking } from './place.ts'
+import { type RankingView, rankingView } from './ranking-view.ts'
+import type { JobSpec } from './spec.ts'
+import type { Warning } from './store/schema.ts'
+
+export interface Estimate extends RankingView {
+  warnings: Warning[]
+  /** Micro-dollars at the offer that would be taken; null: nobody can tell. */
+  estimated_micros: number | null
+}
+
+/** Throws AppError invalid_request when the spec is strict and no offer could ever take it. */
+export async function estimate(deps: Deps, project_id: string, spec: JobSpec): Promise<Estimate> {
+  const places = await loadPlaces(deps)
+  const work = { project_id, spec, excluded_providers: [], spent_micros: 0 }
+  await loadWork(deps, places, [work])
+  const ranking = rank(places, work, deps.clock.now())
+  const warnings = warningsOf(ranking, deps.offers().length)
+  const [first] = warnings
+  if (first && spec.strict)
+    throw new AppError('invalid_request', first.message, {
+      errors: [{ path: 'resources', message: first.message }],
+    })
+  return { ...rankingView(ranking), warnings, estimated_micros: ranking.ranked[0]?.expected_micros ?? null }
+}
+
+/** Says when no configured offer could ever take the work. */
+function warningsOf({ ranked, rejected, can_wait }: Ranking, offers: number): Warning[] {
+  if (ranked.length > 0 || can_wait) return []
+  const reasons = [...new Set(rejected.map(({ reason }) => reason))]
+  const message =
+    offers === 0
+      ? 'No provider offers anything at the moment: configure one, or wait.'
+      : `None of ${offers} offers can ever take this job; they fail on ${reasons.join(', ')}.`
+  return [{ code: 'unsatisfiable', message }]
+}

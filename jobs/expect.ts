@@ -1,0 +1,45 @@
+// How long work should take on an offer: from what the same work took there, else from the kind's own model. Pure.
+import type { Offer } from '../providers/provider.ts'
+import { costMicros, usdToMicros } from './cost.ts'
+import { backtestSeconds, backtestSignature } from './kinds/backtest-work.ts'
+import type { JobSpec } from './spec.ts'
+
+export interface Expectation {
+  /** From launch to the end, the machine's start included. */
+  duration_s: number
+  /** `history`: the mean of what the same work took on the same offer; `model`: computed. */
+  basis: 'history' | 'model'
+}
+
+/** Mean seconds from launch to end, by `provider/account/offer`, of work with one signature. */
+export type History = ReadonlyMap<string, number>
+
+/** Equal for work whose durations foretell each other. */
+export function signatureOf(spec: Pick<JobSpec, 'kind' | 'params'>): string {
+  return backtestSignature(spec.params)
+}
+
+/** null: neither has this work run there before, nor can its kind tell. */
+export function expect(
+  spec: Pick<JobSpec, 'kind' | 'params'>,
+  offer: Offer,
+  history: History,
+  boot_s: number,
+): Expectation | null {
+  const known = history.get(`${offer.provider}/${offer.account}/${offer.id}`)
+  if (known !== undefined) return { duration_s: known, basis: 'history' }
+  const run_s = backtestSeconds(spec.params, offer)
+  return run_s === null ? null : { duration_s: boot_s + run_s, basis: 'model' }
+}
+
+/** What it should cost there, the vendor's least included. */
+export function expectedMicros(
+  offer: Pick<Offer, 'usd_per_hour'>,
+  { duration_s }: Pick<Expectation, 'duration_s'>,
+  min_billing_s: number,
+): number {
+  const billed_from = new Date(0)
+  const billed_to = new Date(Math.ceil(duration_s * 1_000))
+  const price = { usd_micros_per_hour: usdToMicros(offer.usd_per_hour), min_billing_s }
+  return costMicros({ ...price, billed_from, billed_to }, billed_to)
+}

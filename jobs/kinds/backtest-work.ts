@@ -1,0 +1,42 @@
+// How much work a backtest is, before it runs: for estimates, for ranking by cost and for sharding by time. Pure.
+import type { Offer } from '../../providers/provider.ts'
+import { canonicalSha256 } from '../canonical.ts'
+import { type BacktestParams, pointsOf } from './backtest.ts'
+import { samples } from './samples.ts'
+
+/**
+ * Bar-updates a second of one core and seconds from the process's start to the first bar, as `npm run bench --
+ * backtest` and `-- start-latency` measured them on two shared cores (bench/results/): 0.2 G/s on two, 2.5 s.
+ */
+const updatesPerCore = 100_000_000
+const start_s = 2.5
+/** The kernel's threads; more cores than this have not been measured. */
+const maxCores = 64
+/** Trading days of a calendar year at US exchanges. */
+const barsPerYear = 252
+
+/** Bars times symbols times points; null: the data is a file whose size is not known yet. */
+export function barUpdates(params: BacktestParams): number | null {
+  const { dataset, symbols, start, end } = params.data
+  const sample = dataset === undefined ? undefined : samples[dataset]
+  if (!sample) return null
+  const from = start && start > sample.first ? start : sample.first
+  const to = end && end < sample.last ? end : sample.last
+  const years = Math.max(0, Date.parse(to) - Date.parse(from)) / (365.25 * 86_400_000)
+  const bars = Math.max(1, years * barsPerYear)
+  return Math.ceil(bars * (symbols?.length ?? sample.symbols.length) * pointsOf(params))
+}
+
+/** Seconds that the program should run on an offer; null: not known. */
+export function backtestSeconds(params: BacktestParams, offer: Pick<Offer, 'cpu'>): number | null {
+  const updates = barUpdates(params)
+  if (updates === null) return null
+  return start_s + updates / (updatesPerCore * Math.min(offer.cpu, maxCores))
+}
+
+/** Equal for work whose durations foretell each other: the same data, strategy and, within a factor of two, size. */
+export function backtestSignature(params: BacktestParams): string {
+  const { data, strategy } = params
+  const points = Math.round(Math.log2(pointsOf(params)))
+  return canonicalSha256({ kind: 'backtest', data, strategy, points }).slice(0, 16)
+}

@@ -1,0 +1,45 @@
+// What an administrator rules for all jobs of a project, and no job overrides.
+import { z } from 'zod'
+import type { Deps } from './deps.ts'
+import type { Database } from './store/schema.ts'
+
+const names = z.array(z.string().min(1).max(200)).min(1).max(200)
+
+export const policyRequest = z
+  .strictObject({
+    providers: names.optional(),
+    regions: names.optional(),
+    spot: z.enum(['never', 'allow', 'only']).optional(),
+    max_usd_per_hour: z.number().positive().max(1_000_000).optional(),
+    images: names
+      .optional()
+      .meta({ description: 'Prefixes of images that custom jobs may run, like "ghcr.io/desk/".' }),
+  })
+  .meta({ id: 'Policy', description: 'What is left out is not bounded.' })
+export type Policy = z.infer<typeof policyRequest>
+
+/** Policies of the projects that have one. */
+export async function readPolicies(
+  db: Database,
+  project_ids: readonly string[],
+): Promise<Map<string, Policy>> {
+  if (project_ids.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('policies')
+    .select(['project_id', 'policy'])
+    .where('project_id', 'in', [...project_ids])
+    .execute()
+  return new Map(rows.map(({ project_id, policy }) => [project_id, policy]))
+}
+
+/** Replaces a project's policy whole. It holds for what is launched from now on. */
+export async function putPolicy(deps: Deps, project_id: string, policy: Policy): Promise<Policy> {
+  const updated_at = deps.clock.now()
+  const values = { policy: JSON.stringify(policy), updated_at }
+  await deps.db
+    .insertInto('policies')
+    .values({ project_id, ...values })
+    .onConflict((conflict) => conflict.column('project_id').doUpdateSet(values))
+    .execute()
+  return policy
+}

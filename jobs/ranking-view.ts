@@ -1,0 +1,58 @@
+// A ranking as clients see it: in estimates, in explanations, and stored with the attempt that was chosen from it.
+import type { Offer } from '../providers/provider.ts'
+import { microsToUsd } from './cost.ts'
+import { type Ranking, type RejectionReason, rejections } from './place.ts'
+
+/** Offers that are shown; nobody reads more. */
+const shown = 20
+/** Examples of each reason. */
+const maxExamples = 3
+
+export interface OfferView {
+  provider: string
+  account: string
+  region: string
+  offer: string
+  spot: boolean
+  usd_per_hour: number
+  expected_duration_s: number | null
+  expected_usd: number | null
+  basis: 'history' | 'model' | null
+}
+export interface RejectedView {
+  reason: RejectionReason
+  text: string
+  count: number
+  examples: string[]
+}
+export interface RankingView {
+  offers: OfferView[]
+  rejected: RejectedView[]
+}
+
+export function rankingView({ ranked, rejected }: Ranking): RankingView {
+  const offers = ranked.slice(0, shown).map(({ offer, expected, expected_micros }) => ({
+    provider: offer.provider,
+    account: offer.account,
+    region: offer.region,
+    offer: offer.id,
+    spot: offer.spot,
+    usd_per_hour: offer.usd_per_hour,
+    expected_duration_s: expected && Math.round(expected.duration_s * 10) / 10,
+    expected_usd: expected_micros === null ? null : microsToUsd(expected_micros),
+    basis: expected?.basis ?? null,
+  }))
+  const reasons = Map.groupBy(rejected, ({ reason }) => reason)
+  return {
+    offers,
+    rejected: [...reasons].map(([reason, group]) => ({
+      reason,
+      text: rejections[reason],
+      count: group.length,
+      examples: group.slice(0, maxExamples).map(({ offer }) => nameOf(offer)),
+    })),
+  }
+}
+
+const nameOf = ({ provider, account, region, id, spot }: Offer) =>
+  `${provider}/${account} ${region} ${id}${spot ? ' (spot)' : ''}`

@@ -1,0 +1,107 @@
+// The queue: shards that wait for a place. Shards of one shape (project, kind, resources, placement, bounds) find a
+// place or none together, so a pass looks at the head of each shape and never scans the backlog.
+import { sql } from 'kysely'
+import { canonicalSha256 } from '../canonical.ts'
+import type { JobSpec } from '../spec.ts'
+import { type Claimed, free, leaseFor } from './claim.ts'
+import type { Database } from './schema.ts'
+
+/** Shapes that one pass looks at. With more, each pass begins at another place among them. */
+const maxShapes = 1_000
+
+/** Shards of equal shape wait for the same places. */
+export function shapeOf(project_id: string, spec: JobSpec): string {
+  const { kind, resources, placement, budget_usd, deadline_at } = spec
+  return canonicalSha256({ project_id, kind, resources, placement, budget_usd, deadline_at }).slice(0, 16)
+}
+
+/** The shape of a shard that was tried: what it spent and where it may not go make it differ from the others. */
+export function retriedShape(
+  shape_hash: string,
+  attempts: number,
+  excluded_providers: readonly string[],
+): string {
+  return canonicalSha256({ shape_hash, attempts, excluded_providers }).slice(0, 16)
+}
+
+export interface Head {
+  shape_hash: string
+  project_id: string
+  job_id: string
+  spec: JobSpec
+  excluded_providers: string[]
+}
+
+/** One waiting shard of each shape. `start` is where to begin among the shapes when there are too many. */
+export async function queueHeads(db: Database, start: string): Promise<Head[]> {
+  const all = await headsFrom(db, '')
+  if (all.length <= maxShapes) return all
+  const some = await headsFrom(db, start)
+  return some.length > 0 ? some.slice(0, maxShapes) : all.slice(0, maxShapes)
+}
+
+async function headsFrom(db: Database, start: string): Promise<Head[]> {
+  const next = (after: ReturnType<typeof sql>) => sql`(
+    select shape_hash, id from shards
+    where state = 'waiting' and not_before is null and ${after}
+    order by shape_hash, queue_key, id limit 1)`
+  const { rows } = await sql<Head>`
+    with recursive heads(shape_hash, id, n) as (
+      (select shape_hash, id, 1 from ${next(sql`shape_hash >= ${start}`)} as first)
+      union all
+      select step.shape_hash, step.id, heads.n + 1
+      from heads, lateral ${next(sql`shape_hash > heads.shape_hash`)} as step
+      where heads.n <= ${maxShapes}
+    )
+    select heads.shape_hash, s.project_id, s.job_id, j.spec, s.excluded_providers
+    from heads join shards s on s.id = heads.id join jobs j on j.id = s.job_id`.execute(db)
+  return rows
+}
+
+export interface Turn {
+  shape_hash: string
+  /** Most shards of the shape that would find a place. */
+  room: number
+}
+
+/**
+ * Leases shards of these shapes, in the order of their turns. Between projects whoever has the least running for its weight comes first; within a
+ * project the oldest by queue key, which is the time of submission less the bonus of the priority.
+ */
+export async function claimQueue(
+  db: Database,
+  replica: string,
+  token: string,
+  now: Date,
+  options: { limit: number; turns: readonly Turn[]; running: ReadonlyMap<string, number> },
+): Promise<Claimed[]> {
+  const { limit, turns, running } = options
+  if (turns.length === 0) return []
+  const shapes = turns.map(({ shape_hash }) => shape_hash)
+  const rooms = turns.map(({ room }) => Math.min(limit, room))
+  const { rows } = await sql<{ id: string }>`
+    with heads as (
+      select s.id, s.project_id, s.queue_key
+      from unnest(${shapes}::text[], ${rooms}::int[]) as turn(shape_hash, room), lateral (
+        select id, project_id, queue_key from shards
+        where state = 'waiting' and not_before is null and shape_hash = turn.shape_hash and ${free(now)}
+        order by queue_key, id limit turn.room) as s
+    ), ordered as (
+      select h.id, h.queue_key,
+        (coalesce(r.running, 0) + row_number() over (partition by h.project_id order by h.queue_key, h.id))
+          / p.weight as turn
+      from heads h join projects p on p.id = h.project_id
+      left join unnest(${[...running.keys()]}::text[], ${[...running.values()]}::int[]) as r(project_id, running)
+        on r.project_id = h.project_id
+    ), leased as (
+      update shards set ${leaseFor(replica, token, now)}
+      where id in (
+      select id from shards
+      where id in (select id from ordered order by turn, queue_key, id limit ${limit})
+        and state = 'waiting' and ${free(now)}
+      for update skip locked)
+    returning id)
+    select ordered.id from ordered join leased on leased.id = ordered.id
+    order by turn, queue_key, ordered.id`.execute(db)
+  return rows.map(({ id }) => ({ shard_id: id, lease: { replica, token } }))
+}
