@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from berth_runner.link import Backoff, Link, Lost, Orders, Refused
+from berth_runner.link import Backoff, Link, Lost, Orders, Over, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def upload(link: Link, orders: Orders, artifact: Artifact, until: float, backoff
         except Lost:
             if time.monotonic() >= until:
                 raise
-        orders.ended.wait(backoff.wait_s())
+        if orders.ended.wait(backoff.wait_s()):
+            raise Over(str(orders.over))
 
 
 def file_sha256(path: str) -> tuple[str, int]:

@@ -126,6 +126,24 @@ def test_a_runner_whose_folder_is_removed_ends_with_its_program(tmp_path: Path, 
         assert not (runner.home / "exit.json").exists()
 
 
+def test_a_runner_whose_folder_is_removed_during_an_upload_ends(tmp_path: Path) -> None:
+    asked: list[Call] = []
+
+    def refuse_uploads(call: Call) -> Reply | None:
+        if not call.path.endswith("/urls"):
+            return None
+        asked.append(call)
+        return json_reply(503, {"code": "unavailable"})
+
+    with open_world(tmp_path, Berth()) as world:
+        world.berth.fault = refuse_uploads
+        runner = world.run("result(a=1)")
+        world.berth.wait(lambda: asked)
+        shutil.rmtree(runner.home)
+        assert runner.wait() == 0
+        assert world.berth.of("finished") == []
+
+
 def test_the_pid_file_names_the_runner(tmp_path: Path) -> None:
     with open_world(tmp_path, Berth()) as world:
         runner = world.run(UP)
