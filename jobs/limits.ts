@@ -126,6 +126,8 @@ export async function putLimit(deps: Deps, request: z.output<typeof limitRequest
     const { count } = await tx
       .selectFrom('limits')
       .select(({ fn }) => fn.countAll<number>().as('count'))
+      // Changing one of them makes no more.
+      .where((where) => where.not(where.and({ scope, key })))
       .executeTakeFirstOrThrow()
     if (Number(count) >= maxLimits)
       throw new AppError('invalid_request', `There are ${maxLimits} limits already: delete one.`)

@@ -1,5 +1,7 @@
 // Where work goes, how much of it at once, and what is said about that.
 import { describe, expect, test } from 'vitest'
+import { claimShard } from '../../jobs/store/claim.ts'
+import { commitDecisions } from '../../jobs/store/commit.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 const submit = async (world: World, more: Record<string, unknown> = {}, key = world.key) =>
@@ -66,15 +68,18 @@ describe('an offer that is out of stock', () => {
   })
 })
 
-test('an account whose credentials are refused is asked for nothing until its time is up', async () => {
+test.each([
+  ['unauthorized', 121],
+  ['balance', 301],
+] as const)('an account that answers %s is asked for nothing until its time is up', async (code, after_s) => {
   await using world = await openTestWorld()
   addDear(world)
-  world.model.faults.launch.push('unauthorized')
+  world.model.faults.launch.push(code)
   const id = await submit(world)
   await world.settle(3)
   expect(launched(world)).toEqual([])
-  expect(await explain(world, id)).toMatchObject({ reason: { code: 'unauthorized' } })
-  world.advance(121)
+  expect(await explain(world, id)).toMatchObject({ reason: { code } })
+  world.advance(after_s)
   await world.settle(3)
   expect(launched(world)).toEqual(['cpu'])
 })
@@ -191,3 +196,56 @@ describe('estimates', () => {
     expect(await json(world, '/v1/jobs')).toMatchObject({ items: [] })
   })
 })
+
+test('a refusal is forgotten when the offer takes a launch: the next one counts as the first', async () => {
+  await using world = await openTestWorld()
+  world.model.faults.launch.push('capacity')
+  await submit(world)
+  await world.settle(3)
+  world.advance(61)
+  await world.settle(3)
+  expect(launched(world)).toEqual(['cpu'])
+  world.model.faults.launch.push('capacity')
+  const second = await submit(world)
+  await world.settle(3)
+  const in_s =
+    (Date.parse((await explain(world, second)).next_try_at ?? '') - world.deps.clock.now().getTime()) / 1_000
+  expect(in_s).toBe(60)
+})
+
+test.each([
+  ['slot', 1, []],
+  ['limit', null, [{ scope: 'kind' as const, key: 'backtest', max_running: 1 }]],
+] as const)(
+  'a launch that was decided before the last %s was taken is not committed',
+  async (_, slots, bounds) => {
+    await using world = await openTestWorld()
+    for (const offer of world.model.offers) offer.slots = slots
+    await submit(world)
+    await world.settle(2)
+    const { db, clock } = world.deps
+    const taken = await db.selectFrom('attempts').selectAll().executeTakeFirstOrThrow()
+    const job_id = await submit(world)
+    const shard = await db
+      .selectFrom('shards')
+      .selectAll()
+      .where('job_id', '=', job_id)
+      .executeTakeFirstOrThrow()
+    const claimed = await claimShard(db, 'rep_late', 'token', clock.now(), shard.id)
+    if (!claimed) throw new Error('the shard is free')
+    const id = 'att_late'
+    const { request, signature, ...row } = taken
+    const attempt = {
+      ...row,
+      id,
+      signature: signature ?? '',
+      bounds: [...bounds],
+      request: { ...request, attempt_id: id },
+    }
+    const plan = { changes: [{ change: 'launch' as const, attempt }], calls: [], due_at: null }
+    const commit = { claimed, job_id, facts_version: shard.facts_version, plan }
+    const deps = { ...world.deps, public_url: world.deps.settings.public_url }
+    expect(await commitDecisions(deps, commit, clock.now())).toBe('stale')
+    expect(await db.selectFrom('attempts').select('id').execute()).toEqual([{ id: taken.id }])
+  },
+)
