@@ -24,6 +24,7 @@ import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
+import * as listPoints from './list-points.ts'
 import * as orphans from './orphans.ts'
 import * as policy from './policy.ts'
 import * as readArtifact from './read-artifact.ts'
@@ -84,6 +85,7 @@ export function createApp(deps: Deps) {
     .openapi(listEvents.route, listEvents.handler(deps))
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
+    .openapi(listPoints.route, listPoints.handler(deps))
     .openapi(readResult.route, readResult.handler(deps))
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))
@@ -105,6 +107,7 @@ export function createApp(deps: Deps) {
     .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
     .openapi(attempts.putRoute, attempts.putArtifact(deps))
     .openapi(attempts.checkpointRoute, attempts.readCheckpoint(deps))
+    .openapi(attempts.mergeInputRoute, attempts.readMergeInput(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
 }

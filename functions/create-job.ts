@@ -51,12 +51,13 @@ export const handler =
     const key = c.req.valid('header')['idempotency-key']
     checkTargets(spec, deps.check_target)
     checkFileUrls(spec, deps.settings.local_data_dirs)
-    const { warnings, estimated_micros } = await estimate(deps, project_id, spec)
+    const { warnings, estimated_micros, shards } = await estimate(deps, project_id, spec)
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
     const { job_id, replayed } = await submitJob(deps, project_id, spec, {
       idempotency,
       warnings,
       estimated_micros,
+      shards,
     })
     await waitForEnd(deps, project_id, job_id, c.req.valid('query').wait_s)
     const job = await readJob(deps, project_id, job_id)

@@ -15,6 +15,9 @@ const estimated = z
       .number()
       .nullable()
       .meta({ description: 'At the offer that would be taken now; null: nobody can tell.' }),
+    shards: z.int().meta({
+      description: 'Parts that it would be cut into: durations are of one of them, costs of all.',
+    }),
     cached: z.string().nullable().meta({ description: 'The job whose result would be given at once.' }),
     warnings: z.array(z.object({ code: z.string(), message: z.string() })),
   })

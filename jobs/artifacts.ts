@@ -101,35 +101,82 @@ export interface ArtifactView {
   url: string
 }
 
-/** The artifacts of a job: of each name the one of the newest attempt. */
+/** Of a job that was cut: what a part of it made, beside what the merge made of all of them. */
+const shardPath = /^shards\/(\d{1,4})\/(.+)$/s
+
+/** The artifacts of a job: of each name the one of the newest attempt; those of its parts as `shards/<index>/<name>`. */
 export async function listArtifacts(deps: Deps, job_id: string): Promise<ArtifactView[]> {
-  const rows = await deps.db
-    .selectFrom('artifacts')
-    .select(['name', 'bytes', 'sha256', 'content_type'])
-    .distinctOn('name')
-    .where('job_id', '=', job_id)
-    .where('purpose', '=', 'artifact')
-    .orderBy('name')
-    .orderBy('attempt_id', 'desc')
-    .execute()
+  const rows = await newest(deps, job_id).execute()
   const base = `${deps.settings.public_url()}/v1/jobs/${job_id}/artifacts`
-  return rows.map((row) => ({ ...row, url: `${base}/${encodeURIComponent(row.name)}` }))
+  return rows
+    .map(({ bytes, sha256, content_type, ...row }) => {
+      const name = row.shards_total > 1 && row.role === 'work' ? `shards/${row.index}/${row.name}` : row.name
+      return { name, bytes, sha256, content_type, url: `${base}/${encodeURIComponent(name)}` }
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** One artifact's bytes; null: there is none of that name. */
-export async function openArtifact(deps: Deps, job_id: string, name: string) {
-  const row = await deps.db
-    .selectFrom('artifacts')
-    .select(['name', 'bytes', 'sha256', 'content_type', 'object_key'])
-    .where('job_id', '=', job_id)
-    .where('name', '=', name)
-    .where('purpose', '=', 'artifact')
-    .orderBy('attempt_id', 'desc')
-    .limit(1)
-    .executeTakeFirst()
+export async function openArtifact(deps: Deps, job_id: string, path: string) {
+  const cut = shardPath.exec(path)
+  const [, index, name = path] = cut ?? []
+  const rows = await newest(deps, job_id)
+    .where('artifacts.name', 'in', [name ?? path, path])
+    .execute()
+  const row = rows.find((each) =>
+    each.shards_total > 1 && each.role === 'work'
+      ? each.name === name && String(each.index) === index
+      : each.name === path,
+  )
   const object = row && (await deps.store.get(row.object_key))
-  return object ? { ...row, body: object.body } : null
+  return object ? { ...row, name: path, body: object.body } : null
 }
+
+/** What the merge of a job reads: everything that its parts made, at addresses for the merge's own runner. */
+export async function mergeInputs(
+  deps: Deps,
+  attempt: AttemptRow,
+): Promise<{ name: string; url: string; sha256: string }[]> {
+  const rows = await succeeded(deps, attempt.job_id).execute()
+  return rows.map(({ index, name, sha256 }) => ({
+    name: `shards/${index}/${name}`,
+    url: `/v1/attempts/${attempt.id}/shards/${index}/${encodeURIComponent(name)}`,
+    sha256,
+  }))
+}
+
+/** One of the merge's inputs; null: it is not a merge, or there is no such file. */
+export async function openMergeInput(deps: Deps, attempt: AttemptRow, index: number, name: string) {
+  const { role } = await deps.db
+    .selectFrom('shards')
+    .select('role')
+    .where('id', '=', attempt.shard_id)
+    .executeTakeFirstOrThrow()
+  if (role !== 'merge') return null
+  const [row] = await succeeded(deps, attempt.job_id)
+    .where('shards.index', '=', index)
+    .where('artifacts.name', '=', name)
+    .execute()
+  return row ? deps.store.get(row.object_key) : null
+}
+
+const succeeded = (deps: Deps, job_id: string) =>
+  newest(deps, job_id).where('shards.role', '=', 'work').where('shards.state', '=', 'succeeded')
+
+/** Of each shard and name the artifact of the newest attempt. */
+const newest = (deps: Deps, job_id: string) =>
+  deps.db
+    .selectFrom('artifacts')
+    .innerJoin('shards', 'shards.id', 'artifacts.shard_id')
+    .innerJoin('jobs', 'jobs.id', 'artifacts.job_id')
+    .select(['artifacts.name', 'bytes', 'sha256', 'content_type', 'object_key'])
+    .select(['shards.index', 'shards.role', 'jobs.shards_total'])
+    .distinctOn(['shards.index', 'artifacts.name'])
+    .where('artifacts.job_id', '=', job_id)
+    .where('purpose', '=', 'artifact')
+    .orderBy('shards.index')
+    .orderBy('artifacts.name')
+    .orderBy('attempt_id', 'desc')
 
 /** The checkpoint that an attempt starts from; null: from the beginning. */
 export async function openCheckpoint(deps: Deps, shard_id: string) {

@@ -6,7 +6,8 @@ import { passing, type Ranking } from './place.ts'
 import { findJob } from './read.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
 import { isTerminal, type JobState } from './state.ts'
-import { spentMicros } from './store/snapshot.ts'
+import { allowance, noMoney, shardSpec } from './shards.ts'
+import { moneyOf } from './store/snapshot.ts'
 import { tooPoor } from './wait.ts'
 
 /** Attempts that are told of; the rest is at /attempts. */
@@ -100,12 +101,13 @@ function runs(job: JobRow, attempt: Attempt | undefined, now: Date): Told {
 async function waiting(deps: Deps, job: JobRow, shard: ShardRow, last_outcome: string | null) {
   const now = deps.clock.now()
   const places = await loadPlaces(deps)
-  const spent = await spentMicros(deps.db, [job.id], now)
+  const money = await moneyOf(deps.db, [job.id], now)
   const work = {
     project_id: job.project_id,
-    spec: job.spec,
+    spec: shardSpec(job.spec, shard.role, job.device_class),
+    part: { role: shard.role, of: job.shards_total },
     excluded_providers: shard.excluded_providers,
-    spent_micros: spent.get(job.id) ?? 0,
+    allowance_micros: allowance(job, shard.role, money.get(job.id) ?? noMoney),
   }
   await loadWork(deps, places, [work])
   const ranking = rank(places, work, now)

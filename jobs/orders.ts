@@ -19,7 +19,7 @@ export async function orderJob(deps: Deps, project_id: string, job_id: string, o
     // The shards' lock is also the reports': the first of finish and order that is recorded wins.
     const shards = await tx
       .selectFrom('shards')
-      .select(['id', 'state'])
+      .select(['id', 'state', 'role'])
       .where('job_id', '=', job_id)
       .orderBy('id')
       .forNoKeyUpdate()
@@ -32,9 +32,14 @@ export async function orderJob(deps: Deps, project_id: string, job_id: string, o
       .where(sql<boolean>`finished->>'exit_code' = '0' and finished->>'failure' is null`)
       .execute()
     const decided = new Set(finished.map(({ shard_id }) => shard_id))
-    const open = shards.filter(({ id, state }) => !isTerminal(state) && !decided.has(id))
-    if (open.length === 0) throw new AppError('job_finished', `${job_id} has finished.`)
+    const left = shards.filter(({ id, state }) => !isTerminal(state) && !decided.has(id))
+    // All parts have ended, and what joins them has not begun: it is not too late to discard them.
+    const joinless = order === 'cancel' && job.shards_total > 1 && job.merge_state === null
+    if (left.length === 0 && !joinless) throw new AppError('job_finished', `${job_id} has finished.`)
     await tx.updateTable('jobs').set({ order_kind: order, order_at: now }).where('id', '=', job_id).execute()
+    // A stop keeps what there is, which the merge is about to put together.
+    const open = left.filter(({ role }) => order === 'cancel' || role === 'work')
+    if (open.length === 0) return
     await tx
       .updateTable('shards')
       .set({
@@ -67,7 +72,7 @@ export async function deleteJob(deps: Deps, project_id: string, job_id: string):
 async function lockJob(tx: Tx, project_id: string, job_id: string) {
   const job = await tx
     .selectFrom('jobs')
-    .select(['state', 'order_kind'])
+    .select(['state', 'order_kind', 'shards_total', 'merge_state'])
     .where('project_id', '=', project_id)
     .where('id', '=', job_id)
     .where('deleted_at', 'is', null)

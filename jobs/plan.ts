@@ -5,6 +5,7 @@ import type { Bound } from './limits.ts'
 import type { RememberedCode } from './memory.ts'
 import type { Ranking } from './place.ts'
 import type { RankingView } from './ranking-view.ts'
+import type { Money } from './shards.ts'
 import type { Outcome, StopReason, TerminalState } from './state.ts'
 import type { JobError, Tables, Warning } from './store/schema.ts'
 
@@ -31,8 +32,7 @@ export interface Snapshot {
   asked_at: Date
   /** How often a provider is asked about a healthy attempt. */
   look_s: number
-  /** Micro-dollars that the job has cost up to now. */
-  spent_micros: number
+  money: Money
   /** For a waiting shard: what placement says. */
   ranking: Ranking | null
   /** Ids and bounds for an attempt that may be launched; made outside because they are random. */

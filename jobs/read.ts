@@ -5,7 +5,7 @@ import { AppError } from './errors.ts'
 import { isId } from './ids.ts'
 import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
-import { spentMicros } from './store/snapshot.ts'
+import { moneyOf } from './store/snapshot.ts'
 import { type AttemptView, attemptView, type JobView, type JsonObject, jobView } from './view.ts'
 
 const viewedAttempts = 20
@@ -157,14 +157,14 @@ async function viewJobs(deps: Deps, jobs: readonly JobRow[], brief: boolean): Pr
     .where('attempts.job_id', 'in', ids)
     .where('attempts.outcome', 'is', null)
     .execute()
-  const spent = await spentMicros(deps.db, ids, now)
+  const money = await moneyOf(deps.db, ids, now)
   return jobs.map((job) =>
     jobView(
       job,
       {
         attempts: attempts.filter(({ job_id }) => job_id === job.id),
         heartbeats: heartbeats.filter(({ job_id }) => job_id === job.id),
-        spent_micros: spent.get(job.id) ?? 0,
+        spent_micros: money.get(job.id)?.spent_micros ?? 0,
       },
       { now, public_url: deps.settings.public_url(), brief },
     ),

@@ -4,16 +4,12 @@ import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
-import { waitBound } from './wait.ts'
 import type { JobRow } from './plan.ts'
 import type { JobSpec } from './spec.ts'
-import type { Priority } from './state.ts'
 import { appendEvent, enqueueDelivery } from './store/fold.ts'
-import { shapeOf } from './store/queue.ts'
+import { newShard } from './store/queue.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
-/** How far ahead of its time a job stands in the queue; the same bonus ages a lower priority past it. */
-const bonus_s: Record<Priority, number> = { low: -3_600, normal: 0, high: 3_600, urgent: 86_400 }
 /** How long an Idempotency-Key answers for its resource. */
 export const idempotency_ms = 24 * 3_600_000
 
@@ -28,12 +24,20 @@ export interface IdempotencyKey {
   body_sha256: string
 }
 
+export interface SubmitOptions {
+  idempotency: IdempotencyKey | null
+  warnings: Warning[]
+  estimated_micros: number | null
+  /** Parts that it is cut into. */
+  shards: number
+}
+
 /** Stores a job. Throws AppError: queue_full, idempotency_key_reused, gone. */
 export async function submitJob(
   deps: Deps,
   project_id: string,
   spec: JobSpec,
-  options: { idempotency: IdempotencyKey | null; warnings: Warning[]; estimated_micros: number | null },
+  options: SubmitOptions,
 ): Promise<Submitted> {
   const now = deps.clock.now()
   const submitted = await deps.db.transaction().execute(async (tx) => {
@@ -42,7 +46,7 @@ export async function submitJob(
     await checkQueue(tx, deps.settings.max_queued)
     const job_id = newId('job', now, deps.random)
     const job = await insertJob(tx, { job_id, project_id, spec, now, ...options })
-    await insertShard(tx, deps, job, now)
+    await insertShards(tx, deps, job, now)
     await appendEvent(tx, job, { type: 'job.queued', sequence: 1, at: now, data: { state: 'queued' } })
     await enqueueDelivery(tx, { ...deps, public_url: deps.settings.public_url, now }, job, {
       type: 'job.queued',
@@ -111,10 +115,11 @@ interface NewJob {
   now: Date
   warnings: Warning[]
   estimated_micros: number | null
+  shards: number
 }
 
 async function insertJob(tx: Tx, job: NewJob): Promise<JobRow> {
-  const { job_id, project_id, spec, now, warnings, estimated_micros } = job
+  const { job_id, project_id, spec, now, warnings, estimated_micros, shards } = job
   return tx
     .insertInto('jobs')
     .values({
@@ -128,8 +133,8 @@ async function insertJob(tx: Tx, job: NewJob): Promise<JobRow> {
       state: 'queued',
       warnings: JSON.stringify(warnings),
       estimated_micros,
-      shards_total: 1,
-      shards_waiting: 1,
+      shards_total: shards,
+      shards_waiting: shards,
       shards_active: 0,
       event_sequence: 1,
       created_at: now,
@@ -138,22 +143,10 @@ async function insertJob(tx: Tx, job: NewJob): Promise<JobRow> {
     .executeTakeFirstOrThrow()
 }
 
-async function insertShard(tx: Tx, deps: Deps, job: JobRow, now: Date): Promise<void> {
-  const { priority } = job.spec
+async function insertShards(tx: Tx, deps: Deps, job: JobRow, now: Date): Promise<void> {
+  const indexes = Array.from({ length: job.shards_total }, (_, index) => index)
   await tx
     .insertInto('shards')
-    .values({
-      id: newId('shd', now, deps.random),
-      project_id: job.project_id,
-      job_id: job.id,
-      index: 0,
-      state: 'waiting',
-      shape_hash: shapeOf(job.project_id, job.spec),
-      queue_key: new Date(now.getTime() - bonus_s[priority ?? 'normal'] * 1_000),
-      due_at: waitBound({ job, shard: { waited_ms: 0, waiting_since: now, created_at: now } }),
-      waiting_since: now,
-      excluded_providers: '[]',
-      created_at: now,
-    })
+    .values(indexes.map((index) => newShard(job, { role: 'work', index }, now, deps.random)))
     .execute()
 }

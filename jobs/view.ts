@@ -47,8 +47,8 @@ export function jobView(
     created_at: job.created_at.toISOString(),
     started_at: job.started_at?.toISOString() ?? null,
     finished_at: job.finished_at?.toISOString() ?? null,
-    outcome: job.outcome,
-    error: brief ? briefError(job.error) : job.error,
+    outcome: job.finished_at ? job.outcome : null,
+    error: job.finished_at ? (brief ? briefError(job.error) : job.error) : null,
     warnings: job.warnings,
     shards: {
       total: job.shards_total,

@@ -2,6 +2,7 @@
 import type { ColumnType, Generated, Kysely, Transaction } from 'kysely'
 import type { Handle, LaunchRequest } from '../../providers/provider.ts'
 import type { RankingView } from '../ranking-view.ts'
+import type { DeviceClass } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
 import type { MoneyTables } from './money-tables.ts'
 import type {
@@ -105,6 +106,10 @@ export interface Tables extends MoneyTables {
     event_sequence: Generated<number>
     order_kind: Order | null
     order_at: Date | null
+    /** Of the shard that joins the results of the others; null: there is none yet. */
+    merge_state: ShardState | null
+    /** Of all work shards, from the first launch on; null before it, and where there is one shard. */
+    device_class: DeviceClass | null
     created_at: Date
     started_at: Date | null
     finished_at: Date | null
@@ -221,6 +226,15 @@ export interface Tables extends MoneyTables {
     stream: 'stdout' | 'stderr' | 'runner'
     text: string
     partition_at: Date
+  }
+  points: {
+    project_id: string
+    job_id: string
+    shard_index: number
+    point: number
+    objective: number | null
+    parameters: Json<Record<string, unknown>>
+    metrics: Json<Record<string, unknown>>
   }
   artifacts: {
     id: string
