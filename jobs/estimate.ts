@@ -1,7 +1,7 @@
 // A dry run: where a job would go, how long it should take and what it should cost. The computation is the pass's own.
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
-import { loadPlaces, loadWork, rank } from './market.ts'
+import { loadPlaces, loadWork, type Places, rank, type Work } from './market.ts'
 import type { Ranking } from './place.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
 import type { JobSpec } from './spec.ts'
@@ -15,9 +15,23 @@ export interface Estimate extends RankingView {
 
 /** Throws AppError invalid_request when the spec is strict and no offer could ever take it. */
 export async function estimate(deps: Deps, project_id: string, spec: JobSpec): Promise<Estimate> {
+  return (await openEstimates(deps, project_id, [spec]))(spec)
+}
+
+/** Loads what estimates of these specs need, once for all of them. */
+export async function openEstimates(
+  deps: Deps,
+  project_id: string,
+  specs: readonly JobSpec[],
+): Promise<(spec: JobSpec) => Estimate> {
   const places = await loadPlaces(deps)
-  const work = { project_id, spec, excluded_providers: [], spent_micros: 0 }
-  await loadWork(deps, places, [work])
+  const workOf = (spec: JobSpec): Work => ({ project_id, spec, excluded_providers: [], spent_micros: 0 })
+  await loadWork(deps, places, specs.map(workOf))
+  return (spec) => estimateAt(deps, places, workOf(spec))
+}
+
+function estimateAt(deps: Deps, places: Places, work: Work): Estimate {
+  const { spec } = work
   const ranking = rank(places, work, deps.clock.now())
   const warnings = warningsOf(ranking, deps.offers().length)
   const [first] = warnings
