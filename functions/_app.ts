@@ -1,6 +1,7 @@
 // Mounts every function. Runs on any runtime that has fetch: what it needs comes in as Deps.
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { Scalar } from '@scalar/hono-api-reference'
+import { createAdmission } from '../jobs/admission.ts'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
@@ -14,6 +15,7 @@ import * as attempts from './attempts.ts'
 import * as budgets from './budgets.ts'
 import * as cancelJob from './cancel-job.ts'
 import * as createJob from './create-job.ts'
+import * as createJobs from './create-jobs.ts'
 import * as deleteJob from './delete-job.ts'
 import * as estimateJob from './estimate-job.ts'
 import * as explainJob from './explain-job.ts'
@@ -62,6 +64,7 @@ export function createApp(deps: Deps) {
     throw new AppError('not_found', 'There is no such address: see /reference.')
   })
   const pace = createPace(deps)
+  const admit = createAdmission(deps)
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
   for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
@@ -74,7 +77,8 @@ export function createApp(deps: Deps) {
   app.get('/', (c) => c.redirect('/reference'))
 
   return app
-    .openapi(createJob.route, createJob.handler(deps))
+    .openapi(createJob.route, createJob.handler(deps, admit))
+    .openapi(createJobs.route, createJobs.handler(deps, admit))
     .openapi(estimateJob.route, estimateJob.handler(deps))
     .openapi(listJobs.route, listJobs.handler(deps))
     .openapi(getJob.route, getJob.handler(deps))

@@ -3,11 +3,15 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { AppError } from '../jobs/errors.ts'
 import type { Env } from './_env.ts'
 
-/** A job with a strategy of thousands of lines and a batch of jobs fit. */
+/** A job with a strategy of thousands of lines fits. */
 export const maxJson_bytes = 1024 ** 2
+/** A thousand jobs of 8 KiB each, several times what one usually is. */
+const maxBatch_bytes = 8 * 1024 ** 2
+const batch = '/v1/jobs/batch'
 /** Deeper than any spec; shallow enough for every recursive reader behind us. */
 const maxDepth = 32
 const maxNodes = 200_000
+const maxBatchNodes = 1_000_000
 
 /** Reads a JSON body within bounds and leaves its text for the validator. */
 export function boundedJson(
@@ -16,7 +20,8 @@ export function boundedJson(
 ): MiddlewareHandler<Env> {
   return async (c, next) => {
     if (!hasBody(c)) return next()
-    const sent = await readText(c, max_bytes)
+    const isBatch = c.req.path === batch
+    const sent = await readText(c, isBatch ? maxBatch_bytes : max_bytes)
     c.req.bodyCache.text = Promise.resolve(sent) as never
     // An order like POST .../cancel has no body, whatever its Content-Type says.
     if (sent === '') return next()
@@ -24,7 +29,11 @@ export function boundedJson(
     if (!/^application\/([\w.+-]+\+)?json\b/i.test(type))
       throw new AppError('unsupported_media_type', 'Send the body as "Content-Type: application/json".')
     const text = text_from === 'program' ? storable(sent) : sent
-    checkJson(parse(text), text)
+    const value = parse(text)
+    if (text.includes('"__proto__"'))
+      throw new AppError('invalid_request', 'The name "__proto__" is not allowed anywhere in the body.')
+    // In a batch what cannot be stored is a problem of its own job.
+    checkJson(value, isBatch ? { nodes: maxBatchNodes, storable: false } : wholeBody)
     c.req.bodyCache.text = Promise.resolve(text) as never
     return next()
   }
@@ -67,22 +76,26 @@ function storable(text: string): string {
   return JSON.stringify(parse(text), clean)
 }
 
-// PostgreSQL stores neither NUL nor half a surrogate pair; both are mistakes wherever they come from.
-function checkJson(root: unknown, text: string): void {
+const wholeBody = { nodes: maxNodes, storable: true }
+
+/**
+ * Refuses what is too deep or has too many values, and, where `storable`, what PostgreSQL does not store: NUL and half
+ * a surrogate pair, which are mistakes wherever they come from. Throws AppError.
+ */
+export function checkJson(root: unknown, bounds = wholeBody): void {
   const stack: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }]
-  if (text.includes('"__proto__"'))
-    throw new AppError('invalid_request', 'The name "__proto__" is not allowed anywhere in the body.')
   for (let nodes = 0, item = stack.pop(); item; nodes++, item = stack.pop()) {
     const { value, path, depth } = item
-    if (nodes > maxNodes)
-      throw new AppError('body_too_large', `The body may have at most ${maxNodes} values.`)
-    if (typeof value === 'string') checkText(value, path)
-    if (typeof value === 'number' && !Number.isFinite(value)) refuse(path, 'is too large for a number')
+    if (nodes > bounds.nodes)
+      throw new AppError('body_too_large', `The body may have at most ${bounds.nodes} values.`)
+    if (bounds.storable && typeof value === 'string') checkText(value, path)
+    if (bounds.storable && typeof value === 'number' && !Number.isFinite(value))
+      refuse(path, 'is too large for a number')
     if (value === null || typeof value !== 'object') continue
     if (depth >= maxDepth) refuse(path, `is nested deeper than ${maxDepth} levels`)
     for (const [name, each] of Object.entries(value)) {
       const below = path === '' ? name : `${path}.${name}`
-      if (!Array.isArray(value)) checkText(name, path)
+      if (bounds.storable && !Array.isArray(value)) checkText(name, path)
       stack.push({ value: each, path: below, depth: depth + 1 })
     }
   }

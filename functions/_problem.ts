@@ -2,7 +2,14 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { AppError, type FieldError, type ProblemCode, problems } from '../jobs/errors.ts'
+import {
+  AppError,
+  type FieldError,
+  type ProblemCode,
+  problems,
+  type Refusal,
+  refusalOf,
+} from '../jobs/errors.ts'
 import type { Log } from '../jobs/deps.ts'
 import type { Env } from './_env.ts'
 
@@ -31,8 +38,9 @@ export const problemAnswers = {
 
 /** Turns an error into the answer; an unknown one is logged once, here, and told to nobody. */
 export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
-  if (error instanceof AppError) return answer(c, error.code, error.message, error.errors, error.headers)
-  if (error instanceof z.ZodError) return answer(c, 'invalid_request', ...zodProblem(error))
+  const headers = error instanceof AppError ? error.headers : {}
+  const refusal = clientsFault(error)
+  if (refusal) return answer(c, refusal.code, refusal.detail, refusal.errors, headers)
   if (error instanceof HTTPException && error.status === 400)
     return answer(c, 'malformed_json', 'The body is not valid JSON.', [])
   log('error', 'a request failed', {
@@ -44,16 +52,29 @@ export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
   return answer(c, 'internal', 'Berth failed; the request id is in its log.', [])
 }
 
-export function answer(
+/** What a client did wrong; null: the error is another one. */
+export function clientsFault(error: unknown): Refusal | null {
+  if (error instanceof AppError) return refusalOf(error)
+  if (!(error instanceof z.ZodError)) return null
+  const [detail, errors] = zodProblem(error)
+  return { code: 'invalid_request', detail, errors }
+}
+
+/** The body of a problem. */
+export function problemBody({ code, detail, errors }: Refusal, request_id: string) {
+  const { status, title } = problems[code]
+  return { type: 'about:blank', title, status, detail, code, errors, request_id }
+}
+
+function answer(
   c: Context<Env>,
   code: ProblemCode,
   detail: string,
   errors: FieldError[] = [],
   headers: Record<string, string> = {},
 ): Response {
-  const { status, title } = problems[code]
-  const body = { type: 'about:blank', title, status, detail, code, errors, request_id: c.get('request_id') }
-  return c.body(JSON.stringify(body), status, { ...headers, 'Content-Type': 'application/problem+json' })
+  const body = problemBody({ code, detail, errors }, c.get('request_id'))
+  return c.body(JSON.stringify(body), body.status, { ...headers, 'Content-Type': 'application/problem+json' })
 }
 
 function zodProblem(error: z.ZodError): [string, FieldError[]] {

@@ -114,3 +114,12 @@ export const json200 = <Schema extends z.ZodType>(schema: Schema, description: s
   description,
   content: { 'application/json': { schema } },
 })
+
+export const idempotencyHeader = z.object({
+  'idempotency-key': z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .meta({ description: 'The same key and body within 24 h answer with what they made before.' }),
+})

@@ -1,14 +1,16 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { canonicalSha256 } from '../jobs/canonical.ts'
 import type { Deps } from '../jobs/deps.ts'
-import { estimate } from '../jobs/estimate.ts'
+import type { Admission } from '../jobs/admission.ts'
+import { AppError, type Refusal } from '../jobs/errors.ts'
+import type { Made } from '../jobs/idempotency.ts'
+import { prepareJobs } from '../jobs/prepare.ts'
 import { readJob } from '../jobs/read.ts'
 import { jobSpec } from '../jobs/spec.ts'
-import { submitJob } from '../jobs/submit.ts'
-import { checkFileUrls, checkTargets } from '../jobs/targets.ts'
+import { submitJobs } from '../jobs/submit.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobSchema, json200 } from './_schemas.ts'
+import { idempotencyHeader, jobSchema, json200 } from './_schemas.ts'
 import { waitForEnd } from './_wait.ts'
 
 export const route = createRoute({
@@ -18,14 +20,7 @@ export const route = createRoute({
   summary: 'Submit a job',
   tags: ['jobs'],
   request: {
-    headers: z.object({
-      'idempotency-key': z
-        .string()
-        .min(1)
-        .max(255)
-        .optional()
-        .meta({ description: 'The same key and body within 24 h answer with the same job.' }),
-    }),
+    headers: idempotencyHeader,
     query: z.object({
       wait_s: z.coerce
         .number()
@@ -44,24 +39,26 @@ export const route = createRoute({
 })
 
 export const handler =
-  (deps: Deps): RouteHandler<typeof route, Env> =>
+  (deps: Deps, admit: Admission): RouteHandler<typeof route, Env> =>
   async (c) => {
     const { project_id } = c.get('principal')
-    const spec = c.req.valid('json')
     const key = c.req.valid('header')['idempotency-key']
-    checkTargets(spec, deps.check_target)
-    checkFileUrls(spec, deps.settings.local_data_dirs)
-    const { warnings, estimated_micros, shards } = await estimate(deps, project_id, spec)
+    const prepared = await prepareJobs(deps, project_id, [{ spec: c.req.valid('json') }])
+    for (const each of prepared) if ('problem' in each) throw refused(each.problem)
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
-    const { job_id, replayed } = await submitJob(deps, project_id, spec, {
-      idempotency,
-      warnings,
-      estimated_micros,
-      shards,
-    })
+    const { items, replayed } = await submitJobs(deps, admit, project_id, prepared, idempotency)
+    const job_id = onlyJob(items)
     await waitForEnd(deps, project_id, job_id, c.req.valid('query').wait_s)
     const job = await readJob(deps, project_id, job_id)
     c.header('Location', `/v1/jobs/${job_id}`)
     if (replayed) c.header('Idempotent-Replayed', 'true')
     return c.json(job, replayed ? 200 : 201)
   }
+
+function onlyJob(items: readonly Made[]): string {
+  const [made] = items
+  if (made && 'job_id' in made) return made.job_id
+  throw made ? refused(made.problem) : new Error('a submit made nothing')
+}
+
+const refused = ({ code, detail, errors }: Refusal) => new AppError(code, detail, { errors })

@@ -31,6 +31,13 @@ export const problems = {
 } as const
 export type ProblemCode = keyof typeof problems
 
+/** A refusal as data. */
+export interface Refusal {
+  code: ProblemCode
+  detail: string
+  errors: FieldError[]
+}
+
 /** A refusal with a code; its message is shown to the client and says what to do. */
 export class AppError extends Error {
   override readonly name = 'AppError'
@@ -49,3 +56,5 @@ export class AppError extends Error {
     this.headers = options.headers ?? {}
   }
 }
+
+export const refusalOf = ({ code, message, errors }: AppError): Refusal => ({ code, detail: message, errors })

@@ -2,7 +2,7 @@
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { pointsOf } from './kinds/backtest.ts'
-import { loadPlaces, loadWork, type Places, rank } from './market.ts'
+import { loadPlaces, loadWork, type Places, rank, type Work } from './market.ts'
 import type { Ranking } from './place.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
 import { allowance, noMoney, type Part, shardCount, whole } from './shards.ts'
@@ -19,11 +19,44 @@ export interface Estimate extends RankingView {
 
 /** Throws AppError invalid_request when the spec is strict and no offer could ever take it. */
 export async function estimate(deps: Deps, project_id: string, spec: JobSpec): Promise<Estimate> {
+  return (await openEstimates(deps, project_id, [spec]))(spec)
+}
+
+/** Loads what estimates of these specs need, once for all of them. */
+export async function openEstimates(
+  deps: Deps,
+  project_id: string,
+  specs: readonly JobSpec[],
+): Promise<(spec: JobSpec) => Estimate> {
   const places = await loadPlaces(deps)
-  const uncut = await rankPart(deps, places, { project_id, spec }, whole)
-  const shards = shardCount(spec, pointsOf(spec.params), runOf(places, uncut))
-  const ranking =
-    shards === 1 ? uncut : await rankPart(deps, places, { project_id, spec }, { role: 'work', of: shards })
+  const uncut = specs.map((spec) => workOf(project_id, spec, whole))
+  await loadWork(deps, places, uncut)
+  const works = new Map(uncut.map((work) => [work.spec, cut(deps, places, work)]))
+  await loadWork(deps, places, [...works.values()])
+  return (spec) => estimateAt(deps, places, works.get(spec) ?? workOf(project_id, spec, whole))
+}
+
+/** The job as so many parts as its work is worth. */
+function cut({ clock }: Deps, places: Places, uncut: Work): Work {
+  const { project_id, spec } = uncut
+  const points = pointsOf(spec.params)
+  if (points === 1) return uncut
+  const [best] = rank(places, uncut, clock.now()).ranked
+  const boot_s = best ? places.traits_of(best.offer.provider, best.offer.account).boot_s : 0
+  const run_s = best?.expected && Math.max(0, best.expected.duration_s - boot_s)
+  const of = shardCount(spec, points, run_s === null || run_s === undefined ? null : { run_s, boot_s })
+  return workOf(project_id, spec, { role: 'work', of })
+}
+
+function workOf(project_id: string, spec: JobSpec, part: Part): Work {
+  const job = { spec, shards_total: part.of, shards_waiting: part.of }
+  const allowance_micros = allowance(job, part.role, noMoney)
+  return { project_id, spec, part, excluded_providers: [], allowance_micros }
+}
+
+function estimateAt(deps: Deps, places: Places, work: Work): Estimate {
+  const { spec, part } = work
+  const ranking = rank(places, work, deps.clock.now())
   const warnings = warningsOf(ranking, deps.offers().length)
   const [first] = warnings
   if (first && spec.strict)
@@ -32,32 +65,11 @@ export async function estimate(deps: Deps, project_id: string, spec: JobSpec): P
     })
   const micros = ranking.ranked[0]?.expected_micros ?? null
   return {
-    ...rankingView(ranking, shards),
-    shards,
+    ...rankingView(ranking, part.of),
+    shards: part.of,
     warnings,
-    estimated_micros: micros === null ? null : micros * shards,
+    estimated_micros: micros === null ? null : micros * part.of,
   }
-}
-
-async function rankPart(
-  deps: Deps,
-  places: Places,
-  { project_id, spec }: { project_id: string; spec: JobSpec },
-  part: Part,
-): Promise<Ranking> {
-  const job = { spec, shards_total: part.of, shards_waiting: part.of }
-  const allowance_micros = allowance(job, part.role, noMoney)
-  const work = { project_id, spec, part, excluded_providers: [], allowance_micros }
-  await loadWork(deps, places, [work])
-  return rank(places, work, deps.clock.now())
-}
-
-/** What the whole job should take where it would go; null: nobody can tell. */
-function runOf({ traits_of }: Places, { ranked }: Ranking) {
-  const [best] = ranked
-  if (!best?.expected) return null
-  const { boot_s } = traits_of(best.offer.provider, best.offer.account)
-  return { run_s: Math.max(0, best.expected.duration_s - boot_s), boot_s }
 }
 
 /** Says when no configured offer could ever take the work. */

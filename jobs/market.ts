@@ -14,7 +14,7 @@ import {
   type Memory,
   offerKey,
   type OpenCounts,
-  readHistory,
+  readHistories,
   readMemory,
 } from './store/open.ts'
 
@@ -59,12 +59,14 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
   )
   const policies = await readPolicies(deps.db, unknown)
   for (const id of unknown) places.policies.set(id, policies.get(id) ?? null)
+  const asked = new Map<string, { project_id: string; signature: string }>()
   for (const { project_id, spec, part } of work) {
     const signature = signatureOf(spec, part)
     const key = `${project_id}/${signature}`
-    if (!places.histories.has(key))
-      places.histories.set(key, await readHistory(deps.db, project_id, signature))
+    if (!places.histories.has(key)) asked.set(key, { project_id, signature })
   }
+  const histories = await readHistories(deps.db, [...asked.values()])
+  for (const key of asked.keys()) places.histories.set(key, histories.get(key) ?? new Map())
 }
 
 /** The ranking of the offers for work that was loaded. Pure. */

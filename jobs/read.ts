@@ -31,6 +31,19 @@ export async function readJob(deps: Deps, project_id: string, job_id: string): P
   return view
 }
 
+/** Several jobs as lists show them, in any order; those that are not there are left out. */
+export async function readJobs(deps: Deps, project_id: string, ids: readonly string[]): Promise<JobView[]> {
+  if (ids.length === 0) return []
+  const rows = await deps.db
+    .selectFrom('jobs')
+    .selectAll()
+    .where('project_id', '=', project_id)
+    .where('id', 'in', [...ids])
+    .where('deleted_at', 'is', null)
+    .execute()
+  return viewJobs(deps, rows, true)
+}
+
 export interface ListQuery {
   state?: JobState | undefined
   kind?: string | undefined

@@ -1,7 +1,7 @@
 // What a user asks for. Parsed once at the edge, stored whole with its defaults, immutable from then on.
 import { z } from 'zod'
 import { backtestParams } from './kinds/backtest.ts'
-import { jobEventTypes, priorities } from './state.ts'
+import { jobEventTypes, priorities, type Priority } from './state.ts'
 
 /** Longest try of one attempt: a week. A longer job should checkpoint and be resumed. */
 const maxTimeout_s = 7 * 86_400
@@ -91,3 +91,11 @@ export const jobSpec = z
 export type JobSpec = z.output<typeof jobSpec>
 export type Resources = JobSpec['resources']
 export type Placement = JobSpec['placement']
+
+/** Training waits for the rare large GPU, and its models are waited for. */
+const priorityByKind: Readonly<Record<string, Priority>> = { training: 'high' }
+
+/** What the spec says, else what is usual for its kind. */
+export function priorityOf({ kind, priority }: Pick<JobSpec, 'priority'> & { kind: string }): Priority {
+  return priority ?? priorityByKind[kind] ?? 'normal'
+}

@@ -1,152 +1,129 @@
-// Accepts a job: one transaction with the job, its shard, its first event and the idempotency row.
-import { sql } from 'kysely'
+// Accepts jobs: one transaction with the jobs, their shards, their first events and the idempotency row, in a number
+// of statements that does not depend on how many there are.
+import type { Admission } from './admission.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
-import { AppError } from './errors.ts'
-import { newId } from './ids.ts'
+import type { Refusal } from './errors.ts'
+import { claimKey, type IdempotencyKey, keepKey, type Made } from './idempotency.ts'
+import { type IdPrefix, newId } from './ids.ts'
 import type { JobRow } from './plan.ts'
-import type { JobSpec } from './spec.ts'
-import { appendEvent, enqueueDelivery } from './store/fold.ts'
+import { type JobSpec, priorityOf } from './spec.ts'
+import { deliveryRow, eventRow } from './store/fold.ts'
 import { newShard } from './store/queue.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
-/** How long an Idempotency-Key answers for its resource. */
-export const idempotency_ms = 24 * 3_600_000
+/** Rows in one statement: PostgreSQL takes 65,535 parameters, and no row here has more than 16. */
+const maxRows = 4_000
 
-export interface Submitted {
-  job_id: string
-  /** The key had been used with this body: nothing new was made. */
-  replayed: boolean
-}
-export interface IdempotencyKey {
-  key: string
-  /** sha256 of the canonical body, so that another body under the same key is refused. */
-  body_sha256: string
-}
-
-export interface SubmitOptions {
-  idempotency: IdempotencyKey | null
+export interface NewJob {
+  spec: JobSpec
   warnings: Warning[]
+  /** Micro-dollars; null: nobody can tell. */
   estimated_micros: number | null
   /** Parts that it is cut into. */
   shards: number
 }
+/** What is to be submitted, or why it cannot be. */
+export type Prepared = NewJob | { problem: Refusal }
 
-/** Stores a job. Throws AppError: queue_full, idempotency_key_reused, gone. */
-export async function submitJob(
+export interface Submitted {
+  /** One of each that was given, in their order. */
+  items: Made[]
+  /** The key had been used with this body: nothing new was made. */
+  replayed: boolean
+}
+
+/** Stores those that can be, together. Throws AppError: queue_full, idempotency_key_reused. */
+export async function submitJobs(
   deps: Deps,
+  admit: Admission,
   project_id: string,
-  spec: JobSpec,
-  options: SubmitOptions,
+  prepared: readonly Prepared[],
+  idempotency: IdempotencyKey | null,
 ): Promise<Submitted> {
   const now = deps.clock.now()
   const submitted = await deps.db.transaction().execute(async (tx) => {
-    const earlier = options.idempotency && (await claimKey(tx, project_id, options.idempotency, now))
-    if (earlier) return { job_id: earlier, replayed: true }
-    await checkQueue(tx, deps.settings.max_queued)
-    const job_id = newId('job', now, deps.random)
-    const job = await insertJob(tx, { job_id, project_id, spec, now, ...options })
-    await insertShards(tx, deps, job, now)
-    await appendEvent(tx, job, { type: 'job.queued', sequence: 1, at: now, data: { state: 'queued' } })
-    await enqueueDelivery(tx, { ...deps, public_url: deps.settings.public_url, now }, job, {
-      type: 'job.queued',
-      sequence: 1,
-    })
-    if (options.idempotency)
-      await tx
-        .insertInto('idempotency')
-        .values({ project_id, ...options.idempotency, resource_id: job_id, created_at: now })
-        .execute()
-    return { job_id, replayed: false }
+    const earlier = idempotency && (await claimKey(tx, project_id, idempotency, now))
+    if (earlier) return { items: earlier, replayed: true }
+    const fresh = prepared.filter((each) => 'spec' in each)
+    await admit(
+      tx,
+      fresh.reduce((sum, { shards }) => sum + shards, 0),
+    )
+    const ids = (await insert(tx, deps, project_id, fresh, now)).values()
+    const items = prepared.map((each) => ('spec' in each ? { job_id: ids.next().value ?? '' } : each))
+    if (idempotency) await keepKey(tx, project_id, idempotency, items, now)
+    return { items, replayed: false }
   })
-  deps.waker.wake(topics.pass)
+  if (!submitted.replayed) deps.waker.wake(topics.pass)
   return submitted
 }
 
-// Two requests with one key at once: the second waits here for the first's transaction.
-async function claimKey(
+/** Answers the ids, in the order of the jobs. */
+async function insert(
+  tx: Tx,
+  deps: Deps,
+  project_id: string,
+  jobs: readonly NewJob[],
+  now: Date,
+): Promise<string[]> {
+  if (jobs.length === 0) return []
+  const ids = newIds(deps, 'job', jobs.length, now)
+  const rows = await insertJobs(tx, project_id, jobs, ids, now)
+  const count = rows.reduce((sum, row) => sum + row.shards_total, 0)
+  const shard_ids = newIds(deps, 'shd', count, now).values()
+  const waiting = rows.flatMap((row) => shardsOf(row, () => shard_ids.next().value ?? '', now))
+  for (const part of parts(waiting)) await tx.insertInto('shards').values(part).execute()
+  const event = { type: 'job.queued', sequence: 1 } as const
+  const events = rows.map((row) => eventRow(row, { ...event, at: now, data: { state: 'queued' } }))
+  for (const part of parts(events)) await tx.insertInto('events').values(part).execute()
+  const told = { ...deps, public_url: deps.settings.public_url, now }
+  const deliveries = rows.flatMap((row) => deliveryRow(told, row, [], event) ?? [])
+  for (const part of parts(deliveries)) await tx.insertInto('deliveries').values(part).execute()
+  return ids
+}
+
+async function insertJobs(
   tx: Tx,
   project_id: string,
-  { key, body_sha256 }: IdempotencyKey,
+  jobs: readonly NewJob[],
+  ids: readonly string[],
   now: Date,
-): Promise<string | null> {
-  await sqlLock(tx, `${project_id}/${key}`)
-  const row = await tx
-    .selectFrom('idempotency')
-    .leftJoin('jobs', 'jobs.id', 'idempotency.resource_id')
-    .select(['idempotency.body_sha256', 'resource_id', 'idempotency.created_at', 'jobs.deleted_at'])
-    .where('idempotency.project_id', '=', project_id)
-    .where('key', '=', key)
-    .executeTakeFirst()
-  if (!row) return null
-  if (now.getTime() - row.created_at.getTime() > idempotency_ms) {
-    await tx.deleteFrom('idempotency').where('project_id', '=', project_id).where('key', '=', key).execute()
-    return null
-  }
-  if (row.body_sha256 !== body_sha256)
-    throw new AppError(
-      'idempotency_key_reused',
-      'This Idempotency-Key was used with another body: use a new key.',
-    )
-  if (row.deleted_at)
-    throw new AppError('gone', `${row.resource_id} was made with this key and then deleted.`)
-  return row.resource_id
+): Promise<JobRow[]> {
+  const values = jobs.map(({ spec, warnings, estimated_micros, shards }, index) => ({
+    id: ids[index] ?? '',
+    project_id,
+    kind: spec.kind,
+    name: spec.name ?? null,
+    spec: JSON.stringify(spec),
+    priority: priorityOf(spec),
+    labels: JSON.stringify(spec.labels),
+    state: 'queued' as const,
+    warnings: JSON.stringify(warnings),
+    estimated_micros,
+    shards_total: shards,
+    shards_waiting: shards,
+    shards_active: 0,
+    event_sequence: 1,
+    created_at: now,
+  }))
+  const rows: JobRow[] = []
+  for (const part of parts(values))
+    rows.push(...(await tx.insertInto('jobs').values(part).returningAll().execute()))
+  return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-async function sqlLock(tx: Tx, name: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 1))`.execute(tx)
-}
-
-async function checkQueue(tx: Tx, max_queued: number): Promise<void> {
-  // Counts no further than the bound, on the queue's own index.
-  const { rows } = await sql<{ count: number }>`
-    select count(*)::int as count from
-      (select 1 from shards where state = 'waiting' limit ${max_queued}) as waiting`.execute(tx)
-  if ((rows[0]?.count ?? 0) >= max_queued)
-    throw new AppError('queue_full', `${max_queued} jobs are waiting already: try again later.`, {
-      headers: { 'Retry-After': '30' },
-    })
-}
-
-interface NewJob {
-  job_id: string
-  project_id: string
-  spec: JobSpec
-  now: Date
-  warnings: Warning[]
-  estimated_micros: number | null
-  shards: number
-}
-
-async function insertJob(tx: Tx, job: NewJob): Promise<JobRow> {
-  const { job_id, project_id, spec, now, warnings, estimated_micros, shards } = job
-  return tx
-    .insertInto('jobs')
-    .values({
-      id: job_id,
-      project_id,
-      kind: spec.kind,
-      name: spec.name ?? null,
-      spec: JSON.stringify(spec),
-      priority: spec.priority ?? 'normal',
-      labels: JSON.stringify(spec.labels),
-      state: 'queued',
-      warnings: JSON.stringify(warnings),
-      estimated_micros,
-      shards_total: shards,
-      shards_waiting: shards,
-      shards_active: 0,
-      event_sequence: 1,
-      created_at: now,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow()
-}
-
-async function insertShards(tx: Tx, deps: Deps, job: JobRow, now: Date): Promise<void> {
+function shardsOf(job: JobRow, nextId: () => string, now: Date) {
   const indexes = Array.from({ length: job.shards_total }, (_, index) => index)
-  await tx
-    .insertInto('shards')
-    .values(indexes.map((index) => newShard(job, { role: 'work', index }, now, deps.random)))
-    .execute()
+  return indexes.map((index) => newShard(job, { id: nextId(), role: 'work', index }, now))
+}
+
+/** In their order, so that jobs of one batch stand in the queue and in lists as they were given. */
+const newIds = (deps: Deps, prefix: IdPrefix, count: number, now: Date) =>
+  Array.from({ length: count }, () => newId(prefix, now, deps.random)).toSorted()
+
+function parts<Row>(rows: readonly Row[]): Row[][] {
+  return Array.from({ length: Math.ceil(rows.length / maxRows) }, (_, part) =>
+    rows.slice(part * maxRows, (part + 1) * maxRows),
+  )
 }

@@ -1,7 +1,7 @@
 // A job's state follows from its shards: counters, events and webhook deliveries in the same transaction.
 import { sql } from 'kysely'
 import { newId } from '../ids.ts'
-import type { JobRow } from '../plan.ts'
+import type { AttemptRow, JobRow } from '../plan.ts'
 import type { DeviceClass } from '../shards.ts'
 import {
   isTerminal,
@@ -64,10 +64,11 @@ export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDel
   next.event_sequence = job.event_sequence + events.length
   await save(tx, job, next)
   if (merges) {
-    const place = { role: 'merge' as const, index: job.shards_total }
+    const id = newId('shd', deps.now, deps.random)
+    const merge = { id, role: 'merge' as const, index: job.shards_total }
     await tx
       .insertInto('shards')
-      .values(newShard(next, place, deps.now, deps.random))
+      .values(newShard(next, merge, deps.now))
       .execute()
   }
   for (const [index, event] of events.entries()) {
@@ -156,18 +157,22 @@ export async function appendEvent(
   job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
   event: { type: string; sequence: number; at: Date; data: Record<string, unknown> },
 ): Promise<void> {
-  await tx
-    .insertInto('events')
-    .values({
-      project_id: job.project_id,
-      job_id: job.id,
-      sequence: event.sequence,
-      type: event.type,
-      at: event.at,
-      data: JSON.stringify(event.data),
-      partition_at: job.created_at,
-    })
-    .execute()
+  await tx.insertInto('events').values(eventRow(job, event)).execute()
+}
+
+export function eventRow(
+  job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
+  event: { type: string; sequence: number; at: Date; data: Record<string, unknown> },
+) {
+  return {
+    project_id: job.project_id,
+    job_id: job.id,
+    sequence: event.sequence,
+    type: event.type,
+    at: event.at,
+    data: JSON.stringify(event.data),
+    partition_at: job.created_at,
+  }
 }
 
 /** Puts the message of an event into the outbox, with the id and body that all its deliveries will have. */
@@ -186,6 +191,19 @@ export async function enqueueDelivery(
     .orderBy('id', 'desc')
     .limit(20)
     .execute()
+  const row = deliveryRow(deps, job, attempts, event)
+  if (row) await tx.insertInto('deliveries').values(row).execute()
+}
+
+/** The message of an event with the job as it is now; null: nobody wants it. */
+export function deliveryRow(
+  deps: FoldDeps,
+  job: JobRow,
+  attempts: readonly AttemptRow[],
+  event: { type: JobEventType; sequence: number },
+) {
+  const { webhook } = job.spec
+  if (!webhook || !webhook.events.includes(event.type)) return null
   const view = jobView(
     job,
     { attempts, heartbeats: [], spent_micros: null },
@@ -197,21 +215,18 @@ export async function enqueueDelivery(
     timestamp: deps.now.toISOString(),
     data: { job: brief, sequence: event.sequence },
   }
-  await tx
-    .insertInto('deliveries')
-    .values({
-      id: newId('dlv', deps.now, deps.random),
-      project_id: job.project_id,
-      job_id: job.id,
-      sequence: event.sequence,
-      type: event.type,
-      url: webhook.url,
-      body: JSON.stringify(body),
-      state: 'pending',
-      next_attempt_at: deps.now,
-      created_at: deps.now,
-    })
-    .execute()
+  return {
+    id: newId('dlv', deps.now, deps.random),
+    project_id: job.project_id,
+    job_id: job.id,
+    sequence: event.sequence,
+    type: event.type,
+    url: webhook.url,
+    body: JSON.stringify(body),
+    state: 'pending' as const,
+    next_attempt_at: deps.now,
+    created_at: deps.now,
+  }
 }
 
 async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {

@@ -1,4 +1,5 @@
 // Counts of attempts that hold a place, and what offers were refused for: the state of the market.
+import { sql } from 'kysely'
 import type { Offer } from '../../providers/provider.ts'
 import type { LimitScope } from '../limits.ts'
 import { blocksAccount, remember, type Remembered, type RememberedCode } from '../memory.ts'
@@ -142,26 +143,35 @@ export async function forgetRefusals(tx: Tx, { provider, account, region, id, sp
 /** Attempts that a mean is taken over: enough to be steady, few enough to follow a change. */
 const remembered = 20
 
-/** Mean seconds from launch to end of the newest successes of each (project, signature), by offer. */
-export async function readHistory(
+/** Mean seconds from launch to end of the newest successes, by `project/signature` and offer. */
+export async function readHistories(
   db: Database,
-  project_id: string,
-  signature: string,
-): Promise<Map<string, number>> {
-  const rows = await db
-    .selectFrom((from) =>
-      from
-        .selectFrom('attempts')
-        .select(['provider', 'account', 'offer_id', 'launched_at', 'finished_at'])
-        .where('project_id', '=', project_id)
-        .where('signature', '=', signature)
-        .where('outcome', '=', 'succeeded')
-        .orderBy('id', 'desc')
-        .limit(remembered)
-        .as('newest'),
-    )
-    .selectAll()
-    .execute()
+  asked: readonly { project_id: string; signature: string }[],
+): Promise<Map<string, Map<string, number>>> {
+  if (asked.length === 0) return new Map()
+  const projects = asked.map(({ project_id }) => project_id)
+  const signatures = asked.map(({ signature }) => signature)
+  const { rows } = await sql<Success>`
+    select asked.project_id, asked.signature, newest.*
+    from unnest(${projects}::text[], ${signatures}::text[]) as asked(project_id, signature), lateral (
+      select provider, account, offer_id, launched_at, finished_at from attempts a
+      where a.project_id = asked.project_id and a.signature = asked.signature and a.outcome = 'succeeded'
+      order by a.id desc limit ${remembered}) as newest`.execute(db)
+  const groups = Map.groupBy(rows, ({ project_id, signature }) => `${project_id}/${signature}`)
+  return new Map([...groups].map(([key, group]) => [key, meansOf(group)]))
+}
+
+interface Success {
+  project_id: string
+  signature: string
+  provider: string
+  account: string
+  offer_id: string
+  launched_at: Date | null
+  finished_at: Date | null
+}
+
+function meansOf(rows: readonly Success[]): Map<string, number> {
   const sums = new Map<string, { seconds: number; count: number }>()
   for (const { provider, account, offer_id, launched_at, finished_at } of rows) {
     if (!launched_at || !finished_at) continue

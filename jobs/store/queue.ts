@@ -2,7 +2,6 @@
 // place or none together, so a pass looks at the head of each shape and never scans the backlog.
 import { type Insertable, sql } from 'kysely'
 import { canonicalSha256 } from '../canonical.ts'
-import { newId } from '../ids.ts'
 import type { JobRow } from '../plan.ts'
 import { type DeviceClass, type Role, shardSpec } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
@@ -20,18 +19,15 @@ const bonus_s: Record<Priority, number> = { low: -3_600, normal: 0, high: 3_600,
 /** A shard that waits from now on, in its job's place in the queue. */
 export function newShard(
   job: JobRow,
-  { role, index }: { role: Role; index: number },
+  shard: { id: string; role: Role; index: number },
   now: Date,
-  random: (bytes: number) => Uint8Array,
 ): Insertable<Tables['shards']> {
   return {
-    id: newId('shd', now, random),
+    ...shard,
     project_id: job.project_id,
     job_id: job.id,
-    index,
-    role,
     state: 'waiting',
-    shape_hash: shapeOf(job.project_id, shardSpec(job.spec, role, job.device_class)),
+    shape_hash: shapeOf(job.project_id, shardSpec(job.spec, shard.role, job.device_class)),
     queue_key: new Date(job.created_at.getTime() - bonus_s[job.priority] * 1_000),
     due_at: waitBound({ job, shard: { waited_ms: 0, waiting_since: now, created_at: now } }),
     waiting_since: now,

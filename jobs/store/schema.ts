@@ -1,6 +1,7 @@
 // The rows as TypeScript sees them: one interface a table of migrations/.
 import type { ColumnType, Generated, Kysely, Transaction } from 'kysely'
 import type { Handle, LaunchRequest } from '../../providers/provider.ts'
+import type { Made } from '../idempotency.ts'
 import type { RankingView } from '../ranking-view.ts'
 import type { DeviceClass } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
@@ -78,7 +79,9 @@ export interface Tables extends MoneyTables {
     project_id: string
     key: string
     body_sha256: string
-    resource_id: string
+    /** The first job that was made; null: none. */
+    resource_id: string | null
+    items: Json<Made[] | null> | null
     created_at: Date
   }
   replicas: { id: string; started_at: Date; renewed_at: Date }
