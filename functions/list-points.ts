@@ -41,5 +41,5 @@ export const handler =
   (deps: Deps): RouteHandler<typeof route, Env> =>
   async (c) => {
     const job = await findJob(deps, c.get('principal').project_id, c.req.valid('param').id)
-    return c.json(await listPoints(deps, job.id, c.req.valid('query')), 200)
+    return c.json(await listPoints(deps, job.cached_from ?? job.id, c.req.valid('query')), 200)
   }

@@ -3,7 +3,8 @@ import type { Deps } from './deps.ts'
 import { ObjectTooLarge } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
-import type { AttemptRow } from './plan.ts'
+import type { AttemptRow, JobRow } from './plan.ts'
+import type { Tx } from './store/schema.ts'
 
 /** One artifact; larger results should be several files. */
 const maxArtifact_bytes = 64 * 1024 ** 3
@@ -57,31 +58,79 @@ export async function storeArtifact(
         throw new AppError('body_too_large', `An artifact has at most ${maxArtifact_bytes} bytes.`, { cause })
       throw cause
     })
-  const row = { ...stored, object_key, content_type: contentTypeOf(name), created_at: deps.clock.now() }
-  const before = await deps.db
+  const purpose = name.startsWith('checkpoints/') ? ('checkpoint' as const) : ('artifact' as const)
+  const file = { ...stored, name, purpose, object_key }
+  const unused = await deps.db.transaction().execute((tx) => keep(tx, deps, attempt, file))
+  for (const key of unused)
+    // A slow first upload may arrive after the second was reported as the checkpoint.
+    if (!(await isCheckpoint(deps, attempt.shard_id, key))) await deps.store.delete(key)
+  return stored
+}
+
+interface File {
+  name: string
+  purpose: 'artifact' | 'checkpoint'
+  bytes: number
+  sha256: string
+  object_key: string
+}
+
+/** Names an uploaded object; answers those that nothing names any more. Equal content is stored once in a project. */
+async function keep(tx: Tx, deps: Deps, attempt: AttemptRow, file: File): Promise<string[]> {
+  const { project_id } = attempt
+  // Locked, so that it cannot be purged before it is named here too.
+  const same =
+    file.purpose === 'artifact' &&
+    (await tx
+      .selectFrom('artifacts')
+      .select('object_key')
+      .where('project_id', '=', project_id)
+      .where('sha256', '=', file.sha256)
+      .where('purpose', '=', 'artifact')
+      .limit(1)
+      .forShare()
+      .executeTakeFirst())
+  const before = await tx
     .selectFrom('artifacts')
     .select('object_key')
     .where('attempt_id', '=', attempt.id)
-    .where('name', '=', name)
+    .where('name', '=', file.name)
     .executeTakeFirst()
-  await deps.db
+  const values = {
+    bytes: file.bytes,
+    sha256: file.sha256,
+    object_key: same ? same.object_key : file.object_key,
+    content_type: contentTypeOf(file.name),
+    created_at: deps.clock.now(),
+  }
+  await tx
     .insertInto('artifacts')
     .values({
       id: newId('art', deps.clock.now(), deps.random),
-      project_id: attempt.project_id,
+      project_id,
       job_id: attempt.job_id,
       attempt_id: attempt.id,
       shard_id: attempt.shard_id,
-      name,
-      purpose: name.startsWith('checkpoints/') ? 'checkpoint' : 'artifact',
-      ...row,
+      name: file.name,
+      purpose: file.purpose,
+      ...values,
     })
-    .onConflict((conflict) => conflict.columns(['attempt_id', 'name']).doUpdateSet(row))
+    .onConflict((conflict) => conflict.columns(['attempt_id', 'name']).doUpdateSet(values))
     .execute()
-  // A slow first upload may arrive after the second was reported as the checkpoint.
-  if (before && !(await isCheckpoint(deps, attempt.shard_id, before.object_key)))
-    await deps.store.delete(before.object_key)
-  return stored
+  return unnamed(tx, [file.object_key, ...(before ? [before.object_key] : [])])
+}
+
+/** Of some objects those that no artifact names. */
+export async function unnamed(tx: Tx, object_keys: readonly string[]): Promise<string[]> {
+  if (object_keys.length === 0) return []
+  const rows = await tx
+    .selectFrom('artifacts')
+    .select('object_key')
+    .distinct()
+    .where('object_key', 'in', [...object_keys])
+    .execute()
+  const named = new Set(rows.map(({ object_key }) => object_key))
+  return [...new Set(object_keys)].filter((key) => !named.has(key))
 }
 
 async function isCheckpoint(deps: Deps, shard_id: string, object_key: string): Promise<boolean> {
@@ -105,9 +154,12 @@ export interface ArtifactView {
 const shardPath = /^shards\/(\d{1,4})\/(.+)$/s
 
 /** The artifacts of a job: of each name the one of the newest attempt; those of its parts as `shards/<index>/<name>`. */
-export async function listArtifacts(deps: Deps, job_id: string): Promise<ArtifactView[]> {
-  const rows = await newest(deps, job_id).execute()
-  const base = `${deps.settings.public_url()}/v1/jobs/${job_id}/artifacts`
+export async function listArtifacts(
+  deps: Deps,
+  job: Pick<JobRow, 'id' | 'cached_from'>,
+): Promise<ArtifactView[]> {
+  const rows = await newest(deps, job.cached_from ?? job.id).execute()
+  const base = `${deps.settings.public_url()}/v1/jobs/${job.id}/artifacts`
   return rows
     .map(({ bytes, sha256, content_type, ...row }) => {
       const name = row.shards_total > 1 && row.role === 'work' ? `shards/${row.index}/${row.name}` : row.name

@@ -66,6 +66,8 @@ export async function deleteJob(deps: Deps, project_id: string, job_id: string):
     if (!isTerminal(job.state))
       throw new AppError('job_not_finished', `${job_id} is ${job.state}: cancel it first.`)
     await tx.updateTable('jobs').set({ deleted_at: now }).where('id', '=', job_id).execute()
+    // Those that were given its result keep it; nobody else gets it any more.
+    await tx.deleteFrom('result_cache').where('job_id', '=', job_id).execute()
   })
 }
 

@@ -23,6 +23,14 @@ export interface AttemptView {
   progressed: boolean
 }
 
+/** A job that is at work on what another waits for. */
+export interface Leader {
+  id: string
+  /** Its result is there, and it is the whole one. */
+  done: boolean
+  result: unknown
+}
+
 export interface Snapshot {
   job: JobRow
   shard: ShardRow
@@ -33,6 +41,8 @@ export interface Snapshot {
   /** How often a provider is asked about a healthy attempt. */
   look_s: number
   money: Money
+  /** The job whose result this one waits for; null: it waits for none. */
+  leader: Leader | null
   /** For a waiting shard: what placement says. */
   ranking: Ranking | null
   /** Ids and bounds for an attempt that may be launched; made outside because they are random. */
@@ -86,6 +96,8 @@ export type Change =
       error: JobError | null
       warnings: Warning[]
       result: unknown
+      /** The job that made the result; null: this one. */
+      cached_from: string | null
     }
   /** Pays for the next metering period; without room in a budget the attempt is told to stop. */
   | { change: 'extend'; attempt_id: string; stop_by: Date }

@@ -210,6 +210,7 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: Pa
       seen: sight.seen.get(each.row.id) ?? null,
     })),
     money: facts.money,
+    leader: facts.leader,
     ranking: shard.state === 'waiting' && !held ? rank(places, work, now) : null,
     fresh: {
       attempt_id,
@@ -231,7 +232,7 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: Pa
 
 const workOf = ({ job, shard, money }: Facts): Work => ({
   project_id: job.project_id,
-  spec: shardSpec(job.spec, shard.role, job.device_class),
+  spec: shardSpec(job, shard.role),
   part: { role: shard.role, of: job.shards_total },
   excluded_providers: shard.excluded_providers,
   allowance_micros: allowance(job, shard.role, money),

@@ -36,14 +36,21 @@ export function shardCount(
   return Math.max(1, Math.min(most, Math.floor(expected.run_s / least_s)))
 }
 
+/** A job as its shards see it. */
+interface Cut {
+  spec: JobSpec
+  shards_total: number
+  device_class: DeviceClass | null
+}
+
 /**
  * The spec as a shard is placed by it. All work shards run on one class of device, fixed by the first launch, so that
  * their results can be joined; joining needs no GPU.
  */
-export function shardSpec(spec: JobSpec, role: Role, device_class: DeviceClass | null): JobSpec {
+export function shardSpec({ spec, shards_total, device_class }: Cut, role: Role): JobSpec {
   const { resources } = spec
   if (role === 'merge') return { ...spec, resources: { ...resources, device: 'auto', gpu: null } }
-  if (device_class === null || resources.device !== 'auto') return spec
+  if (shards_total === 1 || device_class === null || resources.device !== 'auto') return spec
   return { ...spec, resources: { ...resources, device: device_class } }
 }
 

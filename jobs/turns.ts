@@ -16,7 +16,7 @@ export async function turnsOf(deps: Deps, places: Places, blocked: ReadonlySet<s
   const money = await moneyOf(deps.db, bounded, now)
   const work = heads.map((head) => ({
     ...head,
-    spec: shardSpec(head.spec, head.role, head.device_class),
+    spec: shardSpec(head, head.role),
     part: { role: head.role, of: head.shards_total },
     allowance_micros: allowance(head, head.role, money.get(head.job_id) ?? noMoney),
   }))

@@ -66,7 +66,7 @@ export function jobView(
     },
     result: brief && JSON.stringify(job.result).length > briefResult_bytes ? null : (job.result as Json),
     labels: job.labels,
-    cached_from: null as string | null,
+    cached_from: job.cached_from,
     params: job.spec.params as object as JsonObject,
     resources: job.spec.resources as object as JsonObject,
     links: {

@@ -43,19 +43,22 @@ export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
   lookAt(plan, after(now, launchLook_s))
 }
 
-function endOfWait({ job, shard, money, ranking }: Snapshot, now: Date): Change | null {
-  const ended = (state: TerminalState, outcome: Outcome | null, error: JobError | null): Change => ({
-    change: 'finish',
+function endOfWait({ job, shard, money, ranking, leader }: Snapshot, now: Date): Change | null {
+  const ended = (state: TerminalState, outcome: Outcome | null, error: JobError | null) => ({
+    change: 'finish' as const,
     state,
     outcome,
     error,
     warnings: [],
     result: null,
+    cached_from: null,
   })
   const failed = (outcome: Outcome | null, code: ErrorCode, message: string): Change =>
     ended('failed', outcome, jobError(code, message))
   if (shard.order_kind === 'cancel') return ended('cancelled', 'cancelled', null)
   if (shard.order_kind === 'stop') return ended('cancelled', 'stopped', null)
+  if (leader?.done)
+    return { ...ended('succeeded', 'succeeded', null), result: leader.result, cached_from: leader.id }
   if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail')
     return ended('cancelled', 'cancelled', null)
   const { deadline_at, queue_timeout_s, budget_usd } = job.spec
@@ -111,7 +114,7 @@ export function runBound(
 
 function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date): NewAttempt {
   const { job, shard, fresh, money } = snapshot
-  const { resources } = shardSpec(job.spec, shard.role, job.device_class)
+  const { resources } = shardSpec(job, shard.role)
   const traits = snapshot.traits_of(offer.provider, offer.account)
   const price = usdToMicros(offer.usd_per_hour)
   const bound = runBound(job.spec, price, allowance(job, shard.role, money))

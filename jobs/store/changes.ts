@@ -117,8 +117,10 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
     .execute()
   await book(tx, budgets, { ...attempt, job_id: shard.job_id }, now)
   const waited = now.getTime() - (shard.waiting_since ?? now).getTime()
-  if (job && shard.role === 'work' && job.shards_total > 1 && job.device_class === null)
-    delta.device_class = await fixDevice(tx, shard, classOf(offer))
+  if (shard.role === 'work') {
+    delta.device_class = classOf(offer)
+    if (job && job.shards_total > 1 && job.device_class === null) await fixDevice(tx, shard, classOf(offer))
+  }
   await moveShard(tx, shard, 'active', {
     attempts: shard.attempts + 1,
     waiting_since: null,
@@ -140,11 +142,10 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
 }
 
 /** From the first launch on all parts of a job run on one class of device: those that wait differ from now on. */
-async function fixDevice(tx: Tx, shard: ShardRow, device_class: DeviceClass): Promise<DeviceClass> {
+async function fixDevice(tx: Tx, shard: ShardRow, device_class: DeviceClass): Promise<void> {
   await sql`
     update shards set shape_hash = left(encode(sha256(convert_to(shape_hash || ${device_class}, 'UTF8')), 'hex'), 16)
     where job_id = ${shard.job_id} and state = 'waiting' and role = 'work' and id <> ${shard.id}`.execute(tx)
-  return device_class
 }
 
 async function sight(tx: Tx, { attempt_id, seen, gone_since, exited_since }: Of<'sight'>, now: Date) {
@@ -271,8 +272,9 @@ async function finish(tx: Tx, scope: Scope, change: Of<'finish'>) {
   // conclude() has put the log's end into the same error.
   const error = change.error && (delta.error ?? change.error)
   delta.finished = { state: change.state, outcome: change.outcome, error }
+  if (change.cached_from) delta.cached_from = change.cached_from
   // Of several parts the merge has the result.
-  const whole = shard.role === 'merge' || job?.shards_total === 1
+  const whole = shard.role === 'merge' || job?.shards_total === 1 || change.cached_from !== null
   if (whole && change.result !== null) delta.result = change.result
   if (change.state === 'failed')
     await tx

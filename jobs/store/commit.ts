@@ -59,7 +59,7 @@ export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Dat
 /** Whether what is launched runs on the class of device that another part of the job may have fixed meanwhile. */
 function isOfItsClass(job: JobRow | null, { role }: ShardRow, plan: Plan): boolean {
   const launch = plan.changes.find((change) => change.change === 'launch')
-  const fixed = role === 'work' ? job?.device_class : null
+  const fixed = role === 'work' && job && job.shards_total > 1 ? job.device_class : null
   return !launch || !fixed || classOf(launch.attempt.request.offer) === fixed
 }
 

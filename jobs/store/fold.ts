@@ -13,6 +13,7 @@ import {
 } from '../state.ts'
 import { jobView } from '../view.ts'
 import { moveJob } from './move.ts'
+import { passOn } from './cache.ts'
 import { newShard } from './queue.ts'
 import type { JobError, Tx, Warning } from './schema.ts'
 
@@ -32,6 +33,8 @@ export interface JobDelta {
   merge_state?: ShardState
   merge_runs?: boolean
   device_class?: DeviceClass
+  /** The job whose result it was given. */
+  cached_from?: string
 }
 interface FoldDeps {
   random: (bytes: number) => Uint8Array
@@ -41,31 +44,14 @@ interface FoldDeps {
 
 /** Writes the locked job: its counters, its state, and what follows from a change of state. */
 export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDelta): Promise<void> {
-  const next: JobRow = { ...job }
-  for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
-    next[`shards_${name}`] += by
-  next.merge_state = delta.merge_state ?? job.merge_state
-  next.device_class = delta.device_class ?? job.device_class
-  const merges = needsMerge(next)
-  if (merges) next.merge_state = 'waiting'
-  next.state = foldState(next, delta)
-  const ended = isTerminal(next.state)
-  if (delta.result !== undefined) next.result = delta.result
-  next.warnings = distinct([...job.warnings, ...delta.warnings])
-  // The first failure is the job's, whatever becomes of the other parts.
-  if (delta.finished?.state === 'failed' && job.shards_failed === 0)
-    Object.assign(next, endOf(delta.finished))
-  if (ended) Object.assign(next, jobEnd(next, delta))
-  if (next.state === 'running') next.started_at ??= deps.now
-  if (ended) next.finished_at = deps.now
+  const { next, merges } = nextJob(job, delta, deps.now)
   const events = [...delta.events]
   const type = eventOf(job.state, next.state)
   if (type) events.push({ type, data: eventData(next, delta) })
   next.event_sequence = job.event_sequence + events.length
   await save(tx, job, next)
   if (merges) {
-    const id = newId('shd', deps.now, deps.random)
-    const merge = { id, role: 'merge' as const, index: job.shards_total }
+    const merge = { id: newId('shd', deps.now, deps.random), role: 'merge' as const, index: job.shards_total }
     await tx
       .insertInto('shards')
       .values(newShard(next, merge, deps.now))
@@ -76,6 +62,28 @@ export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDel
     await appendEvent(tx, next, { ...event, sequence, at: deps.now })
     await enqueueDelivery(tx, deps, next, { type: event.type, sequence })
   }
+  if (isTerminal(next.state)) await passOn(tx, next, deps.now)
+}
+
+/** The job after a commit, and whether its parts are to be joined now. */
+function nextJob(job: JobRow, delta: JobDelta, now: Date): { next: JobRow; merges: boolean } {
+  const next: JobRow = { ...job }
+  for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
+    next[`shards_${name}`] += by
+  next.merge_state = delta.merge_state ?? job.merge_state
+  next.device_class = delta.device_class ?? job.device_class
+  next.cached_from = delta.cached_from ?? job.cached_from
+  const merges = needsMerge(next)
+  if (merges) next.merge_state = 'waiting'
+  next.state = foldState(next, delta)
+  if (delta.result !== undefined) next.result = delta.result
+  next.warnings = distinct([...job.warnings, ...delta.warnings])
+  // The first failure is the job's, whatever becomes of the other parts.
+  if (delta.finished?.state === 'failed' && job.shards_failed === 0)
+    Object.assign(next, endOf(delta.finished))
+  if (next.state === 'running') next.started_at ??= now
+  if (isTerminal(next.state)) Object.assign(next, jobEnd(next, delta), { finished_at: now })
+  return { next, merges }
 }
 
 function foldState(job: JobRow, delta: JobDelta): JobState {
@@ -106,6 +114,7 @@ function needsMerge(job: JobRow): boolean {
   return (
     job.shards_total > 1 &&
     job.merge_state === null &&
+    job.cached_from === null &&
     job.shards_waiting + job.shards_active === 0 &&
     endState(job) === 'succeeded'
   )
@@ -237,6 +246,7 @@ async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
     result: next.result === null ? null : JSON.stringify(next.result),
     merge_state: next.merge_state,
     device_class: next.device_class,
+    cached_from: next.cached_from,
     shards_waiting: next.shards_waiting,
     shards_active: next.shards_active,
     shards_running: next.shards_running,

@@ -16,6 +16,9 @@ const maxShapes = 1_000
 /** How far ahead of its time a job stands in the queue; the same bonus ages a lower priority past it. */
 const bonus_s: Record<Priority, number> = { low: -3_600, normal: 0, high: 3_600, urgent: 86_400 }
 
+export const queueKeyOf = ({ created_at, priority }: Pick<JobRow, 'created_at' | 'priority'>): Date =>
+  new Date(created_at.getTime() - bonus_s[priority] * 1_000)
+
 /** A shard that waits from now on, in its job's place in the queue. */
 export function newShard(
   job: JobRow,
@@ -27,8 +30,8 @@ export function newShard(
     project_id: job.project_id,
     job_id: job.id,
     state: 'waiting',
-    shape_hash: shapeOf(job.project_id, shardSpec(job.spec, shard.role, job.device_class)),
-    queue_key: new Date(job.created_at.getTime() - bonus_s[job.priority] * 1_000),
+    shape_hash: shapeOf(job.project_id, shardSpec(job, shard.role)),
+    queue_key: queueKeyOf(job),
     due_at: waitBound({ job, shard: { waited_ms: 0, waiting_since: now, created_at: now } }),
     waiting_since: now,
     excluded_providers: '[]',

@@ -113,10 +113,18 @@ export interface Tables extends MoneyTables {
     merge_state: ShardState | null
     /** Of all work shards, from the first launch on; null before it, and where there is one shard. */
     device_class: DeviceClass | null
+    /** Equal for jobs with one result; null: it may differ each time. */
+    cache_key: string | null
+    /** The job whose result this one waits for. */
+    follows: string | null
+    /** The job whose result this one was given. */
+    cached_from: string | null
     created_at: Date
     started_at: Date | null
     finished_at: Date | null
     deleted_at: Date | null
+    /** Since when its artifacts, points and logs are gone. */
+    purged_at: Date | null
   }
   shards: {
     id: string
@@ -143,7 +151,7 @@ export interface Tables extends MoneyTables {
     lease_replica: string | null
     lease_token: string | null
     leased_until: Date | null
-    wait_reason: 'budget' | null
+    wait_reason: 'budget' | 'follows' | null
     created_at: Date
   }
   attempts: {
@@ -229,6 +237,13 @@ export interface Tables extends MoneyTables {
     stream: 'stdout' | 'stderr' | 'runner'
     text: string
     partition_at: Date
+  }
+  result_cache: {
+    project_id: string
+    key: string
+    job_id: string
+    created_at: Date
+    used_at: Date
   }
   points: {
     project_id: string

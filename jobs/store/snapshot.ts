@@ -1,5 +1,6 @@
 import type { Claimed } from './claim.ts'
-import type { AttemptRow, JobRow, ShardRow } from '../plan.ts'
+import { isWhole } from '../cache.ts'
+import type { AttemptRow, JobRow, Leader, ShardRow } from '../plan.ts'
 import { type Money, noMoney } from '../shards.ts'
 import { stopGrace_s } from '../bounds.ts'
 import { costMicros } from '../cost.ts'
@@ -12,6 +13,7 @@ export interface Facts {
   shard: ShardRow
   attempts: { row: AttemptRow; heard_at: Date | null; progressed: boolean }[]
   money: Money
+  leader: Leader | null
 }
 
 /** Loads the facts of claimed shards, in their order, in a fixed number of statements. */
@@ -39,6 +41,7 @@ export async function loadFacts(db: Database, claimed: readonly Claimed[], now: 
     .orderBy('number')
     .execute()
   const money = await moneyOf(db, job_ids, now)
+  const leaders = await leadersOf(db, [...jobs.values()])
   return shards.flatMap((shard) => {
     const job = jobs.get(shard.job_id)
     const mine = claimed.find(({ shard_id }) => shard_id === shard.id)
@@ -46,8 +49,34 @@ export async function loadFacts(db: Database, claimed: readonly Claimed[], now: 
     const attempts = open
       .filter(({ shard_id }) => shard_id === shard.id)
       .map(({ heard_at, progress, ...row }) => ({ row, heard_at, progressed: (progress ?? 0) > 0 }))
-    return [{ claimed: mine, job, shard, attempts, money: money.get(job.id) ?? noMoney }]
+    return [
+      {
+        claimed: mine,
+        job,
+        shard,
+        attempts,
+        money: money.get(job.id) ?? noMoney,
+        leader: leaders.get(job.follows ?? '') ?? null,
+      },
+    ]
   })
+}
+
+/** The jobs that others follow, with what they have come to. */
+async function leadersOf(db: Database, jobs: readonly JobRow[]): Promise<Map<string, Leader>> {
+  const ids = [...new Set(jobs.flatMap(({ follows }) => follows ?? []))]
+  if (ids.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('jobs')
+    .select(['id', 'state', 'outcome', 'shards_failed', 'result', 'cached_from'])
+    .where('id', 'in', ids)
+    .execute()
+  return new Map(
+    rows.map(({ id, result, cached_from, ...end }) => [
+      id,
+      { id: cached_from ?? id, done: isWhole(end), result },
+    ]),
+  )
 }
 
 /** What jobs have cost up to now, and what their open attempts may still cost. */
