@@ -11,6 +11,7 @@ import type { JobRow } from './plan.ts'
 import { type JobSpec, priorityOf } from './spec.ts'
 import type { Priority } from './state.ts'
 import { deliveryRow, eventRow } from './store/fold.ts'
+import { relist } from './store/lists.ts'
 import { shapeOf } from './store/queue.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
@@ -78,6 +79,10 @@ async function insert(
   const ids = newIds(deps, 'job', jobs.length, now)
   const rows = await insertJobs(tx, project_id, jobs, ids, now)
   await insertShards(tx, deps, rows, jobs, now)
+  await relist(
+    tx,
+    rows.map((to) => ({ from: null, to })),
+  )
   const event = { type: 'job.queued', sequence: 1 } as const
   const events = rows.map((row) => eventRow(row, { ...event, at: now, data: { state: 'queued' } }))
   for (const part of parts(events)) await tx.insertInto('events').values(part).execute()

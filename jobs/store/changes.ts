@@ -122,6 +122,7 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
     waited_ms: shard.waited_ms + Math.max(0, waited),
   })
   delta.counters = { ...delta.counters, waiting: -1, active: 1 }
+  delta.provider = offer.provider
   delta.attempt = {
     id: attempt.id,
     provider: offer.provider,

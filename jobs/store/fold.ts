@@ -4,6 +4,7 @@ import { newId } from '../ids.ts'
 import type { AttemptRow, JobRow } from '../plan.ts'
 import { type JobEventType, type JobState, type Outcome, isTerminal } from '../state.ts'
 import { jobView } from '../view.ts'
+import { relist } from './lists.ts'
 import { moveJob } from './move.ts'
 import type { JobError, Tx, Warning } from './schema.ts'
 
@@ -13,6 +14,8 @@ export interface JobDelta {
   events: { type: JobEventType; data: Record<string, unknown> }[]
   warnings: Warning[]
   attempt?: Record<string, unknown>
+  /** Where a shard was launched. */
+  provider?: string
   cancelling?: boolean
   outcome?: Outcome | null
   error?: JobError | null
@@ -34,6 +37,8 @@ export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDel
   if (delta.result !== undefined) next.result = delta.result
   if (delta.outcome !== undefined) next.outcome = delta.outcome
   if (next.state === 'failed' && delta.error) next.error = delta.error
+  if (delta.provider && !job.providers.includes(delta.provider))
+    next.providers = [...job.providers, delta.provider]
   next.warnings = [...job.warnings, ...delta.warnings]
   if (next.state === 'running') next.started_at ??= deps.now
   if (ended) next.finished_at = deps.now
@@ -160,6 +165,7 @@ async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
     outcome: next.outcome,
     error: next.error === null ? null : JSON.stringify(next.error),
     warnings: JSON.stringify(next.warnings),
+    providers: JSON.stringify(next.providers),
     result: next.result === null ? null : JSON.stringify(next.result),
     shards_waiting: next.shards_waiting,
     shards_active: next.shards_active,
@@ -171,6 +177,7 @@ async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
     started_at: next.started_at,
     finished_at: next.finished_at,
   })
+  await relist(tx, [{ from: job, to: next }])
 }
 
 /** Makes the partitions of this month and the next, so that no row has to go to the rest. */

@@ -92,6 +92,8 @@ export interface Tables extends MoneyTables {
     spec: Json<JobSpec>
     priority: Priority
     labels: Json<Record<string, string>>
+    /** Where it has been launched. */
+    providers: ColumnType<string[], string | undefined, string>
     state: JobState
     outcome: Outcome | null
     error: Json<JobError | null> | null
@@ -113,6 +115,7 @@ export interface Tables extends MoneyTables {
     finished_at: Date | null
     deleted_at: Date | null
   }
+  job_lists: { list: string; job_id: string; project_id: string }
   shards: {
     id: string
     project_id: string
