@@ -14,6 +14,7 @@ import { limitRate } from './_rate.ts'
 import * as attempts from './attempts.ts'
 import * as budgets from './budgets.ts'
 import * as cancelJob from './cancel-job.ts'
+import * as cancelJobs from './cancel-jobs.ts'
 import * as createJob from './create-job.ts'
 import * as createJobs from './create-jobs.ts'
 import * as deleteJob from './delete-job.ts'
@@ -85,6 +86,7 @@ export function createApp(deps: Deps) {
     .openapi(deleteJob.route, deleteJob.handler(deps))
     .openapi(stopJob.route, stopJob.handler(deps))
     .openapi(cancelJob.route, cancelJob.handler(deps))
+    .openapi(cancelJobs.route, cancelJobs.handler(deps))
     .openapi(explainJob.route, explainJob.handler(deps))
     .openapi(listEvents.route, listEvents.handler(deps))
     .openapi(readLogs.route, readLogs.handler(deps))

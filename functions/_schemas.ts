@@ -106,6 +106,25 @@ export const attemptParam = z.object({
     .meta({ param: { name: 'id', in: 'path' } }),
 })
 
+// PostgreSQL has no text with NUL.
+const text = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .refine((value) => !value.includes('\0'), 'holds a NUL character')
+const time = z.iso.datetime({ offset: true }).optional()
+
+/** What jobs are listed and cancelled by. */
+export const jobFilter = {
+  state: z.enum(jobStates).optional(),
+  kind: text(64).optional(),
+  label: text(320).optional().meta({ description: '`name:value`' }),
+  provider: text(64).optional(),
+  created_after: time,
+  created_before: time,
+}
+export const jobCursor = text(64).optional()
+
 /** `limit` of a list: 100 unless asked, at most 500. */
 export const limit = z.coerce.number().int().min(1).max(500).default(100)
 

@@ -4,9 +4,9 @@ import { canonicalSha256 } from '../jobs/canonical.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { jobsOf } from '../jobs/idempotency.ts'
 import { type Parsed, prepareJobs } from '../jobs/prepare.ts'
-import { readJobs } from '../jobs/read.ts'
 import { jobSpec } from '../jobs/spec.ts'
 import { submitJobs } from '../jobs/submit.ts'
+import { viewPage } from '../jobs/view-jobs.ts'
 import { checkJson } from './_body.ts'
 import type { Env } from './_env.ts'
 import { clientsFault, problemAnswers, problemBody, problemSchema } from './_problem.ts'
@@ -53,7 +53,7 @@ export const handler =
     const prepared = await prepareJobs(deps, project_id, parsed)
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
     const { items, replayed } = await submitJobs(deps, admit, project_id, prepared, idempotency)
-    const views = new Map((await readJobs(deps, project_id, jobsOf(items))).map((job) => [job.id, job]))
+    const views = new Map((await viewPage(deps, project_id, jobsOf(items))).map((job) => [job.id, job]))
     if (replayed) c.header('Idempotent-Replayed', 'true')
     const answers = items.map((made, index) => {
       if ('problem' in made) return { index, problem: problemBody(made.problem, c.get('request_id')) }

@@ -1,12 +1,9 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import type { Deps } from '../jobs/deps.ts'
 import { listJobs } from '../jobs/read.ts'
-import { jobStates } from '../jobs/state.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobSchema, json200, limit, page } from './_schemas.ts'
-
-const at = z.iso.datetime({ offset: true }).optional()
+import { jobCursor, jobFilter, jobSchema, json200, limit, page } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -16,14 +13,9 @@ export const route = createRoute({
   tags: ['jobs'],
   request: {
     query: z.strictObject({
-      state: z.enum(jobStates).optional(),
-      kind: z.string().max(64).optional(),
-      label: z.string().max(320).optional().meta({ description: '`name:value`' }),
-      provider: z.string().max(64).optional(),
-      created_after: at,
-      created_before: at,
+      ...jobFilter,
       limit,
-      cursor: z.string().max(64).optional(),
+      cursor: jobCursor,
     }),
   },
   responses: { 200: json200(page(jobSchema), 'A page'), ...problemAnswers },

@@ -1,14 +1,12 @@
 // What the API reads. Every query is bound to a project.
-import { sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { isId } from './ids.ts'
 import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
-import { moneyOf } from './store/snapshot.ts'
-import { type AttemptView, attemptView, type JobView, type JsonObject, jobView } from './view.ts'
-
-const viewedAttempts = 20
+import { findJobs, type JobFilter } from './store/find.ts'
+import { type AttemptView, attemptView, type JobView, type JsonObject, viewedAttemptColumns } from './view.ts'
+import { viewJobs, viewPage } from './view-jobs.ts'
 
 /** One job; throws AppError not_found, also for another project's. */
 export async function findJob(deps: Deps, project_id: string, job_id: string): Promise<JobRow> {
@@ -31,19 +29,6 @@ export async function readJob(deps: Deps, project_id: string, job_id: string): P
   return view
 }
 
-/** Several jobs as lists show them, in any order; those that are not there are left out. */
-export async function readJobs(deps: Deps, project_id: string, ids: readonly string[]): Promise<JobView[]> {
-  if (ids.length === 0) return []
-  const rows = await deps.db
-    .selectFrom('jobs')
-    .selectAll()
-    .where('project_id', '=', project_id)
-    .where('id', 'in', [...ids])
-    .where('deleted_at', 'is', null)
-    .execute()
-  return viewJobs(deps, rows, true)
-}
-
 export interface ListQuery {
   state?: JobState | undefined
   kind?: string | undefined
@@ -62,38 +47,32 @@ export async function listJobs(
   project_id: string,
   query: ListQuery,
 ): Promise<{ items: JobView[]; next_cursor: string | null }> {
-  if (query.cursor !== undefined && !isId('job', query.cursor))
-    throw new AppError('invalid_cursor', 'A cursor is what an earlier page gave as next_cursor.')
-  let rows = deps.db
-    .selectFrom('jobs')
-    .selectAll()
-    .where('project_id', '=', project_id)
-    .where('deleted_at', 'is', null)
-  if (query.state) rows = rows.where('state', '=', query.state)
-  if (query.kind) rows = rows.where('kind', '=', query.kind)
-  if (query.label !== undefined)
-    rows = rows.where(sql<boolean>`labels @> ${JSON.stringify(parseLabel(query.label))}::jsonb`)
-  if (query.provider !== undefined)
-    rows = rows.where((where) =>
-      where.exists(
-        where
-          .selectFrom('attempts')
-          .select('attempts.id')
-          .whereRef('attempts.job_id', '=', 'jobs.id')
-          .where('attempts.provider', '=', query.provider ?? ''),
-      ),
-    )
-  if (query.created_after) rows = rows.where('created_at', '>', new Date(query.created_after))
-  if (query.created_before) rows = rows.where('created_at', '<', new Date(query.created_before))
-  if (query.cursor) rows = rows.where('id', '<', query.cursor)
-  const found = await rows
-    .orderBy('id', 'desc')
-    .limit(query.limit + 1)
-    .execute()
-  const page = found.slice(0, query.limit)
+  const { limit, cursor } = query
+  checkCursor(cursor)
+  const found = await findJobs(deps.db, project_id, filterOf(query), { limit: limit + 1, cursor })
+  const page = found.slice(0, limit)
   return {
-    items: await viewJobs(deps, page, true),
-    next_cursor: found.length > query.limit ? (page.at(-1)?.id ?? null) : null,
+    items: await viewPage(deps, project_id, page),
+    next_cursor: found.length > limit ? (page.at(-1) ?? null) : null,
+  }
+}
+
+/** Throws AppError invalid_cursor. */
+export function checkCursor(cursor: string | undefined): void {
+  if (cursor !== undefined && !isId('job', cursor))
+    throw new AppError('invalid_cursor', 'A cursor is what an earlier page gave as next_cursor.')
+}
+
+/** What a client filters by. Throws AppError invalid_request. */
+export function filterOf(query: Omit<ListQuery, 'limit' | 'cursor'>): JobFilter {
+  const { state, label, kind, provider, created_after, created_before } = query
+  return {
+    states: state ? [state] : null,
+    kind,
+    provider,
+    label: label === undefined ? undefined : parseLabel(label),
+    created_after: created_after === undefined ? undefined : new Date(created_after),
+    created_before: created_before === undefined ? undefined : new Date(created_before),
   }
 }
 
@@ -104,7 +83,7 @@ export async function listAttempts(
   limit: number,
   cursor: string | undefined,
 ): Promise<{ items: AttemptView[]; next_cursor: string | null }> {
-  let rows = deps.db.selectFrom('attempts').selectAll().where('job_id', '=', job_id)
+  let rows = deps.db.selectFrom('attempts').select(viewedAttemptColumns).where('job_id', '=', job_id)
   if (cursor !== undefined) {
     if (!isId('att', cursor))
       throw new AppError('invalid_cursor', 'A cursor is what an earlier page gave as next_cursor.')
@@ -146,49 +125,11 @@ export async function listEvents(
   return rows.map((row) => ({ ...row, at: row.at.toISOString(), data: row.data as JsonObject }))
 }
 
-async function viewJobs(deps: Deps, jobs: readonly JobRow[], brief: boolean): Promise<JobView[]> {
-  if (jobs.length === 0) return []
-  const now = deps.clock.now()
-  const ids = jobs.map(({ id }) => id)
-  const attempts = await deps.db
-    .selectFrom((from) =>
-      from
-        .selectFrom('attempts')
-        .selectAll()
-        .select(sql<number>`row_number() over (partition by job_id order by id desc)`.as('rank'))
-        .where('job_id', 'in', ids)
-        .as('ranked'),
-    )
-    .selectAll()
-    .where('rank', '<=', viewedAttempts)
-    .orderBy('id', 'desc')
-    .execute()
-  const heartbeats = await deps.db
-    .selectFrom('heartbeats')
-    .innerJoin('attempts', 'attempts.id', 'heartbeats.attempt_id')
-    .select(['attempts.job_id', 'attempts.shard_index', 'heartbeats.progress', 'heartbeats.phase'])
-    .where('attempts.job_id', 'in', ids)
-    .where('attempts.outcome', 'is', null)
-    .execute()
-  const money = await moneyOf(deps.db, ids, now)
-  return jobs.map((job) =>
-    jobView(
-      job,
-      {
-        attempts: attempts.filter(({ job_id }) => job_id === job.id),
-        heartbeats: heartbeats.filter(({ job_id }) => job_id === job.id),
-        spent_micros: money.get(job.id)?.spent_micros ?? 0,
-      },
-      { now, public_url: deps.settings.public_url(), brief },
-    ),
-  )
-}
-
-function parseLabel(text: string): Record<string, string> {
+function parseLabel(text: string): { name: string; value: string } {
   const colon = text.indexOf(':')
   if (colon < 1)
     throw new AppError('invalid_request', 'A label filter is name:value.', {
       errors: [{ path: 'label', message: 'must be name:value' }],
     })
-  return { [text.slice(0, colon)]: text.slice(colon + 1) }
+  return { name: text.slice(0, colon), value: text.slice(colon + 1) }
 }

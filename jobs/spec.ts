@@ -87,6 +87,9 @@ export const jobSpec = z
   )
   .meta({ id: 'JobSpec', description: 'What to run, on what, within which bounds.' })
 
+/** Every kind of job there is. */
+export const kinds: readonly string[] = jobSpec.options.map(({ shape }) => shape.kind.value)
+
 /** As it is stored: every default filled in. */
 export type JobSpec = z.output<typeof jobSpec>
 export type Resources = JobSpec['resources']

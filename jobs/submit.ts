@@ -10,6 +10,7 @@ import type { JobRow } from './plan.ts'
 import { type JobSpec, priorityOf } from './spec.ts'
 import { deliveryRow, eventRow } from './store/fold.ts'
 import { type Earlier, findEarlier, lendPriority } from './store/cache.ts'
+import { relist } from './store/lists.ts'
 import { newShard, queueKeyOf } from './store/queue.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
@@ -78,6 +79,10 @@ async function insert(
   const shard_ids = newIds(deps, 'shd', count, now).values()
   const shards = rows.flatMap((row) => shardsOf(row, () => shard_ids.next().value ?? '', now))
   for (const part of parts(shards)) await tx.insertInto('shards').values(part).execute()
+  await relist(
+    tx,
+    rows.map((to) => ({ from: null, to })),
+  )
   await lendPriority(
     tx,
     rows.flatMap((row) => (row.follows ? [{ leader: row.follows, queue_key: queueKeyOf(row) }] : [])),

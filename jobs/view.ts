@@ -3,8 +3,61 @@ import { costMicros, microsToUsd } from './cost.ts'
 import type { AttemptRow, JobRow } from './plan.ts'
 
 /** A result larger than this is linked to instead of repeated in lists and webhooks (messages stay < 20 kB). */
-const briefResult_bytes = 4_096
+export const briefResult_bytes = 4_096
 const briefText = 1_000
+/** Attempts that are shown of a job; all of them are at /attempts. */
+export const viewedAttempts = { brief: 5, whole: 20 } as const
+
+/** What of a job is shown beside its result. */
+export const viewedColumns = [
+  'id',
+  'kind',
+  'name',
+  'spec',
+  'priority',
+  'labels',
+  'state',
+  'outcome',
+  'error',
+  'warnings',
+  'estimated_micros',
+  'shards_total',
+  'shards_waiting',
+  'shards_active',
+  'shards_succeeded',
+  'shards_failed',
+  'shards_cancelled',
+  'cached_from',
+  'created_at',
+  'started_at',
+  'finished_at',
+] as const
+export type ViewedJob = Pick<JobRow, (typeof viewedColumns)[number] | 'result'>
+
+/** What of an attempt is shown, and what its cost follows from. */
+export const viewedAttemptColumns = [
+  'id',
+  'job_id',
+  'number',
+  'shard_index',
+  'state',
+  'provider',
+  'account',
+  'region',
+  'offer_id',
+  'device',
+  'spot',
+  'usd_micros_per_hour',
+  'basis',
+  'min_billing_s',
+  'created_at',
+  'launched_at',
+  'started_at',
+  'ended_at',
+  'outcome',
+  'exit_code',
+] as const
+export type ViewedAttempt = Pick<AttemptRow, (typeof viewedAttemptColumns)[number]>
 
 /** Anything that JSON can say. */
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
@@ -17,25 +70,27 @@ export interface HeartbeatView {
 }
 export interface JobFacts {
   /** Newest first, at most 20. */
-  attempts: readonly AttemptRow[]
+  attempts: readonly ViewedAttempt[]
   /** Of the attempts without an outcome. */
   heartbeats: readonly HeartbeatView[]
   /** Cost of all attempts up to now; null: of the attempts given. */
   spent_micros: number | null
+  /** Whether all attempts have ended; left out: whether those given have. */
+  settled?: boolean
 }
 
 export type JobView = ReturnType<typeof jobView>
 export type AttemptView = ReturnType<typeof attemptView>
 
 export function jobView(
-  job: JobRow,
+  job: ViewedJob,
   facts: JobFacts,
   options: { now: Date; public_url: string; brief: boolean },
 ) {
   const { now, brief } = options
   const attempts = facts.attempts.toReversed()
   const micros = facts.spent_micros ?? attempts.reduce((sum, row) => sum + attemptCost(row, now), 0)
-  const settled = job.finished_at !== null && attempts.every(({ state }) => state === 'ended')
+  const settled = facts.settled ?? attempts.every(({ state }) => state === 'ended')
   return {
     id: job.id,
     kind: job.kind,
@@ -57,11 +112,11 @@ export function jobView(
       succeeded: job.shards_succeeded,
       failed: job.shards_failed,
     },
-    attempts: attempts.slice(brief ? -5 : -20).map(attemptView),
+    attempts: attempts.slice(-viewedAttempts[brief ? 'brief' : 'whole']).map(attemptView),
     cost: {
       estimated_usd: job.estimated_micros === null ? null : microsToUsd(job.estimated_micros),
       actual_usd: microsToUsd(micros),
-      final: settled,
+      final: job.finished_at !== null && settled,
       basis: attempts.some(({ basis }) => basis === 'modelled') ? ('modelled' as const) : ('billed' as const),
     },
     result: brief && JSON.stringify(job.result).length > briefResult_bytes ? null : (job.result as Json),
@@ -82,11 +137,11 @@ function briefError(error: JobRow['error']): JobRow['error'] {
   return error && { ...error, log_tail: error.log_tail?.slice(-briefText) ?? null }
 }
 
-function phaseOf(job: JobRow, heartbeats: readonly HeartbeatView[]): string | null {
+function phaseOf(job: ViewedJob, heartbeats: readonly HeartbeatView[]): string | null {
   return job.finished_at ? null : (heartbeats.find(({ phase }) => phase)?.phase ?? null)
 }
 
-export function attemptView(row: AttemptRow) {
+export function attemptView(row: ViewedAttempt) {
   return {
     id: row.id,
     number: row.number,
@@ -107,12 +162,18 @@ export function attemptView(row: AttemptRow) {
   }
 }
 
-export function attemptCost(row: AttemptRow, now: Date): number {
+export function attemptCost(row: PricedAttempt, now: Date): number {
   return costMicros({ ...row, billed_from: row.launched_at, billed_to: row.ended_at }, now)
 }
 
+/** What the cost of an attempt follows from. */
+export type PricedAttempt = Pick<
+  AttemptRow,
+  'usd_micros_per_hour' | 'min_billing_s' | 'launched_at' | 'ended_at'
+>
+
 /** Shards that ended count whole, those that run by their own word. */
-function progressOf(job: JobRow, heartbeats: readonly HeartbeatView[]): number {
+function progressOf(job: ViewedJob, heartbeats: readonly HeartbeatView[]): number {
   if (job.state === 'succeeded') return 1
   const ended = job.shards_succeeded + job.shards_failed + job.shards_cancelled
   const running = heartbeats.reduce((sum, { progress }) => sum + (progress ?? 0), 0)

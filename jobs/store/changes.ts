@@ -129,6 +129,7 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
   })
   count({ shard, delta }, { waiting: -1, active: 1 })
   if (shard.role === 'merge') delta.merge_state = 'active'
+  delta.provider = offer.provider
   delta.attempt = {
     id: attempt.id,
     provider: offer.provider,

@@ -12,6 +12,7 @@ import {
   type TerminalState,
 } from '../state.ts'
 import { jobView } from '../view.ts'
+import { relist } from './lists.ts'
 import { moveJob } from './move.ts'
 import { passOn } from './cache.ts'
 import { newShard } from './queue.ts'
@@ -23,6 +24,8 @@ export interface JobDelta {
   events: { type: JobEventType; data: Record<string, unknown> }[]
   warnings: Warning[]
   attempt?: Record<string, unknown>
+  /** Where a shard was launched. */
+  provider?: string
   cancelling?: boolean
   /** The end of a shard. */
   finished?: { state: TerminalState; outcome: Outcome | null; error: JobError | null }
@@ -77,6 +80,8 @@ function nextJob(job: JobRow, delta: JobDelta, now: Date): { next: JobRow; merge
   if (merges) next.merge_state = 'waiting'
   next.state = foldState(next, delta)
   if (delta.result !== undefined) next.result = delta.result
+  if (delta.provider && !job.providers.includes(delta.provider))
+    next.providers = [...job.providers, delta.provider]
   next.warnings = distinct([...job.warnings, ...delta.warnings])
   // The first failure is the job's, whatever becomes of the other parts.
   if (delta.finished?.state === 'failed' && job.shards_failed === 0)
@@ -243,6 +248,7 @@ async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
     outcome: next.outcome,
     error: next.error === null ? null : JSON.stringify(next.error),
     warnings: JSON.stringify(next.warnings),
+    providers: JSON.stringify(next.providers),
     result: next.result === null ? null : JSON.stringify(next.result),
     merge_state: next.merge_state,
     device_class: next.device_class,
@@ -257,6 +263,7 @@ async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
     started_at: next.started_at,
     finished_at: next.finished_at,
   })
+  await relist(tx, [{ from: job, to: next }])
 }
 
 /** Makes the partitions of this month and the next, so that no row has to go to the rest. */

@@ -6,6 +6,7 @@ import type { RankingView } from '../ranking-view.ts'
 import type { DeviceClass } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
 import type { MoneyTables } from './money-tables.ts'
+import type { Json, ResultTables } from './result-tables.ts'
 import type {
   AttemptState,
   ErrorCode,
@@ -17,9 +18,6 @@ import type {
   ShardState,
   StopReason,
 } from '../state.ts'
-
-/** A jsonb column: read as the value, written as its JSON text. */
-export type Json<T> = ColumnType<T, string, string>
 
 export interface JobError {
   code: ErrorCode
@@ -47,7 +45,7 @@ export interface Checkpoint {
   object_key: string
 }
 
-export interface Tables extends MoneyTables {
+export interface Tables extends MoneyTables, ResultTables {
   installation: {
     one: Generated<boolean>
     id: string
@@ -93,6 +91,8 @@ export interface Tables extends MoneyTables {
     spec: Json<JobSpec>
     priority: Priority
     labels: Json<Record<string, string>>
+    /** Where it has been launched. */
+    providers: ColumnType<string[], string | undefined, string>
     state: JobState
     outcome: Outcome | null
     error: Json<JobError | null> | null
@@ -126,6 +126,7 @@ export interface Tables extends MoneyTables {
     /** Since when its artifacts, points and logs are gone. */
     purged_at: Date | null
   }
+  job_lists: { list: string; job_id: string; project_id: string }
   shards: {
     id: string
     project_id: string
@@ -237,36 +238,6 @@ export interface Tables extends MoneyTables {
     stream: 'stdout' | 'stderr' | 'runner'
     text: string
     partition_at: Date
-  }
-  result_cache: {
-    project_id: string
-    key: string
-    job_id: string
-    created_at: Date
-    used_at: Date
-  }
-  points: {
-    project_id: string
-    job_id: string
-    shard_index: number
-    point: number
-    objective: number | null
-    parameters: Json<Record<string, unknown>>
-    metrics: Json<Record<string, unknown>>
-  }
-  artifacts: {
-    id: string
-    project_id: string
-    job_id: string
-    attempt_id: string
-    shard_id: string
-    name: string
-    bytes: number
-    sha256: string
-    content_type: string
-    object_key: string
-    purpose: 'artifact' | 'checkpoint'
-    created_at: Date
   }
   orphans: {
     id: string

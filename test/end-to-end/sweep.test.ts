@@ -39,7 +39,7 @@ test('a sweep in three parts has the files of one that ran as a whole, byte for 
   // First in parts: afterwards it is known how little time it takes.
   const cut = await run(3)
   const whole = await run(1)
-  expect(cut.attempts.map(({ shard }) => shard).toSorted()).toEqual([0, 1, 2, 3])
+  expect(new Set(cut.attempts.map(({ shard }) => shard))).toEqual(new Set([0, 1, 2, 3]))
   const [one, three] = [await files(whole), await files(cut)]
   expect([...three.keys()]).toEqual([...one.keys()])
   for (const [name, sha256] of one)
