@@ -8,7 +8,7 @@ import { AppError } from './errors.ts'
 import { signatureOf } from './expect.ts'
 import type { JobRow, NewAttempt } from './plan.ts'
 import { claimShard, newReplicaId, release } from './store/claim.ts'
-import { commitDecisions } from './store/commit.ts'
+import { commitDecision } from './store/commit.ts'
 import { spentMicros } from './store/snapshot.ts'
 import type { Tables } from './store/schema.ts'
 import type { Bearer } from './tokens.ts'
@@ -134,7 +134,7 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
     const attempt = adoptedAttempt(deps, provider, orphan, job, await spentWith(deps, orphan, job.id, since))
     const commit = {
       claimed,
-      job_id: job.id,
+      job,
       facts_version: shard.facts_version,
       plan: {
         changes: [
@@ -151,7 +151,7 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
         due_at: now,
       },
     }
-    const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
+    const done = await commitDecision({ ...deps, public_url: deps.settings.public_url }, commit, now)
     if (done === 'done') deps.log('info', 'a machine was adopted', { attempt: attempt.id, job: job.id })
   } finally {
     await release(deps.db, [claimed])

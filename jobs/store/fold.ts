@@ -1,55 +1,66 @@
 // A job's state follows from its shards: counters, events and webhook deliveries in the same transaction.
 import { sql } from 'kysely'
 import { newId } from '../ids.ts'
-import type { JobRow } from '../plan.ts'
+import type { AttemptRow, JobRow } from '../plan.ts'
+import type { JobSpec } from '../spec.ts'
 import { type JobEventType, type JobState, type Outcome, isTerminal } from '../state.ts'
 import { jobView } from '../view.ts'
-import { moveJob } from './move.ts'
+import { movedJob } from './move.ts'
+import { insertRows, type Values } from './rows.ts'
 import type { JobError, Tx, Warning } from './schema.ts'
 
-/** What one commit adds to a job. */
+/** What the commits of one batch add to a job. */
 export interface JobDelta {
   counters: Partial<Record<'waiting' | 'active' | 'running' | 'succeeded' | 'failed' | 'cancelled', number>>
   events: { type: JobEventType; data: Record<string, unknown> }[]
   warnings: Warning[]
+  /** The first that was launched. */
   attempt?: Record<string, unknown>
   cancelling?: boolean
+  /** Of the shard that was finished last. */
   outcome?: Outcome | null
-  error?: JobError | null
+  /** Of the first shard that failed for good: what the job failed of. */
+  failure?: { outcome: Outcome | null; error: JobError | null }
   result?: unknown
 }
-interface FoldDeps {
+
+/** What a fold reads and writes of a job. The spec never changes, so the one that was decided with is still it. */
+export type FoldedJob = Omit<JobRow, 'result'> & { result?: unknown }
+
+export interface JobEvent {
+  type: JobEventType
+  sequence: number
+  at: Date
+  data: Record<string, unknown>
+}
+
+export interface FoldDeps {
   random: (bytes: number) => Uint8Array
   public_url: () => string
   now: Date
 }
 
-/** Writes the locked job: its counters, its state, and what follows from a change of state. */
-export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDelta): Promise<void> {
-  const next: JobRow = { ...job }
+/** The job with what its shards add to it, and the events that tell of it. Pure. */
+export function foldJob(job: FoldedJob, delta: JobDelta, now: Date): { job: FoldedJob; events: JobEvent[] } {
+  const counted = { ...job }
   for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
-    next[`shards_${name}`] += by
-  next.state = foldState(next, delta.cancelling ?? false)
-  const ended = isTerminal(next.state)
-  if (delta.result !== undefined) next.result = delta.result
-  if (delta.outcome !== undefined) next.outcome = delta.outcome
-  if (next.state === 'failed' && delta.error) next.error = delta.error
-  next.warnings = [...job.warnings, ...delta.warnings]
-  if (next.state === 'running') next.started_at ??= deps.now
-  if (ended) next.finished_at = deps.now
-  const events = [...delta.events]
-  const type = eventOf(job.state, next.state)
-  if (type) events.push({ type, data: eventData(next, delta) })
-  next.event_sequence = job.event_sequence + events.length
-  await save(tx, job, next)
-  for (const [index, event] of events.entries()) {
-    const sequence = job.event_sequence + index + 1
-    await appendEvent(tx, next, { ...event, sequence, at: deps.now })
-    await enqueueDelivery(tx, deps, next, { type: event.type, sequence })
-  }
+    counted[`shards_${name}`] += by
+  const state = foldState(counted, delta.cancelling ?? false)
+  const next = movedJob({ ...counted, ...endOf(job, state, delta) }, state, {
+    ...(delta.result === undefined ? {} : { result: delta.result }),
+    ...(delta.warnings.length === 0 ? {} : { warnings: [...job.warnings, ...delta.warnings] }),
+    ...(state === 'running' && !job.started_at ? { started_at: now } : {}),
+    ...(isTerminal(state) ? { finished_at: now } : {}),
+  })
+  const told = [...delta.events]
+  const type = eventOf(job.state, state)
+  if (type) told.push({ type, data: eventData(next, delta) })
+  next.event_sequence = job.event_sequence + told.length
+  const events = told.map((event, index) => ({ ...event, sequence: job.event_sequence + index + 1, at: now }))
+  return { job: next, events }
 }
 
-function foldState(job: JobRow, cancelling: boolean): JobState {
+function foldState(job: FoldedJob, cancelling: boolean): JobState {
   if (job.shards_waiting + job.shards_active === 0) {
     if (job.order_kind === 'cancel') return 'cancelled'
     const failed =
@@ -63,13 +74,24 @@ function foldState(job: JobRow, cancelling: boolean): JobState {
   return job.shards_running > 0 || job.state === 'running' ? 'running' : 'scheduled'
 }
 
+/** What the job ends with: what its first shard failed of, if it fails; else what the last one came to. */
+function endOf(job: FoldedJob, state: JobState, delta: JobDelta): Partial<FoldedJob> {
+  const failure = job.shards_failed > 0 ? { outcome: job.outcome, error: job.error } : delta.failure
+  if (failure && (state === 'failed' || !isTerminal(state)))
+    return { outcome: failure.outcome, error: failure.error }
+  if (!isTerminal(state) || delta.outcome === undefined) return {}
+  // Shards may fail of a job that succeeds all the same.
+  const isKept = state !== 'succeeded' || delta.outcome === 'succeeded' || delta.outcome === 'stopped'
+  return { outcome: isKept ? delta.outcome : 'succeeded', error: null }
+}
+
 /** A retry says job.retrying instead of a second job.queued. */
 function eventOf(from: JobState, to: JobState): JobEventType | null {
   if (from === to || to === 'cancelling' || to === 'queued') return null
   return `job.${to}`
 }
 
-function eventData(job: JobRow, delta: JobDelta): Record<string, unknown> {
+function eventData(job: FoldedJob, delta: JobDelta): Record<string, unknown> {
   return {
     state: job.state,
     ...(delta.attempt && job.state === 'scheduled' ? { attempt: delta.attempt } : {}),
@@ -77,24 +99,22 @@ function eventData(job: JobRow, delta: JobDelta): Record<string, unknown> {
   }
 }
 
+/** The row of an event; it is appended under the job's lock. */
+export function eventRow(
+  job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
+  { sequence, type, at, data }: Omit<JobEvent, 'type'> & { type: string },
+): Values<'events'> {
+  const { id: job_id, project_id, created_at: partition_at } = job
+  return { project_id, job_id, sequence, type, at, data, partition_at }
+}
+
 /** Appends one event under the job's lock. */
 export async function appendEvent(
   tx: Tx,
   job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
-  event: { type: string; sequence: number; at: Date; data: Record<string, unknown> },
+  event: Omit<JobEvent, 'type'> & { type: string },
 ): Promise<void> {
-  await tx
-    .insertInto('events')
-    .values({
-      project_id: job.project_id,
-      job_id: job.id,
-      sequence: event.sequence,
-      type: event.type,
-      at: event.at,
-      data: JSON.stringify(event.data),
-      partition_at: job.created_at,
-    })
-    .execute()
+  await insertRows(tx, 'events', [eventRow(job, event)])
 }
 
 /** Puts the message of an event into the outbox, with the id and body that all its deliveries will have. */
@@ -102,61 +122,67 @@ export async function enqueueDelivery(
   tx: Tx,
   deps: FoldDeps,
   job: JobRow,
-  event: { type: JobEventType; sequence: number },
+  event: Pick<JobEvent, 'type' | 'sequence'>,
 ): Promise<void> {
-  const { webhook } = job.spec
-  if (!webhook || !webhook.events.includes(event.type)) return
-  const attempts = await tx
-    .selectFrom('attempts')
-    .selectAll()
-    .where('job_id', '=', job.id)
-    .orderBy('id', 'desc')
-    .limit(20)
-    .execute()
+  if (isTold(job.spec, event)) await insertRows(tx, 'deliveries', [deliveryRow(deps, job, [], event)])
+}
+
+/** The messages of many events, as the jobs and their attempts are stored now. */
+export async function enqueueDeliveries(
+  tx: Tx,
+  deps: FoldDeps,
+  told: readonly { job: Pick<JobRow, 'id' | 'spec'>; events: readonly JobEvent[] }[],
+): Promise<void> {
+  const wanted = told
+    .map(({ job, events }) => ({ job, events: events.filter((event) => isTold(job.spec, event)) }))
+    .filter(({ events }) => events.length > 0)
+  if (wanted.length === 0) return
+  const ids = wanted.map(({ job }) => job.id)
+  const jobs = await tx.selectFrom('jobs').selectAll().where('id', 'in', ids).execute()
+  const { rows } = await sql<AttemptRow>`
+    select newest.* from unnest(${ids}::text[]) as of_job(id), lateral (
+      select * from attempts where job_id = of_job.id order by id desc limit ${shownAttempts}) as newest`.execute(
+    tx,
+  )
+  const attempts = Map.groupBy(rows, ({ job_id }) => job_id)
+  const messages = wanted.flatMap(({ job: { id }, events }) => {
+    const job = jobs.find((each) => each.id === id)
+    return job ? events.map((event) => deliveryRow(deps, job, attempts.get(id) ?? [], event)) : []
+  })
+  await insertRows(tx, 'deliveries', messages)
+}
+
+/** As many as a job shows. */
+const shownAttempts = 20
+
+const isTold = ({ webhook }: JobSpec, { type }: Pick<JobEvent, 'type'>): boolean =>
+  webhook?.events.includes(type) ?? false
+
+function deliveryRow(
+  deps: FoldDeps,
+  job: JobRow,
+  attempts: readonly AttemptRow[],
+  { type, sequence }: Pick<JobEvent, 'type' | 'sequence'>,
+): Values<'deliveries'> {
   const view = jobView(
     job,
     { attempts, heartbeats: [], spent_micros: null },
     { now: deps.now, public_url: deps.public_url(), brief: true },
   )
   const { params: _, ...brief } = view
-  const body = {
-    type: event.type,
-    timestamp: deps.now.toISOString(),
-    data: { job: brief, sequence: event.sequence },
+  const body = { type, timestamp: deps.now.toISOString(), data: { job: brief, sequence } }
+  return {
+    id: newId('dlv', deps.now, deps.random),
+    project_id: job.project_id,
+    job_id: job.id,
+    sequence,
+    type,
+    url: job.spec.webhook?.url ?? '',
+    body: JSON.stringify(body),
+    state: 'pending',
+    next_attempt_at: deps.now,
+    created_at: deps.now,
   }
-  await tx
-    .insertInto('deliveries')
-    .values({
-      id: newId('dlv', deps.now, deps.random),
-      project_id: job.project_id,
-      job_id: job.id,
-      sequence: event.sequence,
-      type: event.type,
-      url: webhook.url,
-      body: JSON.stringify(body),
-      state: 'pending',
-      next_attempt_at: deps.now,
-      created_at: deps.now,
-    })
-    .execute()
-}
-
-async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
-  await moveJob(tx, job, next.state, {
-    outcome: next.outcome,
-    error: next.error === null ? null : JSON.stringify(next.error),
-    warnings: JSON.stringify(next.warnings),
-    result: next.result === null ? null : JSON.stringify(next.result),
-    shards_waiting: next.shards_waiting,
-    shards_active: next.shards_active,
-    shards_running: next.shards_running,
-    shards_succeeded: next.shards_succeeded,
-    shards_failed: next.shards_failed,
-    shards_cancelled: next.shards_cancelled,
-    event_sequence: next.event_sequence,
-    started_at: next.started_at,
-    finished_at: next.finished_at,
-  })
 }
 
 /** Makes the partitions of this month and the next, so that no row has to go to the rest. */

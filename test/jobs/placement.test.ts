@@ -1,7 +1,7 @@
 // Where work goes, how much of it at once, and what is said about that.
 import { describe, expect, test } from 'vitest'
 import { claimShard } from '../../jobs/store/claim.ts'
-import { commitDecisions } from '../../jobs/store/commit.ts'
+import { commitDecision } from '../../jobs/store/commit.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 const submit = async (world: World, more: Record<string, unknown> = {}, key = world.key) =>
@@ -226,6 +226,7 @@ test.each([
     const { db, clock } = world.deps
     const taken = await db.selectFrom('attempts').selectAll().executeTakeFirstOrThrow()
     const job_id = await submit(world)
+    const job = await db.selectFrom('jobs').selectAll().where('id', '=', job_id).executeTakeFirstOrThrow()
     const shard = await db
       .selectFrom('shards')
       .selectAll()
@@ -243,9 +244,9 @@ test.each([
       request: { ...request, attempt_id: id },
     }
     const plan = { changes: [{ change: 'launch' as const, attempt }], calls: [], due_at: null }
-    const commit = { claimed, job_id, facts_version: shard.facts_version, plan }
+    const commit = { claimed, job, facts_version: shard.facts_version, plan }
     const deps = { ...world.deps, public_url: world.deps.settings.public_url }
-    expect(await commitDecisions(deps, commit, clock.now())).toBe('stale')
+    expect(await commitDecision(deps, commit, clock.now())).toBe('stale')
     expect(await db.selectFrom('attempts').select('id').execute()).toEqual([{ id: taken.id }])
   },
 )
