@@ -22,6 +22,7 @@ import * as estimateJob from './estimate-job.ts'
 import * as explainJob from './explain-job.ts'
 import * as getJob from './get-job.ts'
 import * as health from './health.ts'
+import * as inventory from './inventory.ts'
 import * as limits from './limits.ts'
 import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
@@ -29,6 +30,7 @@ import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
 import * as orphans from './orphans.ts'
 import * as policy from './policy.ts'
+import * as project from './project.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
@@ -40,9 +42,18 @@ import * as stopJob from './stop-job.ts'
 const maxRunnerJson_bytes = 2 * 1024 ** 2
 
 /** Routes of clients; those of runners carry a token of their own. */
-const guarded = ['jobs/*', 'webhooks/*', 'budgets/*', 'usage', 'orphans/*', 'policy', 'limits/*'].map(
-  (path) => `/v1/${path}`,
-)
+const guarded = [
+  'jobs/*',
+  'webhooks/*',
+  'budgets/*',
+  'usage',
+  'orphans/*',
+  'policy',
+  'limits/*',
+  'offers',
+  'gpus',
+  'project',
+].map((path) => `/v1/${path}`)
 
 export type App = ReturnType<typeof createApp>
 
@@ -99,6 +110,10 @@ export function createApp(deps: Deps) {
     .openapi(budgets.deleteRoute, budgets.remove(deps))
     .openapi(policy.getRoute, policy.get(deps))
     .openapi(policy.putRoute, policy.put(deps))
+    .openapi(project.getRoute, project.get(deps))
+    .openapi(project.patchRoute, project.patch(deps))
+    .openapi(inventory.offersRoute, inventory.offers(deps))
+    .openapi(inventory.gpusRoute, inventory.gpus(deps))
     .openapi(limits.listRoute, limits.list(deps))
     .openapi(limits.putRoute, limits.put(deps))
     .openapi(limits.deleteRoute, limits.remove(deps))

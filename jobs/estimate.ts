@@ -2,7 +2,7 @@
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { loadPlaces, loadWork, type Places, rank, type Work } from './market.ts'
-import type { Ranking } from './place.ts'
+import { namesCloudGpu, type Ranking } from './place.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
 import type { JobSpec } from './spec.ts'
 import type { Warning } from './store/schema.ts'
@@ -13,7 +13,7 @@ export interface Estimate extends RankingView {
   estimated_micros: number | null
 }
 
-/** Throws AppError invalid_request when the spec is strict and no offer could ever take it. */
+/** Throws AppError invalid_request when no offer could ever take a strict spec, or it names a GPU of a cloud. */
 export async function estimate(deps: Deps, project_id: string, spec: JobSpec): Promise<Estimate> {
   return (await openEstimates(deps, project_id, [spec]))(spec)
 }
@@ -31,16 +31,22 @@ export async function openEstimates(
 }
 
 function estimateAt(deps: Deps, places: Places, work: Work): Estimate {
-  const { spec } = work
+  const { spec, project_id } = work
+  const policy = places.policies.get(project_id) ?? null
+  if (namesCloudGpu({ ...spec, policy }, places.offers))
+    throw refused(
+      'resources.device',
+      `${spec.resources.device} names a GPU of one machine, and only clouds offer some: ask for "cuda".`,
+    )
   const ranking = rank(places, work, deps.clock.now())
   const warnings = warningsOf(ranking, deps.offers().length)
   const [first] = warnings
-  if (first && spec.strict)
-    throw new AppError('invalid_request', first.message, {
-      errors: [{ path: 'resources', message: first.message }],
-    })
+  if (first && spec.strict) throw refused('resources', first.message)
   return { ...rankingView(ranking), warnings, estimated_micros: ranking.ranked[0]?.expected_micros ?? null }
 }
+
+const refused = (path: string, message: string) =>
+  new AppError('invalid_request', message, { errors: [{ path, message }] })
 
 /** Says when no configured offer could ever take the work. */
 function warningsOf({ ranked, rejected, can_wait }: Ranking, offers: number): Warning[] {

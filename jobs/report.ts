@@ -223,9 +223,20 @@ async function record(
         error: error ? { message: error.message, hint: error.hint ?? null } : null,
         result: result ?? null,
       }
-      return write({ finished: JSON.stringify(finished), finished_at: at.now, finished_version: at.version })
+      return write({
+        finished: JSON.stringify(finished),
+        finished_at: at.now,
+        finished_version: at.version,
+        device: usedDevice(row.device, result),
+      })
     }
   }
+}
+
+/** A program that found no use for its GPU says so; how it counts its GPUs is its own affair. */
+function usedDevice(given: string | null, result: unknown): string | null {
+  const { engine } = (result ?? {}) as { engine?: { device?: unknown } | null }
+  return engine?.device === 'cpu' ? 'cpu' : given
 }
 
 async function recordCheckpoint(
