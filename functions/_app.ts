@@ -28,6 +28,7 @@ import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
+import * as listPoints from './list-points.ts'
 import * as orphans from './orphans.ts'
 import * as policy from './policy.ts'
 import * as project from './project.ts'
@@ -59,35 +60,9 @@ export type App = ReturnType<typeof createApp>
 
 /** The whole API as one fetch handler. */
 export function createApp(deps: Deps) {
-  const app = new OpenAPIHono<Env>({
-    defaultHook: (result) => {
-      if (!result.success) throw result.error
-    },
-  })
-  app.onError((error, c) => problemOf(error, c, deps.log))
-  app.use(async (c, next) => {
-    const request_id = newId('req', deps.clock.now(), deps.random)
-    c.set('request_id', request_id)
-    c.header('X-Request-Id', request_id)
-    await next()
-  })
-  app.notFound(() => {
-    throw new AppError('not_found', 'There is no such address: see /reference.')
-  })
   const pace = createPace(deps)
   const admit = createAdmission(deps)
-  const limit = limitRate(deps.clock, deps.settings.rate_limit)
-  for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
-  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
-  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
-  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))
-
-  app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
-  app.doc31('/openapi.json', openapiInfo)
-  app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))
-  app.get('/', (c) => c.redirect('/reference'))
-
-  return app
+  return createBase(deps)
     .openapi(createJob.route, createJob.handler(deps, admit))
     .openapi(createJobs.route, createJobs.handler(deps, admit))
     .openapi(estimateJob.route, estimateJob.handler(deps))
@@ -101,6 +76,7 @@ export function createApp(deps: Deps) {
     .openapi(listEvents.route, listEvents.handler(deps))
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
+    .openapi(listPoints.route, listPoints.handler(deps))
     .openapi(readResult.route, readResult.handler(deps))
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))
@@ -126,8 +102,39 @@ export function createApp(deps: Deps) {
     .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
     .openapi(attempts.putRoute, attempts.putArtifact(deps))
     .openapi(attempts.checkpointRoute, attempts.readCheckpoint(deps))
+    .openapi(attempts.mergeInputRoute, attempts.readMergeInput(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
+}
+
+/** What goes for every route: request ids, problems, keys, bounds, and the document. */
+function createBase(deps: Deps) {
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw result.error
+    },
+  })
+  app.onError((error, c) => problemOf(error, c, deps.log))
+  app.use(async (c, next) => {
+    const request_id = newId('req', deps.clock.now(), deps.random)
+    c.set('request_id', request_id)
+    c.header('X-Request-Id', request_id)
+    await next()
+  })
+  app.notFound(() => {
+    throw new AppError('not_found', 'There is no such address: see /reference.')
+  })
+  const limit = limitRate(deps.clock, deps.settings.rate_limit)
+  for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
+  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
+  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
+  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))
+
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
+  app.doc31('/openapi.json', openapiInfo)
+  app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))
+  app.get('/', (c) => c.redirect('/reference'))
+  return app
 }
 
 /** Head of the OpenAPI document; the rest follows from the routes. */

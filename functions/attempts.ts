@@ -1,6 +1,6 @@
 // What runners call, with their own token (docs/contracts.md §6).
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
-import { isArtifactName, openCheckpoint, storeArtifact } from '../jobs/artifacts.ts'
+import { isArtifactName, openCheckpoint, openMergeInput, storeArtifact } from '../jobs/artifacts.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { appendLog, logChunk } from '../jobs/logs.ts'
@@ -175,5 +175,44 @@ export const readCheckpoint =
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
     const found = await openCheckpoint(deps, attempt.shard_id)
     if (!found) throw new AppError('not_found', 'There is no checkpoint.')
+    return c.body(found.body, 200, { 'Content-Length': String(found.bytes) }) as never
+  }
+
+export const mergeInputRoute = createRoute({
+  method: 'get',
+  path: '/v1/attempts/{id}/shards/{index}/{name}',
+  operationId: 'readMergeInput',
+  summary: 'A file of one of the parts that the runner of a merge joins',
+  tags,
+  request: {
+    params: attemptParam.extend({
+      index: z.coerce
+        .number()
+        .int()
+        .min(0)
+        .max(1_000)
+        .meta({ param: { name: 'index', in: 'path' } }),
+      name: z
+        .string()
+        .max(255)
+        .meta({ param: { name: 'name', in: 'path' } }),
+    }),
+  },
+  responses: {
+    200: {
+      description: 'Its bytes',
+      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
+    },
+    ...problemAnswers,
+  },
+})
+
+export const readMergeInput =
+  (deps: Deps): RouteHandler<typeof mergeInputRoute, Env> =>
+  async (c) => {
+    const { id, index, name } = c.req.valid('param')
+    const attempt = await attemptOfToken(deps, id, bearer(c))
+    const found = await openMergeInput(deps, attempt, index, name)
+    if (!found) throw new AppError('not_found', 'There is no such file of a part of this job.')
     return c.body(found.body, 200, { 'Content-Length': String(found.bytes) }) as never
   }

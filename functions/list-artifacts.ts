@@ -20,5 +20,5 @@ export const handler =
   (deps: Deps): RouteHandler<typeof route, Env> =>
   async (c) => {
     const job = await findJob(deps, c.get('principal').project_id, c.req.valid('param').id)
-    return c.json({ items: await listArtifacts(deps, job.id), next_cursor: null }, 200)
+    return c.json({ items: await listArtifacts(deps, job), next_cursor: null }, 200)
   }

@@ -39,7 +39,7 @@ export const handler =
   async (c) => {
     const { id, name } = c.req.valid('param')
     const job = await findJob(deps, c.get('principal').project_id, id)
-    const found = await openArtifact(deps, job.id, name)
+    const found = await openArtifact(deps, job.cached_from ?? job.id, name)
     if (!found) throw new AppError('not_found', `${job.id} has no artifact ${JSON.stringify(name)}.`)
     return c.body(found.body, 200, {
       'Content-Type': found.content_type,

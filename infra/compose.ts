@@ -21,6 +21,7 @@ import { createFolderStore } from './object-store.ts'
 import { checkTarget, createOutboundFetch } from './outbound.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres } from './nudge.ts'
+import { programVersions } from './program-version.ts'
 import { createWaker } from './waker.ts'
 
 export interface Berth {
@@ -115,9 +116,18 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
 }
 
 function settingsOf(config: Config, address: () => string): Settings {
-  const { max_queued, rate_limit, sse_max_s, local_data_dirs } = config
-  const public_url = () => config.public_url ?? address()
-  return { berth_url: address, public_url, max_queued, rate_limit, sse_max_s, local_data_dirs }
+  const { max_queued, rate_limit, sse_max_s, local_data_dirs, cache_ttl_s, cache_max_entries } = config
+  return {
+    berth_url: address,
+    public_url: () => config.public_url ?? address(),
+    max_queued,
+    rate_limit,
+    sse_max_s,
+    local_data_dirs,
+    cache_ttl_s,
+    cache_max_entries,
+    program_version: programVersions(),
+  }
 }
 
 interface Preparation {

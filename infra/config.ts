@@ -22,6 +22,8 @@ export interface Config {
   public_url: string | null
   roles: readonly Role[]
   allow_private_targets: boolean
+  cache_ttl_s: number
+  cache_max_entries: number
   local_data_dirs: readonly string[]
   local_provider: boolean
   local_usd_per_hour: number
@@ -102,6 +104,8 @@ function toConfig(values: Values): Config {
     public_url: values.BERTH_PUBLIC_URL,
     roles: values.BERTH_ROLES,
     allow_private_targets: values.BERTH_ALLOW_PRIVATE_TARGETS,
+    cache_ttl_s: values.BERTH_CACHE_TTL_S,
+    cache_max_entries: values.BERTH_CACHE_MAX_ENTRIES,
     local_data_dirs: values.BERTH_LOCAL_DATA_DIRS,
     local_provider: values.BERTH_LOCAL_PROVIDER ?? values.BERTH_DATABASE_URL === null,
     local_usd_per_hour: values.BERTH_LOCAL_USD_PER_HOUR,

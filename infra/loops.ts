@@ -4,6 +4,7 @@ import type { Offer } from '../providers/provider.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
 import { runPass } from '../jobs/reconcile.ts'
+import { sweepRetention } from '../jobs/retention.ts'
 import { renewReplica } from '../jobs/store/claim.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import { deliverDue } from '../jobs/webhooks.ts'
@@ -16,6 +17,8 @@ const webhooks_ms = 5_000
 const renew_ms = 3_000
 const offers_ms = 30_000
 const offersCall_ms = 20_000
+/** Results that are too old are not given before they are removed: this bounds what is kept. */
+const retention_ms = 60_000
 const partitions_ms = 6 * 3_600_000
 /** After an error a loop waits, so that a broken database is not hammered. */
 const afterError_ms = 1_000
@@ -74,6 +77,11 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
       'high water',
       () => work.raise_high_water(),
       () => pauseFor(highWater_ms, signal),
+    )
+    run(
+      'retention',
+      () => sweepRetention(deps),
+      () => pauseFor(retention_ms, signal),
     )
     run(
       'partitions',

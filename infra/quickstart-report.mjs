@@ -17,6 +17,8 @@ export const job = {
     search: { method: 'grid', objective: 'sharpe' },
     execution: { fill: 'next_close', fee_bps: 10, slippage_bps: 5 },
   },
+  // It is to be seen at work, also the second time.
+  cache: false,
   // Small, so that it runs on any machine; refused rather than left waiting where it cannot.
   resources: { cpu: 1, memory_gib: 1, disk_gib: 1 },
   strict: true,

@@ -137,6 +137,16 @@ export const settings = {
     meaning: 'most jobs waiting in the whole installation; beyond it a submit is refused',
     parse: wholeNumber(1, 1_000_000_000),
   },
+  BERTH_CACHE_TTL_S: {
+    default: '3600',
+    meaning: 'how long a result is given again to equal jobs, in seconds; 0: never',
+    parse: wholeNumber(0, 31_536_000),
+  },
+  BERTH_CACHE_MAX_ENTRIES: {
+    default: '100000',
+    meaning: 'results that are kept to be given again; beyond it those used longest ago go',
+    parse: wholeNumber(1, 100_000_000),
+  },
   BERTH_RATE_LIMIT: {
     default: null,
     shown: 'none',

@@ -223,6 +223,7 @@ function finish(snapshot: Snapshot, row: AttemptRow, ended: Ended): Change {
     error: state === 'failed' ? ended.error : null,
     warnings,
     result: state === 'succeeded' ? result : null,
+    cached_from: null,
   }
 }
 

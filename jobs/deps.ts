@@ -54,6 +54,12 @@ export interface Settings {
   /** Requests a second for each API key; null: no bound. */
   rate_limit: number | null
   sse_max_s: number
+  /** Of the program of a kind: equal where equal specs have equal results. null: nobody can tell. */
+  program_version: (kind: string) => string | null
+  /** How long a result is given again; 0: never. */
+  cache_ttl_s: number
+  /** Results that are kept to be given again. */
+  cache_max_entries: number
   /** Folders that `file://` data may lie in; empty: refused. */
   local_data_dirs: readonly string[]
 }

@@ -1,13 +1,17 @@
 // A dry run: where a job would go, how long it should take and what it should cost. The computation is the pass's own.
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
+import { pointsOf } from './kinds/backtest.ts'
 import { loadPlaces, loadWork, type Places, rank, type Work } from './market.ts'
 import { namesCloudGpu, type Ranking } from './place.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
+import { allowance, noMoney, type Part, shardCount, whole } from './shards.ts'
 import type { JobSpec } from './spec.ts'
 import type { Warning } from './store/schema.ts'
 
 export interface Estimate extends RankingView {
+  /** Parts that the job would be cut into; durations are of one of them, costs of all. */
+  shards: number
   warnings: Warning[]
   /** Micro-dollars at the offer that would be taken; null: nobody can tell. */
   estimated_micros: number | null
@@ -25,13 +29,33 @@ export async function openEstimates(
   specs: readonly JobSpec[],
 ): Promise<(spec: JobSpec) => Estimate> {
   const places = await loadPlaces(deps)
-  const workOf = (spec: JobSpec): Work => ({ project_id, spec, excluded_providers: [], spent_micros: 0 })
-  await loadWork(deps, places, specs.map(workOf))
-  return (spec) => estimateAt(deps, places, workOf(spec))
+  const uncut = specs.map((spec) => workOf(project_id, spec, whole))
+  await loadWork(deps, places, uncut)
+  const works = new Map(uncut.map((work) => [work.spec, cut(deps, places, work)]))
+  await loadWork(deps, places, [...works.values()])
+  return (spec) => estimateAt(deps, places, works.get(spec) ?? workOf(project_id, spec, whole))
+}
+
+/** The job as so many parts as its work is worth. */
+function cut({ clock }: Deps, places: Places, uncut: Work): Work {
+  const { project_id, spec } = uncut
+  const points = pointsOf(spec.params)
+  if (points === 1) return uncut
+  const [best] = rank(places, uncut, clock.now()).ranked
+  const boot_s = best ? places.traits_of(best.offer.provider, best.offer.account).boot_s : 0
+  const run_s = best?.expected && Math.max(0, best.expected.duration_s - boot_s)
+  const of = shardCount(spec, points, run_s === null || run_s === undefined ? null : { run_s, boot_s })
+  return workOf(project_id, spec, { role: 'work', of })
+}
+
+function workOf(project_id: string, spec: JobSpec, part: Part): Work {
+  const job = { spec, shards_total: part.of, shards_waiting: part.of }
+  const allowance_micros = allowance(job, part.role, noMoney)
+  return { project_id, spec, part, excluded_providers: [], allowance_micros }
 }
 
 function estimateAt(deps: Deps, places: Places, work: Work): Estimate {
-  const { spec, project_id } = work
+  const { spec, project_id, part } = work
   const policy = places.policies.get(project_id) ?? null
   if (namesCloudGpu({ ...spec, policy }, places.offers))
     throw refused(
@@ -42,7 +66,13 @@ function estimateAt(deps: Deps, places: Places, work: Work): Estimate {
   const warnings = warningsOf(ranking, deps.offers().length)
   const [first] = warnings
   if (first && spec.strict) throw refused('resources', first.message)
-  return { ...rankingView(ranking), warnings, estimated_micros: ranking.ranked[0]?.expected_micros ?? null }
+  const micros = ranking.ranked[0]?.expected_micros ?? null
+  return {
+    ...rankingView(ranking, part.of),
+    shards: part.of,
+    warnings,
+    estimated_micros: micros === null ? null : micros * part.of,
+  }
 }
 
 const refused = (path: string, message: string) =>

@@ -2,6 +2,7 @@
 import type { Offer } from '../providers/provider.ts'
 import { costMicros, usdToMicros } from './cost.ts'
 import { backtestSeconds, backtestSignature } from './kinds/backtest-work.ts'
+import type { Part } from './shards.ts'
 import type { JobSpec } from './spec.ts'
 
 export interface Expectation {
@@ -19,20 +20,20 @@ export const historyKey = (provider: string, account: string, offer: string): st
   `${provider}/${account}/${offer.replace(/^cuda:\d+$/, 'cuda')}`
 
 /** Equal for work whose durations foretell each other. */
-export function signatureOf(spec: Pick<JobSpec, 'kind' | 'params'>): string {
-  return backtestSignature(spec.params)
+export function signatureOf(spec: Pick<JobSpec, 'kind' | 'params'>, part: Part): string {
+  return backtestSignature(spec.params, part)
 }
 
 /** null: neither has this work run there before, nor can its kind tell. */
 export function expect(
-  spec: Pick<JobSpec, 'kind' | 'params'>,
+  work: { spec: Pick<JobSpec, 'kind' | 'params'>; part: Part },
   offer: Offer,
   history: History,
   boot_s: number,
 ): Expectation | null {
   const known = history.get(historyKey(offer.provider, offer.account, offer.id))
   if (known !== undefined) return { duration_s: known, basis: 'history' }
-  const run_s = backtestSeconds(spec.params, offer)
+  const run_s = backtestSeconds(work.spec.params, work.part, offer)
   return run_s === null ? null : { duration_s: boot_s + run_s, basis: 'model' }
 }
 

@@ -6,7 +6,8 @@ import { passing, type Ranking } from './place.ts'
 import { findJob } from './read.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
 import { isTerminal, type JobState } from './state.ts'
-import { spentMicros } from './store/snapshot.ts'
+import { allowance, noMoney, shardSpec } from './shards.ts'
+import { moneyOf } from './store/snapshot.ts'
 import { tooPoor } from './wait.ts'
 
 /** Attempts that are told of; the rest is at /attempts. */
@@ -40,7 +41,8 @@ export async function explainJob(deps: Deps, project_id: string, job_id: string)
     outcome,
     text: error?.message ?? `${outcome ?? 'is open'} on ${provider} ${offer_id}`,
   }))
-  const none = { queue_position: null, eta_s: null, next_try_at: null, follows: null, attempts: shown }
+  const { follows } = job
+  const none = { queue_position: null, eta_s: null, next_try_at: null, follows, attempts: shown }
   const stored = attempts[0]?.ranking ?? { offers: [], rejected: [] }
   if (isTerminal(job.state))
     return {
@@ -60,7 +62,8 @@ export async function explainJob(deps: Deps, project_id: string, job_id: string)
 
 type Told = Pick<Explanation, 'reason' | 'since'>
 
-function ended({ outcome, state, error }: JobRow): Explanation['reason'] {
+function ended({ outcome, state, error, cached_from }: JobRow): Explanation['reason'] {
+  if (cached_from) return { code: 'cached', text: `It was given the result of ${cached_from}.` }
   return { code: outcome ?? state, text: error?.message ?? `The job has ${state}.` }
 }
 
@@ -100,12 +103,13 @@ function runs(job: JobRow, attempt: Attempt | undefined, now: Date): Told {
 async function waiting(deps: Deps, job: JobRow, shard: ShardRow, last_outcome: string | null) {
   const now = deps.clock.now()
   const places = await loadPlaces(deps)
-  const spent = await spentMicros(deps.db, [job.id], now)
+  const money = await moneyOf(deps.db, [job.id], now)
   const work = {
     project_id: job.project_id,
-    spec: job.spec,
+    spec: shardSpec(job, shard.role),
+    part: { role: shard.role, of: job.shards_total },
     excluded_providers: shard.excluded_providers,
-    spent_micros: spent.get(job.id) ?? 0,
+    allowance_micros: allowance(job, shard.role, money.get(job.id) ?? noMoney),
   }
   await loadWork(deps, places, [work])
   const ranking = rank(places, work, now)
@@ -114,7 +118,15 @@ async function waiting(deps: Deps, job: JobRow, shard: ShardRow, last_outcome: s
   const next = held_until ?? not_before ?? nextTry(places, ranking)
   return {
     ...rankingView(ranking),
-    reason: reasonOf({ shard, ranking, held: held_until !== null, not_before, last_outcome, places }),
+    reason: reasonOf({
+      shard,
+      ranking,
+      held: held_until !== null,
+      not_before,
+      last_outcome,
+      places,
+      follows: job.follows,
+    }),
     since: at(shard.waiting_since ?? shard.created_at),
     queue_position: not_before ? null : await positionOf(deps, shard),
     next_try_at: next && at(next),
@@ -128,25 +140,36 @@ interface Wait {
   not_before: Date | null
   last_outcome: string | null
   places: Places
+  follows: string | null
 }
 
-function reasonOf({ shard, ranking, held, not_before, last_outcome, places }: Wait): Explanation['reason'] {
+function reasonOf(wait: Wait): Explanation['reason'] {
+  return delayed(wait) ?? placeless(wait)
+}
+
+/** What it waits for, if that is not a place. */
+function delayed({ shard, held, not_before, last_outcome, follows }: Wait): Explanation['reason'] | null {
   if (shard.order_kind) return { code: 'ordered', text: `A ${shard.order_kind} was asked for.` }
+  if (not_before && shard.wait_reason === 'follows')
+    return { code: 'follows', text: `${follows} is at work on the same: this job takes its result.` }
   if (held)
     return {
       code: 'restored',
       text: 'The database was restored from a copy: launches wait for runners that report.',
     }
-  if (not_before && shard.wait_reason === 'budget')
-    return {
-      code: 'budget',
-      text: 'A budget of the project has no room: raise it (PUT /v1/budgets), or wait for its period.',
-    }
-  if (not_before)
-    return {
-      code: 'backoff',
-      text: `The last attempt was ${last_outcome ?? 'ended'}: the next one waits a while.`,
-    }
+  if (!not_before) return null
+  return shard.wait_reason === 'budget'
+    ? {
+        code: 'budget',
+        text: 'A budget of the project has no room: raise it (PUT /v1/budgets), or wait for its period.',
+      }
+    : {
+        code: 'backoff',
+        text: `The last attempt was ${last_outcome ?? 'ended'}: the next one waits a while.`,
+      }
+}
+
+function placeless({ ranking, places }: Wait): Explanation['reason'] {
   if (ranking.ranked.length > 0)
     return { code: 'queued', text: 'There is a place: it is launched when its turn comes.' }
   if (places.offers.length === 0)

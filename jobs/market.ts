@@ -1,11 +1,11 @@
 // What a pass, an estimate and an explanation know of the offers: counts, refusals, limits, policies, durations.
 import type { Offer, ProviderTraits } from '../providers/provider.ts'
-import { usdToMicros } from './cost.ts'
 import type { Deps } from './deps.ts'
 import { expect, type History, signatureOf } from './expect.ts'
 import { type Bound, boundsOf, countKey, readLimits } from './limits.ts'
 import { type Market, place, type Ranking, type Wanted } from './place.ts'
 import { type Policy, readPolicies } from './policy.ts'
+import type { Part } from './shards.ts'
 import type { JobSpec } from './spec.ts'
 import {
   accountKey,
@@ -32,10 +32,12 @@ export interface Places {
 /** Work that looks for a place. */
 export interface Work {
   project_id: string
+  /** What a shard of it asks for (shardSpec). */
   spec: JobSpec
+  part: Part
   excluded_providers: readonly string[]
-  /** Micro-dollars that the job has cost up to now. */
-  spent_micros: number
+  /** Micro-dollars that its next attempt may cost; null: no bound. */
+  allowance_micros: number | null
 }
 
 export async function loadPlaces(deps: Deps): Promise<Places> {
@@ -58,8 +60,8 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
   const policies = await readPolicies(deps.db, unknown)
   for (const id of unknown) places.policies.set(id, policies.get(id) ?? null)
   const asked = new Map<string, { project_id: string; signature: string }>()
-  for (const { project_id, spec } of work) {
-    const signature = signatureOf(spec)
+  for (const { project_id, spec, part } of work) {
+    const signature = signatureOf(spec, part)
     const key = `${project_id}/${signature}`
     if (!places.histories.has(key)) asked.set(key, { project_id, signature })
   }
@@ -70,14 +72,14 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
 /** The ranking of the offers for work that was loaded. Pure. */
 export function rank(places: Places, work: Work, now: Date): Ranking {
   const { spec, project_id } = work
-  const { budget_usd, deadline_at } = spec
+  const { deadline_at } = spec
   const wanted: Wanted = {
     kind: spec.kind,
     resources: spec.resources,
     placement: spec.placement,
     policy: places.policies.get(project_id) ?? null,
     excluded_providers: work.excluded_providers,
-    budget_micros: budget_usd === undefined ? null : usdToMicros(budget_usd) - work.spent_micros,
+    budget_micros: work.allowance_micros,
     deadline_s: deadline_at === null ? null : (Date.parse(deadline_at) - now.getTime()) / 1_000,
   }
   return place(wanted, places.offers, marketFor(places, work, now))
@@ -99,9 +101,9 @@ export function take(places: Places, work: Pick<Work, 'project_id' | 'spec'>, of
   countLaunch(places.open, { provider, account, offer_id, kind: spec.kind, project_id })
 }
 
-function marketFor(places: Places, { project_id, spec }: Work, now: Date): Market {
+function marketFor(places: Places, { project_id, spec, part }: Work, now: Date): Market {
   const { open, memory } = places
-  const history = places.histories.get(`${project_id}/${signatureOf(spec)}`) ?? new Map()
+  const history = places.histories.get(`${project_id}/${signatureOf(spec, part)}`) ?? new Map()
   const traits = (offer: Offer) => places.traits_of(offer.provider, offer.account)
   const key = (offer: Offer) => `${offer.provider}/${offer.account}/${offer.id}`
   return {
@@ -119,7 +121,7 @@ function marketFor(places: Places, { project_id, spec }: Work, now: Date): Marke
       boundsFor(places, { project_id, spec }, offer).some(
         (bound) => (open.get(countKey(bound, spec.kind, offer)) ?? 0) >= bound.max_running,
       ),
-    expected: (offer) => expect(spec, offer, history, traits(offer).boot_s),
+    expected: (offer) => expect({ spec, part }, offer, history, traits(offer).boot_s),
     min_billing_s: (offer) => traits(offer).min_billing_s,
   }
 }

@@ -70,13 +70,19 @@ async function orderJobs(
   if (asked.length === 0) return answers
   const open = await openShards(tx, asked)
   const left = new Set(open.map(({ job_id }) => job_id))
+  // All parts have ended, and what joins them has not begun: it is not too late to discard them.
+  if (order === 'cancel')
+    for (const { id, shards_total, merge_state } of jobs)
+      if (asked.includes(id) && shards_total > 1 && merge_state === null) left.add(id)
   for (const id of asked) if (!left.has(id)) answers.set(id, 'finished')
-  if (open.length === 0) return answers
+  if (left.size === 0) return answers
   await tx
     .updateTable('jobs')
     .set({ order_kind: order, order_at: now })
     .where('id', 'in', [...left])
     .execute()
+  // A stop keeps what there is, which a merge is about to put together.
+  const ordered = open.filter(({ role }) => order === 'cancel' || role === 'work')
   await tx
     .updateTable('shards')
     .set({
@@ -85,7 +91,7 @@ async function orderJobs(
       order_version: sql`facts_version + 1`,
       due_at: now,
     })
-    .where(sql<boolean>`id = any(${open.map(({ id }) => id)}::text[])`)
+    .where(sql<boolean>`id = any(${ordered.map(({ id }) => id)}::text[])`)
     .execute()
   return answers
 }
@@ -94,10 +100,10 @@ async function orderJobs(
  * Locks the shards of the jobs; answers those that an order can still reach. The shards' lock is also the reports': the
  * first of finish and order that is recorded wins.
  */
-async function openShards(tx: Tx, job_ids: readonly string[]): Promise<{ id: string; job_id: string }[]> {
+async function openShards(tx: Tx, job_ids: readonly string[]) {
   const shards = await tx
     .selectFrom('shards')
-    .select(['id', 'job_id', 'state'])
+    .select(['id', 'job_id', 'state', 'role'])
     .where('job_id', 'in', [...job_ids])
     .orderBy('id')
     .forNoKeyUpdate()
@@ -123,6 +129,8 @@ export async function deleteJob(deps: Deps, project_id: string, job_id: string):
       throw new AppError('job_not_finished', `${job_id} is ${job.state}: cancel it first.`)
     await tx.updateTable('jobs').set({ deleted_at: now }).where('id', '=', job_id).execute()
     await relist(tx, [{ from: job, to: null }])
+    // Those that were given its result keep it; nobody else gets it any more.
+    await tx.deleteFrom('result_cache').where('job_id', '=', job_id).execute()
   })
 }
 
@@ -131,6 +139,7 @@ async function lockJobs(tx: Tx, project_id: string, ids: readonly string[]) {
   return tx
     .selectFrom('jobs')
     .select(['id', 'project_id', 'kind', 'labels', 'providers', 'state', 'order_kind'])
+    .select(['shards_total', 'merge_state'])
     .where('project_id', '=', project_id)
     .where('id', 'in', [...ids])
     .where('deleted_at', 'is', null)

@@ -5,6 +5,7 @@ import type { Bound } from './limits.ts'
 import type { RememberedCode } from './memory.ts'
 import type { Ranking } from './place.ts'
 import type { RankingView } from './ranking-view.ts'
+import type { Money } from './shards.ts'
 import type { Outcome, StopReason, TerminalState } from './state.ts'
 import type { JobError, Tables, Warning } from './store/schema.ts'
 
@@ -22,6 +23,14 @@ export interface AttemptView {
   progressed: boolean
 }
 
+/** A job that is at work on what another waits for. */
+export interface Leader {
+  id: string
+  /** Its result is there, and it is the whole one. */
+  done: boolean
+  result: unknown
+}
+
 export interface Snapshot {
   job: JobRow
   shard: ShardRow
@@ -31,8 +40,9 @@ export interface Snapshot {
   asked_at: Date
   /** How often a provider is asked about a healthy attempt. */
   look_s: number
-  /** Micro-dollars that the job has cost up to now. */
-  spent_micros: number
+  money: Money
+  /** The job whose result this one waits for; null: it waits for none. */
+  leader: Leader | null
   /** For a waiting shard: what placement says. */
   ranking: Ranking | null
   /** Ids and bounds for an attempt that may be launched; made outside because they are random. */
@@ -86,6 +96,8 @@ export type Change =
       error: JobError | null
       warnings: Warning[]
       result: unknown
+      /** The job that made the result; null: this one. */
+      cached_from: string | null
     }
   /** Pays for the next metering period; without room in a budget the attempt is told to stop. */
   | { change: 'extend'; attempt_id: string; stop_by: Date }

@@ -30,7 +30,8 @@ export interface RankingView {
   rejected: RejectedView[]
 }
 
-export function rankingView({ ranked, rejected }: Ranking): RankingView {
+/** `shards`: the costs are of so many at once. */
+export function rankingView({ ranked, rejected }: Ranking, shards = 1): RankingView {
   const offers = ranked.slice(0, shown).map(({ offer, expected, expected_micros }) => ({
     provider: offer.provider,
     account: offer.account,
@@ -39,7 +40,7 @@ export function rankingView({ ranked, rejected }: Ranking): RankingView {
     spot: offer.spot,
     usd_per_hour: offer.usd_per_hour,
     expected_duration_s: expected && Math.round(expected.duration_s * 10) / 10,
-    expected_usd: expected_micros === null ? null : microsToUsd(expected_micros),
+    expected_usd: expected_micros === null ? null : microsToUsd(expected_micros * shards),
     basis: expected?.basis ?? null,
   }))
   const reasons = Map.groupBy(rejected, ({ reason }) => reason)

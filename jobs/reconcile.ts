@@ -8,6 +8,7 @@ import { observe } from './observe.ts'
 import { boundsFor, hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } from './market.ts'
 import { lookEvery_s } from './pace.ts'
 import { metering_s } from './bounds.ts'
+import { allowance, shardSpec } from './shards.ts'
 import { runningOf, turnsOf } from './turns.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
 import {
@@ -208,7 +209,8 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: Pa
       traits: traits_of(each.row.provider, each.row.account),
       seen: sight.seen.get(each.row.id) ?? null,
     })),
-    spent_micros: facts.spent_micros,
+    money: facts.money,
+    leader: facts.leader,
     ranking: shard.state === 'waiting' && !held ? rank(places, work, now) : null,
     fresh: {
       attempt_id,
@@ -228,9 +230,10 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: Pa
   }
 }
 
-const workOf = ({ job, shard, spent_micros }: Facts): Work => ({
+const workOf = ({ job, shard, money }: Facts): Work => ({
   project_id: job.project_id,
-  spec: job.spec,
+  spec: shardSpec(job, shard.role),
+  part: { role: shard.role, of: job.shards_total },
   excluded_providers: shard.excluded_providers,
-  spent_micros,
+  allowance_micros: allowance(job, shard.role, money),
 })

@@ -3,11 +3,13 @@ import { z } from 'zod'
 import { backtestInputs } from './kinds/backtest.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
+import { mergeInputs } from './artifacts.ts'
 import { AppError } from './errors.ts'
 import { stopGrace_s } from './bounds.ts'
 import { type AttemptRow } from './plan.ts'
+import { maxPartialPoints, maxPoints, reportedPoints, writePartialPoints, writePoints } from './points.ts'
 import { errorCodes } from './state.ts'
-import type { Tx } from './store/schema.ts'
+import type { Finished, Tx } from './store/schema.ts'
 import { adoptedInstance, isQuarantined, meetUnknownRunner } from './restore.ts'
 import { readToken } from './tokens.ts'
 
@@ -50,6 +52,7 @@ export const report = z
       steps: figure.optional(),
       metrics: z.record(z.string().max(64), z.unknown()).optional(),
       machine: machine.nullable().optional(),
+      points: reportedPoints(maxPartialPoints).optional(),
     }),
     z.object({ type: z.literal('preempting'), at: z.string().max(64).optional() }),
     z.object({ type: z.literal('checkpoint'), ...artifact.shape }),
@@ -63,7 +66,7 @@ export const report = z
         .nullable()
         .optional(),
       result: z.unknown().optional(),
-      points: z.array(z.unknown()).max(1_000).optional(),
+      points: reportedPoints(maxPoints).optional(),
       artifacts: z.array(artifact).max(1_000).optional(),
     }),
   ])
@@ -126,7 +129,10 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
     params: job.spec.params,
     device: attempt.device,
     shard: { index: shard.index, of: job.shards_total, role: shard.role },
-    inputs: backtestInputs(job.spec.params),
+    inputs: [
+      ...backtestInputs(job.spec.params),
+      ...(shard.role === 'merge' ? await mergeInputs(deps, attempt) : []),
+    ],
     checkpoint: checkpoint && { url: `/v1/attempts/${attempt.id}/checkpoint`, sha256: checkpoint.sha256 },
     timeout_s: attempt.timeout_s,
     grace_ms: stopGrace_s * 1_000,
@@ -154,6 +160,7 @@ async function recordHeartbeat(
     .values({ attempt_id: attempt.id, project_id: attempt.project_id, ...values })
     .onConflict((conflict) => conflict.column('attempt_id').doUpdateSet(values))
     .execute()
+  if (said.points) await writePartialPoints(deps, attempt, said.points)
   deps.waker.wake(topics.job(attempt.job_id))
 }
 
@@ -214,22 +221,24 @@ async function record(
       return row.preempting_at ? false : write({ preempting_at: at.now })
     case 'checkpoint':
       return recordCheckpoint(tx, row, said)
-    case 'finished': {
+    case 'finished':
       if (row.finished_version !== null) return false
-      const { exit_code, failure, error, result } = said
-      const finished = {
-        exit_code,
-        failure,
-        error: error ? { message: error.message, hint: error.hint ?? null } : null,
-        result: result ?? null,
-      }
+      if (said.points && said.points.length > 0) await writePoints(tx, row, said.points)
       return write({
-        finished: JSON.stringify(finished),
+        finished: JSON.stringify(finishedOf(said)),
         finished_at: at.now,
         finished_version: at.version,
-        device: usedDevice(row.device, result),
+        device: usedDevice(row.device, said.result),
       })
-    }
+  }
+}
+
+function finishedOf({ exit_code, failure, error, result }: Extract<Report, { type: 'finished' }>): Finished {
+  return {
+    exit_code,
+    failure,
+    error: error ? { message: error.message, hint: error.hint ?? null } : null,
+    result: result ?? null,
   }
 }
 

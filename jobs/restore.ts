@@ -9,7 +9,8 @@ import { signatureOf } from './expect.ts'
 import type { JobRow, NewAttempt } from './plan.ts'
 import { claimShard, newReplicaId, release } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
-import { spentMicros } from './store/snapshot.ts'
+import { allowance, noMoney, type Role } from './shards.ts'
+import { moneyOf } from './store/snapshot.ts'
 import type { Tables } from './store/schema.ts'
 import type { Bearer } from './tokens.ts'
 import { runBound } from './wait.ts'
@@ -131,7 +132,8 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
       .where('id', '=', shard.job_id)
       .executeTakeFirstOrThrow()
     const since = orphan.since ?? orphan.first_seen_at
-    const attempt = adoptedAttempt(deps, provider, orphan, job, await spentWith(deps, orphan, job.id, since))
+    const left_micros = await allowanceOf(deps, orphan, job, shard.role, since)
+    const attempt = adoptedAttempt(deps, provider, orphan, { job, role: shard.role, left_micros })
     const commit = {
       claimed,
       job_id: job.id,
@@ -158,14 +160,14 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
   }
 }
 
-/** What the job has cost with what the machine has cost up to now. */
-async function spentWith(deps: Deps, orphan: Orphan, job_id: string, since: Date): Promise<number> {
+/** What the machine may still cost: what it has cost up to now is the job's already. */
+async function allowanceOf(deps: Deps, orphan: Orphan, job: JobRow, role: Role, since: Date) {
   const now = deps.clock.now()
-  const known = (await spentMicros(deps.db, [job_id], now)).get(job_id) ?? 0
+  const known = (await moneyOf(deps.db, [job.id], now)).get(job.id) ?? noMoney
   const { usd_micros_per_hour } = orphan
-  return (
-    known + costMicros({ usd_micros_per_hour, min_billing_s: 0, billed_from: since, billed_to: null }, now)
-  )
+  const price = { usd_micros_per_hour, min_billing_s: 0 }
+  const micros = costMicros({ ...price, billed_from: since, billed_to: null }, now)
+  return allowance(job, role, { ...known, committed_micros: known.committed_micros + micros })
 }
 
 /** The intent as far as it can be known again: it is never launched, only looked at and stopped. */
@@ -173,8 +175,7 @@ function adoptedAttempt(
   deps: Deps,
   provider: Provider,
   orphan: Orphan,
-  job: JobRow,
-  spent_micros: number,
+  { job, role, left_micros }: { job: JobRow; role: Role; left_micros: number | null },
 ): NewAttempt {
   const { resources } = job.spec
   const attempt_id = orphan.attempt_id ?? ''
@@ -182,13 +183,13 @@ function adoptedAttempt(
     id: attempt_id,
     nonce: orphan.nonce ?? '',
     kind: job.kind,
-    signature: signatureOf(job.spec),
+    signature: signatureOf(job.spec, { role, of: job.shards_total }),
     ranking: null,
     bounds: [],
     usd_micros_per_hour: orphan.usd_micros_per_hour,
     basis: provider.traits.billing,
     min_billing_s: provider.traits.min_billing_s,
-    ...runBound(job.spec, orphan.usd_micros_per_hour, spent_micros),
+    ...runBound(job.spec, orphan.usd_micros_per_hour, left_micros),
     request: {
       attempt_id,
       name: orphan.name,

@@ -6,30 +6,26 @@ import { topics } from './deps.ts'
 import type { Refusal } from './errors.ts'
 import { claimKey, type IdempotencyKey, keepKey, type Made } from './idempotency.ts'
 import { type IdPrefix, newId } from './ids.ts'
-import { waitBound } from './wait.ts'
 import type { JobRow } from './plan.ts'
 import { type JobSpec, priorityOf } from './spec.ts'
-import type { Priority } from './state.ts'
 import { deliveryRow, eventRow } from './store/fold.ts'
+import { type Earlier, findEarlier, lendPriority } from './store/cache.ts'
 import { relist } from './store/lists.ts'
-import { shapeOf } from './store/queue.ts'
+import { newShard, queueKeyOf } from './store/queue.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
-/** How far ahead of its time a job stands in the queue; the same bonus ages a lower priority past it. */
-const bonus_s: Record<Priority, number> = { low: -3_600, normal: 0, high: 3_600, urgent: 86_400 }
 /** Rows in one statement: PostgreSQL takes 65,535 parameters, and no row here has more than 16. */
 const maxRows = 4_000
 
-export interface NewShard {
-  index: number
-  role: 'work' | 'merge'
-}
 export interface NewJob {
   spec: JobSpec
   warnings: Warning[]
   /** Micro-dollars; null: nobody can tell. */
   estimated_micros: number | null
-  shards: readonly NewShard[]
+  /** Parts that it is cut into. */
+  shards: number
+  /** Equal for jobs with one result; null: it may differ each time. */
+  cache_key: string | null
 }
 /** What is to be submitted, or why it cannot be. */
 export type Prepared = NewJob | { problem: Refusal }
@@ -56,7 +52,7 @@ export async function submitJobs(
     const fresh = prepared.filter((each) => 'spec' in each)
     await admit(
       tx,
-      fresh.reduce((sum, { shards }) => sum + shards.length, 0),
+      fresh.reduce((sum, { shards }) => sum + shards, 0),
     )
     const ids = (await insert(tx, deps, project_id, fresh, now)).values()
     const items = prepared.map((each) => ('spec' in each ? { job_id: ids.next().value ?? '' } : each))
@@ -77,29 +73,70 @@ async function insert(
 ): Promise<string[]> {
   if (jobs.length === 0) return []
   const ids = newIds(deps, 'job', jobs.length, now)
-  const rows = await insertJobs(tx, project_id, jobs, ids, now)
-  await insertShards(tx, deps, rows, jobs, now)
+  const starts = await startsOf(tx, deps, project_id, { jobs, ids, now })
+  const rows = await insertJobs(tx, project_id, jobs, { ids, starts, now })
+  const count = rows.reduce((sum, row) => sum + row.shards_total, 0)
+  const shard_ids = newIds(deps, 'shd', count, now).values()
+  const shards = rows.flatMap((row) => shardsOf(row, () => shard_ids.next().value ?? '', now))
+  for (const part of parts(shards)) await tx.insertInto('shards').values(part).execute()
   await relist(
     tx,
     rows.map((to) => ({ from: null, to })),
   )
-  const event = { type: 'job.queued', sequence: 1 } as const
-  const events = rows.map((row) => eventRow(row, { ...event, at: now, data: { state: 'queued' } }))
-  for (const part of parts(events)) await tx.insertInto('events').values(part).execute()
+  await lendPriority(
+    tx,
+    rows.flatMap((row) => (row.follows ? [{ leader: row.follows, queue_key: queueKeyOf(row) }] : [])),
+  )
   const told = { ...deps, public_url: deps.settings.public_url, now }
-  const deliveries = rows.flatMap((row) => deliveryRow(told, row, [], event) ?? [])
+  const events = rows.flatMap((row) => firstEvents(row).map((event) => ({ row, event })))
+  for (const part of parts(events.map(({ row, event }) => eventRow(row, { ...event, at: now }))))
+    await tx.insertInto('events').values(part).execute()
+  const deliveries = events.flatMap(({ row, event }) => deliveryRow(told, row, [], event) ?? [])
   for (const part of parts(deliveries)) await tx.insertInto('deliveries').values(part).execute()
   return ids
+}
+
+/** How a job begins: on its own, with a result that there is, or behind a job that is at work on the same. */
+interface Start {
+  given: Extract<Earlier, { has: 'result' }> | null
+  follows: string | null
+}
+
+async function startsOf(
+  tx: Tx,
+  deps: Deps,
+  project_id: string,
+  { jobs, ids, now }: { jobs: readonly NewJob[]; ids: readonly string[]; now: Date },
+): Promise<Start[]> {
+  const keys = [...new Set(jobs.flatMap(({ cache_key }) => cache_key ?? []))]
+  const since = new Date(now.getTime() - deps.settings.cache_ttl_s * 1_000)
+  const earlier = await findEarlier(tx, project_id, keys, since, now)
+  return jobs.map(({ cache_key }, index) => {
+    if (cache_key === null) return { given: null, follows: null }
+    const found = earlier.get(cache_key)
+    // Of equal jobs in one batch the first leads.
+    if (!found) earlier.set(cache_key, { has: 'leader', job_id: ids[index] ?? '' })
+    return {
+      given: found?.has === 'result' ? found : null,
+      follows: found?.has === 'leader' ? found.job_id : null,
+    }
+  })
+}
+
+/** A job with a result has ended as soon as it is there. */
+function firstEvents({ state, outcome }: JobRow) {
+  const queued = { type: 'job.queued' as const, sequence: 1, data: { state: 'queued' } }
+  if (state === 'queued') return [queued]
+  return [queued, { type: 'job.succeeded' as const, sequence: 2, data: { state, outcome, error: null } }]
 }
 
 async function insertJobs(
   tx: Tx,
   project_id: string,
   jobs: readonly NewJob[],
-  ids: readonly string[],
-  now: Date,
+  { ids, starts, now }: { ids: readonly string[]; starts: readonly Start[]; now: Date },
 ): Promise<JobRow[]> {
-  const values = jobs.map(({ spec, warnings, estimated_micros, shards }, index) => ({
+  const values = jobs.map(({ spec, warnings, estimated_micros, shards, cache_key }, index) => ({
     id: ids[index] ?? '',
     project_id,
     kind: spec.kind,
@@ -107,14 +144,12 @@ async function insertJobs(
     spec: JSON.stringify(spec),
     priority: priorityOf(spec),
     labels: JSON.stringify(spec.labels),
-    state: 'queued' as const,
     warnings: JSON.stringify(warnings),
     estimated_micros,
-    shards_total: shards.filter(({ role }) => role === 'work').length,
-    shards_waiting: shards.length,
-    shards_active: 0,
-    event_sequence: 1,
+    cache_key,
     created_at: now,
+    ...beginning(starts[index]?.given ?? null, shards, now),
+    follows: starts[index]?.follows ?? null,
   }))
   const rows: JobRow[] = []
   for (const part of parts(values))
@@ -122,30 +157,32 @@ async function insertJobs(
   return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-/** `rows` are those of the jobs, in their order. */
-async function insertShards(
-  tx: Tx,
-  deps: Deps,
-  rows: readonly JobRow[],
-  jobs: readonly NewJob[],
-  now: Date,
-): Promise<void> {
-  const wanted = rows.flatMap((job, index) => (jobs[index]?.shards ?? []).map((shard) => ({ job, shard })))
-  const ids = newIds(deps, 'shd', wanted.length, now)
-  const values = wanted.map(({ job, shard }, index) => ({
-    id: ids[index] ?? '',
-    project_id: job.project_id,
-    job_id: job.id,
-    ...shard,
-    state: 'waiting' as const,
-    shape_hash: shapeOf(job.project_id, job.spec),
-    queue_key: new Date(now.getTime() - bonus_s[job.priority] * 1_000),
-    due_at: waitBound({ job, shard: { waited_ms: 0, waiting_since: now, created_at: now } }),
-    waiting_since: now,
-    excluded_providers: '[]',
-    created_at: now,
-  }))
-  for (const part of parts(values)) await tx.insertInto('shards').values(part).execute()
+/** State and counters of a job that waits, or that was given a result. */
+function beginning(given: Start['given'], shards: number, now: Date) {
+  const done = given !== null
+  return {
+    state: done ? ('succeeded' as const) : ('queued' as const),
+    outcome: done ? ('succeeded' as const) : null,
+    result: done ? JSON.stringify(given.result) : null,
+    device_class: given?.device_class ?? null,
+    cached_from: given?.job_id ?? null,
+    finished_at: done ? now : null,
+    event_sequence: done ? 2 : 1,
+    shards_total: done ? 1 : shards,
+    shards_waiting: done ? 0 : shards,
+    shards_succeeded: done ? 1 : 0,
+    shards_active: 0,
+  }
+}
+
+function shardsOf(job: JobRow, nextId: () => string, now: Date) {
+  const indexes = Array.from({ length: job.shards_total }, (_, index) => index)
+  return indexes.map((index) => {
+    const shard = newShard(job, { id: nextId(), role: 'work', index }, now)
+    if (job.cached_from) return { ...shard, state: 'succeeded' as const, due_at: null, waiting_since: null }
+    // It waits for its leader as long as it would wait for a place.
+    return job.follows ? { ...shard, wait_reason: 'follows' as const, not_before: shard.due_at } : shard
+  })
 }
 
 /** In their order, so that jobs of one batch stand in the queue and in lists as they were given. */

@@ -2,8 +2,9 @@
 import type { Deps } from './deps.ts'
 import { loadWork, type Places, rank } from './market.ts'
 import type { Ranking } from './place.ts'
+import { allowance, noMoney, shardSpec } from './shards.ts'
 import { queueHeads } from './store/queue.ts'
-import { spentMicros } from './store/snapshot.ts'
+import { moneyOf } from './store/snapshot.ts'
 import { tooPoor } from './wait.ts'
 
 /** The shapes that would find a place, each looked at once, and how many of each. */
@@ -12,8 +13,13 @@ export async function turnsOf(deps: Deps, places: Places, blocked: ReadonlySet<s
   const heads = (await queueHeads(deps.db, start)).filter(({ shape_hash }) => !blocked.has(shape_hash))
   const now = deps.clock.now()
   const bounded = heads.filter(({ spec }) => spec.budget_usd !== undefined).map(({ job_id }) => job_id)
-  const spent = await spentMicros(deps.db, bounded, now)
-  const work = heads.map((head) => ({ ...head, spent_micros: spent.get(head.job_id) ?? 0 }))
+  const money = await moneyOf(deps.db, bounded, now)
+  const work = heads.map((head) => ({
+    ...head,
+    spec: shardSpec(head, head.role),
+    part: { role: head.role, of: head.shards_total },
+    allowance_micros: allowance(head, head.role, money.get(head.job_id) ?? noMoney),
+  }))
   await loadWork(deps, places, work)
   return work
     .map((each) => ({ ...each, room: roomFor(places, rank(places, each, now), most) }))

@@ -27,6 +27,7 @@ export const viewedColumns = [
   'shards_succeeded',
   'shards_failed',
   'shards_cancelled',
+  'cached_from',
   'created_at',
   'started_at',
   'finished_at',
@@ -101,8 +102,8 @@ export function jobView(
     created_at: job.created_at.toISOString(),
     started_at: job.started_at?.toISOString() ?? null,
     finished_at: job.finished_at?.toISOString() ?? null,
-    outcome: job.outcome,
-    error: brief ? briefError(job.error) : job.error,
+    outcome: job.finished_at ? job.outcome : null,
+    error: job.finished_at ? (brief ? briefError(job.error) : job.error) : null,
     warnings: job.warnings,
     shards: {
       total: job.shards_total,
@@ -120,7 +121,7 @@ export function jobView(
     },
     result: brief && JSON.stringify(job.result).length > briefResult_bytes ? null : (job.result as Json),
     labels: job.labels,
-    cached_from: null as string | null,
+    cached_from: job.cached_from,
     params: job.spec.params as object as JsonObject,
     resources: job.spec.resources as object as JsonObject,
     links: {

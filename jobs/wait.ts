@@ -5,7 +5,8 @@ import { type Ranking, shortestRun_s } from './place.ts'
 import { signatureOf } from './expect.ts'
 import { rankingView } from './ranking-view.ts'
 import { jobError } from './conclude.ts'
-import { stopGrace_s, uploadGrace_s } from './bounds.ts'
+import { metering_s, stopGrace_s, uploadGrace_s } from './bounds.ts'
+import { allowance, shardSpec } from './shards.ts'
 import {
   after,
   type Change,
@@ -24,8 +25,14 @@ export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
   const over = endOfWait(snapshot, now)
   if (over) return void plan.changes.push(over)
   lookAt(plan, waitBound(snapshot))
-  const { shard, ranking } = snapshot
+  const { job, shard, ranking } = snapshot
   if (shard.not_before && now < shard.not_before) return lookAt(plan, shard.not_before)
+  if (job.shards_active > 0 && ranking && tooPoor(ranking)) {
+    // What runs of the same job holds money that it may not need.
+    const not_before = after(now, metering_s)
+    plan.changes.push({ change: 'park', reason: 'budget', not_before })
+    return lookAt(plan, not_before)
+  }
   // Its time has come: without a place at once it stands in the queue like the others.
   if (shard.not_before) plan.changes.push({ change: 'queue' })
   const offer = ranking?.ranked[0]?.offer
@@ -36,27 +43,30 @@ export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
   lookAt(plan, after(now, launchLook_s))
 }
 
-function endOfWait({ job, shard, spent_micros, ranking }: Snapshot, now: Date): Change | null {
-  const ended = (state: TerminalState, outcome: Outcome | null, error: JobError | null): Change => ({
-    change: 'finish',
+function endOfWait({ job, shard, money, ranking, leader }: Snapshot, now: Date): Change | null {
+  const ended = (state: TerminalState, outcome: Outcome | null, error: JobError | null) => ({
+    change: 'finish' as const,
     state,
     outcome,
     error,
     warnings: [],
     result: null,
+    cached_from: null,
   })
   const failed = (outcome: Outcome | null, code: ErrorCode, message: string): Change =>
     ended('failed', outcome, jobError(code, message))
   if (shard.order_kind === 'cancel') return ended('cancelled', 'cancelled', null)
   if (shard.order_kind === 'stop') return ended('cancelled', 'stopped', null)
+  if (leader?.done)
+    return { ...ended('succeeded', 'succeeded', null), result: leader.result, cached_from: leader.id }
   if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail')
     return ended('cancelled', 'cancelled', null)
   const { deadline_at, queue_timeout_s, budget_usd } = job.spec
   if (deadline_at && now >= new Date(deadline_at))
     return failed('timed_out', 'deadline', `The deadline ${deadline_at} passed before the job could run.`)
-  if (budget_usd !== undefined && spent_micros >= usdToMicros(budget_usd))
+  if (budget_usd !== undefined && money.spent_micros >= usdToMicros(budget_usd))
     return failed('over_budget', 'over_budget', `The budget of ${budget_usd} USD is spent.`)
-  if (budget_usd !== undefined && ranking && tooPoor(ranking))
+  if (budget_usd !== undefined && job.shards_active === 0 && ranking && tooPoor(ranking))
     return failed(
       'over_budget',
       'over_budget',
@@ -91,12 +101,11 @@ export function waitBound({ job, shard }: { job: Snapshot['job']; shard: Waiting
 
 /** How long an attempt may run at a price, and what ends it then: the spec's timeout or the job's budget. */
 export function runBound(
-  { timeout_s, budget_usd }: Pick<JobSpec, 'timeout_s' | 'budget_usd'>,
+  { timeout_s }: Pick<JobSpec, 'timeout_s'>,
   usd_micros_per_hour: number,
-  spent_micros: number,
+  left_micros: number | null,
 ): Pick<NewAttempt, 'timeout_s' | 'timeout_reason'> {
-  if (budget_usd === undefined) return { timeout_s, timeout_reason: 'timed_out' }
-  const left_micros = usdToMicros(budget_usd) - spent_micros
+  if (left_micros === null) return { timeout_s, timeout_reason: 'timed_out' }
   const budget_s = affordableSeconds(left_micros, usd_micros_per_hour, stopGrace_s)
   return budget_s < timeout_s
     ? { timeout_s: budget_s, timeout_reason: 'over_budget' }
@@ -104,18 +113,18 @@ export function runBound(
 }
 
 function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date): NewAttempt {
-  const { job, fresh, spent_micros } = snapshot
-  const { resources } = job.spec
+  const { job, shard, fresh, money } = snapshot
+  const { resources } = shardSpec(job, shard.role)
   const traits = snapshot.traits_of(offer.provider, offer.account)
   const price = usdToMicros(offer.usd_per_hour)
-  const bound = runBound(job.spec, price, spent_micros)
+  const bound = runBound(job.spec, price, allowance(job, shard.role, money))
   // Later than our own deadline by all that our own stop may take: ours is the one that counts.
   const dead_man_s = traits.boot_bound_s + bound.timeout_s + stopGrace_s + uploadGrace_s + 60
   return {
     id: fresh.attempt_id,
     nonce: fresh.nonce,
     kind: job.kind,
-    signature: signatureOf(job.spec),
+    signature: signatureOf(job.spec, { role: shard.role, of: job.shards_total }),
     ranking: snapshot.ranking && rankingView(snapshot.ranking),
     bounds: snapshot.bounds_of(offer),
     usd_micros_per_hour: price,

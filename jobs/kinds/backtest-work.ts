@@ -1,6 +1,7 @@
 // How much work a backtest is, before it runs: for estimates, for ranking by cost and for sharding by time. Pure.
 import type { Offer } from '../../providers/provider.ts'
 import { canonicalSha256 } from '../canonical.ts'
+import type { Part } from '../shards.ts'
 import { type BacktestParams, pointsOf } from './backtest.ts'
 import { samples } from './samples.ts'
 
@@ -12,6 +13,9 @@ const updatesPerCore = 100_000_000
 const start_s = 2.5
 /** The kernel's threads; more cores than this have not been measured. */
 const maxCores = 64
+/** A merge reads and writes the points that are kept. */
+const keptPoints = 1_000_000
+const mergedPerSecond = 200_000
 /** Trading days of a calendar year at US exchanges. */
 const barsPerYear = 252
 
@@ -28,15 +32,20 @@ export function barUpdates(params: BacktestParams): number | null {
 }
 
 /** Seconds that the program should run on an offer; null: not known. */
-export function backtestSeconds(params: BacktestParams, offer: Pick<Offer, 'cpu'>): number | null {
+export function backtestSeconds(
+  params: BacktestParams,
+  { role, of }: Part,
+  offer: Pick<Offer, 'cpu'>,
+): number | null {
+  if (role === 'merge') return start_s + Math.min(pointsOf(params), keptPoints) / mergedPerSecond
   const updates = barUpdates(params)
   if (updates === null) return null
-  return start_s + updates / (updatesPerCore * Math.min(offer.cpu, maxCores))
+  return start_s + updates / of / (updatesPerCore * Math.min(offer.cpu, maxCores))
 }
 
 /** Equal for work whose durations foretell each other: the same data, strategy and, within a factor of two, size. */
-export function backtestSignature(params: BacktestParams): string {
+export function backtestSignature(params: BacktestParams, { role, of }: Part): string {
   const { data, strategy } = params
-  const points = Math.round(Math.log2(pointsOf(params)))
-  return canonicalSha256({ kind: 'backtest', data, strategy, points }).slice(0, 16)
+  const points = Math.round(Math.log2(pointsOf(params) / of))
+  return canonicalSha256({ kind: 'backtest', role, data, strategy, points }).slice(0, 16)
 }

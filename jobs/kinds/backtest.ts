@@ -3,8 +3,8 @@
 import { z } from 'zod'
 import { samples } from './samples.ts'
 
-/** A sweep of more points than this is refused: its metrics would not fit the memory of one container. */
-const maxPoints = 1_000_000
+/** Points are derived from their numbers, and none is stored before it has a result; these numbers are still exact. */
+const maxPoints = 1_000_000_000_000
 /** One range or list of values; more is a typing mistake, and the grid would pass maxPoints with two. */
 const maxValues = 100_000
 const maxSymbols = 10_000

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { costMicros } from '../cost.ts'
 import type { Change, JobRow, ShardRow } from '../plan.ts'
+import { classOf, type DeviceClass } from '../shards.ts'
 import { book, extend, type Held, settle } from './budgets.ts'
 import type { JobDelta } from './fold.ts'
 import { forgetRefusals, noteRefusal } from './open.ts'
@@ -59,6 +60,7 @@ const writers: { [Name in Change['change']]: Writer<Name> } = {
     }),
   async run(tx, scope, { attempt_id, started_at }) {
     count(scope, { running: 1 })
+    if (scope.shard.role === 'merge') scope.delta.merge_runs = true
     await moveAttempt(tx, attempt_id, 'running', {
       started_at,
       launched_at: sql<Date>`coalesce(launched_at, ${started_at})`,
@@ -115,13 +117,18 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
     .execute()
   await book(tx, budgets, { ...attempt, job_id: shard.job_id }, now)
   const waited = now.getTime() - (shard.waiting_since ?? now).getTime()
+  if (shard.role === 'work') {
+    delta.device_class = classOf(offer)
+    if (job && job.shards_total > 1 && job.device_class === null) await fixDevice(tx, shard, classOf(offer))
+  }
   await moveShard(tx, shard, 'active', {
     attempts: shard.attempts + 1,
     waiting_since: null,
     wait_reason: null,
     waited_ms: shard.waited_ms + Math.max(0, waited),
   })
-  delta.counters = { ...delta.counters, waiting: -1, active: 1 }
+  count({ shard, delta }, { waiting: -1, active: 1 })
+  if (shard.role === 'merge') delta.merge_state = 'active'
   delta.provider = offer.provider
   delta.attempt = {
     id: attempt.id,
@@ -133,6 +140,13 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
     shard: shard.index,
     job_id: job?.id ?? shard.job_id,
   }
+}
+
+/** From the first launch on all parts of a job run on one class of device: those that wait differ from now on. */
+async function fixDevice(tx: Tx, shard: ShardRow, device_class: DeviceClass): Promise<void> {
+  await sql`
+    update shards set shape_hash = left(encode(sha256(convert_to(shape_hash || ${device_class}, 'UTF8')), 'hex'), 16)
+    where job_id = ${shard.job_id} and state = 'waiting' and role = 'work' and id <> ${shard.id}`.execute(tx)
 }
 
 async function sight(tx: Tx, { attempt_id, seen, gone_since, exited_since }: Of<'sight'>, now: Date) {
@@ -238,6 +252,7 @@ async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
     excluded_providers: JSON.stringify(excluded),
   })
   count(scope, { waiting: 1, active: -1 })
+  if (shard.role === 'merge') delta.merge_state = 'waiting'
   delta.events.push({
     type: 'job.retrying',
     data: {
@@ -250,14 +265,18 @@ async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
 }
 
 async function finish(tx: Tx, scope: Scope, change: Of<'finish'>) {
-  const { shard, delta } = scope
+  const { job, shard, delta } = scope
   count(scope, { [shard.state === 'waiting' ? 'waiting' : 'active']: -1, [change.state]: 1 })
   await moveShard(tx, shard, change.state, { waiting_since: null })
   delta.warnings.push(...change.warnings)
-  delta.outcome = change.outcome
+  if (shard.role === 'merge') delta.merge_state = change.state
   // conclude() has put the log's end into the same error.
-  delta.error = change.error && (delta.error ?? change.error)
-  if (change.result !== null) delta.result = change.result
+  const error = change.error && (delta.error ?? change.error)
+  delta.finished = { state: change.state, outcome: change.outcome, error }
+  if (change.cached_from) delta.cached_from = change.cached_from
+  // Of several parts the merge has the result.
+  const whole = shard.role === 'merge' || job?.shards_total === 1 || change.cached_from !== null
+  if (whole && change.result !== null) delta.result = change.result
   if (change.state === 'failed')
     await tx
       .updateTable('shards')
@@ -267,7 +286,9 @@ async function finish(tx: Tx, scope: Scope, change: Of<'finish'>) {
       .execute()
 }
 
-function count({ delta }: Scope, by: JobDelta['counters']) {
+/** The merge is none of the parts that are counted. */
+function count({ shard, delta }: Pick<Scope, 'shard' | 'delta'>, by: JobDelta['counters']) {
+  if (shard.role === 'merge') return
   for (const [name, change] of Object.entries(by) as [keyof typeof by, number][])
     delta.counters[name] = (delta.counters[name] ?? 0) + change
 }

@@ -2,6 +2,7 @@
 // facts it was decided on; on a mismatch nothing is written and the shard stays due.
 import { sql } from 'kysely'
 import type { JobRow, Plan, ShardRow } from '../plan.ts'
+import { classOf } from '../shards.ts'
 import { firstReservation, hasRoom, type Held, lockBudgets } from './budgets.ts'
 import { apply, touchesJob } from './changes.ts'
 import type { Claimed } from './claim.ts'
@@ -35,7 +36,7 @@ export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Dat
     const shard = await lockShard(tx, claimed)
     if (!shard || (commit.facts_version !== null && shard.facts_version !== commit.facts_version))
       return 'stale'
-    if (!(await placesFree(tx, shard, plan))) return 'stale'
+    if (!isOfItsClass(job, shard, plan) || !(await placesFree(tx, shard, plan))) return 'stale'
     const budgets = await roomFor(tx, job, plan, now)
     if (!budgets) return 'over_budget'
     const delta: JobDelta = { counters: {}, events: [], warnings: [] }
@@ -53,6 +54,13 @@ export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Dat
       .execute()
     return 'done'
   })
+}
+
+/** Whether what is launched runs on the class of device that another part of the job may have fixed meanwhile. */
+function isOfItsClass(job: JobRow | null, { role }: ShardRow, plan: Plan): boolean {
+  const launch = plan.changes.find((change) => change.change === 'launch')
+  const fixed = role === 'work' && job && job.shards_total > 1 ? job.device_class : null
+  return !launch || !fixed || classOf(launch.attempt.request.offer) === fixed
 }
 
 /** The locked budgets of what the plan launches; null: one of them has no room. */

@@ -2,10 +2,20 @@
 import { sql } from 'kysely'
 import { newId } from '../ids.ts'
 import type { AttemptRow, JobRow } from '../plan.ts'
-import { type JobEventType, type JobState, type Outcome, isTerminal } from '../state.ts'
+import type { DeviceClass } from '../shards.ts'
+import {
+  isTerminal,
+  type JobEventType,
+  type JobState,
+  type Outcome,
+  type ShardState,
+  type TerminalState,
+} from '../state.ts'
 import { jobView } from '../view.ts'
 import { relist } from './lists.ts'
 import { moveJob } from './move.ts'
+import { passOn } from './cache.ts'
+import { newShard } from './queue.ts'
 import type { JobError, Tx, Warning } from './schema.ts'
 
 /** What one commit adds to a job. */
@@ -17,9 +27,17 @@ export interface JobDelta {
   /** Where a shard was launched. */
   provider?: string
   cancelling?: boolean
-  outcome?: Outcome | null
+  /** The end of a shard. */
+  finished?: { state: TerminalState; outcome: Outcome | null; error: JobError | null }
+  /** What went wrong with an attempt. */
   error?: JobError | null
   result?: unknown
+  /** What becomes of the shard that joins the others. */
+  merge_state?: ShardState
+  merge_runs?: boolean
+  device_class?: DeviceClass
+  /** The job whose result it was given. */
+  cached_from?: string
 }
 interface FoldDeps {
   random: (bytes: number) => Uint8Array
@@ -29,44 +47,109 @@ interface FoldDeps {
 
 /** Writes the locked job: its counters, its state, and what follows from a change of state. */
 export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDelta): Promise<void> {
-  const next: JobRow = { ...job }
-  for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
-    next[`shards_${name}`] += by
-  next.state = foldState(next, delta.cancelling ?? false)
-  const ended = isTerminal(next.state)
-  if (delta.result !== undefined) next.result = delta.result
-  if (delta.outcome !== undefined) next.outcome = delta.outcome
-  if (next.state === 'failed' && delta.error) next.error = delta.error
-  if (delta.provider && !job.providers.includes(delta.provider))
-    next.providers = [...job.providers, delta.provider]
-  next.warnings = [...job.warnings, ...delta.warnings]
-  if (next.state === 'running') next.started_at ??= deps.now
-  if (ended) next.finished_at = deps.now
+  const { next, merges } = nextJob(job, delta, deps.now)
   const events = [...delta.events]
   const type = eventOf(job.state, next.state)
   if (type) events.push({ type, data: eventData(next, delta) })
   next.event_sequence = job.event_sequence + events.length
   await save(tx, job, next)
+  if (merges) {
+    const merge = { id: newId('shd', deps.now, deps.random), role: 'merge' as const, index: job.shards_total }
+    await tx
+      .insertInto('shards')
+      .values(newShard(next, merge, deps.now))
+      .execute()
+  }
   for (const [index, event] of events.entries()) {
     const sequence = job.event_sequence + index + 1
     await appendEvent(tx, next, { ...event, sequence, at: deps.now })
     await enqueueDelivery(tx, deps, next, { type: event.type, sequence })
   }
+  if (isTerminal(next.state)) await passOn(tx, next, deps.now)
 }
 
-function foldState(job: JobRow, cancelling: boolean): JobState {
-  if (job.shards_waiting + job.shards_active === 0) {
-    if (job.order_kind === 'cancel') return 'cancelled'
-    const failed =
-      job.shards_failed > 0 &&
-      (job.spec.parallelism.on_shard_failure === 'fail' || job.shards_succeeded === 0)
-    if (failed) return 'failed'
-    return job.shards_succeeded > 0 ? 'succeeded' : 'cancelled'
+/** The job after a commit, and whether its parts are to be joined now. */
+function nextJob(job: JobRow, delta: JobDelta, now: Date): { next: JobRow; merges: boolean } {
+  const next: JobRow = { ...job }
+  for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
+    next[`shards_${name}`] += by
+  next.merge_state = delta.merge_state ?? job.merge_state
+  next.device_class = delta.device_class ?? job.device_class
+  next.cached_from = delta.cached_from ?? job.cached_from
+  const merges = needsMerge(next)
+  if (merges) next.merge_state = 'waiting'
+  next.state = foldState(next, delta)
+  if (delta.result !== undefined) next.result = delta.result
+  if (delta.provider && !job.providers.includes(delta.provider))
+    next.providers = [...job.providers, delta.provider]
+  next.warnings = distinct([...job.warnings, ...delta.warnings])
+  // The first failure is the job's, whatever becomes of the other parts.
+  if (delta.finished?.state === 'failed' && job.shards_failed === 0)
+    Object.assign(next, endOf(delta.finished))
+  if (next.state === 'running') next.started_at ??= now
+  if (isTerminal(next.state)) Object.assign(next, jobEnd(next, delta), { finished_at: now })
+  return { next, merges }
+}
+
+function foldState(job: JobRow, delta: JobDelta): JobState {
+  const cancelling = delta.cancelling === true || job.state === 'cancelling'
+  if (job.merge_state === 'waiting' || job.merge_state === 'active') {
+    if (cancelling) return 'cancelling'
+    if (job.merge_state === 'waiting') return job.state
+    return delta.merge_runs || job.state === 'running' ? 'running' : 'scheduled'
   }
-  if (cancelling || job.state === 'cancelling') return 'cancelling'
+  if (job.shards_waiting + job.shards_active === 0) return endState(job)
+  if (cancelling) return 'cancelling'
   if (job.shards_active === 0) return 'queued'
   return job.shards_running > 0 || job.state === 'running' ? 'running' : 'scheduled'
 }
+
+/** What a job comes to whose parts have all ended, and their merge if there is one. */
+function endState(job: JobRow): TerminalState {
+  if (job.order_kind === 'cancel') return 'cancelled'
+  if (job.merge_state === 'failed' || job.merge_state === 'cancelled') return job.merge_state
+  const failed =
+    job.shards_failed > 0 && (job.spec.parallelism.on_shard_failure === 'fail' || job.shards_succeeded === 0)
+  if (failed) return 'failed'
+  return job.shards_succeeded > 0 ? 'succeeded' : 'cancelled'
+}
+
+/** Whether the parts of a job have ended and their results are to be joined. */
+function needsMerge(job: JobRow): boolean {
+  return (
+    job.shards_total > 1 &&
+    job.merge_state === null &&
+    job.cached_from === null &&
+    job.shards_waiting + job.shards_active === 0 &&
+    endState(job) === 'succeeded'
+  )
+}
+
+const endOf = ({ outcome, error }: NonNullable<JobDelta['finished']>) => ({ outcome, error })
+
+/** Outcome, error and warnings of a job that ends now. */
+function jobEnd(job: JobRow, { finished }: JobDelta): Pick<JobRow, 'outcome' | 'error' | 'warnings'> {
+  const { warnings, shards_failed, shards_total } = job
+  if (job.state === 'cancelled') return { outcome: finished?.outcome ?? 'cancelled', error: null, warnings }
+  const { outcome, error } = job.merge_state === 'failed' && finished ? finished : job
+  if (job.state === 'failed') return { outcome, error, warnings }
+  const stopped = warnings.some(({ code }) => code === 'stopped_early')
+  const missing = {
+    code: 'shards_failed',
+    message: `${shards_failed} of ${shards_total} parts failed; the first: ${job.error?.message ?? 'unknown'}`,
+  }
+  return {
+    outcome: stopped ? 'stopped' : 'succeeded',
+    error: null,
+    warnings: shards_failed > 0 ? [...warnings, missing] : warnings,
+  }
+}
+
+const distinct = (warnings: readonly Warning[]) =>
+  warnings.filter(
+    ({ code, message }, at) =>
+      warnings.findIndex((each) => each.code === code && each.message === message) === at,
+  )
 
 /** A retry says job.retrying instead of a second job.queued. */
 function eventOf(from: JobState, to: JobState): JobEventType | null {
@@ -167,6 +250,9 @@ async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
     warnings: JSON.stringify(next.warnings),
     providers: JSON.stringify(next.providers),
     result: next.result === null ? null : JSON.stringify(next.result),
+    merge_state: next.merge_state,
+    device_class: next.device_class,
+    cached_from: next.cached_from,
     shards_waiting: next.shards_waiting,
     shards_active: next.shards_active,
     shards_running: next.shards_running,

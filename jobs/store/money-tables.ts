@@ -3,7 +3,7 @@ import type { Generated } from 'kysely'
 import type { LimitScope } from '../limits.ts'
 import type { RememberedCode } from '../memory.ts'
 import type { Policy } from '../policy.ts'
-import type { Json } from './schema.ts'
+import type { Json } from './result-tables.ts'
 
 export interface MoneyTables {
   capacity_memory: {

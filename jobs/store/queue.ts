@@ -1,16 +1,46 @@
 // The queue: shards that wait for a place. Shards of one shape (project, kind, resources, placement, bounds) find a
 // place or none together, so a pass looks at the head of each shape and never scans the backlog.
-import { sql } from 'kysely'
+import { type Insertable, sql } from 'kysely'
 import { canonicalSha256 } from '../canonical.ts'
+import type { JobRow } from '../plan.ts'
+import { type DeviceClass, type Role, shardSpec } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
+import type { Priority } from '../state.ts'
+import { waitBound } from '../wait.ts'
 import { type Claimed, free, leaseFor } from './claim.ts'
-import type { Database } from './schema.ts'
+import type { Database, Tables } from './schema.ts'
 
 /** Shapes that one pass looks at. With more, each pass begins at another place among them. */
 const maxShapes = 1_000
 
+/** How far ahead of its time a job stands in the queue; the same bonus ages a lower priority past it. */
+const bonus_s: Record<Priority, number> = { low: -3_600, normal: 0, high: 3_600, urgent: 86_400 }
+
+export const queueKeyOf = ({ created_at, priority }: Pick<JobRow, 'created_at' | 'priority'>): Date =>
+  new Date(created_at.getTime() - bonus_s[priority] * 1_000)
+
+/** A shard that waits from now on, in its job's place in the queue. */
+export function newShard(
+  job: JobRow,
+  shard: { id: string; role: Role; index: number },
+  now: Date,
+): Insertable<Tables['shards']> {
+  return {
+    ...shard,
+    project_id: job.project_id,
+    job_id: job.id,
+    state: 'waiting',
+    shape_hash: shapeOf(job.project_id, shardSpec(job, shard.role)),
+    queue_key: queueKeyOf(job),
+    due_at: waitBound({ job, shard: { waited_ms: 0, waiting_since: now, created_at: now } }),
+    waiting_since: now,
+    excluded_providers: '[]',
+    created_at: now,
+  }
+}
+
 /** Shards of equal shape wait for the same places. */
-export function shapeOf(project_id: string, spec: JobSpec): string {
+function shapeOf(project_id: string, spec: JobSpec): string {
   const { kind, resources, placement, budget_usd, deadline_at } = spec
   return canonicalSha256({ project_id, kind, resources, placement, budget_usd, deadline_at }).slice(0, 16)
 }
@@ -28,8 +58,12 @@ export interface Head {
   shape_hash: string
   project_id: string
   job_id: string
-  spec: JobSpec
+  role: Role
   excluded_providers: string[]
+  spec: JobSpec
+  device_class: DeviceClass | null
+  shards_total: number
+  shards_waiting: number
 }
 
 /** One waiting shard of each shape. `start` is where to begin among the shapes when there are too many. */
@@ -53,7 +87,8 @@ async function headsFrom(db: Database, start: string): Promise<Head[]> {
       from heads, lateral ${next(sql`shape_hash > heads.shape_hash`)} as step
       where heads.n <= ${maxShapes}
     )
-    select heads.shape_hash, s.project_id, s.job_id, j.spec, s.excluded_providers
+    select heads.shape_hash, s.project_id, s.job_id, s.role, s.excluded_providers,
+      j.spec, j.device_class, j.shards_total, j.shards_waiting
     from heads join shards s on s.id = heads.id join jobs j on j.id = s.job_id`.execute(db)
   return rows
 }

@@ -3,8 +3,10 @@ import type { ColumnType, Generated, Kysely, Transaction } from 'kysely'
 import type { Handle, LaunchRequest } from '../../providers/provider.ts'
 import type { Made } from '../idempotency.ts'
 import type { RankingView } from '../ranking-view.ts'
+import type { DeviceClass } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
 import type { MoneyTables } from './money-tables.ts'
+import type { Json, ResultTables } from './result-tables.ts'
 import type {
   AttemptState,
   ErrorCode,
@@ -16,9 +18,6 @@ import type {
   ShardState,
   StopReason,
 } from '../state.ts'
-
-/** A jsonb column: read as the value, written as its JSON text. */
-export type Json<T> = ColumnType<T, string, string>
 
 export interface JobError {
   code: ErrorCode
@@ -46,7 +45,7 @@ export interface Checkpoint {
   object_key: string
 }
 
-export interface Tables extends MoneyTables {
+export interface Tables extends MoneyTables, ResultTables {
   installation: {
     one: Generated<boolean>
     id: string
@@ -110,10 +109,22 @@ export interface Tables extends MoneyTables {
     event_sequence: Generated<number>
     order_kind: Order | null
     order_at: Date | null
+    /** Of the shard that joins the results of the others; null: there is none yet. */
+    merge_state: ShardState | null
+    /** Of all work shards, from the first launch on; null before it, and where there is one shard. */
+    device_class: DeviceClass | null
+    /** Equal for jobs with one result; null: it may differ each time. */
+    cache_key: string | null
+    /** The job whose result this one waits for. */
+    follows: string | null
+    /** The job whose result this one was given. */
+    cached_from: string | null
     created_at: Date
     started_at: Date | null
     finished_at: Date | null
     deleted_at: Date | null
+    /** Since when its artifacts, points and logs are gone. */
+    purged_at: Date | null
   }
   job_lists: { list: string; job_id: string; project_id: string }
   shards: {
@@ -141,7 +152,7 @@ export interface Tables extends MoneyTables {
     lease_replica: string | null
     lease_token: string | null
     leased_until: Date | null
-    wait_reason: 'budget' | null
+    wait_reason: 'budget' | 'follows' | null
     created_at: Date
   }
   attempts: {
@@ -227,20 +238,6 @@ export interface Tables extends MoneyTables {
     stream: 'stdout' | 'stderr' | 'runner'
     text: string
     partition_at: Date
-  }
-  artifacts: {
-    id: string
-    project_id: string
-    job_id: string
-    attempt_id: string
-    shard_id: string
-    name: string
-    bytes: number
-    sha256: string
-    content_type: string
-    object_key: string
-    purpose: 'artifact' | 'checkpoint'
-    created_at: Date
   }
   orphans: {
     id: string

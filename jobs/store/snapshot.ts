@@ -1,5 +1,8 @@
 import type { Claimed } from './claim.ts'
-import type { AttemptRow, JobRow, ShardRow } from '../plan.ts'
+import { isWhole } from '../cache.ts'
+import type { AttemptRow, JobRow, Leader, ShardRow } from '../plan.ts'
+import { type Money, noMoney } from '../shards.ts'
+import { stopGrace_s } from '../bounds.ts'
 import { costMicros } from '../cost.ts'
 import type { Database } from './schema.ts'
 
@@ -9,7 +12,8 @@ export interface Facts {
   job: JobRow
   shard: ShardRow
   attempts: { row: AttemptRow; heard_at: Date | null; progressed: boolean }[]
-  spent_micros: number
+  money: Money
+  leader: Leader | null
 }
 
 /** Loads the facts of claimed shards, in their order, in a fixed number of statements. */
@@ -36,7 +40,8 @@ export async function loadFacts(db: Database, claimed: readonly Claimed[], now: 
     .where('state', '<>', 'ended')
     .orderBy('number')
     .execute()
-  const spent = await spentMicros(db, job_ids, now)
+  const money = await moneyOf(db, job_ids, now)
+  const leaders = await leadersOf(db, [...jobs.values()])
   return shards.flatMap((shard) => {
     const job = jobs.get(shard.job_id)
     const mine = claimed.find(({ shard_id }) => shard_id === shard.id)
@@ -44,29 +49,65 @@ export async function loadFacts(db: Database, claimed: readonly Claimed[], now: 
     const attempts = open
       .filter(({ shard_id }) => shard_id === shard.id)
       .map(({ heard_at, progress, ...row }) => ({ row, heard_at, progressed: (progress ?? 0) > 0 }))
-    return [{ claimed: mine, job, shard, attempts, spent_micros: spent.get(job.id) ?? 0 }]
+    return [
+      {
+        claimed: mine,
+        job,
+        shard,
+        attempts,
+        money: money.get(job.id) ?? noMoney,
+        leader: leaders.get(job.follows ?? '') ?? null,
+      },
+    ]
   })
 }
 
-/** Micro-dollars by job up to now: what was settled and what is running. */
-export async function spentMicros(
+/** The jobs that others follow, with what they have come to. */
+async function leadersOf(db: Database, jobs: readonly JobRow[]): Promise<Map<string, Leader>> {
+  const ids = [...new Set(jobs.flatMap(({ follows }) => follows ?? []))]
+  if (ids.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('jobs')
+    .select(['id', 'state', 'outcome', 'shards_failed', 'result', 'cached_from'])
+    .where('id', 'in', ids)
+    .execute()
+  return new Map(
+    rows.map(({ id, result, cached_from, ...end }) => [
+      id,
+      { id: cached_from ?? id, done: isWhole(end), result },
+    ]),
+  )
+}
+
+/** What jobs have cost up to now, and what their open attempts may still cost. */
+export async function moneyOf(
   db: Database,
   job_ids: readonly string[],
   now: Date,
-): Promise<Map<string, number>> {
-  const spent = new Map<string, number>()
-  if (job_ids.length === 0) return spent
+): Promise<Map<string, Money>> {
+  const money = new Map<string, Money>()
+  if (job_ids.length === 0) return money
   const rows = await db
     .selectFrom('attempts')
-    .select(['job_id', 'usd_micros_per_hour', 'min_billing_s', 'launched_at', 'ended_at'])
+    .select([
+      'job_id',
+      'usd_micros_per_hour',
+      'min_billing_s',
+      'launched_at',
+      'ended_at',
+      'outcome',
+      'timeout_s',
+    ])
     .where('job_id', 'in', [...job_ids])
-    .where('launched_at', 'is not', null)
     .execute()
-  for (const { job_id, launched_at, ended_at, ...price } of rows) {
+  for (const { job_id, launched_at, ended_at, outcome, timeout_s, ...price } of rows) {
     const micros = costMicros({ ...price, billed_from: launched_at, billed_to: ended_at }, now)
-    spent.set(job_id, (spent.get(job_id) ?? 0) + micros)
+    const most_s = outcome === null ? timeout_s + stopGrace_s : 0
+    const most = Math.max(micros, Math.ceil((most_s * price.usd_micros_per_hour) / 3_600))
+    const { spent_micros, committed_micros } = money.get(job_id) ?? noMoney
+    money.set(job_id, { spent_micros: spent_micros + micros, committed_micros: committed_micros + most })
   }
-  return spent
+  return money
 }
 
 /** Attempts that have not ended. */

@@ -83,7 +83,13 @@ const cases: [string, unknown, number, string, string][] = [
   ],
   [
     'too many points',
-    withParams({ parameters: { fast: { range: [1, 5000, 1] }, slow: { range: [1, 5000, 1] } } }),
+    withParams({
+      parameters: {
+        fast: { range: [1, 50_000, 1] },
+        slow: { range: [1, 50_000, 1] },
+        stop_loss: { range: [0, 0.9, 0.001] },
+      },
+    }),
     422,
     'invalid_request',
     'points',

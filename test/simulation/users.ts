@@ -190,6 +190,7 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
     queue_timeout_s: draw.chance(0.1) ? draw.between(20, 120) : 1_800,
     priority: draw.pick(['low', 'normal', 'high']),
     ...(draw.chance(0.25) ? { budget_usd: draw.between(2, 60) / 1_000 } : {}),
+    cache: false,
     ...webhook,
     ...deadline,
   }

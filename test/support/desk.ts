@@ -102,6 +102,8 @@ function pidOf(file: string): number[] {
 export function realBacktest(more: Record<string, unknown> = {}) {
   return {
     kind: 'backtest',
+    // Equal jobs of tests are to run, each of them.
+    cache: false,
     params: {
       data: { dataset: 'sample:sp500-20', symbols: ['AAPL', 'MSFT'], start: '2010-01-01', end: '2019-12-31' },
       strategy: { name: 'sma_cross' },

@@ -55,6 +55,10 @@ export async function openTestWorld() {
       max_queued: 50,
       rate_limit: null,
       sse_max_s: 1,
+      // Jobs of tests are equal, and each is to run: tests of the result cache name a version.
+      program_version: () => null,
+      cache_ttl_s: 3_600,
+      cache_max_entries: 1_000,
       local_data_dirs: [],
     },
     log: (level, message, fields) => void logged.push({ level, message, fields }),

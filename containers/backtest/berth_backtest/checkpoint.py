@@ -5,18 +5,20 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[np.float64]]
+from berth_backtest.kept import Arrays, join
+
+State = dict[str, Any]
 
 MANIFEST = "manifest.json"
 EVERY_S = 60.0
 
 
 class Checkpoint:
-    """Parts of a sweep in a folder; the manifest, written last, says which of them count."""
+    """Rows of a sweep in a folder; the manifest, written last, says which files count."""
 
     def __init__(
         self, folder: Path | None, identity: str, every_s: float, clock: Callable[[], float]
@@ -27,21 +29,23 @@ class Checkpoint:
         self.clock = clock
         self.saved_at = clock()
         self.parts: list[str] = []
+        self.state_file = ""
         self.waiting: list[Arrays] = []
-        self.chunks = 0  # finished ones, those that wait to be written included
+        self.saves = 0
 
-    def load(self) -> list[Arrays]:
-        """Returns the parts that were kept for this very run; none if there are none."""
+    def load(self) -> tuple[State, Arrays, list[Arrays]] | None:
+        """Returns the state, its arrays and the rows that were kept for this very run, if any were."""
         if self.folder is None:
-            return []
+            return None
         try:
             manifest = json.loads((self.folder / MANIFEST).read_text())
             if manifest["identity"] != self.identity:
-                return []
-            found = [self.read(name) for name in manifest["parts"]]
-            self.parts, self.chunks = list(manifest["parts"]), int(manifest["chunks"])
+                return None
+            found = manifest["state"], self.read(manifest["file"]), [self.read(p) for p in manifest["parts"]]
+            self.parts, self.saves = list(manifest["parts"]), int(manifest["saves"])
+            self.state_file = str(manifest["file"])
         except (OSError, ValueError, KeyError, TypeError):
-            return []  # no checkpoint, or a damaged one: start from the beginning
+            return None  # no checkpoint, or a damaged one: start from the beginning
         return found
 
     def read(self, name: str) -> Arrays:
@@ -49,29 +53,39 @@ class Checkpoint:
         with np.load(self.folder / Path(name).name, allow_pickle=False) as part:
             return {key: part[key] for key in part.files}
 
-    def add(self, arrays: Arrays) -> None:
-        """Notes a finished chunk; writes what waits when it is time."""
-        self.chunks += 1
-        if self.folder is None:
-            return
-        self.waiting.append(arrays)
-        if self.clock() - self.saved_at >= self.every_s:
-            self.save()
+    def add(self, rows: Arrays) -> None:
+        """Notes rows that are written with the next save."""
+        if self.folder is not None:
+            self.waiting.append(dict(rows))
 
-    def save(self) -> None:
-        """Writes what waits, then the manifest, each in one step."""
+    def is_due(self) -> bool:
+        return self.folder is not None and self.clock() - self.saved_at >= self.every_s
+
+    def save(self, state: State, arrays: Arrays) -> None:
+        """Writes what waits and the state's arrays, then the manifest, each in one step."""
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.saves += 1
         if self.waiting:
-            name = f"part-{self.chunks:08d}.npz"
-            joined = {key: np.concatenate([part[key] for part in self.waiting]) for key in self.waiting[0]}
-            write_atomically(self.folder / name, lambda path: save_arrays(path, joined))
+            name = f"part-{self.saves:08d}.npz"
+            rows = join(self.waiting)
+            write_atomically(self.folder / name, lambda path: save_arrays(path, rows))
             self.parts.append(name)
             self.waiting = []
-        manifest = {"identity": self.identity, "chunks": self.chunks, "parts": self.parts}
+        before, self.state_file = self.state_file, f"state-{self.saves:08d}.npz"
+        write_atomically(self.folder / self.state_file, lambda path: save_arrays(path, arrays))
+        manifest = {
+            "identity": self.identity,
+            "saves": self.saves,
+            "state": state,
+            "file": self.state_file,
+            "parts": self.parts,
+        }
         text = json.dumps(manifest)
         write_atomically(self.folder / MANIFEST, lambda path: path.write_text(text))
+        if before:
+            (self.folder / Path(before).name).unlink(missing_ok=True)
         self.saved_at = self.clock()
 
 

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from berth_backtest.errors import EXIT_CODES, EXIT_STOPPED, ProgramError, StoppedError, invalid
 from berth_backtest.report import Stop, log, open_progress
+from berth_backtest.shard import shard_from_env, shard_of_folders
 
 MAX_SPEC_BYTES = 16 << 20  # 100,000 symbols and values fit many times
 USAGE = """usage: python -m berth_backtest SPEC.json OUT_DIR
+       python -m berth_backtest --merge SPEC.json OUT_DIR SHARD_DIR...
 
 Exit codes: 0 done, 2 the spec or the data is wrong, 4 look-ahead found, 75 stopped (start again
 with the same BERTH_CHECKPOINT_DIR to go on), 1 our fault. Reads BERTH_SAMPLES_DIR,
-BERTH_CHECKPOINT_DIR, BERTH_CHECKPOINT_EVERY_S, BERTH_THREADS and NUMBA_CACHE_DIR."""
+BERTH_CHECKPOINT_DIR, BERTH_CHECKPOINT_EVERY_S, BERTH_THREADS and NUMBA_CACHE_DIR. With
+BERTH_SHARD_INDEX and BERTH_SHARD_COUNT it runs one part of a sweep; --merge joins the folders of
+all parts into what one whole run writes."""
 
 
 def main(arguments: list[str]) -> int:
@@ -23,16 +27,19 @@ def main(arguments: list[str]) -> int:
     if arguments in (["-h"], ["--help"]):
         print(USAGE)
         return 0
-    if len(arguments) != 2:
+    merges = arguments[:1] == ["--merge"]
+    words = arguments[1:] if merges else arguments
+    if len(words) < 3 if merges else len(words) != 2:
         print(USAGE, file=sys.stderr)
         return EXIT_CODES["invalid_params"]
     progress, stop = open_progress(), Stop().listen()
-    out = Path(arguments[1])
+    out = Path(words[1])
     try:
-        spec = read_spec(Path(arguments[0]))
+        shard = shard_of_folders([Path(word) for word in words[2:]]) if merges else shard_from_env()
+        spec = read_spec(Path(words[0]))
         from berth_backtest.run import run
 
-        run(spec, out, progress, stop, thread_count())
+        run(spec, out, progress, stop, thread_count(), shard)
     except StoppedError as stopped:
         log(str(stopped))
         return EXIT_STOPPED

@@ -1,6 +1,11 @@
-"""The parameter sets of a run: the cartesian product of the axes, the last one fastest."""
+"""The parameter sets of a run: the cartesian product of the axes, the last one fastest.
+
+A point is a set's number in that product, invalid sets counted. Nothing here holds the whole product:
+sets are derived from their numbers, some at a time.
+"""
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,31 +15,39 @@ from berth_backtest.errors import invalid
 from berth_backtest.spec.types import STOPS, Axis
 from berth_backtest.strategies.definition import Definition
 
+Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-AT_ONCE = 1_000_000  # sets looked at together
+AT_ONCE = 1_000_000  # sets looked at together: some 50 MB
+COUNTED = 10_000_000  # sets whose valid ones are counted before the run: a second at most
 
 
 @dataclass(frozen=True)
 class Grid:
-    """`points` are the numbers, in the full product, of the sets that are valid."""
+    """`valid` says which sets are run, None: all. `known` is their number if it was counted."""
 
     axes: tuple[Axis, ...]
-    points: Index
-    skipped: int
+    valid: Callable[[dict[str, Floats]], NDArray[np.bool_]] | None
+    known: int | None
 
-    def values(self, name: str, points: Index) -> NDArray[np.float64]:
-        """Returns one parameter of some sets."""
+    @property
+    def total(self) -> int:
+        return math.prod(len(axis.values) for axis in self.axes)
+
+    def places(self, name: str, points: Index) -> Index:
+        """Returns the place of some sets on one axis."""
         at = [axis.name for axis in self.axes].index(name)
-        inner = int(np.prod([len(axis.values) for axis in self.axes[at + 1 :]], dtype=np.int64))
-        values = self.axes[at].values
-        return values[(points // inner) % len(values)]
+        inner = math.prod(len(axis.values) for axis in self.axes[at + 1 :])
+        return (points // inner) % len(self.axes[at].values)
 
-    def all_values(self, points: Index) -> dict[str, NDArray[np.float64]]:
-        """Returns every parameter of some sets by name."""
-        return {axis.name: self.values(axis.name, points) for axis in self.axes}
+    def axis(self, name: str) -> Axis:
+        return next(axis for axis in self.axes if axis.name == name)
 
-    def stops(self, points: Index) -> NDArray[np.float64]:
+    def values(self, name: str, points: Index) -> Floats:
+        """Returns one parameter of some sets."""
+        return self.axis(name).values[self.places(name, points)]
+
+    def stops(self, points: Index) -> Floats:
         return np.stack([self.values(name, points) for name in STOPS])
 
     def shown(self) -> list[Axis]:
@@ -50,20 +63,42 @@ class Grid:
             found[axis.name] = int(value) if axis.integer else value
         return found
 
+    def valid_from(self, first: int, end: int) -> Index:
+        """Returns the valid sets from `first` up to `end`; for AT_ONCE sets at most."""
+        points = np.arange(first, end, dtype=np.int64)
+        if self.valid is None:
+            return points
+        return points[self.valid({axis.name: self.values(axis.name, points) for axis in self.axes})]
+
+    def chunks(self, first: int, end: int, size: Callable[[], int]) -> Iterator[tuple[Index, int]]:
+        """Yields the valid sets of a span, at most `size()` at a time, with the number to go on from."""
+        for begin in range(first, end, AT_ONCE):
+            stop = min(begin + AT_ONCE, end)
+            points, reached = self.valid_from(begin, stop), begin
+            while reached < stop:
+                part, points = np.split(points, [size()])
+                reached = stop if len(points) == 0 else int(part[-1]) + 1
+                yield part, reached
+
+    def some_valid(self, number: int) -> int | None:
+        """Returns the first valid set from a number on, None if there is none among the next AT_ONCE."""
+        found = self.valid_from(number, min(number + AT_ONCE, self.total))
+        return int(found[0]) if len(found) else None
+
+    def no_valid(self, definition: Definition) -> Exception:
+        """Returns the error for a grid without a set to run."""
+        name = definition.params[0].name
+        return invalid(f"parameters.{name}", definition.invalid or "no set is valid")
+
 
 def make_grid(axes: tuple[Axis, ...], definition: Definition) -> Grid:
     """Returns the grid; sets that the strategy calls invalid are skipped."""
-    total = math.prod(len(axis.values) for axis in axes)
-    whole = Grid(axes, np.arange(total), 0)
+    grid = Grid(axes, definition.valid, None)
     if definition.valid is None:
-        return whole
-    # Some at a time: the parameters of ten million sets would not fit beside the rest.
-    kept = [
-        part[definition.valid(whole.all_values(part))]
-        for part in np.array_split(whole.points, max(1, total // AT_ONCE))
-    ]
-    points = np.concatenate(kept)
-    if len(points) == 0:
-        name = definition.params[0].name
-        raise invalid(f"parameters.{name}", definition.invalid or "no set is valid")
-    return Grid(axes, points, total - len(points))
+        return Grid(axes, None, grid.total)
+    if grid.total > COUNTED:
+        return grid
+    known = sum(len(points) for points, _ in grid.chunks(0, grid.total, lambda: AT_ONCE))
+    if known == 0:
+        raise grid.no_valid(definition)
+    return Grid(axes, definition.valid, known)

@@ -34,8 +34,8 @@ def draw(seed: int, number: int, below: int) -> int:
 def check_look_ahead(plan: Plan, simulator: Simulator, best: int) -> LookAhead:
     """Compares the orders of whole runs with those of runs that end at the cuts."""
     seed, n = plan.spec.search.seed, plan.panel.bars
-    others = [int(plan.grid.points[draw(seed, i, len(plan.grid.points))]) for i in range(OTHERS)]
-    points = np.unique(np.array([best, *others]))
+    drawn = [plan.grid.some_valid(draw(seed, i, plan.grid.total)) for i in range(OTHERS)]
+    points = np.unique(np.array([best, *[point for point in drawn if point is not None]]))
     cuts = sorted({0, n - 1} | {draw(seed, OTHERS + i, n) for i in range(CUTS)})
     symbols = len(plan.panel.symbols)
     chosen = range(0, symbols, -(-symbols // SYMBOLS))

@@ -4,6 +4,8 @@ Returns are simple and per bar; n bars give n returns. A zero denominator gives 
 in every file.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,3 +68,17 @@ def ratio(above: Floats, below: Floats) -> Floats:
     """Returns above / below, NaN where below is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(below == 0.0, np.nan, above / below)
+
+
+def named(values: Floats) -> dict[str, float | int | None]:
+    """Returns metrics by name; counts that are whole as whole numbers."""
+    found: dict[str, float | int | None] = {}
+    for name, value in zip(NAMES, values, strict=True):
+        x = number(value)
+        found[name] = int(x) if x is not None and name in COUNTS and x.is_integer() else x
+    return found
+
+
+def number(value: float) -> float | None:
+    """Returns a number of JSON: null for what is undefined."""
+    return float(value) if math.isfinite(value) else None

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import deque
 from types import FrameType
+from typing import Any
 
 PROGRESS_FD = 3
 MIN_GAP_S = 0.25  # between lines of one phase
@@ -36,22 +37,30 @@ class Progress:
         step: int = 0,
         steps: int = 0,
         metrics: dict[str, float] | None = None,
+        points: list[dict[str, Any]] | None = None,
     ) -> None:
-        """Tells a new phase at once, steps of one phase now and then, and never more than BURST a second."""
+        """Tells a new phase at once, steps of one phase now and then, and never more than BURST a second.
+
+        `points` are the best so far; they go with this line or not at all.
+        """
         now = time.monotonic()
         too_many = len(self.told_at) == BURST and now - self.told_at[0] < 1.0
         too_soon = phase == self.phase and now - self.told_at[-1] < MIN_GAP_S
         if self.fd is None or too_many or too_soon:
             return
-        line = {
+        line: dict[str, Any] = {
             "progress": round(progress, 6),
             "phase": phase,
             "step": step,
             "steps": steps,
             "metrics": metrics or {},
         }
+        if points:
+            line["points"] = points
+        rest = json.dumps(line, allow_nan=False).encode() + b"\n"
         try:
-            os.write(self.fd, json.dumps(line, allow_nan=False).encode() + b"\n")
+            while rest:  # a signal may come in the middle of a line
+                rest = rest[os.write(self.fd, rest) :]
         except OSError:
             self.fd = None
         self.told_at.append(now)

@@ -2,14 +2,23 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from berth_backtest.errors import StoppedError
 from berth_backtest.report import Progress, Stop, log
+from berth_backtest.shard import WHOLE, Shard
 from berth_backtest.spec.parse import parse_spec
 
+if TYPE_CHECKING:
+    from berth_backtest.plan import Plan
+    from berth_backtest.simulate import Simulator
+    from berth_backtest.sweep import Sweep
 
-def run(value: object, out: Path, progress: Progress, stop: Stop, threads: int) -> dict[str, object]:
-    """Runs a spec and writes its files to `out`; returns what result.json holds."""
+
+def run(
+    value: object, out: Path, progress: Progress, stop: Stop, threads: int, shard: Shard = WHOLE
+) -> dict[str, object]:
+    """Runs a spec, or a shard of it, and writes its files to `out`; returns what result.json holds."""
     began = time.monotonic()
     progress.tell(0.0, "load")
     spec = parse_spec(value)
@@ -20,31 +29,56 @@ def run(value: object, out: Path, progress: Progress, stop: Stop, threads: int) 
     plan = make_plan(spec, load_panel(spec.data))
     panel, grid = plan.panel, plan.grid
     loaded = time.monotonic()
-    log(
-        f"data: {len(panel.symbols)} symbols, {panel.bars} bars; "
-        f"{len(grid.points)} parameter sets, {grid.skipped} skipped"
-    )
+    log(f"data: {len(panel.symbols)} symbols, {panel.bars} bars; {sets_of(grid.total, grid.known)}")
     out.mkdir(parents=True, exist_ok=True)
     progress.tell(0.05, "compile")
-    from berth_backtest.checkpoint import open_checkpoint
     from berth_backtest.output.files import write_files
+    from berth_backtest.output.shard import write_shard
     from berth_backtest.simulate import compile_kernel, make_simulator
-    from berth_backtest.sweep import identity_of, keeps_all, run_sweep
+    from berth_backtest.sweep import keeps_all
 
     keeps_all(plan)
     compile_kernel()
     compiled = time.monotonic()
     log(f"kernel ready after {compiled - loaded:.2f} s; running on {threads} threads")
     simulator = make_simulator(plan, threads)
-    sweep = run_sweep(plan, simulator, open_checkpoint(identity_of(plan)), progress, stop)
-    ran = time.monotonic()
-    updates = panel.bars * len(panel.symbols) * len(sweep.objective)
-    log(f"{updates} bar-updates in {ran - compiled:.3f} s ({updates / (ran - compiled) / 1e6:.1f} M/s)")
+    sweep, run_s = sweep_of(plan, simulator, shard, progress, stop)
+    updates = panel.bars * len(panel.symbols) * sweep.tried
+    log(f"{updates} bar-updates in {run_s:.3f} s ({updates / max(run_s, 1e-9) / 1e6:.1f} M/s)")
     progress.tell(0.9, "write")
-    timing = {"load_s": loaded - began, "compile_s": compiled - loaded, "run_s": ran - compiled}
-    result = write_files(out, plan, simulator, sweep, timing, began)
+    timing = {"load_s": loaded - began, "compile_s": compiled - loaded, "run_s": run_s}
+    if shard.is_part:
+        result = write_shard(out, plan, shard, sweep, threads, timing, began)
+    elif sweep.tried == 0:
+        raise grid.no_valid(spec.strategy.definition)
+    else:
+        result = write_files(out, plan, simulator, sweep, timing, began)
     log(f"result written to {out}")
-    if not sweep.finished:
+    if not sweep.finished and shard.role == "work":
         raise StoppedError("stopped before the end; the best so far is written")
     progress.tell(1.0, "done")
     return result
+
+
+def sweep_of(
+    plan: "Plan", simulator: "Simulator", shard: Shard, progress: Progress, stop: Stop
+) -> tuple["Sweep", float]:
+    """Returns the points of a shard, or of all shards that a merge joins, and the seconds it took."""
+    from berth_backtest.checkpoint import open_checkpoint
+    from berth_backtest.merge import merge
+    from berth_backtest.sweep import identity_of, run_sweep
+
+    if shard.role == "merge":
+        progress.tell(0.1, "merge")
+        return merge(plan, shard)
+    began = time.monotonic()
+    span = shard.span(plan.grid.total)
+    checkpoint = open_checkpoint(f"{identity_of(plan)} {span[0]} {span[1]}")
+    sweep = run_sweep(plan, simulator, span, checkpoint, progress, stop)
+    return sweep, time.monotonic() - began
+
+
+def sets_of(total: int, known: int | None) -> str:
+    if known is None:
+        return f"a space of {total} parameter sets"
+    return f"{known} parameter sets, {total - known} skipped"

@@ -49,7 +49,12 @@ def median_of(values: Floats, count: NDArray[np.int64]) -> Floats:
     return np.where(count > 0, (lower + upper) / 2.0, np.nan)
 
 
+def rank_key(objective: Floats, name: str) -> Floats:
+    """Returns what ranks ascend in: null last."""
+    key = objective if name in MINIMISED else -objective
+    return np.where(np.isnan(key), np.inf, key)
+
+
 def ranking(objective: Floats, name: str) -> NDArray[np.int64]:
     """Returns the sets from best to worst: null last, ties in the order of the sets."""
-    key = objective if name in MINIMISED else -objective
-    return np.argsort(np.where(np.isnan(key), np.inf, key), kind="stable")
+    return np.argsort(rank_key(objective, name), kind="stable")

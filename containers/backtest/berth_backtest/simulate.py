@@ -51,14 +51,9 @@ class Simulator:
         self.rules = kernel_rules(plan)
         self.shared = plan.spec.portfolio.mode == "shared"
         self.threads = threads
-        rows, picks = rows_of(self.definition.series, self.grid.all_values(self.grid.points), self.sets)
-        self.rows, self.picks = rows, picks
         self.whole: Market | None = market_of(plan, panel, None) if self.shared else None
-        self.kept: tuple[int, list[tuple[Market, Floats]]] = (-1, [])
-
-    @property
-    def sets(self) -> int:
-        return len(self.grid.points)
+        self.rows: dict[Row, int] = {}  # the tables that are kept for the next sets ...
+        self.kept: list[tuple[Market, Floats]] = []  # ... of every symbol
 
     @property
     def accounts(self) -> int:
@@ -84,9 +79,6 @@ class Simulator:
         targets = self.plan.targets[: self.panel.bars]
         return targets if s is None or len(targets) == 0 else np.ascontiguousarray(targets[:, s : s + 1])
 
-    def picks_of(self, points: Index) -> Index:
-        return self.picks[np.searchsorted(self.grid.points, points)]
-
     def run(self, points: Index) -> Floats:
         """Returns raw sums by [set, account, field]."""
         raw = np.empty((self.accounts, len(points), layout.RAW))
@@ -94,47 +86,82 @@ class Simulator:
             self.each(
                 [partial(self.run_set, point, raw[:, i], Room(0, 0, False)) for i, point in enumerate(points)]
             )
-            return raw.transpose(1, 0, 2)
-        for block in self.blocks():
-            markets = self.markets(block)
-            step = max(1, ITEM_UPDATES // (self.panel.bars * CELLS)) * CELLS
-            self.each(
-                [
-                    partial(
-                        self.run_symbol, *pair, points[first : first + step], raw[s, first : first + step]
-                    )
-                    for s, pair in zip(block, markets, strict=True)
-                    for first in range(0, len(points), step)
-                ]
-            )
+        else:
+            self.run_sets(points, raw)
         return raw.transpose(1, 0, 2)
 
-    def markets(self, block: range) -> list[tuple[Market, Floats]]:
-        """Returns a block's markets and tables; the last block's are kept for the next sets."""
-        if self.kept[0] != block.start:
-            self.kept = (-1, [])
-            self.kept = (block.start, self.each([partial(self.symbol, s) for s in block]))
-        return self.kept[1]
-
-    def blocks(self) -> list[range]:
-        size = (self.panel.bars + 1) * (len(self.rows) + 2 * layout.WIDTH + 8) * 8
-        step = max(1, TABLE_BYTES // size)
+    def run_sets(self, points: Index, raw: Floats) -> None:
+        """Fills raw[symbol, set, field]; halves the sets while one symbol's tables would be too large."""
+        if len(points) == 0:
+            return
+        rows, picks = rows_of(self.definition.series, self.grid, points)
+        if self.size(rows) > TABLE_BYTES and len(points) > CELLS:
+            half = len(points) // 2 // CELLS * CELLS or CELLS
+            self.run_sets(points[:half], raw[:, :half])
+            self.run_sets(points[half:], raw[:, half:])
+            return
         symbols = len(self.panel.symbols)
-        return [range(first, min(first + step, symbols)) for first in range(0, symbols, step)]
+        if symbols * self.size(rows) <= TABLE_BYTES:
+            picks = self.keep(rows)[picks]
+            self.run_block(range(symbols), self.kept, points, picks, raw)
+            return
+        step = max(1, TABLE_BYTES // self.size(rows))
+        for first in range(0, symbols, step):
+            block = range(first, min(first + step, symbols))
+            pairs = self.each([partial(self.symbol, s, rows) for s in block])
+            self.run_block(block, pairs, points, picks, raw)
 
-    def symbol(self, s: int) -> tuple[Market, Floats]:
+    def run_block(
+        self, block: range, pairs: list[tuple[Market, Floats]], points: Index, picks: Index, raw: Floats
+    ) -> None:
+        step = max(1, ITEM_UPDATES // (self.panel.bars * CELLS)) * CELLS
+        parts = [slice(first, first + step) for first in range(0, len(points), step)]
+        self.each(
+            [
+                partial(self.run_symbol, *pair, points[part], picks[part], raw[s, part])
+                for s, pair in zip(block, pairs, strict=True)
+                for part in parts
+            ]
+        )
+
+    def keep(self, rows: list[Row]) -> Index:
+        """Makes sure that tables of the rows are kept; returns their places."""
+        new = [row for row in rows if row not in self.rows]
+        symbols = range(len(self.panel.symbols))
+        if len(symbols) * self.size([*self.rows, *new]) > TABLE_BYTES:
+            self.rows, self.kept, new = {}, [], rows
+        if not self.kept:
+            self.kept = self.each([partial(self.symbol, s, new) for s in symbols])
+        elif new:
+            self.kept = self.each([partial(self.extended, s, *self.kept[s], new) for s in symbols])
+        for row in new:
+            self.rows[row] = len(self.rows)
+        return np.array([self.rows[row] for row in rows], dtype=np.int64)
+
+    def size(self, rows: list[Row]) -> int:
+        """Returns the bytes of one symbol's market and tables."""
+        return (self.panel.bars + 1) * (len(rows) + 2 * layout.WIDTH + 8) * 8
+
+    def symbol(self, s: int, rows: list[Row]) -> tuple[Market, Floats]:
         """Returns one symbol's market and its indicator tables."""
         market = market_of(self.plan, self.panel, s)
-        return market, self.table(s, market.skip)
+        return market, fill_rows(rows, own_bars(self.panel, s), market.skip)
 
-    def table(self, s: int, skip: int) -> Floats:
-        return fill_rows(self.rows, own_bars(self.panel, s), skip)
+    def extended(self, s: int, market: Market, table: Floats, rows: list[Row]) -> tuple[Market, Floats]:
+        more = fill_rows(rows, own_bars(self.panel, s), market.skip)
+        return market, np.concatenate([table, more])
 
     def run_symbol(
-        self, market: Market, table: Floats, points: Index, raw: Floats, room: Room | None = None
+        self,
+        market: Market,
+        table: Floats,
+        points: Index,
+        picks: Index,
+        raw: Floats,
+        room: Room | None = None,
     ) -> Room:
         """Runs sets over one symbol, CELLS at a time; each has its own purse."""
-        picks, levels, stops = self.picks_of(points), self.levels(points), self.grid.stops(points)
+        levels, stops = self.levels(points), self.grid.stops(points)
         own = max(1, table.shape[1])
         cells = max(1, min(CELLS, MOVE_BYTES // (16 * own)))
         keep = room or Room(0, 0, False)
@@ -163,7 +190,7 @@ class Simulator:
         one = np.array([point])
         market = self.whole
         symbols = len(self.panel.symbols)
-        rows, picks = rows_of(self.definition.series, self.grid.all_values(one), 1)
+        rows, picks = rows_of(self.definition.series, self.grid, one)
         own = [own_bars(self.panel, s) for s in range(symbols)]
         table = np.concatenate(
             [fill_rows(rows, own[s], int(market.skips[s])) for s in range(symbols)], axis=1
@@ -200,27 +227,15 @@ class Simulator:
     def record_symbol(self, s: int, point: int) -> Recording:
         one = np.array([point])
         market, raw = market_of(self.plan, self.panel, s), np.empty((1, layout.RAW))
-        rows, picks = rows_of(self.definition.series, self.grid.all_values(one), 1)
+        rows, picks = rows_of(self.definition.series, self.grid, one)
         table = fill_rows(rows, own_bars(self.panel, s), market.skip)
-        # The rows of one set are numbered anew: only those that it uses are filled.
-        small = Narrow(self, rows, picks)
-        counted = small.run_symbol(market, table, one, raw, Room(0, 0, False))
-        kept = small.run_symbol(market, table, one, raw, Room(counted.trades, counted.events, True))
+        counted = self.run_symbol(market, table, one, picks, raw, Room(0, 0, False))
+        room = Room(counted.trades, counted.events, True)
+        kept = self.run_symbol(market, table, one, picks, raw, room)
         trades, events = kept.trade_rows, kept.event_rows
         trades[:, layout.T_CELL] = s
         events[:, layout.L_CELL] = s
         return Recording(raw, kept.equity, kept.held, kept.decided, trades, events)
-
-
-class Narrow(Simulator):
-    """The simulator of one set: its tables hold only what the set uses."""
-
-    def __init__(self, whole: Simulator, rows: list[Row], picks: Index) -> None:
-        self.__dict__ = {**whole.__dict__, "rows": rows, "picks": picks}
-
-    def picks_of(self, points: Index) -> Index:
-        assert len(points) == 1
-        return self.picks
 
 
 def join(runs: list[Recording]) -> Recording:

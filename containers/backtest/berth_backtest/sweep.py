@@ -1,103 +1,257 @@
-"""Runs every parameter set in chunks; a chunk is what a stop waits for and a checkpoint keeps."""
+"""Runs a span of the points in chunks; a chunk is what a stop waits for and a checkpoint keeps.
+
+Nothing that is found depends on where chunks or shards begin and end, and memory is bounded for any
+number of points.
+"""
 
 import hashlib
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest import VERSION
-from berth_backtest.checkpoint import Arrays, Checkpoint
+from berth_backtest.checkpoint import Checkpoint
 from berth_backtest.errors import StoppedError, invalid
+from berth_backtest.heat import add_heat, join_heat, no_heat
+from berth_backtest.kept import Arrays, Best, Every
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS
 from berth_backtest.metrics import NAMES, metrics_of
 from berth_backtest.plan import Plan
+from berth_backtest.points import TOLD_BYTES, TOLD_ROWS, point_rows
 from berth_backtest.report import Progress, Stop, log
 from berth_backtest.score import mean_of, objectives
 from berth_backtest.simulate import Simulator
 
 Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+State = dict[str, Any]  # of JSON
 
-CHUNK_UPDATES = 500_000_000  # bar-updates: one to a few seconds, well below any grace of a stop
+CHUNK_UPDATES = 500_000_000  # bar-updates: a second or two
 CHUNK_ROWS = 400_000  # (set, symbol) pairs: 75 MB of raw sums
+FIRST_SETS = 512  # of the first chunk, which finds the pace
+CHUNK_S = 2.0  # what trades on every bar is slower: its chunks shrink to this, well below any grace
+ALL_POINTS = 10_000_000  # a space up to it keeps every point: 1.4 GB
+BEST_POINTS = 1_000_000  # a larger one keeps these
 KEPT_ROWS = 1_000_000  # (set, symbol) pairs whose metrics are kept unasked
 MOST_ROWS = 20_000_000  # and when asked for by output.metrics: 2.6 GB
+PARTIAL_EVERY_S = 3.0  # between two tellings of the best points so far
 COUNTS = {"ties": layout.TIES, "ruined": layout.RUINED, "delisted": layout.DELISTED}
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Arrays are by the set's place in the grid's valid points."""
+    """What is known of the points; arrays have a row a kept point, in the order of the points."""
 
+    points: Index
     objective: Floats
-    means: Floats  # [set, metric]
-    metrics: Floats | None  # [set, symbol, metric] if few enough
+    means: Floats  # [point, metric]
+    metrics: Floats | None  # [point, account, metric] if few enough
+    tried: int
+    skipped: int  # invalid sets among those looked at
     counts: dict[str, int]
-    finished: bool  # False: stopped, the arrays hold the sets of the finished chunks
+    heat: Floats
+    reached: int  # the point to go on from
+    finished: bool  # False: stopped before the end
+    missing: tuple[tuple[int, int], ...] = ()  # spans of shards that failed
+
+
+@dataclass
+class Tally:
+    """A sweep on its way."""
+
+    plan: Plan
+    first: int
+    reached: int
+    kept: Every | Best
+    heat: Floats
+    tried: int = 0
+    skipped: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+
+    def add(self, part: Arrays, reached: int) -> None:
+        """Adds a chunk, and that everything before `reached` has been looked at."""
+        search = self.plan.spec.search
+        tried = len(part["points"])
+        self.kept.add({name: values for name, values in part.items() if name != "counts"})
+        add_heat(self.heat, self.plan.grid, search.objective, part["points"], part["objective"])
+        for i, name in enumerate(COUNTS):
+            self.counts[name] += int(part["counts"][:, i].sum())
+        self.tried += tried
+        self.skipped += reached - self.reached - tried
+        self.reached = reached
+
+    def join(self, state: State, heat: Floats) -> None:
+        """Adds the sums of another tally, but for its points."""
+        self.tried += int(state["tried"])
+        self.skipped += int(state["skipped"])
+        for name in COUNTS:
+            self.counts[name] += int(state["counts"][name])
+        self.heat = join_heat(self.heat, heat, self.plan.spec.search.objective)
+
+    def state(self) -> State:
+        return {
+            "reached": self.reached,
+            "tried": self.tried,
+            "skipped": self.skipped,
+            "counts": self.counts,
+        }
+
+    def sweep(self, finished: bool, missing: tuple[tuple[int, int], ...] = ()) -> Sweep:
+        rows = self.kept.arrays()
+        return Sweep(
+            rows["points"],
+            rows["objective"],
+            rows["means"],
+            rows.get("metrics"),
+            self.tried,
+            self.skipped,
+            self.counts,
+            self.heat,
+            self.reached,
+            finished,
+            missing,
+        )
+
+
+def new_tally(plan: Plan, first: int) -> Tally:
+    """Returns a tally of no points."""
+    name = plan.spec.search.objective
+    kept = Every() if keeps_points(plan) else Best(BEST_POINTS, name)
+    kept.add(no_rows(plan))
+    return Tally(plan, first, first, kept, no_heat(plan.grid))
+
+
+def no_rows(plan: Plan) -> Arrays:
+    rows: Arrays = {
+        "points": np.empty(0, dtype=np.int64),
+        "objective": np.empty(0),
+        "means": np.empty((0, len(NAMES))),
+    }
+    if keeps_all(plan):
+        rows["metrics"] = np.empty((0, len(plan.accounts), len(NAMES)))
+    return rows
 
 
 def identity_of(plan: Plan) -> str:
-    """Returns what a checkpoint must agree on: program, spec, data and chunks."""
+    """Returns what parts of one sweep must agree on: program, spec and data."""
     targets = hashlib.sha256(plan.targets.tobytes()).hexdigest()
-    parts = [VERSION, plan.effective, plan.panel.sha256, targets, chunk_size(plan)]
+    parts = [VERSION, plan.effective, plan.panel.sha256, targets]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def chunk_size(plan: Plan) -> int:
-    """Returns the sets of a chunk, a multiple of CELLS; it depends on spec and data alone."""
+    """Returns the sets of a chunk, a multiple of CELLS."""
     symbols = len(plan.panel.symbols)
     sets = min(CHUNK_UPDATES // (plan.panel.bars * symbols), CHUNK_ROWS // symbols)
     return max(CELLS, sets // CELLS * CELLS)
 
 
+class Pace:
+    """The size of the next chunk, by how long the last ones took."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.size = min(most, FIRST_SETS)
+
+    def took(self, sets: int, seconds: float) -> None:
+        wanted = int(sets * CHUNK_S / max(seconds, 1e-9)) // CELLS * CELLS
+        self.size = max(CELLS, min(wanted, 2 * self.size, self.most))
+
+
+def keeps_points(plan: Plan) -> bool:
+    """Says whether every point is written, not only the best: by the whole space, so that shards agree."""
+    return plan.grid.total <= ALL_POINTS
+
+
 def keeps_all(plan: Plan) -> bool:
     """Says whether every set's metrics by symbol are written, not only the best sets'."""
-    rows = len(plan.grid.points) * len(plan.accounts)
-    if plan.spec.output.metrics == "all" and rows > MOST_ROWS:
+    grid = plan.grid
+    rows = (grid.total if grid.known is None else grid.known) * len(plan.accounts)
+    if plan.spec.output.metrics == "all" and (rows > MOST_ROWS or not keeps_points(plan)):
         raise invalid(
             "output.metrics", f"all would be {rows} rows; at most {MOST_ROWS} are written, use auto"
         )
-    return rows <= KEPT_ROWS or plan.spec.output.metrics == "all"
+    return keeps_points(plan) and (rows <= KEPT_ROWS or plan.spec.output.metrics == "all")
 
 
 def run_sweep(
-    plan: Plan, simulator: Simulator, checkpoint: Checkpoint, progress: Progress, stop: Stop
+    plan: Plan,
+    simulator: Simulator,
+    span: tuple[int, int],
+    checkpoint: Checkpoint,
+    progress: Progress,
+    stop: Stop,
 ) -> Sweep:
-    """Returns the sets' results; after SIGTERM writes the checkpoint and returns those it has.
+    """Returns the span's results; after SIGTERM writes the checkpoint and returns those it has.
 
     Raises StoppedError when it was stopped before the first chunk was finished.
     """
-    points, size, keep = plan.grid.points, chunk_size(plan), keeps_all(plan)
-    parts = checkpoint.load()
-    steps = -(-len(points) // size)
-    if checkpoint.chunks:
-        log(f"going on after {checkpoint.chunks} of {steps} chunks kept in the checkpoint")
-    for step in range(checkpoint.chunks, steps):
+    first, end = span
+    tally, leaders = resumed(plan, first, checkpoint), Best(TOLD_ROWS, plan.spec.search.objective)
+    leaders.add(of_leaders(tally.kept.arrays()))
+    told_at, pace = time.monotonic(), Pace(chunk_size(plan))
+    for points, reached in plan.grid.chunks(tally.reached, end, lambda: pace.size):
         if stop.asked:
             break
-        done = step * size
-        progress.tell(0.1 + 0.8 * step / steps, "run", done, len(points))
-        part = run_chunk(plan, simulator, points[done : done + size], keep)
-        parts.append(part)
-        checkpoint.add(part)
-    finished = checkpoint.chunks == steps
+        best = None
+        if time.monotonic() - told_at >= PARTIAL_EVERY_S:
+            told_at, best = time.monotonic(), point_rows(plan, leaders.arrays(), TOLD_ROWS, TOLD_BYTES)
+        done = tally.reached - first
+        progress.tell(0.1 + 0.8 * done / (end - first), "run", done, end - first, points=best)
+        began = time.monotonic()
+        part = run_chunk(plan, simulator, points, keeps_all(plan))
+        if len(points) > 0:
+            pace.took(len(points), time.monotonic() - began)
+        tally.add(part, reached)
+        leaders.add(of_leaders(part))
+        if isinstance(tally.kept, Every):
+            checkpoint.add({name: values for name, values in part.items() if name != "counts"})
+        if checkpoint.is_due():
+            save(checkpoint, tally)
+    finished = tally.reached == end
     if stop.asked:
-        checkpoint.save()
-        log(f"asked to stop: {checkpoint.chunks} of {steps} chunks are done and kept")
-    if not parts:
+        save(checkpoint, tally)
+        log(f"asked to stop: {tally.reached - first} of {end - first} sets are done and kept")
+    if not finished and tally.tried == 0:
         raise StoppedError("stopped before the first chunk was done")
-    joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    counts = {name: int(joined["counts"][:, i].sum()) for i, name in enumerate(COUNTS)}
-    return Sweep(joined["objective"], joined["means"], joined.get("metrics"), counts, finished)
+    return tally.sweep(finished)
 
 
-def run_chunk(plan: Plan, simulator: Simulator, points: NDArray[np.int64], keep: bool) -> Arrays:
+def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
+    """Returns the tally that the checkpoint kept, else a new one."""
+    tally = new_tally(plan, first)
+    found = checkpoint.load()
+    if found is not None:
+        state, arrays, parts = found
+        tally.join(state, arrays.pop("heat"))
+        tally.reached = int(state["reached"])
+        for part in [*parts, *([arrays] if arrays else [])]:
+            tally.kept.add(part)
+        log(f"going on after {tally.reached - first} sets kept in the checkpoint")
+    return tally
+
+
+def save(checkpoint: Checkpoint, tally: Tally) -> None:
+    """Writes the checkpoint: rows that are all kept as they came, a selection anew each time."""
+    rows = tally.kept.arrays() if isinstance(tally.kept, Best) else {}
+    checkpoint.save(tally.state(), {"heat": tally.heat, **rows})
+
+
+def of_leaders(part: Arrays) -> Arrays:
+    return {name: part[name] for name in ("points", "objective", "means")}
+
+
+def run_chunk(plan: Plan, simulator: Simulator, points: Index, keep: bool) -> Arrays:
     raw = simulator.run(points)
     metrics = metrics_from(plan, raw)
-    counts = [raw[:, :, field].sum(axis=1) for field in COUNTS.values()]
-    arrays = {
+    counts = [raw[:, :, column].sum(axis=1) for column in COUNTS.values()]
+    arrays: Arrays = {
+        "points": points,
         "objective": objectives(metrics, plan.spec.search),
         "means": mean_of(metrics),
         "counts": np.stack(counts, axis=1),
@@ -112,6 +266,6 @@ def metrics_from(plan: Plan, raw: Floats) -> Floats:
     return metrics_of(raw, plan.panel.bars, plan.spec.execution.cash, plan.periods, plan.spec.risk_free)
 
 
-def metrics_for(plan: Plan, simulator: Simulator, points: NDArray[np.int64]) -> Floats:
-    """Returns [set, symbol, metric] of some sets, by running them again."""
+def metrics_for(plan: Plan, simulator: Simulator, points: Index) -> Floats:
+    """Returns [set, account, metric] of some sets, by running them again."""
     return metrics_from(plan, simulator.run(points))

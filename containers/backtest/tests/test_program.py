@@ -20,6 +20,7 @@ FILES = {
     "trades.parquet",
     "equity.parquet",
     "tearsheet.html",
+    "points.json",
 }
 
 
@@ -140,7 +141,7 @@ def test_top_k_0_writes_no_curves_and_removes_old_ones(tmp_path: Path) -> None:
     spec["output"] |= {"top_k": 0, "tearsheet": False}
     run_spec(tmp_path / "out", spec)
     left = {path.name for path in (tmp_path / "out").iterdir()}
-    assert left == {"result.json", "points.parquet", "metrics.parquet"}
+    assert left == {"result.json", "points.parquet", "metrics.parquet", "points.json"}
 
 
 def test_progress_keeps_its_pace_and_survives_a_reader_that_left() -> None:

@@ -105,9 +105,13 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("parameters", {"take_profit": 1001}, "parameters.take_profit", "at most 1000"),
     (
         "parameters",
-        {"fast": {"range": [1, 9_000, 1]}, "slow": {"range": [1, 9_000, 1]}},
+        {
+            "fast": {"range": [1, 99_999, 1]},
+            "slow": {"range": [1, 99_999, 1]},
+            "stop_loss": {"range": [0, 0.9, 0.001]},
+        },
         "parameters",
-        "at most 10000000",
+        "at most 1000000000000",
     ),
     ("search.method", "random", "search.method", "only grid is available"),
     ("search.method", "walk", "search.method", "must be one of grid, random, tpe"),
@@ -228,9 +232,10 @@ def test_a_grid_finds_its_sets_again() -> None:
     }
     spec = parse_spec({**GOOD, "parameters": parameters})
     grid = make_grid(spec.axes, spec.strategy.definition)
-    assert grid.skipped == 4
-    assert len(grid.points) == 8
-    assert grid.parameters(int(grid.points[-1])) == {"fast": 5, "slow": 9, "stop_loss": 0.1}
+    assert grid.total == 12
+    points = grid.valid_from(0, grid.total)
+    assert grid.known == len(points) == 8
+    assert grid.parameters(int(points[-1])) == {"fast": 5, "slow": 9, "stop_loss": 0.1}
 
 
 def test_a_file_address_is_a_path(tmp_path: Path) -> None:

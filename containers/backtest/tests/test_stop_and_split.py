@@ -24,6 +24,7 @@ FILES = {
     "trades.parquet",
     "equity.parquet",
     "tearsheet.html",
+    "points.json",
 }
 
 
@@ -77,7 +78,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(
     else:
         assert not (out / "result.json").exists()
     manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text())
-    assert manifest["chunks"] == looks
+    assert manifest["state"]["tried"] == 64 * looks
     done: list[int] = []
     honest = sweep.run_chunk
 
@@ -99,7 +100,7 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_used(
     monkeypatch.setenv("BERTH_CHECKPOINT_EVERY_S", "0")
     spec = json.loads(write_spec(tmp_path).read_text())
     first = run_spec(tmp_path / "a", spec)
-    assert json.loads((kept / "manifest.json").read_text())["chunks"] == 7
+    assert json.loads((kept / "manifest.json").read_text())["state"]["tried"] == first.result["points"]
     other = run_spec(tmp_path / "b", {**spec, "risk_free": 0.5})
     assert other.metrics["sharpe"] != first.metrics["sharpe"]
     for part in kept.glob("*.npz"):
@@ -114,13 +115,20 @@ def test_a_checkpoint_is_written_when_it_is_time(tmp_path: Path) -> None:
     import numpy as np
 
     checkpoint.add({"a": np.zeros(1)})
-    assert not (tmp_path / "kept").exists()
+    assert not checkpoint.is_due()
     now[0] = 60.0
     checkpoint.add({"a": np.ones(1)})
+    assert checkpoint.is_due()
+    checkpoint.save({"tried": 2}, {"heat": np.zeros(2)})
+    checkpoint.save({"tried": 2}, {"heat": np.ones(2)})
     again = Checkpoint(tmp_path / "kept", "x", 60.0, lambda: now[0])
-    assert [part["a"].tolist() for part in again.load()] == [[0.0, 1.0]]
-    assert again.chunks == 2
-    assert Checkpoint(tmp_path / "kept", "y", 60.0, lambda: now[0]).load() == []
+    found = again.load()
+    assert found is not None
+    assert found[0] == {"tried": 2}
+    assert found[1]["heat"].tolist() == [1.0, 1.0]
+    assert [part["a"].tolist() for part in found[2]] == [[0.0, 1.0]]
+    assert len(list((tmp_path / "kept").glob("state-*.npz"))) == 1
+    assert Checkpoint(tmp_path / "kept", "y", 60.0, lambda: now[0]).load() is None
 
 
 def test_sigterm_ends_with_75_and_the_next_start_goes_on(tmp_path: Path) -> None:
@@ -141,7 +149,7 @@ def test_sigterm_ends_with_75_and_the_next_start_goes_on(tmp_path: Path) -> None
     child.communicate(timeout=120)
     assert child.returncode == 75
     manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text())
-    assert 1 <= manifest["chunks"] < 7
+    assert 64 <= manifest["state"]["tried"] < 400
 
 
 # Chunks of 64 sets that wait for the signal: the parent sends it after the first line.

@@ -135,6 +135,11 @@ class Attempt:
     def _run_program(self, spec: dict[str, Any], timeout_at: float) -> Verdict:
         settings, folder = self.settings, self.folder
         items = [item for item in spec.get("inputs") or [] if isinstance(item, dict)]
+        shard = _shard(spec)
+        if shard["role"] == "merge":
+            others = [item for item in items if inputs.is_shard_file(item)]
+            items = [item for item in items if not inputs.is_shard_file(item)]
+            inputs.fetch_shards(settings, self.orders, self.link, others, folder.shards)
         replaced = inputs.fetch_inputs(settings, self.orders, self.link, items, folder.inputs)
         checkpoint = spec.get("checkpoint")
         if isinstance(checkpoint, dict):
@@ -144,7 +149,12 @@ class Attempt:
             **settings.env,
             "BERTH_CHECKPOINT_DIR": folder.checkpoint,
             "BERTH_CHECKPOINT_EVERY_S": f"{settings.checkpoint_every_s:g}",
+            "BERTH_SHARD_INDEX": str(shard["index"]),
+            "BERTH_SHARD_COUNT": str(shard["of"]),
+            "BERTH_SHARD_ROLE": str(shard["role"]),
         }
+        if shard["role"] == "merge":
+            env["BERTH_SHARDS_DIR"] = folder.shards
         if self.orders.stopping.is_set():
             raise inputs.Stopped
         folder.write("program.json", {"pid": None, "start_time": None})
@@ -158,7 +168,7 @@ class Attempt:
                 timeout_at,
                 (self.orders, self.spool, self.wake_fd),
                 lambda pid: folder.write("program.json", {"pid": pid, "start_time": start_time(pid)}),
-                self.pulse.progressed,
+                (self.pulse.progressed, self.say),
             )
         except OSError as error:
             if error.errno in FULL:
@@ -225,6 +235,12 @@ def _print_error() -> None:
     import traceback  # 6 ms of start
 
     traceback.print_exc()
+
+
+def _shard(spec: dict[str, Any]) -> dict[str, Any]:
+    """Which part of the job this is; a plain job is one part of one."""
+    shard = spec.get("shard")
+    return {"index": 0, "of": 1, "role": "work", **(shard if isinstance(shard, dict) else {})}
 
 
 def _seconds(value: object, default: float) -> float:

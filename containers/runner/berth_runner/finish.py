@@ -6,6 +6,7 @@ import time
 
 from berth_runner.artifacts import Artifact, collect, upload
 from berth_runner.link import REFUSALS_MAX, Backoff, Lost, Over, Refused
+from berth_runner.points import BadPoints, read_points
 from berth_runner.verdict import read_result
 
 TYPE_CHECKING = False
@@ -42,8 +43,10 @@ def _report(attempt: Attempt, ended: dict[str, Any], until: float) -> str:
         _save_checkpoint(attempt, until)
     kept: list[Artifact] = []
     result = None
+    points: list[dict[str, Any]] = []
     if ended["failure"] != "runner_crashed":  # what a killed program left may be half of a file
         result = read_result(attempt.folder.out)[0]
+        points = _points(attempt)
         kept = _upload_all(attempt, until)
     attempt.spool.put("runner", "", last=True)  # a drop at the very end is still to be said
     _wait_for_log(attempt, until)
@@ -53,7 +56,7 @@ def _report(attempt: Attempt, ended: dict[str, Any], until: float) -> str:
         "failure": ended["failure"],
         "error": ended["error"],
         "result": result,
-        "points": [],
+        "points": points,
         "artifacts": [artifact.data() for artifact in kept],
     }
     backoff = Backoff(attempt.settings.backoff_max_s)
@@ -80,6 +83,14 @@ def _save_checkpoint(attempt: Attempt, until: float) -> None:
         attempt.checkpoints.save(attempt.link, until)
     except (Refused, OSError) as error:
         attempt.say(f"the last checkpoint was not kept: {error}")
+
+
+def _points(attempt: Attempt) -> list[dict[str, Any]]:
+    try:
+        return read_points(attempt.folder.out)
+    except BadPoints as error:
+        attempt.say(f"points.json is not kept: {error}")
+        return []
 
 
 def _upload_all(attempt: Attempt, until: float) -> list[Artifact]:

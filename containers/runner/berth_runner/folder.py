@@ -7,7 +7,7 @@ attempt.json       the spec as Berth gave it
 program.json       { pid, start_time } of the program; written (with nulls) before it starts
 exit.json          { exit_code, failure, error, stopped, ended_at_unix }: the work is over
 acknowledged.json  { by }: and Berth knows, or nobody will listen any more
-spec.json, inputs/, out/, checkpoint/, spool/
+spec.json, inputs/, shards/, out/, checkpoint/, spool/
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Folder:
         os.makedirs(home, mode=0o700, exist_ok=True)
         self.home = home
         self.inputs = os.path.join(home, "inputs")
+        self.shards = os.path.join(home, "shards")
         self.out = os.path.join(home, "out")
         self.checkpoint = os.path.join(home, "checkpoint")
         self.spool = os.path.join(home, "spool")
@@ -56,7 +57,7 @@ class Folder:
             return False
 
     def prepare(self) -> None:
-        for path in (self.inputs, self.out, self.checkpoint, self.spool):
+        for path in (self.inputs, self.shards, self.out, self.checkpoint, self.spool):
             os.makedirs(path, mode=0o700, exist_ok=True)
         if not os.path.exists(self.path("reserve")):
             try:

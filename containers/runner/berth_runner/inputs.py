@@ -7,7 +7,7 @@ import re
 import time
 from urllib.parse import unquote, urljoin, urlsplit
 
-from berth_runner.artifacts import file_sha256
+from berth_runner.artifacts import file_sha256, is_segment
 from berth_runner.link import Backoff, Link, Orders
 from berth_runner.wire import BLOCK_BYTES, Broken, Channel, HTTPException
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INPUT_MAX_BYTES = 200 * 1024**3
 INPUTS_MAX = 1000
+# Of all shards of a merge: 64 shards of 150 files each.
+SHARD_FILES_MAX = 10_000
 REDIRECTS_MAX = 5
 # A store may answer 403 or 404 for a moment after an upload; not this many times.
 NOT_THERE_MAX = 4
@@ -54,6 +56,34 @@ def fetch_inputs(
             fetch(settings, orders, link, (name, url, sha256), path)
             replaced[url] = f"file://{path}"
     return replaced
+
+
+def fetch_shards(
+    settings: Settings, orders: Orders, link: Link, items: list[dict[str, Any]], folder: str
+) -> None:
+    """Brings the shards' artifacts to folder/<shard>/<name>. Errors: InputFailed, Stopped, OSError."""
+    if len(items) > SHARD_FILES_MAX:
+        raise InputFailed(
+            "runner_crashed", f"the shards have {len(items)} files, the bound is {SHARD_FILES_MAX}"
+        )
+    for item in items:
+        name, url, sha256 = str(item.get("name")), str(item.get("url")), item.get("sha256")
+        parts = name.split("/")[1:]
+        if len(parts) < 2 or not parts[0].isdecimal() or not all(is_segment(part) for part in parts):
+            raise InputFailed("runner_crashed", f"{ascii(name)[:200]} is no name of a shard's file")
+        path = os.path.join(folder, *parts)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        try:
+            fetch(settings, orders, link, (name, url, sha256), path)
+        except InputFailed as error:
+            # What Berth itself serves is never the fault of what the user asked for.
+            raise InputFailed(
+                "runner_crashed" if error.failure == "invalid_params" else error.failure, str(error)
+            ) from None
+
+
+def is_shard_file(item: dict[str, Any]) -> bool:
+    return str(item.get("name")).startswith("shards/")
 
 
 def fetch(

@@ -6,6 +6,8 @@ import codecs
 import json
 import time
 
+from berth_runner.points import PARTIAL_BYTES_MAX, PARTIAL_ROWS_MAX, BadPoints, check_points
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from berth_runner.spool import Spool
 
-PROGRESS_LINE_MAX_BYTES = 64 * 1024
+PROGRESS_LINE_MAX_BYTES = 256 * 1024  # twice what its points may be
 METRICS_MAX = 50
 TEXT_MAX_CHARS = 64 * 1024
 TAIL_CHARS = 8 * 1024
@@ -71,10 +73,15 @@ class Text:
 
 
 class Progress:
-    """JSON lines on file descriptor 3. What is not such a line is ignored: it is only progress."""
+    """JSON lines on file descriptor 3. What is not such a line is ignored: it is only progress.
 
-    def __init__(self, progressed: Callable[[dict[str, Any]], None]) -> None:
+    Points that are not as they must be are ignored too, and `say` tells it, once.
+    """
+
+    def __init__(self, progressed: Callable[[dict[str, Any]], None], say: Callable[[str], None]) -> None:
         self._progressed = progressed
+        self._say = say
+        self._said = False
         self._line = b""
 
     def feed(self, data: bytes) -> None:
@@ -82,7 +89,7 @@ class Progress:
         if len(self._line) > PROGRESS_LINE_MAX_BYTES:
             self._line = b""
         for line in lines:
-            found = _progress(line)
+            found = self._parse(line)
             if found:
                 self._progressed(found)
 
@@ -92,14 +99,25 @@ class Progress:
     def close(self) -> None:
         self.feed(b"\n")
 
+    def _parse(self, line: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(line, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            return {}
+        if not isinstance(value, dict):
+            return {}
+        found = _progress(value)
+        if "points" in value:
+            try:
+                found["points"] = check_points(value["points"], PARTIAL_ROWS_MAX, PARTIAL_BYTES_MAX)
+            except BadPoints as error:
+                if not self._said:
+                    self._said = True
+                    self._say(f"the points that the program tells are not passed on: {error}")
+        return found
 
-def _progress(line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line, parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(value, dict):
-        return {}
+
+def _progress(value: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if _finite(value.get("progress")):
         found["progress"] = min(max(value["progress"], 0), 1)

@@ -56,7 +56,7 @@ def run_program(
     timeout_at: float,
     parts: tuple[Orders, Spool, int],
     started: Callable[[int], None],
-    progressed: Callable[[dict[str, Any]], None],
+    listeners: tuple[Callable[[dict[str, Any]], None], Callable[[str], None]],
 ) -> Ending:
     """Starts the program and stays with it to its end. Main thread only: PR_SET_PDEATHSIG means the
     thread that forked. Errors: OSError when it cannot be started."""
@@ -80,7 +80,7 @@ def run_program(
     streams: dict[IO[bytes], Sink] = {
         child.stdout: texts[0],
         child.stderr: texts[1],
-        progress: Progress(progressed),
+        progress: Progress(*listeners),
     }
     with selectors.DefaultSelector() as selector:
         for pipe in streams:

@@ -44,6 +44,7 @@ class Pulse:
         backoff = Backoff(self._settings.backoff_max_s)
         gauge = machine.Gauge(device)
         figures: dict[str, Any] = {}
+        sent: list[Any] | None = None  # the points that Berth has: they are large, and seldom new
         read_at = time.monotonic()  # the first figures after one interval: they are differences
         while self._orders.over is None and not self._closed:
             if not self._folder.is_there():
@@ -53,8 +54,11 @@ class Pulse:
                 figures, read_at = gauge.read(), time.monotonic()
             with self._changed:
                 progress, self._is_new = dict(self._progress), False
+            points = progress.pop("points", None)
+            fresh = {} if points is None or points == sent else {"points": points}
+            body = {"type": "heartbeat", **progress, **fresh, "machine": figures or None}
             try:
-                link.call("POST", "/report", {"type": "heartbeat", **progress, "machine": figures or None})
+                link.call("POST", "/report", body)
             except Over as order:
                 self._orders.end(str(order), 0)
                 return
@@ -62,6 +66,7 @@ class Pulse:
                 self._wait(backoff.wait_s(), wants_progress=False)
                 continue
             backoff.reset()
+            sent = points
             self._wait(self._orders.heartbeat_s, wants_progress=True)
 
     def _wait(self, seconds: float, *, wants_progress: bool) -> None:

@@ -10,12 +10,23 @@ from berth_backtest.output.result import make_result, write_json
 from berth_backtest.output.tables import write_metrics, write_points
 from berth_backtest.output.tearsheet import write_tearsheet
 from berth_backtest.plan import Plan
+from berth_backtest.points import FILE_BYTES, FILE_ROWS, point_rows
 from berth_backtest.score import ranking
 from berth_backtest.simulate import Simulator
 from berth_backtest.sweep import Sweep, metrics_for
 
 # Every file of a run; those that a run does not write are removed, or an older run's would stay.
-FILES = ("points.parquet", "metrics.parquet", "trades.parquet", "equity.parquet", "tearsheet.html")
+FILES = (
+    "points.parquet",
+    "metrics.parquet",
+    "trades.parquet",
+    "equity.parquet",
+    "tearsheet.html",
+    "points.json",
+    "shard.json",
+    "result.json",
+    "error.json",
+)
 
 
 def write_files(
@@ -24,10 +35,9 @@ def write_files(
     """Writes all files, result.json last; returns its content. Raises where look-ahead is found."""
     started = time.monotonic()
     output = plan.spec.output
-    for name in (*FILES, "result.json", "error.json"):
-        (out / name).unlink(missing_ok=True)
+    clear(out)
     order = ranking(sweep.objective, plan.spec.search.objective)
-    ranked = plan.grid.points[order[: max(output.top_k, 1)]]
+    ranked = sweep.points[order[: max(output.top_k, 1)]]
     look_ahead = LookAhead(0, None, None)
     if output.look_ahead_check and plan.spec.strategy.signals is None:
         look_ahead = check_look_ahead(plan, simulator, int(ranked[0]))
@@ -35,10 +45,11 @@ def write_files(
         refuse_look_ahead(look_ahead.first_difference)
     write_points(out / "points.parquet", plan, sweep)
     if sweep.metrics is not None:
-        write_metrics(out / "metrics.parquet", plan, sweep.metrics, plan.grid.points[: len(order)])
+        write_metrics(out / "metrics.parquet", plan, sweep.metrics, sweep.points)
     else:
         kept = ranked[: max(output.top_k, 1)]
         write_metrics(out / "metrics.parquet", plan, metrics_for(plan, simulator, kept), kept)
+    write_leaders(out, plan, sweep)
     best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)))
     result = make_result(plan, sweep, best, int(order[0]), look_ahead, simulator.threads, timing)
     if output.tearsheet:
@@ -48,6 +59,18 @@ def write_files(
     result["timing"] = {name: round(seconds, 6) for name, seconds in whole.items()}
     write_json(out / "result.json", result)
     return result
+
+
+def clear(out: Path) -> None:
+    """Removes what an earlier run left, which is not this run's."""
+    for name in FILES:
+        (out / name).unlink(missing_ok=True)
+
+
+def write_leaders(out: Path, plan: Plan, sweep: Sweep) -> None:
+    """Writes points.json: what a control plane shows of a sweep without reading its tables."""
+    rows = {"points": sweep.points, "objective": sweep.objective, "means": sweep.means}
+    write_json(out / "points.json", point_rows(plan, rows, FILE_ROWS, FILE_BYTES), indent=None)
 
 
 def refuse_look_ahead(found: dict[str, object]) -> None:

@@ -5,15 +5,12 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.metrics import MINIMISED
+from berth_backtest.heat import heat_axes, heat_bins
 from berth_backtest.output.charts import LEFT, RIGHT, WIDTH, svg
 from berth_backtest.plan import Plan
 from berth_backtest.spec.types import Axis
 from berth_backtest.sweep import Sweep
 
-Floats = NDArray[np.float64]
-
-MAX_CELLS = 80  # a side of the heat map: beyond it neighbouring values share a cell
 LISTED = 20
 
 
@@ -21,23 +18,17 @@ def parameter_part(plan: Plan, sweep: Sweep, order: NDArray[np.int64]) -> str:
     """Returns the heat map if two or more parameters vary, and the best sets; nothing for one set."""
     if len(order) < 2:
         return ""
-    varied = [axis for axis in plan.grid.shown() if len(axis.values) > 1]
-    body = heat_map(plan, sweep, varied[0], varied[1], int(order[0])) if len(varied) >= 2 else ""
+    axes = heat_axes(plan.grid)
+    body = heat_map(plan, sweep, *axes, int(order[0])) if axes else ""
     return f"<section><h2>Parameters</h2>{body}{best_sets(plan, sweep, order)}</section>"
 
 
 def heat_map(plan: Plan, sweep: Sweep, down: Axis, across: Axis, best: int) -> str:
     """Returns the best objective of each pair of values, over all other parameters."""
-    points = plan.grid.points[: len(sweep.objective)]
-    row = bins(plan.grid.values(down.name, points), down)
-    column = bins(plan.grid.values(across.name, points), across)
-    rows, columns = (min(len(axis.values), MAX_CELLS) for axis in (down, across))
-    seen = np.full((rows, columns), -np.inf)
-    worst = np.full((rows, columns), np.inf)
-    there = ~np.isnan(sweep.objective)
-    np.maximum.at(seen, (row[there], column[there]), sweep.objective[there])
-    np.minimum.at(worst, (row[there], column[there]), sweep.objective[there])
-    grid = worst if plan.spec.search.objective in MINIMISED else seen
+    point = sweep.points[best : best + 1]
+    row, column = (int(heat_bins(plan.grid.values(axis.name, point), axis)[0]) for axis in (down, across))
+    grid = sweep.heat
+    rows, columns = grid.shape
     known = np.isfinite(grid)
     if not known.any():
         return ""
@@ -47,7 +38,7 @@ def heat_map(plan: Plan, sweep: Sweep, down: Axis, across: Axis, best: int) -> s
     parts = []
     for r, c in np.argwhere(known):
         strength = 0.08 + 0.92 * (grid[r, c] - low) / (high - low if high > low else 1.0)
-        mark = " best" if (r, c) == (row[best], column[best]) else ""
+        mark = " best" if (r, c) == (row, column) else ""
         parts.append(
             f'<rect class="gain{mark}" x="{LEFT + c * width:.1f}" y="{4 + r * height:.1f}" '
             f'width="{width - 1:.1f}" height="{height - 1:.1f}" fill-opacity="{strength:.2f}">'
@@ -60,12 +51,6 @@ def heat_map(plan: Plan, sweep: Sweep, down: Axis, across: Axis, best: int) -> s
     scale = f"{name} from {low:.4g} (pale) to {high:.4g} (strong); the outlined set is shown above."
     note = f'<p class="note">{scale}</p>'
     return note + svg(bottom + 40, "".join(parts))
-
-
-def bins(values: Floats, axis: Axis) -> NDArray[np.int64]:
-    """Returns each value's cell, the axis in ascending order."""
-    place = np.searchsorted(np.sort(axis.values), values)
-    return np.asarray(place * min(len(axis.values), MAX_CELLS) // len(axis.values), dtype=np.int64)
 
 
 def value_at(axis: Axis, cell: int, cells: int) -> str:
@@ -92,7 +77,7 @@ def best_sets(plan: Plan, sweep: Sweep, order: NDArray[np.int64]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in ("rank", *names, plan.spec.search.objective))
     rows = []
     for rank, at in enumerate(order[:LISTED], 1):
-        values = plan.grid.parameters(int(plan.grid.points[at]))
+        values = plan.grid.parameters(int(sweep.points[at]))
         objective = sweep.objective[at]
         cells = [f"{rank}", *[f"{values[name]:g}" for name in names]]
         cells.append("\N{EN DASH}" if np.isnan(objective) else f"{objective:.4f}")

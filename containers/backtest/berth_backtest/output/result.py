@@ -4,18 +4,16 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from berth_backtest import VERSION
 from berth_backtest.checkpoint import write_atomically
 from berth_backtest.data.dates import shown_date
 from berth_backtest.look_ahead import LookAhead
-from berth_backtest.metrics import COUNTS, NAMES
+from berth_backtest.metrics import named, number
 from berth_backtest.output.best import Best
 from berth_backtest.plan import Plan
 from berth_backtest.sweep import Sweep
 
+SPANS_SHOWN = 10  # of the points that failed shards leave out
 FEW_TRADES = 30  # closed trades below which an average says next to nothing
 
 
@@ -29,34 +27,20 @@ def make_result(
     timing: dict[str, float],
 ) -> dict[str, object]:
     """Returns the content of result.json; `at` is the best set's place in the sweep."""
-    panel, grid = plan.panel, plan.grid
-    updates = panel.bars * len(panel.symbols) * len(sweep.objective)
+    updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried
     return {
-        "engine": {
-            "version": VERSION,
-            "device": "cpu",
-            "dtype": "float64",
-            "threads": threads,
-            "path": "events",
-            "fallback_reason": None,
-        },
+        "engine": engine_of(threads),
         "effective_spec": plan.effective,
         "seed": plan.spec.search.seed,
-        "data": {
-            "sha256": panel.sha256,
-            "symbols": list(panel.symbols),
-            "bars": panel.bars,
-            "start": shown_date(int(panel.dates[0]), panel.dated),
-            "end": shown_date(int(panel.dates[-1]), panel.dated),
-        },
+        "data": shown_data(plan),
         "best": {
-            "point": int(grid.points[at]),
-            "parameters": grid.parameters(int(grid.points[at])),
+            "point": int(sweep.points[at]),
+            "parameters": plan.grid.parameters(int(sweep.points[at])),
             "objective": number(sweep.objective[at]),
             "metrics": named(sweep.means[at]),
         },
-        "points": len(sweep.objective),
-        "skipped": grid.skipped,
+        "points": sweep.tried,
+        "skipped": sweep.skipped,
         "bar_updates": updates,
         "timing": {name: round(seconds, 6) for name, seconds in timing.items()},
         "bar_updates_per_s": updates / timing["run_s"] if timing["run_s"] > 0 else None,
@@ -65,7 +49,7 @@ def make_result(
         "overfitting": {
             "pbo": None,
             "deflated_sharpe": None,
-            "trials": len(sweep.objective) + plan.spec.search.prior_trials,
+            "trials": sweep.tried + plan.spec.search.prior_trials,
         },
         "ties": sweep.counts["ties"],
         "warnings": warnings_of(plan, sweep, best, at, look_ahead),
@@ -76,8 +60,12 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
     """Returns what a reader must know before the numbers, the gravest first."""
     found = []
     if not sweep.finished:
-        sets = f"{len(sweep.objective)} of {len(plan.grid.points)} sets"
-        found.append(("stopped_early", f"the run was stopped after {sets}: this is the best so far"))
+        text = f"the run was stopped after {sweep.tried} sets: this is the best so far"
+        found.append(("stopped_early", text))
+    if sweep.missing:
+        spans = ", ".join(f"{first} to {end - 1}" for first, end in sweep.missing[:SPANS_SHOWN])
+        text = f"{len(sweep.missing)} shards failed for good: the points {spans} are missing"
+        found.append(("shards_missing", text + (" (and more)" if len(sweep.missing) > SPANS_SHOWN else "")))
     if look_ahead.ok is None:
         signals = plan.spec.strategy.signals is not None
         text = "signals come from a file, which cannot be checked for look-ahead"
@@ -96,8 +84,8 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
     closed = len(best.trade_returns)
     if closed < FEW_TRADES:
         found.append(("few_trades", f"the best set has {closed} closed trades: too few to judge it"))
-    if len(sweep.objective) > 1:
-        text = f"the best of {len(sweep.objective)} sets is shown; how far luck made it is not measured"
+    if sweep.tried > 1:
+        text = f"the best of {sweep.tried} sets is shown; how far luck made it is not measured"
         found.append(("overfitting_not_measured", text))
     if best.rejected:
         listed = ", ".join(f"{name} {count}" for name, count in best.rejected.items())
@@ -106,20 +94,28 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
     return [{"code": code, "message": message} for code, message in found]
 
 
-def named(values: NDArray[np.float64]) -> dict[str, float | int | None]:
-    """Returns metrics by name; counts that are whole as whole numbers."""
-    found: dict[str, float | int | None] = {}
-    for name, value in zip(NAMES, values, strict=True):
-        x = number(value)
-        found[name] = int(x) if x is not None and name in COUNTS and x.is_integer() else x
-    return found
+def engine_of(threads: int) -> dict[str, object]:
+    return {
+        "version": VERSION,
+        "device": "cpu",
+        "dtype": "float64",
+        "threads": threads,
+        "path": "events",
+        "fallback_reason": None,
+    }
 
 
-def number(value: float) -> float | None:
-    """Returns a number of JSON: null for what is undefined."""
-    return float(value) if math.isfinite(value) else None
+def shown_data(plan: Plan) -> dict[str, object]:
+    panel = plan.panel
+    return {
+        "sha256": panel.sha256,
+        "symbols": list(panel.symbols),
+        "bars": panel.bars,
+        "start": shown_date(int(panel.dates[0]), panel.dated),
+        "end": shown_date(int(panel.dates[-1]), panel.dated),
+    }
 
 
-def write_json(path: Path, value: object) -> None:
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
+def write_json(path: Path, value: object, indent: int | None = 2) -> None:
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent) + "\n"
     write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -49,7 +49,7 @@ def write_points(path: Path, plan: Plan, sweep: Sweep) -> None:
     def batches() -> Iterator[Any]:
         for first in range(0, len(sweep.objective), ROWS_AT_ONCE):
             part = slice(first, min(first + ROWS_AT_ONCE, len(sweep.objective)))
-            points = plan.grid.points[part]
+            points = sweep.points[part]
             columns = [
                 pa.array(points),
                 *parameter_columns(plan, points),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest import indicators
+from berth_backtest.grid import Grid
 from berth_backtest.kernel.tables import sma_tables
 from berth_backtest.strategies.definition import Series
 
@@ -28,25 +29,28 @@ class Row:
     arguments: tuple[float, ...]
 
 
-def rows_of(series: tuple[Series, ...], values: dict[str, Floats], points: int) -> tuple[list[Row], Index]:
+def rows_of(series: tuple[Series, ...], grid: Grid, points: Index) -> tuple[list[Row], Index]:
     """Returns the unique rows of some points, and picks[point, series] into them."""
     rows: dict[Row, int] = {}
-    picks = np.zeros((points, len(series)), dtype=np.int64)
+    picks = np.zeros((len(points), len(series)), dtype=np.int64)
     for k, one in enumerate(series):
-        given = [
-            values[argument] if isinstance(argument, str) else np.full(points, argument)
+        axes = [grid.axis(argument) for argument in one.arguments if isinstance(argument, str)]
+        # Sets with the same values have the same number in the product of these axes alone.
+        keys = np.zeros(len(points), dtype=np.int64)
+        for axis in axes:
+            keys = keys * len(axis.values) + grid.places(axis.name, points)
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        values = [
+            grid.values(argument, points[first])
+            if isinstance(argument, str)
+            else np.full(len(first), argument)
             for argument in one.arguments
         ]
-        if not given:
-            row = Row(one.function, one.columns, ())
-            picks[:, k] = rows.setdefault(row, len(rows))
-            continue
-        unique, inverse = np.unique(np.stack(given, axis=1), axis=0, return_inverse=True)
-        places = [
-            rows.setdefault(Row(one.function, one.columns, tuple(map(float, line))), len(rows))
-            for line in unique
+        found = [
+            rows.setdefault(Row(one.function, one.columns, tuple(float(v[i]) for v in values)), len(rows))
+            for i in range(len(first))
         ]
-        picks[:, k] = np.array(places)[inverse.reshape(-1)]
+        picks[:, k] = np.array(found, dtype=np.int64)[inverse]
     return list(rows), picks
 
 

@@ -1,0 +1,31 @@
+// The versions of the programs of this checkout, by content: equal specs have equal results as long as nothing of it
+// has changed. A server that runs goes by what was there when it started.
+import { createHash } from 'node:crypto'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+const containers = resolve(import.meta.dirname, '..', 'containers')
+/** What a program is made of: its own files, the libraries and the sample prices. */
+const parts: Record<string, readonly string[]> = {
+  backtest: ['backtest/berth_backtest/**/*.py', 'requirements.lock', 'requirements-samples.lock'],
+}
+
+/** By kind; null: the program is not here. */
+export function programVersions(folder = containers): (kind: string) => string | null {
+  const versions = new Map(
+    Object.entries(parts).map(([kind, patterns]) => [kind, versionOf(folder, patterns)]),
+  )
+  return (kind) => versions.get(kind) ?? null
+}
+
+function versionOf(folder: string, patterns: readonly string[]): string | null {
+  if (!existsSync(folder)) return null
+  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: folder })).toSorted()
+  if (!files.some((file) => file.endsWith('.py'))) return null
+  const hash = createHash('sha256')
+  for (const file of files) {
+    const content = readFileSync(join(folder, file))
+    hash.update(`${file} ${content.length}\n`).update(content)
+  }
+  return hash.digest('hex')
+}

@@ -1,0 +1,63 @@
+// Which jobs have one result. Pure.
+import { canonicalSha256 } from './canonical.ts'
+import type { JobRow } from './plan.ts'
+import type { JobSpec } from './spec.ts'
+
+/** `auto` takes a result of either class; a result of a class is one for `auto` too. */
+type DeviceWish = 'cpu' | 'cuda' | 'auto'
+
+/**
+ * Equal for jobs whose results are equal byte for byte: project, kind, params, the content of every file, the version
+ * of the program, and the class of device. null: nobody can tell, or it is not wanted.
+ */
+export function cacheKey(
+  project_id: string,
+  { kind, params, resources, cache }: JobSpec,
+  program: string | null,
+): string | null {
+  if (!cache || program === null) return null
+  const contents = contentsOf(params)
+  if (contents === null) return null
+  const { data, strategy, ...rest } = params
+  const base = canonicalSha256({
+    project_id,
+    kind,
+    program,
+    rest,
+    data: { ...data, files: contents.files },
+    strategy: { ...strategy, signals: contents.signals },
+  })
+  return `${base}/${wishOf(resources)}`
+}
+
+/** The contents that a spec names; null: one of them may change under its address. */
+function contentsOf({
+  data,
+  strategy,
+}: JobSpec['params']): { files: string[]; signals: string | null } | null {
+  const files = data.files?.map(({ sha256 }) => sha256 ?? null) ?? []
+  const signals = strategy.signals?.sha256 ?? null
+  if (files.includes(null) || (strategy.signals && signals === null)) return null
+  return { files: files.filter((hash) => hash !== null), signals }
+}
+
+function wishOf({ device, gpu }: JobSpec['resources']): DeviceWish {
+  if (device === 'cpu') return 'cpu'
+  return gpu || device.startsWith('cuda') ? 'cuda' : 'auto'
+}
+
+/** The keys under which the result of a job is kept: for its own wish, for its class of device, and for any. */
+export function keysOfResult({ cache_key, device_class }: JobRow): string[] {
+  const base = cache_key?.split('/')[0]
+  if (!base || !cache_key) return []
+  return [...new Set([cache_key, `${base}/auto`, ...(device_class ? [`${base}/${device_class}`] : [])])]
+}
+
+/** Whether a job has ended with the whole result, and not with the best so far or what some parts made. */
+export function isWhole({
+  state,
+  outcome,
+  shards_failed,
+}: Pick<JobRow, 'state' | 'outcome' | 'shards_failed'>) {
+  return state === 'succeeded' && outcome === 'succeeded' && shards_failed === 0
+}

@@ -1,0 +1,75 @@
+// What is left of deleted jobs goes a week later, unless something still refers to it.
+import { sql } from 'kysely'
+import { unnamed } from './artifacts.ts'
+import type { Deps } from './deps.ts'
+import { pruneCache } from './store/cache.ts'
+import type { Tx } from './store/schema.ts'
+
+/** Time to change one's mind, by asking the operator. */
+const kept_ms = 7 * 86_400_000
+/** Jobs of one round; the rest waits for the next. */
+const purgeBatch = 100
+
+/** Forgets old results, and removes artifacts, points and logs of jobs that were deleted a week ago. */
+export async function sweepRetention(deps: Deps): Promise<void> {
+  const now = deps.clock.now()
+  const { cache_ttl_s, cache_max_entries } = deps.settings
+  const since = new Date(now.getTime() - cache_ttl_s * 1_000)
+  await pruneCache(deps.db, { since, max_entries: cache_max_entries })
+  const before = new Date(now.getTime() - kept_ms)
+  const jobs = await deps.db
+    .selectFrom('jobs')
+    .select('id')
+    .where('deleted_at', '<', before)
+    .where('purged_at', 'is', null)
+    .where(isUnused)
+    .orderBy('deleted_at')
+    .limit(purgeBatch)
+    .execute()
+  for (const { id } of jobs) {
+    const objects = await deps.db.transaction().execute((tx) => purge(tx, id, now))
+    // After the commit: an object without a name costs space, a name without an object a result.
+    for (const key of objects) await deps.store.delete(key)
+  }
+}
+
+/** No job that is there was given its result, and none will be. */
+const isUnused = sql<boolean>`
+  not exists (select from jobs as given where given.cached_from = jobs.id and given.deleted_at is null)
+  and not exists (select from result_cache where result_cache.job_id = jobs.id)
+  and not exists (select from jobs as behind where behind.follows = jobs.id and behind.finished_at is null)`
+
+/** Removes the rows of one job; answers the objects that nothing names any more. */
+async function purge(tx: Tx, job_id: string, now: Date): Promise<string[]> {
+  const { numUpdatedRows } = await tx
+    .updateTable('jobs')
+    .set({ purged_at: now })
+    .where('id', '=', job_id)
+    .where('purged_at', 'is', null)
+    .where(isUnused)
+    .executeTakeFirst()
+  if (numUpdatedRows === 0n) return []
+  const artifacts = await tx
+    .deleteFrom('artifacts')
+    .where('job_id', '=', job_id)
+    .returning('object_key')
+    .execute()
+  const checkpoints = await tx
+    .updateTable('shards')
+    .from('shards as old')
+    .set({ checkpoint: null })
+    .whereRef('old.id', '=', 'shards.id')
+    .where('shards.job_id', '=', job_id)
+    .where('shards.checkpoint', 'is not', null)
+    .returning('old.checkpoint')
+    .execute()
+  await tx.deleteFrom('points').where('job_id', '=', job_id).execute()
+  await tx
+    .deleteFrom('log_chunks')
+    .where('attempt_id', 'in', (from) =>
+      from.selectFrom('attempts').select('id').where('job_id', '=', job_id),
+    )
+    .execute()
+  const kept = checkpoints.flatMap(({ checkpoint }) => checkpoint?.object_key ?? [])
+  return unnamed(tx, [...artifacts.map(({ object_key }) => object_key), ...kept])
+}
