@@ -33,6 +33,7 @@ export type Ranking = Pick<
   Answer<InferResponseType<Routes['v1']['jobs']['estimate']['$post']>>,
   'offers' | 'rejected'
 >
+export type Offer = Answer<InferResponseType<Routes['v1']['offers']['$get']>>['items'][number]
 export type EventPage = Answer<InferResponseType<JobRoutes['events']['$get']>>
 export type JobEvent = EventPage['items'][number]
 export type ArtifactPage = Answer<InferResponseType<JobRoutes['artifacts']['$get']>>

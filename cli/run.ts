@@ -12,6 +12,7 @@ import { addGet } from './get.ts'
 import type { Io } from './io.ts'
 import { addList } from './list.ts'
 import { addLogs } from './logs.ts'
+import { addOffers } from './offers.ts'
 import { addOrders } from './orders.ts'
 import { addResult } from './result.ts'
 import { addSubmit } from './submit.ts'
@@ -58,6 +59,7 @@ function createProgram(context: Context): Command {
     addSubmit,
     addEstimate,
     addExplain,
+    addOffers,
     addWait,
     addGet,
     addList,

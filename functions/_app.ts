@@ -22,6 +22,7 @@ import * as estimateJob from './estimate-job.ts'
 import * as explainJob from './explain-job.ts'
 import * as getJob from './get-job.ts'
 import * as health from './health.ts'
+import * as inventory from './inventory.ts'
 import * as limits from './limits.ts'
 import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
@@ -30,6 +31,7 @@ import * as listJobs from './list-jobs.ts'
 import * as listPoints from './list-points.ts'
 import * as orphans from './orphans.ts'
 import * as policy from './policy.ts'
+import * as project from './project.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
@@ -41,43 +43,26 @@ import * as stopJob from './stop-job.ts'
 const maxRunnerJson_bytes = 2 * 1024 ** 2
 
 /** Routes of clients; those of runners carry a token of their own. */
-const guarded = ['jobs/*', 'webhooks/*', 'budgets/*', 'usage', 'orphans/*', 'policy', 'limits/*'].map(
-  (path) => `/v1/${path}`,
-)
+const guarded = [
+  'jobs/*',
+  'webhooks/*',
+  'budgets/*',
+  'usage',
+  'orphans/*',
+  'policy',
+  'limits/*',
+  'offers',
+  'gpus',
+  'project',
+].map((path) => `/v1/${path}`)
 
 export type App = ReturnType<typeof createApp>
 
 /** The whole API as one fetch handler. */
 export function createApp(deps: Deps) {
-  const app = new OpenAPIHono<Env>({
-    defaultHook: (result) => {
-      if (!result.success) throw result.error
-    },
-  })
-  app.onError((error, c) => problemOf(error, c, deps.log))
-  app.use(async (c, next) => {
-    const request_id = newId('req', deps.clock.now(), deps.random)
-    c.set('request_id', request_id)
-    c.header('X-Request-Id', request_id)
-    await next()
-  })
-  app.notFound(() => {
-    throw new AppError('not_found', 'There is no such address: see /reference.')
-  })
   const pace = createPace(deps)
   const admit = createAdmission(deps)
-  const limit = limitRate(deps.clock, deps.settings.rate_limit)
-  for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
-  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
-  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
-  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))
-
-  app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
-  app.doc31('/openapi.json', openapiInfo)
-  app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))
-  app.get('/', (c) => c.redirect('/reference'))
-
-  return app
+  return createBase(deps)
     .openapi(createJob.route, createJob.handler(deps, admit))
     .openapi(createJobs.route, createJobs.handler(deps, admit))
     .openapi(estimateJob.route, estimateJob.handler(deps))
@@ -101,6 +86,10 @@ export function createApp(deps: Deps) {
     .openapi(budgets.deleteRoute, budgets.remove(deps))
     .openapi(policy.getRoute, policy.get(deps))
     .openapi(policy.putRoute, policy.put(deps))
+    .openapi(project.getRoute, project.get(deps))
+    .openapi(project.patchRoute, project.patch(deps))
+    .openapi(inventory.offersRoute, inventory.offers(deps))
+    .openapi(inventory.gpusRoute, inventory.gpus(deps))
     .openapi(limits.listRoute, limits.list(deps))
     .openapi(limits.putRoute, limits.put(deps))
     .openapi(limits.deleteRoute, limits.remove(deps))
@@ -116,6 +105,36 @@ export function createApp(deps: Deps) {
     .openapi(attempts.mergeInputRoute, attempts.readMergeInput(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
+}
+
+/** What goes for every route: request ids, problems, keys, bounds, and the document. */
+function createBase(deps: Deps) {
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw result.error
+    },
+  })
+  app.onError((error, c) => problemOf(error, c, deps.log))
+  app.use(async (c, next) => {
+    const request_id = newId('req', deps.clock.now(), deps.random)
+    c.set('request_id', request_id)
+    c.header('X-Request-Id', request_id)
+    await next()
+  })
+  app.notFound(() => {
+    throw new AppError('not_found', 'There is no such address: see /reference.')
+  })
+  const limit = limitRate(deps.clock, deps.settings.rate_limit)
+  for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
+  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
+  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
+  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))
+
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
+  app.doc31('/openapi.json', openapiInfo)
+  app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))
+  app.get('/', (c) => c.redirect('/reference'))
+  return app
 }
 
 /** Head of the OpenAPI document; the rest follows from the routes. */

@@ -3,7 +3,7 @@ import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { pointsOf } from './kinds/backtest.ts'
 import { loadPlaces, loadWork, type Places, rank, type Work } from './market.ts'
-import type { Ranking } from './place.ts'
+import { namesCloudGpu, type Ranking } from './place.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
 import { allowance, noMoney, type Part, shardCount, whole } from './shards.ts'
 import type { JobSpec } from './spec.ts'
@@ -17,7 +17,7 @@ export interface Estimate extends RankingView {
   estimated_micros: number | null
 }
 
-/** Throws AppError invalid_request when the spec is strict and no offer could ever take it. */
+/** Throws AppError invalid_request when no offer could ever take a strict spec, or it names a GPU of a cloud. */
 export async function estimate(deps: Deps, project_id: string, spec: JobSpec): Promise<Estimate> {
   return (await openEstimates(deps, project_id, [spec]))(spec)
 }
@@ -55,14 +55,17 @@ function workOf(project_id: string, spec: JobSpec, part: Part): Work {
 }
 
 function estimateAt(deps: Deps, places: Places, work: Work): Estimate {
-  const { spec, part } = work
+  const { spec, project_id, part } = work
+  const policy = places.policies.get(project_id) ?? null
+  if (namesCloudGpu({ ...spec, policy }, places.offers))
+    throw refused(
+      'resources.device',
+      `${spec.resources.device} names a GPU of one machine, and only clouds offer some: ask for "cuda".`,
+    )
   const ranking = rank(places, work, deps.clock.now())
   const warnings = warningsOf(ranking, deps.offers().length)
   const [first] = warnings
-  if (first && spec.strict)
-    throw new AppError('invalid_request', first.message, {
-      errors: [{ path: 'resources', message: first.message }],
-    })
+  if (first && spec.strict) throw refused('resources', first.message)
   const micros = ranking.ranked[0]?.expected_micros ?? null
   return {
     ...rankingView(ranking, part.of),
@@ -71,6 +74,9 @@ function estimateAt(deps: Deps, places: Places, work: Work): Estimate {
     estimated_micros: micros === null ? null : micros * part.of,
   }
 }
+
+const refused = (path: string, message: string) =>
+  new AppError('invalid_request', message, { errors: [{ path, message }] })
 
 /** Says when no configured offer could ever take the work. */
 function warningsOf({ ranked, rejected, can_wait }: Ranking, offers: number): Warning[] {

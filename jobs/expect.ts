@@ -12,8 +12,12 @@ export interface Expectation {
   basis: 'history' | 'model'
 }
 
-/** Mean seconds from launch to end, by `provider/account/offer`, of work with one signature. */
+/** Mean seconds from launch to end, by historyKey, of work with one signature. */
 export type History = ReadonlyMap<string, number>
+
+/** The GPUs of one machine foretell each other: else the one that once was faster by chance would be taken ever after. */
+export const historyKey = (provider: string, account: string, offer: string): string =>
+  `${provider}/${account}/${offer.replace(/^cuda:\d+$/, 'cuda')}`
 
 /** Equal for work whose durations foretell each other. */
 export function signatureOf(spec: Pick<JobSpec, 'kind' | 'params'>, part: Part): string {
@@ -27,7 +31,7 @@ export function expect(
   history: History,
   boot_s: number,
 ): Expectation | null {
-  const known = history.get(`${offer.provider}/${offer.account}/${offer.id}`)
+  const known = history.get(historyKey(offer.provider, offer.account, offer.id))
   if (known !== undefined) return { duration_s: known, basis: 'history' }
   const run_s = backtestSeconds(work.spec.params, work.part, offer)
   return run_s === null ? null : { duration_s: boot_s + run_s, basis: 'model' }

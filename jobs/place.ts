@@ -116,6 +116,21 @@ function rules(wanted: Wanted, offer: Offer): RejectionReason | null {
   return wishes(wanted.placement, offer) ?? shape(wanted.resources, offer) ?? money(wanted, offer)
 }
 
+/**
+ * Whether a job names one GPU (`cuda:N`) and all offers that it may go to are of clouds, where machines come and go and
+ * a number means nothing.
+ */
+export function namesCloudGpu(
+  wanted: Pick<Wanted, 'resources' | 'placement' | 'policy'>,
+  offers: readonly Offer[],
+) {
+  if (!wanted.resources.device.startsWith('cuda:')) return false
+  const open = offers.filter(
+    (offer) => !(wanted.policy && forbids(wanted.policy, offer)) && !wishes(wanted.placement, offer),
+  )
+  return open.length > 0 && open.every(({ slots }) => slots === null)
+}
+
 function forbids(policy: Policy, offer: Offer): boolean {
   return (
     (policy.providers !== undefined && !policy.providers.includes(offer.provider)) ||
@@ -207,7 +222,7 @@ const nameOf = ({ provider, account, region, id, spot }: Offer) =>
 /** Kinds whose models grow into whatever memory there is. */
 const largestMemory: ReadonlySet<string> = new Set(['training'])
 
-const sameModel = (a: string, b: string) => normal(a) === normal(b)
+export const sameModel = (a: string, b: string) => normal(a) === normal(b)
 const normal = (model: string) =>
   model
     .toLowerCase()

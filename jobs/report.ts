@@ -228,6 +228,7 @@ async function record(
         finished: JSON.stringify(finishedOf(said)),
         finished_at: at.now,
         finished_version: at.version,
+        device: usedDevice(row.device, said.result),
       })
   }
 }
@@ -239,6 +240,12 @@ function finishedOf({ exit_code, failure, error, result }: Extract<Report, { typ
     error: error ? { message: error.message, hint: error.hint ?? null } : null,
     result: result ?? null,
   }
+}
+
+/** A program that found no use for its GPU says so; how it counts its GPUs is its own affair. */
+function usedDevice(given: string | null, result: unknown): string | null {
+  const { engine } = (result ?? {}) as { engine?: { device?: unknown } | null }
+  return engine?.device === 'cpu' ? 'cpu' : given
 }
 
 async function recordCheckpoint(

@@ -25,6 +25,23 @@ export interface Offer {
   available: number | null
   /** Fixed capacity (this machine, a node pool): most attempts at once on it; null where stock decides. */
   slots: number | null
+  /** Where the price is from, in a word or two, and as of when (ISO 8601); left out where that is not known. */
+  price?: { source: string; at: string | null }
+}
+
+/** A GPU of a machine that the account has whether work runs on it or not, as it is now; null: not told. */
+export interface Device {
+  /** The offer that it is part of, and that one's region. */
+  offer: string
+  region: string
+  index: number
+  memory_used_gib: number | null
+  /** Share of 1. */
+  utilization: number | null
+  temperature_c: number | null
+  power_w: number | null
+  driver: string | null
+  cuda: string | null
 }
 
 /** What a launch needs, whole: it is stored with the intent, and a repeated launch is byte-identical. */
@@ -125,6 +142,8 @@ export interface Provider {
   stop(ref: Ref, signal: AbortSignal): Promise<void>
   /** Everything with our installation's tag, helpers too. */
   list(signal: AbortSignal): AsyncIterable<Found>
+  /** The GPUs of fixed capacity, as they are now. */
+  devices?(signal: AbortSignal): Promise<Device[]>
   /** The vendor's own log, for when the runner never spoke. At most 64 KiB, the end of it. */
   tail?(ref: Ref, signal: AbortSignal): Promise<string>
 }

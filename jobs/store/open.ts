@@ -1,6 +1,7 @@
 // Counts of attempts that hold a place, and what offers were refused for: the state of the market.
 import { sql } from 'kysely'
 import type { Offer } from '../../providers/provider.ts'
+import { historyKey } from '../expect.ts'
 import { blocksAccount, remember, type Remembered, type RememberedCode } from '../memory.ts'
 import type { Database, Tx } from './schema.ts'
 
@@ -182,10 +183,11 @@ function meansOf(rows: readonly Success[]): Map<string, number> {
   const sums = new Map<string, { seconds: number; count: number }>()
   for (const { provider, account, offer_id, launched_at, finished_at } of rows) {
     if (!launched_at || !finished_at) continue
-    const sum = sums.get(`${provider}/${account}/${offer_id}`) ?? { seconds: 0, count: 0 }
+    const key = historyKey(provider, account, offer_id)
+    const sum = sums.get(key) ?? { seconds: 0, count: 0 }
     sum.seconds += Math.max(0, finished_at.getTime() - launched_at.getTime()) / 1_000
     sum.count++
-    sums.set(`${provider}/${account}/${offer_id}`, sum)
+    sums.set(key, sum)
   }
   return new Map([...sums].map(([key, { seconds, count }]) => [key, seconds / count]))
 }

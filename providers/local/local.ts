@@ -4,9 +4,19 @@
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ProviderError } from '../errors.ts'
-import type { Check, Found, Handle, LaunchRequest, Observation, Offer, Provider, Ref } from '../provider.ts'
+import type {
+  Check,
+  Device,
+  Found,
+  Handle,
+  LaunchRequest,
+  Observation,
+  Offer,
+  Provider,
+  Ref,
+} from '../provider.ts'
 import { folderName, look, readRecord, writeBerthUrl, writeRecord, type LaunchRecord } from './folder.ts'
-import { offersOf, probeGpus, probeLock, probePython, type Gpu } from './probe.ts'
+import { offersOf, probeDevices, probeGpus, probeLock, probePython, type Gpu } from './probe.ts'
 import { isAlive, killAll, processesByFolder } from './processes.ts'
 import { allowed, lastLine, readTail, spawnRunner } from './spawn.ts'
 import { stopAttempt } from './stop.ts'
@@ -49,6 +59,8 @@ const traits = {
 } as const
 
 const probeKept_ms = 60_000
+/** Whoever asks again within this time gets the same answer. */
+const devicesKept_ms = 2_000
 const stopBound_ms = 15_000
 
 export function createLocalProvider(given: LocalProviderOptions): Provider {
@@ -57,6 +69,7 @@ export function createLocalProvider(given: LocalProviderOptions): Provider {
   const launching = new Map<string, Promise<Handle>>()
   const stopping = new Set<string>()
   let gpus: { at: number; found: Promise<Gpu[]> } | null = null
+  let devices: { at: number; found: Promise<Device[]> } | null = null
   let python: Promise<string> | null = null
 
   const checkPython = async (): Promise<void> => {
@@ -78,6 +91,13 @@ export function createLocalProvider(given: LocalProviderOptions): Provider {
       const now = options.clock.now().getTime()
       if (gpus === null || now - gpus.at >= probeKept_ms) gpus = { at: now, found: probeGpus(env) }
       return offersOf(await gpus.found, { ...options, region: options.host })
+    },
+
+    devices(): Promise<Device[]> {
+      const now = options.clock.now().getTime()
+      if (devices === null || now - devices.at >= devicesKept_ms)
+        devices = { at: now, found: probeDevices(env, options.host) }
+      return devices.found
     },
 
     launch(request, secrets): Promise<Handle> {

@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process'
 import { statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
-import type { Offer } from '../provider.ts'
+import type { Device, Offer } from '../provider.ts'
 
 export interface Gpu {
   index: number
@@ -37,6 +37,36 @@ export async function probeGpus(env: Record<string, string>): Promise<Gpu[]> {
         compute_capability: /^\d+\.\d+$/.test(capability ?? '') ? (capability ?? null) : null,
       }
     })
+}
+
+/** What the GPUs do at the moment, as `nvidia-smi` tells it; none when it is not there or fails. */
+export async function probeDevices(env: Record<string, string>, region: string): Promise<Device[]> {
+  const query = '--query-gpu=index,memory.used,utilization.gpu,temperature.gpu,power.draw,driver_version'
+  const options = { env, timeout: nvidiaSmiTimeout_ms }
+  const output = await run('nvidia-smi', [query, '--format=csv,noheader,nounits'], options).catch(() => '')
+  const rows = output.split('\n').map((line) => line.split(',').map((cell) => cell.trim()))
+  const found = rows.filter(([index]) => /^\d+$/.test(index ?? ''))
+  if (found.length === 0) return []
+  // The version of CUDA stands in the table for people alone.
+  const table = await run('nvidia-smi', [], options).catch(() => '')
+  const cuda = /CUDA Version:\s*([\d.]{1,20})/.exec(table)?.[1] ?? null
+  return found.map(([index, used_mib, utilization, temperature, power, driver]) => ({
+    offer: `cuda:${index}`,
+    region,
+    index: Number(index),
+    memory_used_gib: scaled(used_mib, 1_024),
+    utilization: scaled(utilization, 100),
+    temperature_c: scaled(temperature, 1),
+    power_w: scaled(power, 1),
+    driver: driver || null,
+    cuda,
+  }))
+}
+
+/** null: `[N/A]`, or nothing. */
+function scaled(text: string | undefined, unit: number): number | null {
+  const value = Number.parseFloat(text ?? '')
+  return Number.isFinite(value) ? Math.round((value / unit) * 1_000) / 1_000 : null
 }
 
 /** `3.12.4`. Errors: says what is wrong with this Python and what to do. */
@@ -91,6 +121,7 @@ export async function offersOf(
     memory_gib: Math.round((totalmem() / gib) * 100) / 100,
     disk_gib: Math.floor((disk.bavail * disk.bsize) / gib),
     available: null,
+    price: { source: 'BERTH_LOCAL_USD_PER_HOUR', at: null },
   }
   return [
     { ...shape, id: 'cpu', gpu: null, slots: machine.slots_cpu },

@@ -205,3 +205,15 @@ test('doctor says of each thing whether it is well, and what to do', async () =>
   const nobody = await runCli(['doctor'], { env: { ...env, BERTH_URL: 'http://127.0.0.1:9' } }, served.folder)
   expect(nobody).toMatchObject({ code: 5, stdout: expect.stringMatching(/^FAIL server .*npm start/m) })
 })
+
+test('offers are a table, cheapest first, filtered by the server', async () => {
+  await using served = await openServed()
+  const { code, stdout } = await served.cli(['offers'])
+  expect(code).toBe(0)
+  const lines = stdout.trimEnd().split('\n')
+  expect(lines[0]).toMatch(/^PROVIDER +REGION +OFFER +USD\/H +GPU +VRAM +CPU +GIB +STOCK +STATE$/)
+  expect(lines[1]).toMatch(/^model\/main +here +cpu +0\.36 +8 +32 +0\/2$/)
+  const none = await served.cli(['offers', '--gpu', 'L4', '--free', '--max-usd-per-hour', '0.5', '--json'])
+  expect(JSON.parse(none.stdout)).toEqual({ items: [], next_cursor: null })
+  expect(await served.cli(['offers', '--limit', '0'])).toMatchObject({ code: 2 })
+})

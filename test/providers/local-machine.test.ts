@@ -98,6 +98,43 @@ test('offers are the machine and each of its GPUs, and the work sees only its ow
   expect(world.berth.said(a).reports.at(-1)).toMatchObject({ result: { devices: '1' } })
 })
 
+test('devices are the GPUs as they are now, asked for at most every two seconds', async () => {
+  const bin = join(world.folder, 'bin')
+  await mkdir(bin)
+  const rows = 'echo "0, 6144, 50, 61, 200.5, 550.54"; echo "1, [N/A], [N/A], 40, [N/A], 550.54"'
+  const script = `#!/bin/sh\necho x >> ${world.folder}/probes\ncase "$1" in\n  --query*) ${rows} ;;\n  *) echo "| CUDA Version: 12.4  |" ;;\nesac\n`
+  await writeFile(join(bin, 'nvidia-smi'), script)
+  await chmod(join(bin, 'nvidia-smi'), 0o755)
+  const provider = world.provider({ inherited_env: { PATH: `${bin}:${process.env['PATH']}` } })
+  const rest = { region: 'here', driver: '550.54', cuda: '12.4' }
+  expect(await provider.devices?.(signal)).toEqual([
+    {
+      ...rest,
+      offer: 'cuda:0',
+      index: 0,
+      memory_used_gib: 6,
+      utilization: 0.5,
+      temperature_c: 61,
+      power_w: 200.5,
+    },
+    {
+      ...rest,
+      offer: 'cuda:1',
+      index: 1,
+      memory_used_gib: null,
+      utilization: null,
+      temperature_c: 40,
+      power_w: null,
+    },
+  ])
+  await provider.devices?.(signal)
+  expect(await readFile(join(world.folder, 'probes'), 'utf8')).toBe('x\nx\n')
+  world.now_ms += 2_000
+  await provider.devices?.(signal)
+  expect(await readFile(join(world.folder, 'probes'), 'utf8')).toBe('x\nx\nx\nx\n')
+  expect(await world.provider({ inherited_env: { PATH: '/none' } }).devices?.(signal)).toEqual([])
+})
+
 test('check says what is there and what is missing', async () => {
   const good = await world.provider().check(signal)
   expect(good.map(({ name, ok }) => [name, ok])).toEqual([
