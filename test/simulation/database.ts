@@ -33,7 +33,7 @@ const watched = {
   jobs: `'id', n.id, 'state', n.state, 'outcome', n.outcome, 'order_kind', n.order_kind, 'sequence', n.event_sequence,
     'counters', array[n.shards_total, n.shards_waiting, n.shards_active, n.shards_running, n.shards_succeeded,
       n.shards_failed, n.shards_cancelled], 'result', n.result, 'finished_at', n.finished_at,
-    'merge_state', n.merge_state, 'cached_from', n.cached_from`,
+    'merge_state', n.merge_state, 'cached_from', n.cached_from, 'follows', n.follows`,
   shards: `'id', n.id, 'job_id', n.job_id, 'state', n.state, 'facts_version', n.facts_version, 'attempts', n.attempts,
     'attempts_used', n.attempts_used, 'order_kind', n.order_kind`,
   attempts: `'id', n.id, 'shard_id', n.shard_id, 'job_id', n.job_id, 'state', n.state, 'outcome', n.outcome,

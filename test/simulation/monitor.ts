@@ -24,6 +24,8 @@ interface JobSeen {
   outcome: string | null
   counters: number[]
   merge_state: string | null
+  order_kind: string | null
+  follows: string | null
   sequence: number
 }
 
@@ -192,13 +194,25 @@ export function createMonitor(
     if (state && state !== 'ended') violated(`${idOf(after)} is an orphan, and its attempt is ${state}`)
   }
 
+  // In the commit of the end of a job its result is there for those who wait for it, or one of them leads.
+  const followerRules = (leader: JobSeen) => {
+    const { state, outcome, counters } = leader
+    const whole = state === 'succeeded' && outcome === 'succeeded' && counters[5] === 0
+    if (whole || !terminal.includes(state)) return
+    for (const { id, follows, order_kind, state: waits } of jobs.values())
+      if (follows === leader.id && order_kind === null && !terminal.includes(waits))
+        violated(`${id} follows ${leader.id}, which has ${state}`)
+  }
+
   return {
     attempts,
     jobs,
     deliveries,
     settled,
     committed(changes) {
+      const ended: string[] = []
       for (const change of changes) {
+        if (change.table === 'jobs') ended.push(String(change.after['id']))
         rowRules(change)
         budgetRules(change)
         orphanRules(change)
@@ -217,6 +231,10 @@ export function createMonitor(
           if (settled.has(attempt_id)) violated(`attempt ${attempt_id} was settled twice`)
           settled.set(attempt_id, Number(after['usd_micros']))
         }
+      }
+      for (const id of ended) {
+        const job = jobs.get(id)
+        if (job) followerRules(job)
       }
     },
     called(call, token) {
