@@ -1,11 +1,15 @@
-// Carries out the calls of a plan against a provider, after the commit, and records what came of them.
+// Carries out the calls of plans against providers, after their commit, and records what came of them. What is ready
+// at one time is announced in one statement; what has been answered by the time the last record is written is recorded
+// in one commit.
 import { sql } from 'kysely'
+import type { Handle } from '../providers/provider.ts'
 import { ProviderError } from '../providers/errors.ts'
 import { launchFailure } from './decide.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { providerOf, refOf } from './observe.ts'
-import type { AttemptRow, Call, Snapshot } from './plan.ts'
+import type { AttemptRow, Call, Plan, Snapshot } from './plan.ts'
+import type { Commit } from './store/batch.ts'
 import { type Claimed, giveBack } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
 import { loadFacts } from './store/snapshot.ts'
@@ -13,113 +17,135 @@ import { runnerToken } from './tokens.ts'
 
 /** A call that takes longer has an unknown outcome. Half the lease, so that its record still fits. */
 const call_ms = 60_000
-
-/** Makes the calls for one shard, then gives its lease back. Never throws. */
-export async function act(
-  deps: Deps,
-  claimed: Claimed,
-  calls: readonly Call[],
-  snapshot: Snapshot,
-): Promise<void> {
-  try {
-    for (const { call, attempt_id } of calls) {
-      const row = await announce(deps, claimed, call, attempt_id)
-      // Not ours any more: whoever has the lease now decides again.
-      if (!row) return
-      if (call === 'launch') await launch(deps, claimed, row, snapshot)
-      else await stop(deps, row)
-    }
-  } catch (error) {
-    deps.log('error', 'a call failed', { shard: claimed.shard_id, error: String(error) })
-  } finally {
-    await giveBack(deps, [claimed])
-    deps.waker.wake(topics.pass)
-  }
-}
-
-/** Writes that the call is about to be made, if the lease is still ours; then any replica knows it may have been. */
-async function announce(
-  deps: Deps,
-  { shard_id, lease }: Claimed,
-  call: Call['call'],
-  attempt_id: string,
-): Promise<AttemptRow | null> {
-  const now = deps.clock.now()
-  const row = await deps.db
-    .updateTable('attempts')
-    .set(call === 'launch' ? { launch_called_at: now } : { stop_called_at: now })
-    .where('id', '=', attempt_id)
-    .where('shard_id', '=', shard_id)
-    .where(
-      sql<boolean>`exists (select from shards s where s.id = ${shard_id}
-        and s.lease_token = ${lease.token} and s.leased_until > ${now})`,
-    )
-    .returningAll()
-    .executeTakeFirst()
-  return row ?? null
-}
-
-async function launch(deps: Deps, claimed: Claimed, row: AttemptRow, snapshot: Snapshot): Promise<void> {
-  const provider = providerOf(deps, row)
-  if (!provider) return
-  const { offer } = row.request
-  const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
-  try {
-    const handle = await provider.launch(row.request, { token }, AbortSignal.timeout(call_ms))
-    await commitDecisions(
-      { ...deps, public_url: deps.settings.public_url },
-      {
-        claimed,
-        job_id: row.job_id,
-        facts_version: null,
-        plan: {
-          changes: [
-            { change: 'launched', attempt_id: row.id, handle },
-            ...(snapshot.has_refused(offer) ? [{ change: 'taken' as const, offer }] : []),
-          ],
-          calls: [],
-          due_at: new Date(deps.clock.now().getTime() + firstLook_ms),
-        },
-      },
-      deps.clock.now(),
-    )
-  } catch (error) {
-    await launchFailed(deps, claimed, row, snapshot, error)
-  }
-}
-
 /** After a launch the runner speaks first; a look before that only costs a call. */
 const firstLook_ms = 2_000
 
-async function launchFailed(
-  deps: Deps,
-  claimed: Claimed,
-  row: AttemptRow,
-  snapshot: Snapshot,
-  error: unknown,
-): Promise<void> {
-  const known = error instanceof ProviderError ? error : null
-  deps.log('warn', 'launch failed', {
-    attempt: row.id,
-    code: known?.code ?? 'unknown_outcome',
-    detail: known?.detail ?? 'an unexpected error',
-  })
-  if (!known) return
-  const [facts] = await loadFacts(deps.db, [claimed], deps.clock.now())
-  const view = facts?.attempts.find((each) => each.row.id === row.id)
-  if (!facts || !view) return
-  const fresh = { ...snapshot, job: facts.job, shard: facts.shard, attempts: [] }
-  const traits = snapshot.traits_of(row.provider, row.account)
-  // Calls of others before ours may still take effect, whatever was answered to this one.
-  const before = snapshot.attempts.find((each) => each.row.id === row.id)
-  const failed = { error: known, only_call: !before?.row.launch_called_at }
-  const plan = launchFailure(fresh, { ...view, traits, seen: null }, failed, deps.clock.now())
-  if (!plan) return
-  await commitDecisions(
-    { ...deps, public_url: deps.settings.public_url },
-    { claimed, job_id: row.job_id, facts_version: facts.shard.facts_version, plan },
-    deps.clock.now(),
+/** A plan that was committed, and what it was decided with. */
+export interface Action {
+  commit: Commit
+  plan: Plan
+  snapshot: Snapshot
+}
+
+interface Pending extends Call {
+  action: Action
+  provider: string
+  account: string
+}
+
+/** What came of a call. Without a row it was not made: the lease was lost, and whoever has it now decides again. */
+interface Answer {
+  pending: Pending
+  row: AttemptRow | null
+  handle?: Handle
+  error?: ProviderError
+}
+
+/** Makes calls, and gives the lease of each shard back when its last one is recorded. Never throws. */
+export async function act(deps: Deps, actions: readonly Action[]): Promise<void> {
+  const left = new Map(actions.map((action) => [action, action.plan.calls.length]))
+  const accounts = Map.groupBy(
+    actions.flatMap(pendingOf),
+    ({ provider, account }) => `${provider}/${account}`,
   )
+  await Promise.all([...accounts.values()].map((pending) => callAccount(deps, pending, left)))
+}
+
+function pendingOf(action: Action): Pending[] {
+  const { plan, snapshot } = action
+  const intent = plan.changes.find((change) => change.change === 'launch')?.attempt
+  return plan.calls.flatMap((call) => {
+    const known = snapshot.attempts.find(({ row }) => row.id === call.attempt_id)?.row
+    const place = known ?? intent?.request.offer
+    return place ? [{ ...call, action, provider: place.provider, account: place.account }] : []
+  })
+}
+
+/** No more calls of an account are under way than its vendor allows a second: most take less than that. */
+async function callAccount(deps: Deps, waiting: Pending[], left: Map<Action, number>): Promise<void> {
+  const answers: Answer[] = []
+  let underWay = 0
+  let answered = Promise.withResolvers<void>()
+  const say = (answer: Answer) => {
+    underWay--
+    answers.push(answer)
+    answered.resolve()
+  }
+  while (waiting.length + underWay + answers.length > 0) {
+    const ready = waiting.splice(0, Math.max(0, mostAtOnce(deps, waiting[0]) - underWay))
+    if (ready.length > 0) {
+      const rows = await announce(deps, ready)
+      underWay += ready.length
+      for (const pending of ready) void call(deps, pending, rows.get(pending.attempt_id)).then(say)
+    }
+    await answered.promise
+    answered = Promise.withResolvers()
+    await record(deps, answers.splice(0), left)
+  }
+}
+
+function mostAtOnce(deps: Deps, pending: Pending | undefined): number {
+  const calls_per_s = pending ? (providerOf(deps, pending)?.traits.calls_per_s ?? 1) : 0
+  return Math.ceil(calls_per_s)
+}
+
+/**
+ * Writes that calls are about to be made, where the lease is still ours; then any replica knows that they may have
+ * been. Answers with the attempts that may be called.
+ */
+async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<string, AttemptRow>> {
+  const now = deps.clock.now()
+  const ids = pending.map(({ attempt_id }) => attempt_id)
+  const kinds = pending.map(({ call: kind }) => kind)
+  const shards = pending.map(({ action }) => action.commit.claimed.shard_id)
+  const tokens = pending.map(({ action }) => action.commit.claimed.lease.token)
+  try {
+    // The shards are locked first and in order, as by everyone who writes attempts.
+    const { rows } = await sql<AttemptRow>`
+      with about as (
+        select * from unnest(${ids}::text[], ${kinds}::text[], ${shards}::text[], ${tokens}::text[])
+          as about(attempt_id, call, shard_id, token)
+      ), ours as (
+        select s.id, s.lease_token from shards s
+        where s.id = any(${shards}::text[]) and s.leased_until > ${now}
+        order by s.id for no key update of s)
+      update attempts set
+        launch_called_at = case about.call when 'launch' then ${now} else launch_called_at end,
+        stop_called_at = case about.call when 'stop' then ${now} else stop_called_at end
+      from about join ours on ours.id = about.shard_id and ours.lease_token = about.token
+      where attempts.id = about.attempt_id and attempts.shard_id = ours.id
+        -- The same commit may have told it to stop, without room in a budget.
+        and (about.call = 'stop' or attempts.state = 'launching')
+      returning attempts.*`.execute(deps.db)
+    return new Map(rows.map((row) => [row.id, row]))
+  } catch (error) {
+    deps.log('error', 'calls were not announced', { calls: pending.length, error: String(error) })
+    return new Map()
+  }
+}
+
+async function call(deps: Deps, pending: Pending, row: AttemptRow | undefined): Promise<Answer> {
+  if (!row) return { pending, row: null }
+  if (pending.call === 'launch') return { pending, row, ...(await launch(deps, row)) }
+  await stop(deps, row)
+  return { pending, row }
+}
+
+async function launch(deps: Deps, row: AttemptRow): Promise<Pick<Answer, 'handle' | 'error'>> {
+  const provider = providerOf(deps, row)
+  if (!provider) return {}
+  const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
+  try {
+    return { handle: await provider.launch(row.request, { token }, AbortSignal.timeout(call_ms)) }
+  } catch (error) {
+    const known = error instanceof ProviderError ? error : null
+    deps.log('warn', 'launch failed', {
+      attempt: row.id,
+      code: known?.code ?? 'unknown_outcome',
+      detail: known?.detail ?? 'an unexpected error',
+    })
+    return known ? { error: known } : {}
+  }
 }
 
 async function stop(deps: Deps, row: AttemptRow): Promise<void> {
@@ -132,4 +158,74 @@ async function stop(deps: Deps, row: AttemptRow): Promise<void> {
     const detail = error instanceof ProviderError ? `${error.code}: ${error.detail}` : 'an unexpected error'
     deps.log('warn', 'stop failed', { attempt: row.id, detail })
   }
+}
+
+/** Writes what calls came to, and gives back the leases of shards that have no other under way. Never throws. */
+async function record(deps: Deps, answers: readonly Answer[], left: Map<Action, number>): Promise<void> {
+  const over = new Set<Claimed>()
+  for (const { action } of answers.map(({ pending }) => pending)) {
+    const more = (left.get(action) ?? 1) - 1
+    left.set(action, more)
+    if (more === 0) over.add(action.commit.claimed)
+  }
+  try {
+    const launched = answers.flatMap((answer) => launchedBy(deps, answer))
+    const commits = [...launched, ...(await failed(deps, answers))]
+    const now = deps.clock.now()
+    const committing = { ...deps, public_url: deps.settings.public_url }
+    const done = commits.length > 0 ? await commitDecisions(committing, commits, now) : []
+    for (const [index, { claimed }] of commits.entries()) {
+      const answer = done[index]
+      if (answer === 'done') over.delete(claimed)
+      if (typeof answer === 'object')
+        deps.log('error', 'a call was not recorded', {
+          shard: claimed.shard_id,
+          error: String(answer.error),
+        })
+    }
+  } catch (error) {
+    deps.log('error', 'calls were not recorded', { calls: answers.length, error: String(error) })
+  }
+  if (over.size > 0) await giveBack(deps, [...over])
+  deps.waker.wake(topics.pass)
+}
+
+function launchedBy(deps: Deps, { pending, row, handle }: Answer): Commit[] {
+  if (!row || !handle) return []
+  const { commit, snapshot } = pending.action
+  const { offer } = row.request
+  const plan: Plan = {
+    changes: [
+      { change: 'launched', attempt_id: row.id, handle },
+      ...(snapshot.has_refused(offer) ? [{ change: 'taken' as const, offer }] : []),
+    ],
+    calls: [],
+    due_at: new Date(deps.clock.now().getTime() + firstLook_ms),
+  }
+  return [{ ...commit, facts_version: null, plan }]
+}
+
+/** What follows from launches that failed in a way that is known, by the facts as they are now. */
+async function failed(deps: Deps, answers: readonly Answer[]): Promise<Commit[]> {
+  const known = answers.filter(({ error }) => error !== undefined)
+  if (known.length === 0) return []
+  const claimed = known.map(({ pending }) => pending.action.commit.claimed)
+  const facts = await loadFacts(deps.db, claimed, deps.clock.now())
+  return known.flatMap(({ pending: { action }, row, error }): Commit[] => {
+    const { commit, snapshot } = action
+    const now_is = facts.find(({ shard }) => shard.id === commit.claimed.shard_id)
+    const view = now_is?.attempts.find((each) => each.row.id === row?.id)
+    if (!now_is || !view || !error) return []
+    const { job, shard } = now_is
+    const traits = snapshot.traits_of(view.row.provider, view.row.account)
+    // Calls of others before ours may still take effect, whatever was answered to this one.
+    const before = snapshot.attempts.find((each) => each.row.id === view.row.id)
+    const plan = launchFailure(
+      { ...snapshot, job, shard, attempts: [] },
+      { ...view, traits, seen: null },
+      { error, only_call: !before?.row.launch_called_at },
+      deps.clock.now(),
+    )
+    return plan ? [{ ...commit, facts_version: shard.facts_version, plan }] : []
+  })
 }

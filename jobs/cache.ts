@@ -47,7 +47,10 @@ function wishOf({ device, gpu }: JobSpec['resources']): DeviceWish {
 }
 
 /** The keys under which the result of a job is kept: for its own wish, for its class of device, and for any. */
-export function keysOfResult({ cache_key, device_class }: JobRow): string[] {
+export function keysOfResult({
+  cache_key,
+  device_class,
+}: Pick<JobRow, 'cache_key' | 'device_class'>): string[] {
   const base = cache_key?.split('/')[0]
   if (!base || !cache_key) return []
   return [...new Set([cache_key, `${base}/auto`, ...(device_class ? [`${base}/${device_class}`] : [])])]

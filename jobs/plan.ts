@@ -1,7 +1,6 @@
 // What decide.ts reads and what it answers, as plain data.
 import type { Selectable } from 'kysely'
 import type { Handle, LaunchRequest, Observation, Offer, ProviderTraits } from '../providers/provider.ts'
-import type { Bound } from './limits.ts'
 import type { RememberedCode } from './memory.ts'
 import type { Ranking } from './place.ts'
 import type { RankingView } from './ranking-view.ts'
@@ -50,8 +49,6 @@ export interface Snapshot {
   /** Whether an offer of a provider other than this and those excluded could ever take the work. */
   elsewhere: (provider: string) => boolean
   traits_of: (provider: string, account: string) => ProviderTraits
-  /** The limits that a launch at an offer falls under. */
-  bounds_of: (offer: Offer) => Bound[]
   /** Whether it is remembered that an offer, or its account, refused a launch. */
   has_refused: (offer: Offer) => boolean
 }
@@ -119,8 +116,6 @@ export interface NewAttempt {
   signature: string
   /** What it was chosen from, for who asks why. */
   ranking: RankingView | null
-  /** Limits that must still have room when it is committed. */
-  bounds: Bound[]
   usd_micros_per_hour: number
   basis: 'billed' | 'modelled'
   min_billing_s: number

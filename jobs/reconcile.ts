@@ -5,21 +5,14 @@ import { decide } from './decide.ts'
 import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
 import { observe } from './observe.ts'
-import { boundsFor, hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } from './market.ts'
+import { hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } from './market.ts'
 import { lookEvery_s } from './pace.ts'
 import { metering_s } from './bounds.ts'
 import { allowance, shardSpec } from './shards.ts'
 import { runningOf, turnsOf } from './turns.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
-import {
-  type Claimed,
-  claimDue,
-  giveBack,
-  lookForWork,
-  orGiveBack,
-  release,
-  renewReplica,
-} from './store/claim.ts'
+import { type Claimed, claimDue, giveBack, lookForWork, orGiveBack, renewReplica } from './store/claim.ts'
+import type { Commit } from './store/batch.ts'
 import { commitDecisions } from './store/commit.ts'
 import { everything } from './store/open.ts'
 import { claimQueue } from './store/queue.ts'
@@ -90,24 +83,14 @@ async function settle(
 ): Promise<number> {
   if (claimed.length === 0) return 0
   const { facts, sight } = await orGiveBack(deps, claimed, () => look(deps, claimed, pass))
-  const resting: Rest[] = []
-  for (const each of facts) {
-    try {
-      const rest = await orGiveBack(deps, [each.claimed], () => settleOne(deps, each, sight, pass, calls))
-      if (rest) resting.push(rest)
-    } catch (error) {
-      // One that cannot be decided, or a connection that broke: the others are decided all the same.
-      deps.log('error', 'a shard was not decided', { shard: each.shard.id, error: String(error) })
-      pass.blocked.add(each.shard.shape_hash)
-    }
-  }
+  const { decided, resting, undecided } = decideAll(deps, facts, sight, pass)
+  const over_budget = await orGiveBack(deps, claimed, () => carryOut(deps, decided, pass, calls))
+  await park(deps, over_budget)
   await leave(deps, resting)
   // A claimed shard whose rows are gone would stay leased until its lease ends.
   const known = new Set(facts.map(({ shard }) => shard.id))
-  await release(
-    deps.db,
-    claimed.filter(({ shard_id }) => !known.has(shard_id)),
-  )
+  const gone = claimed.filter(({ shard_id }) => !known.has(shard_id))
+  await giveBack(deps, [...undecided, ...gone])
   return facts.length
 }
 
@@ -129,46 +112,91 @@ interface Sight {
   seen: ReadonlyMap<string, Observation>
 }
 
-/** Decides one shard; answers with what is to be written when there is nothing to do but to look again. */
-async function settleOne(
+/** A shard with what is to be done, and what that was decided with. */
+interface Decided {
+  facts: Facts
+  snapshot: Snapshot
+  plan: Plan
+  commit: Commit
+}
+
+/** Decides each shard, and counts what it is to launch: the next one finds one place less. */
+function decideAll(
   deps: Deps,
-  facts: Facts,
+  facts: readonly Facts[],
   sight: Sight,
   pass: PassState,
+): { decided: Decided[]; resting: Rest[]; undecided: Claimed[] } {
+  const decided: Decided[] = []
+  const resting: Rest[] = []
+  const undecided: Claimed[] = []
+  for (const each of facts) {
+    const { claimed, job, shard } = each
+    try {
+      const snapshot = snapshotOf(deps, each, sight, pass)
+      const plan = decide(snapshot, deps.clock.now())
+      const launch = plan.changes.find(({ change }) => change === 'launch')
+      if (launch?.change === 'launch') take(pass.places, workOf(each), launch.attempt.request.offer)
+      else if (shard.state === 'waiting') pass.blocked.add(shard.shape_hash)
+      const { facts_version } = shard
+      if (plan.changes.length === 0 && plan.calls.length === 0)
+        resting.push({ claimed, facts_version, due_at: plan.due_at })
+      else decided.push({ facts: each, snapshot, plan, commit: { claimed, job, facts_version, plan } })
+    } catch (error) {
+      undecided.push(claimed)
+      fail(deps, pass, each, error)
+    }
+  }
+  return { decided, resting, undecided }
+}
+
+/** One that cannot be decided or written: the others are all the same. */
+function fail(deps: Deps, pass: PassState, { shard }: Facts, error: unknown) {
+  deps.log('error', 'a shard was not decided', { shard: shard.id, error: String(error) })
+  pass.blocked.add(shard.shape_hash)
+}
+
+/** Commits what was decided and begins its calls; answers with what no budget has room for. */
+async function carryOut(
+  deps: Deps,
+  decided: readonly Decided[],
+  pass: PassState,
   calls: Promise<void>[],
-): Promise<Rest | null> {
-  const now = deps.clock.now()
-  const { claimed, job, shard } = facts
-  const snapshot = snapshotOf(deps, facts, sight, pass)
-  const plan = decide(snapshot, now)
-  const launches = plan.changes.some(({ change }) => change === 'launch')
-  if (shard.state === 'waiting' && !launches) pass.blocked.add(shard.shape_hash)
-  const { facts_version } = shard
-  if (plan.changes.length === 0 && plan.calls.length === 0)
-    return { claimed, facts_version, due_at: plan.due_at }
-  const commit = { claimed, job_id: job.id, facts_version, plan }
-  const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
-  if (done === 'over_budget') {
-    await park(deps, facts, now)
-    return null
-  }
-  if (done === 'stale') {
-    // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
-    if (launches) pass.blocked.add(shard.shape_hash)
-    await release(deps.db, [claimed])
-    deps.waker.wake(topics.pass)
-    return null
-  }
-  for (const change of plan.changes)
-    if (change.change === 'launch') take(pass.places, workOf(facts), change.attempt.request.offer)
-  if (plan.changes.length > 0) {
-    deps.waker.wake(topics.job(job.id))
+): Promise<Facts[]> {
+  if (decided.length === 0) return []
+  const answers = await commitDecisions(
+    committing(deps),
+    decided.map(({ commit }) => commit),
+    deps.clock.now(),
+  )
+  const with_answer = (wanted: string) => decided.filter((_, index) => answers[index] === wanted)
+  const done = with_answer('done')
+  const actions = done.filter(({ plan }) => plan.calls.length > 0)
+  if (actions.length > 0) calls.push(act(deps, actions))
+  for (const { facts, plan } of done) if (plan.changes.length > 0) deps.waker.wake(topics.job(facts.job.id))
+  if (done.some(({ plan }) => plan.changes.length > 0)) {
     deps.waker.wake(topics.webhooks)
     deps.waker.wake(topics.pass)
   }
-  if (plan.calls.length > 0) calls.push(act(deps, claimed, plan.calls, snapshot))
-  return null
+  for (const [index, { facts }] of decided.entries()) {
+    const answer = answers[index]
+    if (typeof answer === 'object') fail(deps, pass, facts, answer.error)
+  }
+  // Decided on old facts, or the slot was taken: nothing was written, and the next pass decides anew.
+  const stale = with_answer('stale')
+  for (const { facts } of stale) if (facts.shard.state === 'waiting') pass.blocked.add(facts.shard.shape_hash)
+  if (stale.length > 0) deps.waker.wake(topics.pass)
+  const unwritten = decided.filter(
+    (_, index) => answers[index] !== 'done' && answers[index] !== 'over_budget',
+  )
+  await giveBack(
+    deps,
+    unwritten.map(({ facts }) => facts.claimed),
+  )
+  return with_answer('over_budget').map(({ facts }) => facts)
 }
+
+const committing = (deps: Deps) => ({ ...deps, public_url: deps.settings.public_url })
 
 /** Writes what needs no more than another look; what was told meanwhile is decided by the next pass. */
 async function leave(deps: Deps, resting: readonly Rest[]): Promise<void> {
@@ -180,17 +208,23 @@ async function leave(deps: Deps, resting: readonly Rest[]): Promise<void> {
   deps.waker.wake(topics.pass)
 }
 
-/** No budget has room: the shard waits, with that reason, and looks again once a metering period. */
-async function park(deps: Deps, { claimed, job, shard }: Facts, now: Date): Promise<void> {
+/** No budget has room: the shards wait, with that reason, and look again once a metering period. */
+async function park(deps: Deps, over_budget: readonly Facts[]): Promise<void> {
+  if (over_budget.length === 0) return
+  const now = deps.clock.now()
   const not_before = after(now, metering_s)
-  const plan: Plan = {
-    changes: [{ change: 'park', reason: 'budget', not_before }],
-    calls: [],
-    due_at: shard.due_at && shard.due_at < not_before ? shard.due_at : not_before,
-  }
-  const commit = { claimed, job_id: job.id, facts_version: shard.facts_version, plan }
-  const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
-  if (done !== 'done') await release(deps.db, [claimed])
+  const commits = over_budget.map(({ claimed, job, shard }): Commit => {
+    const plan: Plan = {
+      changes: [{ change: 'park', reason: 'budget', not_before }],
+      calls: [],
+      due_at: shard.due_at && shard.due_at < not_before ? shard.due_at : not_before,
+    }
+    return { claimed, job, facts_version: shard.facts_version, plan }
+  })
+  const claimed = over_budget.map((facts) => facts.claimed)
+  const answers = await orGiveBack(deps, claimed, () => commitDecisions(committing(deps), commits, now))
+  const unwritten = claimed.filter((_, index) => answers[index] !== 'done')
+  if (unwritten.length > 0) await giveBack(deps, unwritten)
 }
 
 function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: PassState): Snapshot {
@@ -225,7 +259,6 @@ function snapshotOf(deps: Deps, facts: Facts, sight: Sight, { held, places }: Pa
       return ranked.length > 0 || can_wait
     },
     traits_of,
-    bounds_of: (offer) => boundsFor(places, work, offer),
     has_refused: (offer) => hasRefused(places, offer),
   }
 }

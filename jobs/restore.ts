@@ -8,7 +8,7 @@ import { AppError } from './errors.ts'
 import { signatureOf } from './expect.ts'
 import type { JobRow, NewAttempt } from './plan.ts'
 import { claimShard, newReplicaId, release } from './store/claim.ts'
-import { commitDecisions } from './store/commit.ts'
+import { commitDecision } from './store/commit.ts'
 import { allowance, noMoney, type Role } from './shards.ts'
 import { moneyOf } from './store/snapshot.ts'
 import type { Tables } from './store/schema.ts'
@@ -136,7 +136,7 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
     const attempt = adoptedAttempt(deps, provider, orphan, { job, role: shard.role, left_micros })
     const commit = {
       claimed,
-      job_id: job.id,
+      job,
       facts_version: shard.facts_version,
       plan: {
         changes: [
@@ -153,7 +153,7 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
         due_at: now,
       },
     }
-    const done = await commitDecisions({ ...deps, public_url: deps.settings.public_url }, commit, now)
+    const done = await commitDecision({ ...deps, public_url: deps.settings.public_url }, commit, now)
     if (done === 'done') deps.log('info', 'a machine was adopted', { attempt: attempt.id, job: job.id })
   } finally {
     await release(deps.db, [claimed])
@@ -185,7 +185,6 @@ function adoptedAttempt(
     kind: job.kind,
     signature: signatureOf(job.spec, { role, of: job.shards_total }),
     ranking: null,
-    bounds: [],
     usd_micros_per_hour: orphan.usd_micros_per_hour,
     basis: provider.traits.billing,
     min_billing_s: provider.traits.min_billing_s,

@@ -12,6 +12,7 @@ import { deliveryRow, eventRow } from './store/fold.ts'
 import { type Earlier, findEarlier, lendPriority } from './store/cache.ts'
 import { relist } from './store/lists.ts'
 import { newShard, queueKeyOf } from './store/queue.ts'
+import { insertRows } from './store/rows.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
 /** Rows in one statement: PostgreSQL takes 65,535 parameters, and no row here has more than 16. */
@@ -89,10 +90,13 @@ async function insert(
   )
   const told = { ...deps, public_url: deps.settings.public_url, now }
   const events = rows.flatMap((row) => firstEvents(row).map((event) => ({ row, event })))
-  for (const part of parts(events.map(({ row, event }) => eventRow(row, { ...event, at: now }))))
-    await tx.insertInto('events').values(part).execute()
+  await insertRows(
+    tx,
+    'events',
+    events.map(({ row, event }) => eventRow(row, { ...event, at: now })),
+  )
   const deliveries = events.flatMap(({ row, event }) => deliveryRow(told, row, [], event) ?? [])
-  for (const part of parts(deliveries)) await tx.insertInto('deliveries').values(part).execute()
+  await insertRows(tx, 'deliveries', deliveries)
   return ids
 }
 

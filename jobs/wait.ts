@@ -10,6 +10,7 @@ import { allowance, shardSpec } from './shards.ts'
 import {
   after,
   type Change,
+  type JobRow,
   lookAt,
   type NewAttempt,
   type Plan,
@@ -93,7 +94,7 @@ function queueEnd(spec: JobSpec, shard: Waiting): Date {
 }
 
 /** When a waiting shard must be looked at even if no place comes free. */
-export function waitBound({ job, shard }: { job: Snapshot['job']; shard: Waiting }): Date {
+export function waitBound({ job, shard }: { job: Pick<JobRow, 'spec'>; shard: Waiting }): Date {
   const end = queueEnd(job.spec, shard)
   const deadline = job.spec.deadline_at ? new Date(job.spec.deadline_at) : end
   return deadline < end ? deadline : end
@@ -126,7 +127,6 @@ function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date
     kind: job.kind,
     signature: signatureOf(job.spec, { role: shard.role, of: job.shards_total }),
     ranking: snapshot.ranking && rankingView(snapshot.ranking),
-    bounds: snapshot.bounds_of(offer),
     usd_micros_per_hour: price,
     basis: traits.billing,
     min_billing_s: traits.min_billing_s,

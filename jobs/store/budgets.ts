@@ -1,9 +1,12 @@
 // Budgets by project or label, a month or in all: reserved when an intent commits, extended while it runs,
-// settled when nothing is left that costs. Rows are locked in id order, in the caller's transaction.
+// settled when nothing is left that costs. The rows of a batch are locked once, in id order; what it takes and gives
+// back is counted in memory, and written at its end.
 import { sql } from 'kysely'
+import type { Selectable } from 'kysely'
 import { metering_s, stopGrace_s, uploadGrace_s } from '../bounds.ts'
-import { type AttemptRow, type JobRow } from '../plan.ts'
-import type { Tx } from './schema.ts'
+import type { AttemptRow, JobRow } from '../plan.ts'
+import { insertRows, updateRows, type Values } from './rows.ts'
+import type { Tables, Tx } from './schema.ts'
 
 /** What a stop may take after its order: reserved from the start, so that it is always paid for. */
 const stopBound_s = stopGrace_s + uploadGrace_s
@@ -11,44 +14,46 @@ const warnShare = 0.8
 /** The period of a budget that never begins anew. */
 const always = new Date(0)
 
-/** A budget in the period that an attempt belongs to. */
-export interface Held {
-  budget_id: string
-  project_id: string
-  period_start: Date
-  limit_micros: number
-  reserved_micros: number
-  spent_micros: number
-}
-interface Price {
-  usd_micros_per_hour: number
-  min_billing_s: number
+type Budget = Selectable<Tables['budgets']>
+type Period = Selectable<Tables['budget_periods']> & { limit_micros: number }
+type Reservation = Selectable<Tables['reservations']>
+type Price = Pick<AttemptRow, 'usd_micros_per_hour' | 'min_billing_s'>
+type Payer = Pick<AttemptRow, 'id' | 'job_id' | 'project_id' | 'basis'> & Price
+
+/** The budgets of a batch, locked, with what it has taken of them up to now. */
+export interface Purse {
+  budgets: readonly Budget[]
+  /** By budget and period. */
+  periods: Map<string, { stored: Period; period: Period }>
+  /** By attempt: what is stored, and what takes its place. */
+  reservations: Map<string, { stored: readonly Reservation[]; held: Reservation[] }>
+  ledger: Values<'ledger'>[]
+  events: Values<'events'>[]
 }
 
-/** The budgets that a job spends from, locked. */
-export async function lockBudgets(tx: Tx, job: JobRow, now: Date): Promise<Held[]> {
-  const budgets = await tx
-    .selectFrom('budgets')
-    .selectAll()
-    .where('project_id', '=', job.project_id)
-    .orderBy('id')
-    .execute()
-  const mine = budgets.filter(
-    ({ scope, label_name, label_value }) =>
-      scope === 'project' || (label_name !== null && job.labels[label_name] === label_value),
-  )
-  if (mine.length === 0) return []
-  const periods = mine.map((budget) => ({
+/** Locks what jobs of these projects would spend from, and what these attempts hold. */
+export async function lockPurse(
+  tx: Tx,
+  { project_ids, attempt_ids }: { project_ids: readonly string[]; attempt_ids: readonly string[] },
+  now: Date,
+): Promise<Purse> {
+  const budgets = await budgetsOf(tx, project_ids)
+  const reserved = await reservationsOf(tx, attempt_ids)
+  const opened = budgets.map((budget) => ({
     budget_id: budget.id,
-    project_id: job.project_id,
-    period_start: budget.period === 'month' ? monthOf(now) : always,
+    project_id: budget.project_id,
+    period_start: periodOf(budget, now),
   }))
-  await tx
-    .insertInto('budget_periods')
-    .values(periods)
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-  return lock(tx, periods)
+  await insertRows(tx, 'budget_periods', opened, sql`on conflict do nothing`)
+  const periods = await lockPeriods(tx, [...opened, ...reserved])
+  const held = Map.groupBy(reserved, ({ attempt_id }) => attempt_id)
+  return {
+    budgets,
+    periods: new Map(periods.map((stored) => [keyOf(stored), { stored, period: stored }])),
+    reservations: new Map([...held].map(([id, stored]) => [id, { stored, held: stored }])),
+    ledger: [],
+    events: [],
+  }
 }
 
 /** Micro-dollars that a launch reserves: one metering period and a whole stop, or the vendor's least. */
@@ -56,179 +61,189 @@ export function firstReservation(price: Price): number {
   return costOf(price, Math.max(metering_s + stopBound_s, price.min_billing_s))
 }
 
-/** Whether every budget has room. Notes on those that have none that they are exhausted. */
-export async function hasRoom(tx: Tx, budgets: readonly Held[], micros: number, now: Date): Promise<boolean> {
-  const full = budgets.filter(
-    ({ limit_micros, reserved_micros, spent_micros }) =>
-      reserved_micros + spent_micros + micros > limit_micros,
-  )
-  for (const budget of full) await note(tx, budget, 'exhausted_at', 'budget.exhausted', now)
-  return full.length === 0
-}
-
-/** Books the first reservation of an attempt that was just inserted. */
-export async function book(
-  tx: Tx,
-  budgets: readonly Held[],
-  attempt: { id: string; job_id: string; basis: 'billed' | 'modelled' } & Price,
+/**
+ * Reserves for a launch. Answers until when it is paid for, null where no budget applies, and `no_room`, which is noted
+ * on those that have none. What runs already costs already, room or not.
+ */
+export function reserve(
+  purse: Purse,
+  job: Pick<JobRow, 'labels'>,
+  attempt: Payer,
   now: Date,
-): Promise<void> {
-  if (budgets.length === 0) return
+  runs_already: boolean,
+): Date | null | 'no_room' {
+  const periods = purse.budgets
+    .filter((budget) => budget.project_id === attempt.project_id && appliesTo(budget, job))
+    .map((budget) => keyOf({ budget_id: budget.id, period_start: periodOf(budget, now) }))
+    .filter((key) => purse.periods.has(key))
+  if (periods.length === 0) return null
   const micros = firstReservation(attempt)
-  await tx
-    .insertInto('reservations')
-    .values(
-      budgets.map(({ budget_id, project_id, period_start }) => ({
-        attempt_id: attempt.id,
-        budget_id,
-        project_id,
-        period_start,
-        micros,
-      })),
-    )
-    .execute()
-  await add(tx, budgets, micros, attempt, now)
-  await paidUntil(tx, attempt.id, new Date(now.getTime() + metering_s * 1_000))
+  if (!runs_already && !hasRoom(purse, periods, micros, now)) return 'no_room'
+  const held = periods.flatMap((key) => {
+    const period = purse.periods.get(key)?.period
+    if (!period) return []
+    const { budget_id, project_id, period_start } = period
+    return [{ attempt_id: attempt.id, budget_id, project_id, period_start, micros }]
+  })
+  purse.reservations.set(attempt.id, { stored: [], held })
+  take(purse, periods, micros, attempt, now)
+  return new Date(now.getTime() + metering_s * 1_000)
 }
 
-/** Pays for the time up to one metering period from now; false: a budget has no room for it. */
-export async function extend(tx: Tx, attempt: AttemptRow, now: Date): Promise<boolean> {
-  const held = await lock(tx, await reservationsOf(tx, attempt.id))
+/** Pays for the time up to one metering period from now; null: a budget has no room for it. */
+export function prolong(
+  purse: Purse,
+  attempt: Payer & Pick<AttemptRow, 'reserved_until'>,
+  now: Date,
+): Date | null {
+  const reservation = purse.reservations.get(attempt.id)
+  const periods = (reservation?.held ?? []).map(keyOf)
   const paid_ms = attempt.reserved_until?.getTime() ?? now.getTime()
   const until_ms = Math.max(now.getTime(), paid_ms) + metering_s * 1_000
   const micros = costOf(attempt, (until_ms - paid_ms) / 1_000)
-  if (!(await hasRoom(tx, held, micros, now))) return false
-  await tx
-    .updateTable('reservations')
-    .set({ micros: sql`micros + ${micros}` })
-    .where('attempt_id', '=', attempt.id)
-    .execute()
-  await add(tx, held, micros, attempt, now)
-  await paidUntil(tx, attempt.id, new Date(until_ms))
-  return true
+  if (!hasRoom(purse, periods, micros, now)) return null
+  if (reservation) reservation.held = reservation.held.map((row) => ({ ...row, micros: row.micros + micros }))
+  take(purse, periods, micros, attempt, now)
+  return new Date(until_ms)
 }
 
 /** Turns what an attempt had reserved into what it cost. */
-export async function settle(tx: Tx, attempt: AttemptRow, cost_micros: number, now: Date): Promise<void> {
-  const reservations = await reservationsOf(tx, attempt.id)
-  if (reservations.length === 0) return
-  await lock(tx, reservations)
-  for (const { budget_id, period_start, micros } of reservations)
-    await tx
-      .updateTable('budget_periods')
-      .set({
-        reserved_micros: sql`reserved_micros - ${micros}`,
-        spent_micros: sql`spent_micros + ${cost_micros}`,
-      })
-      .where('budget_id', '=', budget_id)
-      .where('period_start', '=', period_start)
-      .execute()
-  await tx.deleteFrom('reservations').where('attempt_id', '=', attempt.id).execute()
-  await enter(tx, attempt, 'release', -(reservations[0]?.micros ?? 0), now)
+export function settle(purse: Purse, attempt: Payer, cost_micros: number, now: Date): void {
+  const reservation = purse.reservations.get(attempt.id)
+  const [first] = reservation?.held ?? []
+  if (!reservation || !first) return
+  for (const row of reservation.held)
+    change(purse, keyOf(row), ({ reserved_micros, spent_micros }) => ({
+      reserved_micros: reserved_micros - row.micros,
+      spent_micros: spent_micros + cost_micros,
+    }))
+  reservation.held = []
+  enter(purse, attempt, 'release', -first.micros, now)
 }
 
-async function lock(tx: Tx, periods: readonly { budget_id: string; period_start: Date }[]): Promise<Held[]> {
-  const held: Held[] = []
-  for (const { budget_id, period_start } of periods.toSorted((a, b) =>
-    a.budget_id < b.budget_id ? -1 : 1,
-  )) {
-    const row = await tx
-      .selectFrom('budget_periods')
-      .innerJoin('budgets', 'budgets.id', 'budget_periods.budget_id')
-      .select([
-        'budget_id',
-        'budget_periods.project_id',
-        'period_start',
-        'limit_micros',
-        'reserved_micros',
-        'spent_micros',
-      ])
-      .where('budget_id', '=', budget_id)
-      .where('period_start', '=', period_start)
-      .forUpdate('budget_periods')
-      .executeTakeFirst()
-    if (row) held.push(row)
-  }
-  return held
+/** Writes what was taken and given back; the ledger and the events are the caller's to write. */
+export async function writePurse(tx: Tx, purse: Purse): Promise<void> {
+  await updateRows(
+    tx,
+    'budget_periods',
+    [...purse.periods.values()]
+      .filter(({ stored, period }) => stored !== period)
+      .map(({ period }) => {
+        const { budget_id, period_start, reserved_micros, spent_micros, warned_at, exhausted_at } = period
+        const values = { reserved_micros, spent_micros, warned_at, exhausted_at }
+        return { key: { budget_id, period_start }, values }
+      }),
+  )
+  const all = [...purse.reservations.entries()]
+  const fresh = all.flatMap(([, { stored, held }]) => (stored.length === 0 ? held : []))
+  await insertRows(tx, 'reservations', fresh)
+  const more = all.flatMap(([, { stored, held }]) => (stored.length > 0 && held !== stored ? held : []))
+  await updateRows(
+    tx,
+    'reservations',
+    more.map(({ attempt_id, budget_id, micros }) => ({ key: { attempt_id, budget_id }, values: { micros } })),
+  )
+  const over = all.filter(([, { stored, held }]) => stored.length > 0 && held.length === 0).map(([id]) => id)
+  if (over.length > 0) await sql`delete from reservations where attempt_id = any(${over}::text[])`.execute(tx)
 }
 
-const reservationsOf = (tx: Tx, attempt_id: string) =>
-  tx.selectFrom('reservations').selectAll().where('attempt_id', '=', attempt_id).execute()
+async function budgetsOf(tx: Tx, project_ids: readonly string[]): Promise<Budget[]> {
+  if (project_ids.length === 0) return []
+  const ids = [...new Set(project_ids)]
+  return tx.selectFrom('budgets').selectAll().where('project_id', 'in', ids).orderBy('id').execute()
+}
 
-async function add(
+async function reservationsOf(tx: Tx, attempt_ids: readonly string[]): Promise<Reservation[]> {
+  if (attempt_ids.length === 0) return []
+  return tx
+    .selectFrom('reservations')
+    .selectAll()
+    .where(sql<boolean>`attempt_id = any(${attempt_ids}::text[])`)
+    .orderBy('budget_id')
+    .execute()
+}
+
+async function lockPeriods(
   tx: Tx,
-  budgets: readonly Held[],
-  micros: number,
-  attempt: Entry,
-  now: Date,
-): Promise<void> {
-  for (const budget of budgets) {
-    await tx
-      .updateTable('budget_periods')
-      .set({ reserved_micros: sql`reserved_micros + ${micros}` })
-      .where('budget_id', '=', budget.budget_id)
-      .where('period_start', '=', budget.period_start)
-      .execute()
-    const used = budget.reserved_micros + budget.spent_micros + micros
-    if (used >= budget.limit_micros * warnShare) await note(tx, budget, 'warned_at', 'budget.warning', now)
+  wanted: readonly { budget_id: string; period_start: Date }[],
+): Promise<Period[]> {
+  if (wanted.length === 0) return []
+  const keys = [...new Map(wanted.map((each) => [keyOf(each), each])).values()]
+  const ids = keys.map(({ budget_id }) => budget_id)
+  const starts = keys.map(({ period_start }) => period_start.toISOString())
+  const { rows } = await sql<Period>`
+    select p.*, b.limit_micros from budget_periods p join budgets b on b.id = p.budget_id
+    where (p.budget_id, p.period_start) in (
+      select id, start::timestamptz from unnest(${ids}::text[], ${starts}::text[]) as wanted(id, start))
+    order by p.budget_id, p.period_start for no key update of p`.execute(tx)
+  return rows
+}
+
+const appliesTo = ({ scope, label_name, label_value }: Budget, { labels }: Pick<JobRow, 'labels'>) =>
+  scope === 'project' || (label_name !== null && labels[label_name] === label_value)
+
+const periodOf = ({ period }: Budget, now: Date) => (period === 'month' ? monthOf(now) : always)
+
+const keyOf = ({ budget_id, period_start }: { budget_id: string; period_start: Date }) =>
+  `${budget_id}/${period_start.getTime()}`
+
+/** Whether every budget has room. Notes on those that have none that they are exhausted. */
+function hasRoom(purse: Purse, keys: readonly string[], micros: number, now: Date): boolean {
+  const full = keys.filter((key) => {
+    const period = purse.periods.get(key)?.period
+    return period && period.reserved_micros + period.spent_micros + micros > period.limit_micros
+  })
+  for (const key of full) note(purse, key, 'exhausted_at', 'budget.exhausted', now)
+  return full.length === 0
+}
+
+function take(purse: Purse, keys: readonly string[], micros: number, attempt: Payer, now: Date) {
+  for (const key of keys) {
+    const period = change(purse, key, ({ reserved_micros }) => ({
+      reserved_micros: reserved_micros + micros,
+    }))
+    const used = period ? period.reserved_micros + period.spent_micros : 0
+    if (period && used >= period.limit_micros * warnShare)
+      note(purse, key, 'warned_at', 'budget.warning', now)
   }
-  const [first] = budgets
-  if (first) await enter(tx, { ...attempt, project_id: first.project_id }, 'reserve', micros, now)
+  if (keys.length > 0) enter(purse, attempt, 'reserve', micros, now)
 }
 
-interface Entry {
-  id: string
-  job_id: string
-  basis: 'billed' | 'modelled'
+function change(purse: Purse, key: string, by: (period: Period) => Partial<Period>): Period | null {
+  const each = purse.periods.get(key)
+  if (!each) return null
+  each.period = { ...each.period, ...by(each.period) }
+  return each.period
 }
 
-async function enter(
-  tx: Tx,
-  attempt: Entry & { project_id: string },
+function enter(
+  { ledger }: Purse,
+  { id: attempt_id, job_id, project_id, basis }: Payer,
   entry: 'reserve' | 'release',
   usd_micros: number,
-  now: Date,
+  at: Date,
 ) {
-  const { id: attempt_id, job_id, project_id, basis } = attempt
-  await tx
-    .insertInto('ledger')
-    .values({ project_id, job_id, attempt_id, entry, usd_micros, basis, at: now })
-    .execute()
+  ledger.push({
+    project_id,
+    job_id,
+    attempt_id,
+    entry,
+    usd_micros,
+    basis,
+    billed_from: null,
+    billed_to: null,
+    at,
+  })
 }
 
 /** Once a period: marks the budget and appends the event to the project's feed. */
-async function note(
-  tx: Tx,
-  budget: Held,
-  column: 'warned_at' | 'exhausted_at',
-  type: string,
-  now: Date,
-): Promise<void> {
-  const { numUpdatedRows } = await tx
-    .updateTable('budget_periods')
-    .set({ [column]: now })
-    .where('budget_id', '=', budget.budget_id)
-    .where('period_start', '=', budget.period_start)
-    .where(column, 'is', null)
-    .executeTakeFirst()
-  if (numUpdatedRows === 0n) return
-  const { budget_id: id, limit_micros } = budget
-  await tx
-    .insertInto('events')
-    .values({
-      project_id: budget.project_id,
-      job_id: null,
-      sequence: 0,
-      type,
-      at: now,
-      data: JSON.stringify({ subject: { id, limit_micros } }),
-      partition_at: now,
-    })
-    .execute()
-}
-
-async function paidUntil(tx: Tx, attempt_id: string, at: Date): Promise<void> {
-  await tx.updateTable('attempts').set({ reserved_until: at }).where('id', '=', attempt_id).execute()
+function note(purse: Purse, key: string, column: 'warned_at' | 'exhausted_at', type: string, at: Date) {
+  const period = purse.periods.get(key)?.period
+  if (!period || period[column] !== null) return
+  change(purse, key, () => ({ [column]: at }))
+  const { budget_id: id, project_id, limit_micros } = period
+  const data = { subject: { id, limit_micros } }
+  purse.events.push({ project_id, job_id: null, sequence: 0, type, at, data, partition_at: at })
 }
 
 /** Micro-dollars that seconds cost at a price, rounded up. */

@@ -69,8 +69,10 @@ export async function lendPriority(
     where shards.job_id = lead.job_id and state = 'waiting' and queue_key > lead.key`.execute(tx)
 }
 
+type Ended = Omit<JobRow, 'result'>
+
 /** What follows from the end of a locked job for its result and for its followers, in the same transaction. */
-export async function passOn(tx: Tx, job: JobRow, now: Date): Promise<void> {
+export async function passOn(tx: Tx, job: Ended, now: Date): Promise<void> {
   if (job.cache_key === null) return
   if (!isWhole(job)) return promote(tx, job.id, now)
   if (job.cached_from === null) await remember(tx, job, now)
@@ -80,7 +82,7 @@ export async function passOn(tx: Tx, job: JobRow, now: Date): Promise<void> {
       and shards.job_id = jobs.id and shards.state = 'waiting'`.execute(tx)
 }
 
-async function remember(tx: Tx, job: JobRow, now: Date): Promise<void> {
+async function remember(tx: Tx, job: Ended, now: Date): Promise<void> {
   const values = { job_id: job.id, created_at: now, used_at: now }
   await tx
     .insertInto('result_cache')

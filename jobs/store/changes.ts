@@ -1,13 +1,14 @@
-// How each change of a plan is written. Called by commitDecisions alone, inside its transaction.
-import { sql } from 'kysely'
+// What each change of a plan does to the rows of a batch, in memory: commitDecisions alone calls this, under the locks
+// of the rows, and writes what has changed.
 import { costMicros } from '../cost.ts'
-import type { Change, JobRow, ShardRow } from '../plan.ts'
-import { classOf, type DeviceClass } from '../shards.ts'
-import { book, extend, type Held, settle } from './budgets.ts'
+import type { AttemptRow, Change, ShardRow } from '../plan.ts'
+import { classOf } from '../shards.ts'
+import { prolong, type Purse, settle } from './budgets.ts'
 import type { JobDelta } from './fold.ts'
-import { forgetRefusals, noteRefusal } from './open.ts'
-import { moveAttempt, moveShard } from './move.ts'
-import type { JobError, Tx } from './schema.ts'
+import { movedAttempt, movedShard } from './move.ts'
+import type { Told } from './open.ts'
+import type { Values } from './rows.ts'
+import type { JobError } from './schema.ts'
 
 /** Whether a change moves the job's counters or state, so that its row must be locked. */
 export const touchesJob = {
@@ -29,108 +30,137 @@ export const touchesJob = {
   cancelling: true,
 } as const satisfies Record<Change['change'], boolean>
 
+/** The columns of an attempt that changes are decided by; the others are only written. */
+export const readColumns = [
+  'id',
+  'project_id',
+  'job_id',
+  'shard_id',
+  'state',
+  'outcome',
+  'basis',
+  'usd_micros_per_hour',
+  'min_billing_s',
+  'launched_at',
+  'started_at',
+  'reserved_until',
+] as const satisfies (keyof AttemptRow)[]
+export type HeldAttempt = Pick<AttemptRow, (typeof readColumns)[number]> & Partial<AttemptRow>
+
+/** The rows of one commit, as the changes before have left them. */
 export interface Scope {
-  job: JobRow | null
   shard: ShardRow
+  attempts: Map<string, HeldAttempt>
   delta: JobDelta
+  /** Work shards of the job. */
+  parts: number
   now: Date
-  /** What a launch spends from, locked. */
-  budgets: readonly Held[]
+  purse: Purse
+  /** Until when a launch is paid for; null: no budget applies. */
+  paid_until: Date | null
+  /** The ends of the logs of attempts that are concluded with an error. */
+  log_tails: ReadonlyMap<string, string>
+  ledger: Values<'ledger'>[]
+  told: Told[]
+  /** What the plan has concluded an attempt with. */
+  error: JobError | null
 }
 
 type Of<Name extends Change['change']> = Extract<Change, { change: Name }>
-type Writer<Name extends Change['change']> = (tx: Tx, scope: Scope, change: Of<Name>) => Promise<void>
+type Writer<Name extends Change['change']> = (scope: Scope, change: Of<Name>) => void
 
-/** Writes one change. */
-export async function apply(tx: Tx, scope: Scope, change: Change): Promise<void> {
-  await (writers[change.change] as Writer<Change['change']>)(tx, scope, change)
+/** Makes one change. */
+export function apply(scope: Scope, change: Change): void {
+  ;(writers[change.change] as Writer<Change['change']>)(scope, change)
 }
 
 const writers: { [Name in Change['change']]: Writer<Name> } = {
   launch,
-  launched: (tx, { now }, { attempt_id, handle }) =>
-    moveAttempt(tx, attempt_id, 'starting', { handle: JSON.stringify(handle), launched_at: now }),
-  adopted: (tx, { now }, { attempt_id, handle, since, instance }) =>
-    moveAttempt(tx, attempt_id, 'starting', {
-      handle: JSON.stringify(handle),
-      launch_called_at: since,
-      launched_at: since,
-      instance,
-      bound_at: now,
-    }),
-  async run(tx, scope, { attempt_id, started_at }) {
+  launched(scope, { attempt_id, handle }) {
+    move(scope, attempt_id, 'starting', { handle, launched_at: scope.now })
+  },
+  adopted(scope, { attempt_id, handle, since, instance }) {
+    const bound = { instance, bound_at: scope.now }
+    move(scope, attempt_id, 'starting', { handle, launch_called_at: since, launched_at: since, ...bound })
+  },
+  run(scope, { attempt_id, started_at }) {
+    const { launched_at } = attemptOf(scope, attempt_id)
     count(scope, { running: 1 })
     if (scope.shard.role === 'merge') scope.delta.merge_runs = true
-    await moveAttempt(tx, attempt_id, 'running', {
-      started_at,
-      launched_at: sql<Date>`coalesce(launched_at, ${started_at})`,
-    })
+    move(scope, attempt_id, 'running', { started_at, launched_at: launched_at ?? started_at })
   },
-  order_stop: (tx, _, { attempt_id, reason, stop_by }) =>
-    moveAttempt(tx, attempt_id, 'stopping', { stop_reason: reason, stop_by }),
-  sight: (tx, { now }, change) => sight(tx, change, now),
+  order_stop(scope, { attempt_id, reason, stop_by }) {
+    move(scope, attempt_id, 'stopping', { stop_reason: reason, stop_by })
+  },
+  sight,
   conclude,
-  end: (tx, scope, { attempt_id }) => end(tx, scope, attempt_id),
+  end,
   requeue,
   finish,
-  extend: extendOrStop,
-  park,
-  queue,
-  refused: (tx, { now }, { offer, code }) => noteRefusal(tx, offer, code, now),
-  taken: (tx, _, { offer }) => forgetRefusals(tx, offer),
-  async cancelling(_, { delta }) {
+  extend,
+  park(scope, { reason, not_before }) {
+    scope.shard = { ...scope.shard, wait_reason: reason, not_before }
+  },
+  queue(scope) {
+    scope.shard = { ...scope.shard, wait_reason: null, not_before: null }
+  },
+  refused({ told }, { offer, code }) {
+    told.push({ offer, code })
+  },
+  taken({ told }, { offer }) {
+    told.push({ offer, code: null })
+  },
+  cancelling({ delta }) {
     delta.cancelling = true
   },
 }
 
-async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { attempt }: Of<'launch'>) {
+function launch(scope: Scope, { attempt }: Of<'launch'>) {
+  const { shard, now, delta } = scope
   const { request } = attempt
   const { offer } = request
-  await tx
-    .insertInto('attempts')
-    .values({
-      id: attempt.id,
-      project_id: shard.project_id,
-      job_id: shard.job_id,
-      shard_id: shard.id,
-      shard_index: shard.index,
-      number: shard.attempts + 1,
-      state: 'launching',
-      provider: offer.provider,
-      account: offer.account,
-      region: offer.region,
-      offer_id: offer.id,
-      spot: offer.spot,
-      device: offer.gpu ? (offer.id.startsWith('cuda:') ? offer.id : 'cuda') : 'cpu',
-      usd_micros_per_hour: attempt.usd_micros_per_hour,
-      basis: attempt.basis,
-      min_billing_s: attempt.min_billing_s,
-      timeout_s: attempt.timeout_s,
-      timeout_reason: attempt.timeout_reason,
-      request: JSON.stringify(request),
-      nonce: attempt.nonce,
-      kind: attempt.kind,
-      signature: attempt.signature,
-      ranking: attempt.ranking && JSON.stringify(attempt.ranking),
-      created_at: now,
-    })
-    .execute()
-  await book(tx, budgets, { ...attempt, job_id: shard.job_id }, now)
+  scope.attempts.set(attempt.id, {
+    id: attempt.id,
+    project_id: shard.project_id,
+    job_id: shard.job_id,
+    shard_id: shard.id,
+    shard_index: shard.index,
+    number: shard.attempts + 1,
+    state: 'launching',
+    provider: offer.provider,
+    account: offer.account,
+    region: offer.region,
+    offer_id: offer.id,
+    spot: offer.spot,
+    device: offer.gpu ? (offer.id.startsWith('cuda:') ? offer.id : 'cuda') : 'cpu',
+    usd_micros_per_hour: attempt.usd_micros_per_hour,
+    basis: attempt.basis,
+    min_billing_s: attempt.min_billing_s,
+    timeout_s: attempt.timeout_s,
+    timeout_reason: attempt.timeout_reason,
+    request,
+    nonce: attempt.nonce,
+    kind: attempt.kind,
+    signature: attempt.signature,
+    ranking: attempt.ranking,
+    created_at: now,
+    outcome: null,
+    launched_at: null,
+    started_at: null,
+    reserved_until: scope.paid_until,
+  })
   const waited = now.getTime() - (shard.waiting_since ?? now).getTime()
-  if (shard.role === 'work') {
-    delta.device_class = classOf(offer)
-    if (job && job.shards_total > 1 && job.device_class === null) await fixDevice(tx, shard, classOf(offer))
-  }
-  await moveShard(tx, shard, 'active', {
+  scope.shard = movedShard(shard, 'active', {
     attempts: shard.attempts + 1,
     waiting_since: null,
     wait_reason: null,
     waited_ms: shard.waited_ms + Math.max(0, waited),
   })
-  count({ shard, delta }, { waiting: -1, active: 1 })
-  if (shard.role === 'merge') delta.merge_state = 'active'
-  delta.provider = offer.provider
-  delta.attempt = {
+  count(scope, { waiting: -1, active: 1 })
+  delta.providers.push(offer.provider)
+  if (shard.role === 'work') delta.device_class = classOf(offer)
+  else delta.merge_state = 'active'
+  delta.attempt ??= {
     id: attempt.id,
     provider: offer.provider,
     account: offer.account,
@@ -138,110 +168,69 @@ async function launch(tx: Tx, { job, shard, delta, now, budgets }: Scope, { atte
     offer: offer.id,
     usd_per_hour: offer.usd_per_hour,
     shard: shard.index,
-    job_id: job?.id ?? shard.job_id,
+    job_id: shard.job_id,
   }
 }
 
-/** From the first launch on all parts of a job run on one class of device: those that wait differ from now on. */
-async function fixDevice(tx: Tx, shard: ShardRow, device_class: DeviceClass): Promise<void> {
-  await sql`
-    update shards set shape_hash = left(encode(sha256(convert_to(shape_hash || ${device_class}, 'UTF8')), 'hex'), 16)
-    where job_id = ${shard.job_id} and state = 'waiting' and role = 'work' and id <> ${shard.id}`.execute(tx)
+function sight(scope: Scope, { attempt_id, seen, gone_since, exited_since }: Of<'sight'>) {
+  set(scope, attempt_id, {
+    seen_state: seen.state,
+    seen_detail: seen.detail?.slice(0, 1_000) ?? null,
+    seen_exit_code: seen.state === 'exited' ? seen.exit_code : null,
+    seen_at: scope.now,
+    gone_since,
+    exited_since,
+  })
 }
 
-async function sight(tx: Tx, { attempt_id, seen, gone_since, exited_since }: Of<'sight'>, now: Date) {
-  await tx
-    .updateTable('attempts')
-    .set({
-      seen_state: seen.state,
-      seen_detail: seen.detail?.slice(0, 1_000) ?? null,
-      seen_exit_code: seen.state === 'exited' ? seen.exit_code : null,
-      seen_at: now,
-      gone_since,
-      exited_since,
-    })
-    .where('id', '=', attempt_id)
-    .execute()
-}
-
-async function conclude(tx: Tx, scope: Scope, change: Of<'conclude'>) {
-  const row = await tx
-    .selectFrom('attempts')
-    .select(['state', 'started_at', 'outcome'])
-    .where('id', '=', change.attempt_id)
-    .executeTakeFirstOrThrow()
+function conclude(scope: Scope, change: Of<'conclude'>) {
+  const row = attemptOf(scope, change.attempt_id)
   if (row.outcome) throw new Error(`attempt ${change.attempt_id} already has an outcome`)
   if (row.started_at) count(scope, { running: -1 })
-  const error: JobError | null = change.error && {
-    ...change.error,
-    log_tail: await logTail(tx, change.attempt_id),
-  }
-  scope.delta.error = error
-  const values = {
-    outcome: change.outcome,
-    outcome_at: scope.now,
-    exit_code: change.exit_code,
-    error: error && JSON.stringify(error),
-  }
+  const log_tail = scope.log_tails.get(row.id) ?? null
+  scope.error = change.error && { ...change.error, log_tail }
+  const { outcome, exit_code } = change
+  const values = { outcome, outcome_at: scope.now, exit_code, error: scope.error }
   // One that was told to stop is stopping already.
-  if (row.state !== 'stopping') return moveAttempt(tx, change.attempt_id, 'stopping', values)
-  await tx.updateTable('attempts').set(values).where('id', '=', change.attempt_id).execute()
+  if (row.state === 'stopping') set(scope, row.id, values)
+  else move(scope, row.id, 'stopping', values)
 }
 
-async function end(tx: Tx, { now }: Scope, attempt_id: string) {
-  await moveAttempt(tx, attempt_id, 'ended', { ended_at: now })
-  const row = await tx
-    .selectFrom('attempts')
-    .selectAll()
-    .where('id', '=', attempt_id)
-    .executeTakeFirstOrThrow()
-  const usd_micros = costMicros({ ...row, billed_from: row.launched_at, billed_to: now }, now)
-  await settle(tx, row, usd_micros, now)
-  await tx
-    .insertInto('ledger')
-    .values({
-      project_id: row.project_id,
-      job_id: row.job_id,
-      attempt_id,
-      entry: 'settle',
-      usd_micros,
-      basis: row.basis,
-      billed_from: row.launched_at,
-      billed_to: row.launched_at && now,
-      at: now,
-    })
-    .execute()
+function end(scope: Scope, { attempt_id }: Of<'end'>) {
+  const { now } = scope
+  move(scope, attempt_id, 'ended', { ended_at: now })
+  const row = attemptOf(scope, attempt_id)
+  const { project_id, job_id, basis, launched_at } = row
+  const usd_micros = costMicros({ ...row, billed_from: launched_at, billed_to: now }, now)
+  settle(scope.purse, row, usd_micros, now)
+  const billed_to = launched_at && now
+  scope.ledger.push({
+    project_id,
+    job_id,
+    attempt_id,
+    entry: 'settle',
+    usd_micros,
+    basis,
+    billed_from: launched_at,
+    billed_to,
+    at: now,
+  })
 }
 
-async function extendOrStop(tx: Tx, { now }: Scope, change: Of<'extend'>) {
-  const row = await tx
-    .selectFrom('attempts')
-    .selectAll()
-    .where('id', '=', change.attempt_id)
-    .executeTakeFirstOrThrow()
-  if (await extend(tx, row, now)) return
-  await moveAttempt(tx, row.id, 'stopping', { stop_reason: 'over_budget', stop_by: change.stop_by })
+/** Without room in a budget the attempt is told to stop. */
+function extend(scope: Scope, { attempt_id, stop_by }: Of<'extend'>) {
+  const reserved_until = prolong(scope.purse, attemptOf(scope, attempt_id), scope.now)
+  if (reserved_until) set(scope, attempt_id, { reserved_until })
+  else move(scope, attempt_id, 'stopping', { stop_reason: 'over_budget', stop_by })
 }
 
-async function park(tx: Tx, { shard }: Scope, { reason, not_before }: Of<'park'>) {
-  await tx.updateTable('shards').set({ wait_reason: reason, not_before }).where('id', '=', shard.id).execute()
-}
-
-async function queue(tx: Tx, { shard }: Scope) {
-  await tx
-    .updateTable('shards')
-    .set({ wait_reason: null, not_before: null })
-    .where('id', '=', shard.id)
-    .execute()
-}
-
-async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
+function requeue(scope: Scope, change: Of<'requeue'>) {
   const { shard, now, delta } = scope
   const excluded = change.exclude_provider
     ? [...new Set([...shard.excluded_providers, change.exclude_provider])]
     : shard.excluded_providers
   const charged = change.uses_up || change.after === 'no_capacity' ? 0 : 1
-  await moveShard(tx, shard, 'waiting', {
+  scope.shard = movedShard(shard, 'waiting', {
     // What may go at once stands in the queue; the rest is looked at when its time has come.
     not_before: change.not_before > now ? change.not_before : null,
     shape_hash: change.shape_hash,
@@ -249,63 +238,56 @@ async function requeue(tx: Tx, scope: Scope, change: Of<'requeue'>) {
     attempts_used: shard.attempts_used + (change.uses_up ? 1 : 0),
     attempts_uncharged: shard.attempts_uncharged + charged,
     attempts_without_progress: change.progressed ? 0 : shard.attempts_without_progress + charged,
-    excluded_providers: JSON.stringify(excluded),
+    excluded_providers: excluded,
   })
   count(scope, { waiting: 1, active: -1 })
   if (shard.role === 'merge') delta.merge_state = 'waiting'
+  const { index } = shard
   delta.events.push({
     type: 'job.retrying',
     data: {
-      shard: shard.index,
+      shard: index,
       outcome: change.after,
       not_before: change.not_before.toISOString(),
-      error: delta.error ?? null,
+      error: scope.error,
     },
   })
 }
 
-async function finish(tx: Tx, scope: Scope, change: Of<'finish'>) {
-  const { job, shard, delta } = scope
+function finish(scope: Scope, change: Of<'finish'>) {
+  const { shard, delta } = scope
   count(scope, { [shard.state === 'waiting' ? 'waiting' : 'active']: -1, [change.state]: 1 })
-  await moveShard(tx, shard, change.state, { waiting_since: null })
+  scope.shard = movedShard(shard, change.state, { waiting_since: null })
   delta.warnings.push(...change.warnings)
-  if (shard.role === 'merge') delta.merge_state = change.state
+  delta.outcome = change.outcome
   // conclude() has put the log's end into the same error.
-  const error = change.error && (delta.error ?? change.error)
-  delta.finished = { state: change.state, outcome: change.outcome, error }
-  if (change.cached_from) delta.cached_from = change.cached_from
+  const error = change.error && (scope.error ?? change.error)
+  const end = { outcome: change.outcome, error }
+  if (shard.role === 'merge') Object.assign(delta, { merge_state: change.state, merge_end: end })
+  else if (change.state === 'failed') delta.failure ??= end
+  if (change.cached_from !== null) delta.cached_from = change.cached_from
   // Of several parts the merge has the result.
-  const whole = shard.role === 'merge' || job?.shards_total === 1 || change.cached_from !== null
-  if (whole && change.result !== null) delta.result = change.result
-  if (change.state === 'failed')
-    await tx
-      .updateTable('shards')
-      .set({ due_at: scope.now })
-      .where('job_id', '=', shard.job_id)
-      .where('state', 'in', ['waiting', 'active'])
-      .execute()
+  const isWhole = shard.role === 'merge' || scope.parts === 1 || change.cached_from !== null
+  if (isWhole && change.result !== null) delta.result = change.result
 }
 
 /** The merge is none of the parts that are counted. */
-function count({ shard, delta }: Pick<Scope, 'shard' | 'delta'>, by: JobDelta['counters']) {
+function count({ shard, delta }: Scope, by: JobDelta['counters']) {
   if (shard.role === 'merge') return
   for (const [name, change] of Object.entries(by) as [keyof typeof by, number][])
     delta.counters[name] = (delta.counters[name] ?? 0) + change
 }
 
-/** The last lines of an attempt's log, for the error that a user reads first. */
-async function logTail(tx: Tx, attempt_id: string): Promise<string | null> {
-  const chunks = await tx
-    .selectFrom('log_chunks')
-    .select('text')
-    .where('attempt_id', '=', attempt_id)
-    .where('stream', '<>', 'runner')
-    .orderBy('number', 'desc')
-    .limit(10)
-    .execute()
-  const text = chunks
-    .reverse()
-    .map((chunk) => chunk.text)
-    .join('')
-  return text === '' ? null : text.slice(-2_000)
+function attemptOf({ attempts, shard }: Scope, id: string): HeldAttempt {
+  const row = attempts.get(id)
+  if (row?.shard_id !== shard.id) throw new Error(`attempt ${id} is not one of shard ${shard.id}`)
+  return row
+}
+
+function set(scope: Scope, id: string, values: Partial<AttemptRow>) {
+  scope.attempts.set(id, { ...attemptOf(scope, id), ...values })
+}
+
+function move(scope: Scope, id: string, to: AttemptRow['state'], values: Partial<AttemptRow>) {
+  scope.attempts.set(id, movedAttempt(attemptOf(scope, id), to, values))
 }

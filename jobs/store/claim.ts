@@ -75,17 +75,16 @@ export async function claimDue(
 /** Gives the right back. Leaves due_at alone: what was reported meanwhile stays due. */
 export async function release(db: Database, claimed: readonly Claimed[]): Promise<void> {
   if (claimed.length === 0) return
-  const tokens = [...new Set(claimed.map(({ lease }) => lease.token))]
-  await db
-    .updateTable('shards')
-    .set({ lease_replica: null, lease_token: null, leased_until: null })
-    .where(
-      'id',
-      'in',
-      claimed.map(({ shard_id }) => shard_id),
-    )
-    .where('lease_token', 'in', tokens)
-    .execute()
+  const ids = claimed.map(({ shard_id }) => shard_id)
+  const tokens = claimed.map(({ lease }) => lease.token)
+  // Locked in order, as orders and commits lock shards.
+  await sql`
+    with ours as (
+      select id from shards where (id, lease_token) in (
+        select * from unnest(${ids}::text[], ${tokens}::text[]))
+      order by id for no key update)
+    update shards set lease_replica = null, lease_token = null, leased_until = null
+    from ours where shards.id = ours.id`.execute(db)
 }
 
 /** A broken connection is replaced at the next try; a database that is away for longer makes this replica dead. */

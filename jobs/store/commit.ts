@@ -1,22 +1,14 @@
-// The one door through which states change. Every plan is one transaction, guarded by the lease and by the
-// facts it was decided on; on a mismatch nothing is written and the shard stays due.
-import { sql } from 'kysely'
-import type { JobRow, Plan, ShardRow } from '../plan.ts'
+// The one door through which states change. Many plans are one transaction: each is guarded by its lease and by the
+// facts it was decided on; of one that does not hold any more nothing is written, and the others go on.
+import { type Batch, type Commit, holds, launchOf, lockBatch, writeBatch } from './batch.ts'
+import { reserve } from './budgets.ts'
+import { apply, type Scope } from './changes.ts'
+import type { ShardRow } from '../plan.ts'
 import { classOf } from '../shards.ts'
-import { firstReservation, hasRoom, type Held, lockBudgets } from './budgets.ts'
-import { apply, touchesJob } from './changes.ts'
-import type { Claimed } from './claim.ts'
-import { foldJob, type JobDelta } from './fold.ts'
-import { countOpenOf } from './open.ts'
+import { noDelta } from './fold.ts'
+import { countPlace, hasPlace, type Launch } from './places.ts'
 import type { Database, Tx } from './schema.ts'
 
-export interface Commit {
-  claimed: Claimed
-  job_id: string
-  /** The version decided on; null for a fact that holds whatever else was reported, like a launch's handle. */
-  facts_version: number | null
-  plan: Plan
-}
 export interface CommitDeps {
   db: Database
   random: (bytes: number) => Uint8Array
@@ -25,92 +17,121 @@ export interface CommitDeps {
 
 /** `stale`: the lease or the facts are not those it was decided with, or the slot is taken. */
 export type Committed = 'done' | 'stale' | 'over_budget'
+/** What became of one of many; `error`: it cannot be written, whatever the others are. */
+export type Answer = Committed | { error: unknown }
 
-/** Writes a plan, or nothing of it. */
-export async function commitDecisions(deps: CommitDeps, commit: Commit, now: Date): Promise<Committed> {
-  const { claimed, plan } = commit
-  return deps.db.transaction().execute(async (tx) => {
-    // The job before the shard, as orders do: one order of locks for all.
-    const folds = plan.changes.some((change) => touchesJob[change.change])
-    const job = folds ? await lockJob(tx, commit.job_id) : null
-    const shard = await lockShard(tx, claimed)
-    if (!shard || (commit.facts_version !== null && shard.facts_version !== commit.facts_version))
-      return 'stale'
-    if (!isOfItsClass(job, shard, plan) || !(await placesFree(tx, shard, plan))) return 'stale'
-    const budgets = await roomFor(tx, job, plan, now)
-    if (!budgets) return 'over_budget'
-    const delta: JobDelta = { counters: {}, events: [], warnings: [] }
-    for (const change of plan.changes) await apply(tx, { job, shard, delta, now, budgets }, change)
-    if (job) await foldJob(tx, { ...deps, now }, job, delta)
-    const released = plan.calls.length === 0
-    await tx
-      .updateTable('shards')
-      .set({
-        // Without a look at the facts, what was reported meanwhile stays due.
-        due_at: commit.facts_version === null ? sql<Date>`least(due_at, ${plan.due_at})` : plan.due_at,
-        ...(released ? { lease_replica: null, lease_token: null, leased_until: null } : {}),
-      })
-      .where('id', '=', shard.id)
-      .execute()
-    return 'done'
+/**
+ * Plans of one transaction: enough for its own cost to be small beside theirs, and few enough for a report to wait for
+ * its locks no longer than some tenths of a second.
+ */
+export const maxBatch = 1_000
+
+/** Writes plans, each or nothing of it, and answers for each in their order. Throws when the database is away. */
+export async function commitDecisions(
+  deps: CommitDeps,
+  commits: readonly Commit[],
+  now: Date,
+): Promise<Answer[]> {
+  const answers: Answer[] = []
+  for (let first = 0; first < commits.length; first += maxBatch)
+    answers.push(...(await commitBatch(deps, commits.slice(first, first + maxBatch), now)))
+  return answers
+}
+
+/** Writes one plan, or nothing of it; throws when it cannot be written. */
+export async function commitDecision(deps: CommitDeps, commit: Commit, now: Date): Promise<Committed> {
+  const [answer] = await commitDecisions(deps, [commit], now)
+  if (typeof answer === 'object') throw answer.error
+  return answer ?? 'stale'
+}
+
+/** One that cannot be written is found by halves, so that it fails nobody else. */
+async function commitBatch(deps: CommitDeps, commits: readonly Commit[], now: Date): Promise<Answer[]> {
+  const done = await tryBatch(deps, commits, now)
+  if (Array.isArray(done)) return done
+  if (commits.length === 1) return [done]
+  const half = commits.length >> 1
+  return [
+    ...(await commitBatch(deps, commits.slice(0, half), now)),
+    ...(await commitBatch(deps, commits.slice(half), now)),
+  ]
+}
+
+type Tried = Committed[] | { error: unknown }
+
+async function tryBatch(deps: CommitDeps, commits: readonly Commit[], now: Date): Promise<Tried> {
+  try {
+    return await deps.db.transaction().execute((tx) => write(tx, deps, commits, now))
+  } catch (error) {
+    if (isOfRows(error)) return { error }
+    throw error
+  }
+}
+
+/** Whether rows are at fault by their SQLSTATE: data, constraints, deadlocks, limits, raised exceptions. */
+function isOfRows(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return /^(2[0-9]|40|42|44|54|P0)[0-9A-Z]{3}$/.test(code)
+}
+
+async function write(tx: Tx, deps: CommitDeps, commits: readonly Commit[], now: Date): Promise<Tried> {
+  const batch = await lockBatch(tx, commits, now)
+  const answers: Committed[] = []
+  try {
+    for (const commit of commits) answers.push(settle(batch, commit))
+  } catch (error) {
+    // A plan asks for what is not legal. Nothing is written up to here.
+    return { error }
+  }
+  await writeBatch(tx, { ...deps, now }, batch)
+  return answers
+}
+
+/** Makes the changes of one plan in memory, if it still holds. */
+function settle(batch: Batch, commit: Commit): Committed {
+  const { plan, facts_version } = commit
+  const shard = batch.shards.get(commit.claimed.shard_id)
+  if (!shard || !holds(shard, commit)) return 'stale'
+  const launch = launchOf(commit, shard)
+  if (launch && !(isOfItsClass(batch, shard, launch) && hasPlace(batch.places, launch))) return 'stale'
+  const paid_until = launch ? pay(batch, commit, launch) : null
+  if (paid_until === 'no_room') return 'over_budget'
+  if (launch) countPlace(batch.places, launch)
+  const scope: Scope = {
+    ...batch,
+    shard,
+    delta: batch.deltas.get(commit.job.id) ?? noDelta(),
+    parts: batch.jobs.get(commit.job.id)?.shards_total ?? 1,
+    paid_until,
+    error: null,
+  }
+  for (const change of plan.changes) apply(scope, change)
+  batch.shards.set(shard.id, {
+    ...scope.shard,
+    // Without a look at the facts, what was reported meanwhile stays due.
+    due_at: facts_version === null ? earliest(shard.due_at, plan.due_at) : plan.due_at,
+    ...(plan.calls.length === 0 ? { lease_replica: null, lease_token: null, leased_until: null } : {}),
   })
+  return 'done'
 }
 
 /** Whether what is launched runs on the class of device that another part of the job may have fixed meanwhile. */
-function isOfItsClass(job: JobRow | null, { role }: ShardRow, plan: Plan): boolean {
-  const launch = plan.changes.find((change) => change.change === 'launch')
-  const fixed = role === 'work' && job && job.shards_total > 1 ? job.device_class : null
-  return !launch || !fixed || classOf(launch.attempt.request.offer) === fixed
+function isOfItsClass({ jobs, deltas }: Batch, { job_id, role }: ShardRow, { attempt }: Launch): boolean {
+  const job = jobs.get(job_id)
+  if (role === 'merge' || !job || job.shards_total === 1) return true
+  const fixed = job.device_class ?? deltas.get(job_id)?.device_class
+  return !fixed || classOf(attempt.request.offer) === fixed
 }
 
-/** The locked budgets of what the plan launches; null: one of them has no room. */
-async function roomFor(tx: Tx, job: JobRow | null, plan: Plan, now: Date): Promise<Held[] | null> {
-  const launch = plan.changes.find((change) => change.change === 'launch')
-  if (!launch || !job) return []
-  const budgets = await lockBudgets(tx, job, now)
+function pay(
+  batch: Batch,
+  { job }: Commit,
+  { project_id, attempt, runs_already }: Launch,
+): Date | null | 'no_room' {
+  const labels = batch.jobs.get(job.id)?.labels ?? {}
+  const payer = { ...attempt, project_id, job_id: job.id }
   // What runs already costs already, room or not.
-  if (plan.changes.some(({ change }) => change === 'adopted')) return budgets
-  return (await hasRoom(tx, budgets, firstReservation(launch.attempt), now)) ? budgets : null
+  return reserve(batch.purse, { labels }, payer, batch.now, runs_already)
 }
 
-// Not `for update`: inserts and updates of rows that refer to a job or shard lock its key, in another order than ours.
-async function lockJob(tx: Tx, id: string): Promise<JobRow> {
-  return tx.selectFrom('jobs').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirstOrThrow()
-}
-
-async function lockShard(tx: Tx, { shard_id, lease }: Claimed): Promise<ShardRow | undefined> {
-  return tx
-    .selectFrom('shards')
-    .selectAll()
-    .where('id', '=', shard_id)
-    .where('lease_token', '=', lease.token)
-    .forNoKeyUpdate()
-    .executeTakeFirst()
-}
-
-// Fixed capacity and limits are counted again under a lock, so that two passes cannot both take the last place.
-async function placesFree(tx: Tx, { project_id }: ShardRow, plan: Plan): Promise<boolean> {
-  const launch = plan.changes.find((change) => change.change === 'launch')
-  if (!launch) return true
-  const { kind, bounds, request } = launch.attempt
-  const { provider, account, id: offer_id, slots } = request.offer
-  const placed = { provider, account, offer_id, kind, project_id }
-  const all = [
-    ...bounds.map((bound) => ({ ...bound, name: `${bound.scope}:${bound.key}` })),
-    ...(slots === null
-      ? []
-      : [{ scope: 'offer' as const, name: `slots:${provider}/${account}`, max_running: slots }]),
-  ].map((bound) => ({
-    ...bound,
-    lock: `${bound.name}/${perOffer.has(bound.scope) ? `${provider}/${account}/${offer_id}` : ''}`,
-  }))
-  // In one order for all, so that no two wait for each other.
-  for (const bound of all.toSorted((a, b) => (a.lock < b.lock ? -1 : 1))) {
-    await sql`select pg_advisory_xact_lock(hashtextextended(${bound.lock}, 0))`.execute(tx)
-    if ((await countOpenOf(tx, bound.scope, placed)) >= bound.max_running) return false
-  }
-  return true
-}
-
-/** Bounds of one offer each. */
-const perOffer: ReadonlySet<string> = new Set(['device', 'offer'])
+const earliest = (a: Date | null, b: Date | null) => (a && b ? (a < b ? a : b) : (a ?? b))

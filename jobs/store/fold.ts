@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { newId } from '../ids.ts'
 import type { AttemptRow, JobRow } from '../plan.ts'
+import type { JobSpec } from '../spec.ts'
 import type { DeviceClass } from '../shards.ts'
 import {
   isTerminal,
@@ -12,86 +13,98 @@ import {
   type TerminalState,
 } from '../state.ts'
 import { jobView } from '../view.ts'
-import { relist } from './lists.ts'
-import { moveJob } from './move.ts'
-import { passOn } from './cache.ts'
-import { newShard } from './queue.ts'
+import { movedJob } from './move.ts'
+import { insertRows, type Values } from './rows.ts'
 import type { JobError, Tx, Warning } from './schema.ts'
 
-/** What one commit adds to a job. */
+/** What the commits of one batch add to a job. */
 export interface JobDelta {
   counters: Partial<Record<'waiting' | 'active' | 'running' | 'succeeded' | 'failed' | 'cancelled', number>>
   events: { type: JobEventType; data: Record<string, unknown> }[]
   warnings: Warning[]
+  /** Where shards were launched. */
+  providers: string[]
+  /** The first that was launched. */
   attempt?: Record<string, unknown>
-  /** Where a shard was launched. */
-  provider?: string
   cancelling?: boolean
-  /** The end of a shard. */
-  finished?: { state: TerminalState; outcome: Outcome | null; error: JobError | null }
-  /** What went wrong with an attempt. */
-  error?: JobError | null
+  /** Of the shard that was finished last. */
+  outcome?: Outcome | null
+  /** Of the first shard that failed for good: what the job failed of. */
+  failure?: End
   result?: unknown
-  /** What becomes of the shard that joins the others. */
+  /** What becomes of the shard that joins the others, and whether it has begun. */
   merge_state?: ShardState
   merge_runs?: boolean
+  /** What the merge ended with. */
+  merge_end?: End
   device_class?: DeviceClass
   /** The job whose result it was given. */
   cached_from?: string
 }
-interface FoldDeps {
+interface End {
+  outcome: Outcome | null
+  error: JobError | null
+}
+
+export const noDelta = (): JobDelta => ({ counters: {}, events: [], warnings: [], providers: [] })
+
+/** What a fold reads and writes of a job. The spec never changes, so the one that was decided with is still it. */
+export type FoldedJob = Omit<JobRow, 'result'> & { result?: unknown }
+
+export interface JobEvent {
+  type: JobEventType
+  sequence: number
+  at: Date
+  data: Record<string, unknown>
+}
+
+export interface FoldDeps {
   random: (bytes: number) => Uint8Array
   public_url: () => string
   now: Date
 }
 
-/** Writes the locked job: its counters, its state, and what follows from a change of state. */
-export async function foldJob(tx: Tx, deps: FoldDeps, job: JobRow, delta: JobDelta): Promise<void> {
-  const { next, merges } = nextJob(job, delta, deps.now)
-  const events = [...delta.events]
-  const type = eventOf(job.state, next.state)
-  if (type) events.push({ type, data: eventData(next, delta) })
-  next.event_sequence = job.event_sequence + events.length
-  await save(tx, job, next)
-  if (merges) {
-    const merge = { id: newId('shd', deps.now, deps.random), role: 'merge' as const, index: job.shards_total }
-    await tx
-      .insertInto('shards')
-      .values(newShard(next, merge, deps.now))
-      .execute()
-  }
-  for (const [index, event] of events.entries()) {
-    const sequence = job.event_sequence + index + 1
-    await appendEvent(tx, next, { ...event, sequence, at: deps.now })
-    await enqueueDelivery(tx, deps, next, { type: event.type, sequence })
-  }
-  if (isTerminal(next.state)) await passOn(tx, next, deps.now)
+export interface Folded {
+  job: FoldedJob
+  events: JobEvent[]
+  /** Whether its parts have ended and are to be joined from now on. */
+  merges: boolean
 }
 
-/** The job after a commit, and whether its parts are to be joined now. */
-function nextJob(job: JobRow, delta: JobDelta, now: Date): { next: JobRow; merges: boolean } {
-  const next: JobRow = { ...job }
+/** The job with what its shards add to it, and the events that tell of it. Pure. */
+export function foldJob(job: FoldedJob, delta: JobDelta, now: Date): Folded {
+  const counted = withCounts(job, delta)
+  const merges = needsMerge(counted)
+  if (merges) counted.merge_state = 'waiting'
+  const state = foldState(counted, delta)
+  const failure = job.shards_failed > 0 ? { outcome: job.outcome, error: job.error } : delta.failure
+  const next = movedJob({ ...counted, ...failure }, state, {
+    ...(delta.result === undefined ? {} : { result: delta.result }),
+    ...(state === 'running' && !job.started_at ? { started_at: now } : {}),
+  })
+  if (isTerminal(state)) Object.assign(next, endOf(next, delta), { finished_at: now })
+  const told = [...delta.events]
+  const type = eventOf(job.state, state)
+  if (type) told.push({ type, data: eventData(next, delta) })
+  next.event_sequence = job.event_sequence + told.length
+  const events = told.map((event, index) => ({ ...event, sequence: job.event_sequence + index + 1, at: now }))
+  return { job: next, events, merges }
+}
+
+function withCounts(job: FoldedJob, delta: JobDelta): FoldedJob {
+  const counted = { ...job }
   for (const [name, by] of Object.entries(delta.counters) as [keyof typeof delta.counters, number][])
-    next[`shards_${name}`] += by
-  next.merge_state = delta.merge_state ?? job.merge_state
-  next.device_class = delta.device_class ?? job.device_class
-  next.cached_from = delta.cached_from ?? job.cached_from
-  const merges = needsMerge(next)
-  if (merges) next.merge_state = 'waiting'
-  next.state = foldState(next, delta)
-  if (delta.result !== undefined) next.result = delta.result
-  if (delta.provider && !job.providers.includes(delta.provider))
-    next.providers = [...job.providers, delta.provider]
-  next.warnings = distinct([...job.warnings, ...delta.warnings])
-  // The first failure is the job's, whatever becomes of the other parts.
-  if (delta.finished?.state === 'failed' && job.shards_failed === 0)
-    Object.assign(next, endOf(delta.finished))
-  if (next.state === 'running') next.started_at ??= now
-  if (isTerminal(next.state)) Object.assign(next, jobEnd(next, delta), { finished_at: now })
-  return { next, merges }
+    counted[`shards_${name}`] += by
+  counted.merge_state = delta.merge_state ?? job.merge_state
+  counted.device_class = delta.device_class ?? job.device_class
+  counted.cached_from = delta.cached_from ?? job.cached_from
+  const added = delta.providers.filter((provider) => !job.providers.includes(provider))
+  if (added.length > 0) counted.providers = [...job.providers, ...new Set(added)]
+  if (delta.warnings.length > 0) counted.warnings = distinct([...job.warnings, ...delta.warnings])
+  return counted
 }
 
-function foldState(job: JobRow, delta: JobDelta): JobState {
+function foldState(job: FoldedJob, delta: JobDelta): JobState {
   const cancelling = delta.cancelling === true || job.state === 'cancelling'
   if (job.merge_state === 'waiting' || job.merge_state === 'active') {
     if (cancelling) return 'cancelling'
@@ -105,7 +118,7 @@ function foldState(job: JobRow, delta: JobDelta): JobState {
 }
 
 /** What a job comes to whose parts have all ended, and their merge if there is one. */
-function endState(job: JobRow): TerminalState {
+function endState(job: FoldedJob): TerminalState {
   if (job.order_kind === 'cancel') return 'cancelled'
   if (job.merge_state === 'failed' || job.merge_state === 'cancelled') return job.merge_state
   const failed =
@@ -115,7 +128,7 @@ function endState(job: JobRow): TerminalState {
 }
 
 /** Whether the parts of a job have ended and their results are to be joined. */
-function needsMerge(job: JobRow): boolean {
+function needsMerge(job: FoldedJob): boolean {
   return (
     job.shards_total > 1 &&
     job.merge_state === null &&
@@ -125,14 +138,14 @@ function needsMerge(job: JobRow): boolean {
   )
 }
 
-const endOf = ({ outcome, error }: NonNullable<JobDelta['finished']>) => ({ outcome, error })
-
-/** Outcome, error and warnings of a job that ends now. */
-function jobEnd(job: JobRow, { finished }: JobDelta): Pick<JobRow, 'outcome' | 'error' | 'warnings'> {
-  const { warnings, shards_failed, shards_total } = job
-  if (job.state === 'cancelled') return { outcome: finished?.outcome ?? 'cancelled', error: null, warnings }
-  const { outcome, error } = job.merge_state === 'failed' && finished ? finished : job
-  if (job.state === 'failed') return { outcome, error, warnings }
+/** Outcome, error and warnings of a job that ends now; it holds what its first part failed of. */
+function endOf(job: FoldedJob, delta: JobDelta): Pick<FoldedJob, 'outcome' | 'error' | 'warnings'> {
+  const { warnings, shards_failed, shards_total, state } = job
+  if (state === 'cancelled') return { outcome: delta.outcome ?? 'cancelled', error: null, warnings }
+  if (state === 'failed') {
+    const { outcome, error } = delta.merge_end ?? job
+    return { outcome, error, warnings }
+  }
   const stopped = warnings.some(({ code }) => code === 'stopped_early')
   const missing = {
     code: 'shards_failed',
@@ -157,7 +170,7 @@ function eventOf(from: JobState, to: JobState): JobEventType | null {
   return `job.${to}`
 }
 
-function eventData(job: JobRow, delta: JobDelta): Record<string, unknown> {
+function eventData(job: FoldedJob, delta: JobDelta): Record<string, unknown> {
   return {
     state: job.state,
     ...(delta.attempt && job.state === 'scheduled' ? { attempt: delta.attempt } : {}),
@@ -165,105 +178,73 @@ function eventData(job: JobRow, delta: JobDelta): Record<string, unknown> {
   }
 }
 
-/** Appends one event under the job's lock. */
-export async function appendEvent(
-  tx: Tx,
-  job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
-  event: { type: string; sequence: number; at: Date; data: Record<string, unknown> },
-): Promise<void> {
-  await tx.insertInto('events').values(eventRow(job, event)).execute()
-}
-
+/** The row of an event; it is appended under the job's lock. */
 export function eventRow(
   job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
-  event: { type: string; sequence: number; at: Date; data: Record<string, unknown> },
-) {
-  return {
-    project_id: job.project_id,
-    job_id: job.id,
-    sequence: event.sequence,
-    type: event.type,
-    at: event.at,
-    data: JSON.stringify(event.data),
-    partition_at: job.created_at,
-  }
+  { sequence, type, at, data }: Omit<JobEvent, 'type'> & { type: string },
+): Values<'events'> {
+  const { id: job_id, project_id, created_at: partition_at } = job
+  return { project_id, job_id, sequence, type, at, data, partition_at }
 }
 
-/** Puts the message of an event into the outbox, with the id and body that all its deliveries will have. */
-export async function enqueueDelivery(
+/** The messages of many events, as the jobs and their attempts are stored now. */
+export async function enqueueDeliveries(
   tx: Tx,
   deps: FoldDeps,
-  job: JobRow,
-  event: { type: JobEventType; sequence: number },
+  told: readonly { job: Pick<JobRow, 'id' | 'spec'>; events: readonly JobEvent[] }[],
 ): Promise<void> {
-  const { webhook } = job.spec
-  if (!webhook || !webhook.events.includes(event.type)) return
-  const attempts = await tx
-    .selectFrom('attempts')
-    .selectAll()
-    .where('job_id', '=', job.id)
-    .orderBy('id', 'desc')
-    .limit(20)
-    .execute()
-  const row = deliveryRow(deps, job, attempts, event)
-  if (row) await tx.insertInto('deliveries').values(row).execute()
+  const wanted = told
+    .map(({ job, events }) => ({ job, events: events.filter((event) => isTold(job.spec, event)) }))
+    .filter(({ events }) => events.length > 0)
+  if (wanted.length === 0) return
+  const ids = wanted.map(({ job }) => job.id)
+  const jobs = await tx.selectFrom('jobs').selectAll().where('id', 'in', ids).execute()
+  const { rows } = await sql<AttemptRow>`
+    select newest.* from unnest(${ids}::text[]) as of_job(id), lateral (
+      select * from attempts where job_id = of_job.id order by id desc limit ${shownAttempts}) as newest`.execute(
+    tx,
+  )
+  const attempts = Map.groupBy(rows, ({ job_id }) => job_id)
+  const messages = wanted.flatMap(({ job: { id }, events }) => {
+    const job = jobs.find((each) => each.id === id)
+    return job ? events.flatMap((event) => deliveryRow(deps, job, attempts.get(id) ?? [], event) ?? []) : []
+  })
+  await insertRows(tx, 'deliveries', messages)
 }
 
-/** The message of an event with the job as it is now; null: nobody wants it. */
+/** As many as a job shows. */
+const shownAttempts = 20
+
+const isTold = ({ webhook }: JobSpec, { type }: Pick<JobEvent, 'type'>): boolean =>
+  webhook?.events.includes(type) ?? false
+
+/** The message of an event, with the id and body that all its deliveries will have; null: nobody wants it. */
 export function deliveryRow(
   deps: FoldDeps,
   job: JobRow,
   attempts: readonly AttemptRow[],
-  event: { type: JobEventType; sequence: number },
-) {
-  const { webhook } = job.spec
-  if (!webhook || !webhook.events.includes(event.type)) return null
+  { type, sequence }: Pick<JobEvent, 'type' | 'sequence'>,
+): Values<'deliveries'> | null {
+  if (!isTold(job.spec, { type })) return null
   const view = jobView(
     job,
     { attempts, heartbeats: [], spent_micros: null },
     { now: deps.now, public_url: deps.public_url(), brief: true },
   )
   const { params: _, ...brief } = view
-  const body = {
-    type: event.type,
-    timestamp: deps.now.toISOString(),
-    data: { job: brief, sequence: event.sequence },
-  }
+  const body = { type, timestamp: deps.now.toISOString(), data: { job: brief, sequence } }
   return {
     id: newId('dlv', deps.now, deps.random),
     project_id: job.project_id,
     job_id: job.id,
-    sequence: event.sequence,
-    type: event.type,
-    url: webhook.url,
+    sequence,
+    type,
+    url: job.spec.webhook?.url ?? '',
     body: JSON.stringify(body),
-    state: 'pending' as const,
+    state: 'pending',
     next_attempt_at: deps.now,
     created_at: deps.now,
   }
-}
-
-async function save(tx: Tx, job: JobRow, next: JobRow): Promise<void> {
-  await moveJob(tx, job, next.state, {
-    outcome: next.outcome,
-    error: next.error === null ? null : JSON.stringify(next.error),
-    warnings: JSON.stringify(next.warnings),
-    providers: JSON.stringify(next.providers),
-    result: next.result === null ? null : JSON.stringify(next.result),
-    merge_state: next.merge_state,
-    device_class: next.device_class,
-    cached_from: next.cached_from,
-    shards_waiting: next.shards_waiting,
-    shards_active: next.shards_active,
-    shards_running: next.shards_running,
-    shards_succeeded: next.shards_succeeded,
-    shards_failed: next.shards_failed,
-    shards_cancelled: next.shards_cancelled,
-    event_sequence: next.event_sequence,
-    started_at: next.started_at,
-    finished_at: next.finished_at,
-  })
-  await relist(tx, [{ from: job, to: next }])
 }
 
 /** Makes the partitions of this month and the next, so that no row has to go to the rest. */

@@ -1,5 +1,4 @@
-import type { UpdateObject } from 'kysely'
-import type { JobRow, ShardRow } from '../plan.ts'
+// The tables of transitions, applied to rows: a row in, the moved row out.
 import {
   type AttemptState,
   attemptTransitions,
@@ -8,57 +7,38 @@ import {
   type ShardState,
   shardTransitions,
 } from '../state.ts'
-import type { Tables, Tx } from './schema.ts'
 
-/** Moves an attempt along the table of transitions; throws when that is not legal. */
-export async function moveAttempt(
-  tx: Tx,
-  id: string,
+interface Stated<State> {
+  id: string
+  state: State
+}
+
+/** An attempt one state further; throws when that is not legal. */
+export const movedAttempt = <Row extends Stated<AttemptState>>(
+  row: Row,
   to: AttemptState,
-  values: UpdateObject<Tables, 'attempts'>,
-): Promise<void> {
-  const from = Object.entries(attemptTransitions)
-    .filter(([, next]) => (next as readonly string[]).includes(to))
-    .map(([state]) => state as AttemptState)
-  const { numUpdatedRows } = await tx
-    .updateTable('attempts')
-    .set({ ...values, state: to })
-    .where('id', '=', id)
-    .where('state', 'in', from)
-    .executeTakeFirst()
-  if (numUpdatedRows !== 1n) throw new Error(`attempt ${id} cannot become ${to}`)
-}
+  values: Partial<Row>,
+): Row => moved('attempt', attemptTransitions, row, to, values)
 
-/** Moves the locked shard along the table of transitions; throws when that is not legal. */
-export async function moveShard(
-  tx: Tx,
-  shard: ShardRow,
+/** A shard one state further; throws when that is not legal. */
+export const movedShard = <Row extends Stated<ShardState>>(
+  row: Row,
   to: ShardState,
-  values: UpdateObject<Tables, 'shards'>,
-): Promise<void> {
-  const next: readonly string[] = shardTransitions[shard.state]
-  if (!next.includes(to)) throw new Error(`shard ${shard.id} cannot go from ${shard.state} to ${to}`)
-  await tx
-    .updateTable('shards')
-    .set({ ...values, state: to })
-    .where('id', '=', shard.id)
-    .execute()
-  Object.assign(shard, { state: to })
-}
+  values: Partial<Row>,
+): Row => moved('shard', shardTransitions, row, to, values)
 
-/** Moves the locked job along the table of transitions, or leaves it where it is; throws when that is not legal. */
-export async function moveJob(
-  tx: Tx,
-  job: Pick<JobRow, 'id' | 'state'>,
-  to: JobState,
-  values: UpdateObject<Tables, 'jobs'>,
-): Promise<void> {
-  const next: readonly string[] = jobTransitions[job.state]
-  if (to !== job.state && !next.includes(to))
-    throw new Error(`job ${job.id} cannot go from ${job.state} to ${to}`)
-  await tx
-    .updateTable('jobs')
-    .set({ ...values, state: to })
-    .where('id', '=', job.id)
-    .execute()
+/** A job one state further, or where it is; throws when that is not legal. */
+export const movedJob = <Row extends Stated<JobState>>(row: Row, to: JobState, values: Partial<Row>): Row =>
+  to === row.state ? { ...row, ...values } : moved('job', jobTransitions, row, to, values)
+
+function moved<State extends string, Row extends Stated<State>>(
+  what: string,
+  transitions: Readonly<Record<State, readonly State[]>>,
+  row: Row,
+  to: State,
+  values: Partial<Row>,
+): Row {
+  if (!transitions[row.state].includes(to))
+    throw new Error(`${what} ${row.id} cannot go from ${row.state} to ${to}`)
+  return { ...row, ...values, state: to }
 }

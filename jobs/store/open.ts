@@ -2,7 +2,6 @@
 import { sql } from 'kysely'
 import type { Offer } from '../../providers/provider.ts'
 import { historyKey } from '../expect.ts'
-import type { LimitScope } from '../limits.ts'
 import { blocksAccount, remember, type Remembered, type RememberedCode } from '../memory.ts'
 import type { Database, Tx } from './schema.ts'
 
@@ -54,24 +53,6 @@ function add(counts: OpenCounts, placed: Placed, launching: boolean, by: number)
   for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + by)
 }
 
-/** Counts again, inside a transaction, what a launch there is counted with. */
-export async function countOpenOf(tx: Tx, scope: LimitScope | 'offer', placed: Placed): Promise<number> {
-  let open = tx
-    .selectFrom('attempts')
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('state', '<>', 'ended')
-  for (const column of counted[scope]) open = open.where(column, '=', placed[column])
-  return Number((await open.executeTakeFirstOrThrow()).count)
-}
-
-const counted: Record<LimitScope | 'offer', readonly (keyof Placed)[]> = {
-  project: ['project_id'],
-  kind: ['kind'],
-  account: ['provider', 'account'],
-  offer: ['provider', 'account', 'offer_id'],
-  device: ['provider', 'account', 'offer_id', 'kind'],
-}
-
 // ---- what offers were refused for
 
 /** By `provider/account/region/offer/spot`, or `provider/account` where it holds for all of them. */
@@ -91,30 +72,54 @@ export const offerKey = ({ provider, account, region, id, spot }: Place) =>
 export const accountKey = ({ provider, account }: Pick<Offer, 'provider' | 'account'>) =>
   `${provider}/${account}`
 
-function keyOf(row: { provider: string; account: string; region: string; offer_id: string; spot: boolean }) {
+function keyOf(row: MemoryKey) {
   return row.offer_id === everyOffer ? accountKey(row) : offerKey({ ...row, id: row.offer_id })
 }
 
-/** Notes one more refusal. */
-export async function noteRefusal(tx: Tx, place: Place, code: RememberedCode, now: Date): Promise<void> {
-  const key = blocksAccount(code)
-    ? {
-        provider: place.provider,
-        account: place.account,
-        region: everyOffer,
-        offer_id: everyOffer,
-        spot: false,
-      }
-    : {
-        provider: place.provider,
-        account: place.account,
-        region: place.region,
-        offer_id: place.id,
-        spot: place.spot,
-      }
-  let row = tx.selectFrom('capacity_memory').selectAll()
-  for (const [column, value] of Object.entries(key)) row = row.where(column as keyof typeof key, '=', value)
-  const values = remember((await row.forUpdate().executeTakeFirst()) ?? null, code, now)
+/** What a batch says of an offer: a refusal, or (null) that it took a launch. */
+export interface Told {
+  offer: Place
+  code: RememberedCode | null
+}
+
+/**
+ * Notes refusals, and forgets those of offers that took a launch, in the order in which they were told. The rows are
+ * locked and written in the order of their keys.
+ */
+export async function writeMemory(tx: Tx, told: readonly Told[], now: Date): Promise<void> {
+  const heard = new Map<string, { key: MemoryKey; codes: (RememberedCode | null)[] }>()
+  const hear = (key: MemoryKey, code: RememberedCode | null) => {
+    const name = keyOf(key)
+    const known = heard.get(name) ?? { key, codes: [] }
+    known.codes.push(code)
+    heard.set(name, known)
+  }
+  for (const { offer, code } of told) {
+    if (code === null || !blocksAccount(code)) hear(ofOffer(offer), code)
+    // An offer that took a launch shows that its account is in order, too.
+    if (code === null || blocksAccount(code)) hear(ofAccount(offer), code)
+  }
+  for (const [, { key, codes }] of [...heard].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    await remembering(tx, key, codes, now)
+}
+
+async function remembering(
+  tx: Tx,
+  key: MemoryKey,
+  codes: readonly (RememberedCode | null)[],
+  now: Date,
+): Promise<void> {
+  let stored = tx.selectFrom('capacity_memory').selectAll()
+  let old = tx.deleteFrom('capacity_memory')
+  for (const [column, value] of Object.entries(key) as [keyof MemoryKey, string | boolean][]) {
+    stored = stored.where(column, '=', value)
+    old = old.where(column, '=', value)
+  }
+  let memory: Remembered | null = (await stored.forUpdate().executeTakeFirst()) ?? null
+  for (const code of codes) memory = code === null ? null : remember(memory, code, now)
+  if (memory === null) return void (await old.execute())
+  const { code, failures, blocked_until, updated_at } = memory
+  const values = { code, failures, blocked_until, updated_at }
   await tx
     .insertInto('capacity_memory')
     .values({ ...key, ...values })
@@ -124,20 +129,22 @@ export async function noteRefusal(tx: Tx, place: Place, code: RememberedCode, no
     .execute()
 }
 
-/** A launch that succeeded: the offer is in stock, and its account is in order. */
-export async function forgetRefusals(tx: Tx, { provider, account, region, id, spot }: Place): Promise<void> {
-  await tx
-    .deleteFrom('capacity_memory')
-    .where('provider', '=', provider)
-    .where('account', '=', account)
-    .where((where) =>
-      where.or([
-        where.and([where('region', '=', region), where('offer_id', '=', id), where('spot', '=', spot)]),
-        where('offer_id', '=', everyOffer),
-      ]),
-    )
-    .execute()
-}
+type MemoryKey = { provider: string; account: string; region: string; offer_id: string; spot: boolean }
+
+const ofOffer = ({ provider, account, region, id, spot }: Place): MemoryKey => ({
+  provider,
+  account,
+  region,
+  offer_id: id,
+  spot,
+})
+const ofAccount = ({ provider, account }: Place): MemoryKey => ({
+  provider,
+  account,
+  region: everyOffer,
+  offer_id: everyOffer,
+  spot: false,
+})
 
 // ---- how long work took
 

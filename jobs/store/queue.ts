@@ -21,7 +21,7 @@ export const queueKeyOf = ({ created_at, priority }: Pick<JobRow, 'created_at' |
 
 /** A shard that waits from now on, in its job's place in the queue. */
 export function newShard(
-  job: JobRow,
+  job: Omit<JobRow, 'result'>,
   shard: { id: string; role: Role; index: number },
   now: Date,
 ): Insertable<Tables['shards']> {
@@ -53,6 +53,10 @@ export function retriedShape(
 ): string {
   return canonicalSha256({ shape_hash, attempts, excluded_providers }).slice(0, 16)
 }
+
+/** What waits for places on one class of device alone. */
+export const shapeOnClass = (shape_hash: string, device_class: DeviceClass): string =>
+  canonicalSha256({ shape_hash, device_class }).slice(0, 16)
 
 export interface Head {
   shape_hash: string

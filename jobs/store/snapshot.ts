@@ -42,13 +42,16 @@ export async function loadFacts(db: Database, claimed: readonly Claimed[], now: 
     .execute()
   const money = await moneyOf(db, job_ids, now)
   const leaders = await leadersOf(db, [...jobs.values()])
+  const attempts_of = Map.groupBy(open, ({ shard_id }) => shard_id)
   return shards.flatMap((shard) => {
     const job = jobs.get(shard.job_id)
-    const mine = claimed.find(({ shard_id }) => shard_id === shard.id)
+    const mine = claimed[places.get(shard.id) ?? -1]
     if (!job || !mine) return []
-    const attempts = open
-      .filter(({ shard_id }) => shard_id === shard.id)
-      .map(({ heard_at, progress, ...row }) => ({ row, heard_at, progressed: (progress ?? 0) > 0 }))
+    const attempts = (attempts_of.get(shard.id) ?? []).map(({ heard_at, progress, ...row }) => ({
+      row,
+      heard_at,
+      progressed: (progress ?? 0) > 0,
+    }))
     return [
       {
         claimed: mine,

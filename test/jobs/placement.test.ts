@@ -1,7 +1,7 @@
 // Where work goes, how much of it at once, and what is said about that.
 import { describe, expect, test } from 'vitest'
 import { claimShard } from '../../jobs/store/claim.ts'
-import { commitDecisions } from '../../jobs/store/commit.ts'
+import { commitDecision } from '../../jobs/store/commit.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 const submit = async (world: World, more: Record<string, unknown> = {}, key = world.key) =>
@@ -214,18 +214,20 @@ test('a refusal is forgotten when the offer takes a launch: the next one counts 
 })
 
 test.each([
-  ['slot', 1, []],
-  ['limit', null, [{ scope: 'kind' as const, key: 'backtest', max_running: 1 }]],
+  ['slot', 1, null],
+  ['limit', null, { scope: 'kind', key: 'backtest', max_running: 1 }],
 ] as const)(
   'a launch that was decided before the last %s was taken is not committed',
-  async (_, slots, bounds) => {
+  async (_, slots, limit) => {
     await using world = await openTestWorld()
     for (const offer of world.model.offers) offer.slots = slots
+    if (limit) await put(world, '/v1/limits', limit)
     await submit(world)
     await world.settle(2)
     const { db, clock } = world.deps
     const taken = await db.selectFrom('attempts').selectAll().executeTakeFirstOrThrow()
     const job_id = await submit(world)
+    const job = await db.selectFrom('jobs').selectAll().where('id', '=', job_id).executeTakeFirstOrThrow()
     const shard = await db
       .selectFrom('shards')
       .selectAll()
@@ -239,13 +241,12 @@ test.each([
       ...row,
       id,
       signature: signature ?? '',
-      bounds: [...bounds],
       request: { ...request, attempt_id: id },
     }
     const plan = { changes: [{ change: 'launch' as const, attempt }], calls: [], due_at: null }
-    const commit = { claimed, job_id, facts_version: shard.facts_version, plan }
+    const commit = { claimed, job, facts_version: shard.facts_version, plan }
     const deps = { ...world.deps, public_url: world.deps.settings.public_url }
-    expect(await commitDecisions(deps, commit, clock.now())).toBe('stale')
+    expect(await commitDecision(deps, commit, clock.now())).toBe('stale')
     expect(await db.selectFrom('attempts').select('id').execute()).toEqual([{ id: taken.id }])
   },
 )

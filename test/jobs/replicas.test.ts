@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { claimShard, renewReplica } from '../../jobs/store/claim.ts'
-import { commitDecisions } from '../../jobs/store/commit.ts'
+import { commitDecision } from '../../jobs/store/commit.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 /** A replica that dies right after it has leased the head of the queue. */
@@ -30,16 +30,17 @@ test('a replica that was thought dead and comes back writes nothing with its old
   await world.request('POST', '/v1/jobs', { body: backtest() })
   const claimed = await dieWithLease(world)
   const shard = await world.deps.db.selectFrom('shards').selectAll().executeTakeFirstOrThrow()
+  const job = await world.deps.db.selectFrom('jobs').selectAll().executeTakeFirstOrThrow()
   world.advance(12)
   await world.pass('rep_alive')
   const late = {
     claimed,
-    job_id: shard.job_id,
+    job,
     facts_version: shard.facts_version,
     plan: { changes: [{ change: 'cancelling' as const }], calls: [], due_at: null },
   }
   const deps = { ...world.deps, public_url: () => '' }
-  expect(await commitDecisions(deps, late, world.deps.clock.now())).toBe('stale')
+  expect(await commitDecision(deps, late, world.deps.clock.now())).toBe('stale')
   expect(await world.deps.db.selectFrom('jobs').select('state').executeTakeFirst()).toEqual({
     state: 'scheduled',
   })

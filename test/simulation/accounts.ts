@@ -18,6 +18,8 @@ const offer = (provider: string, id: string, more: Partial<Offer>): Offer => ({
   ...more,
 })
 
+const gpu = { model: 'L4', count: 1, memory_gib: 24, compute_capability: '8.9' }
+
 /** Containers by a launch token: seen within seconds, ended with their runner. */
 export const alpha = (faults: CloudFaults): CloudAccount => ({
   name: 'alpha',
@@ -60,7 +62,9 @@ export const beta = (faults: CloudFaults): CloudAccount => ({
   },
   offers: [
     offer('beta', 'vm', { usd_per_hour: 0.9, region: 'east' }),
-    offer('beta', 'spot', { spot: true, usd_per_hour: 0.3, region: 'east', slots: 8 }),
+    // The cheapest, and the only one with a GPU but one: parts of a job that began here stay on GPUs.
+    offer('beta', 'spot', { spot: true, usd_per_hour: 0.3, region: 'east', slots: 8, gpu }),
+    offer('beta', 'gpu', { usd_per_hour: 0.95, region: 'east', gpu }),
   ],
   boot_ms: [5_000, 60_000],
   stop_ms: [2_000, 30_000],

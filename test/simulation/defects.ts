@@ -1,6 +1,7 @@
 // Mistakes that the simulation must find: each is an edit of a copy of the code, and the seed that finds it.
 import { passDefects } from './pass-defects.ts'
 import { recordDefects } from './record-defects.ts'
+import { sweepDefects } from './sweep-defects.ts'
 
 export interface Defect {
   name: string
@@ -13,4 +14,4 @@ export interface Defect {
   seed: number
 }
 
-export const defects: readonly Defect[] = [...passDefects, ...recordDefects]
+export const defects: readonly Defect[] = [...passDefects, ...recordDefects, ...sweepDefects]

@@ -13,12 +13,15 @@ const leastLife_ms = 5_000
 /** A place that nobody has come to until then is a rare one: that first visit may be the only one. */
 const rareAfter_ms = 15_000
 
+/** Before the commit of a park. */
+const isPark = /^before sql commitBatch.*\bpark reconcile/
+
 /** Places between a look and the write that follows from it, and how often a process is held up there. */
 const heldUp: readonly (readonly [RegExp, number])[] = [
-  [/^before sql park/, 0.6],
+  [/^before sql .*\bpark reconcile/, 0.6],
   [/^before list scanAccount/, 0.2],
-  [/^before sql (announce|launch)/, 0.15],
-  [/^before sql settleOne/, 0.01],
+  [/^before sql (announce act|.*\brecord act)/, 0.15],
+  [/^before sql .*\bcarryOut reconcile/, 0.01],
 ]
 
 /** Of one seed, beside those of its plan. */
@@ -66,7 +69,7 @@ export function createFate(scheduler: Scheduler, draw: Draw, plan: FaultPlan, wi
   const held = (label: string, due: boolean): number | null => {
     const likely = heldUp.find(([place]) => place.test(label))?.[1] ?? 0
     // The rarest place of all follows a park that another process has overtaken, so each seed tries to come there.
-    if (label.startsWith('before sql park') && paused < plan.pauses + parkPauses) return likely
+    if (isPark.test(label) && paused < plan.pauses + parkPauses) return likely
     if (!isOpen(plan.pauses, paused)) return null
     return due ? 0.3 : likely
   }

@@ -1,8 +1,9 @@
 // What must hold when all is quiet: nothing lost, nothing left, and the bill is ours.
 import { billMicros, type Machine } from '../fakes/model-cloud.ts'
 import type { ModelCloud } from '../fakes/model-cloud.ts'
-import type { AttemptRow, JobRow } from '../../jobs/plan.ts'
-import type { Told } from './users.ts'
+import type { AttemptRow, JobRow, ShardRow } from '../../jobs/plan.ts'
+import { partText } from './runner.ts'
+import { sweepPoints, type Told } from './users.ts'
 import type { World } from './world.ts'
 
 export async function finalCheck(world: World): Promise<void> {
@@ -17,6 +18,10 @@ export async function finalCheck(world: World): Promise<void> {
   await accepted(world, facts)
   for (const told of world.told) await keptWord(world, facts, told)
   reports(world, facts)
+  for (const job of jobs) {
+    if (job.cached_from !== null) given(world, facts, job)
+    else if (job.shards_total > 1) await joined(world, facts, job, shards)
+  }
   await money(world, facts)
   for (const shard of shards) {
     if (shard.due_at !== null) world.violated(`shard ${shard.id} has ended and is still to be looked at`)
@@ -121,18 +126,76 @@ function reports({ heard, violated }: World, { jobs, attempts }: Facts): void {
     if (row.outcome === 'succeeded') {
       if (heard.get(row.id)?.finished?.exit_code !== 0)
         violated(`${row.id} succeeded, and its runner never said so`)
-      const { state } = jobs.get(row.job_id) ?? {}
-      if (state !== 'succeeded') violated(`${row.id} succeeded, and ${row.job_id} ${state}`)
+      const { state, shards_total } = jobs.get(row.job_id) ?? {}
+      // Of several parts another may have failed for good.
+      if (shards_total === 1 && state !== 'succeeded')
+        violated(`${row.id} succeeded, and ${row.job_id} ${state}`)
     }
 }
 
 function success(violated: World['violated'], row: AttemptRow, job: JobRow, result: unknown): void {
   if (row.outcome === 'cancelled' && job.order_kind === 'cancel') return
   if (row.outcome !== 'succeeded') violated(`${row.id} has reported its success and is ${row.outcome}`)
-  if (job.state !== 'succeeded' && job.order_kind !== 'cancel')
+  const whole = job.shards_total === 1 || row.shard_index === job.shards_total
+  if (whole && job.state !== 'succeeded' && job.order_kind !== 'cancel')
     violated(`${row.id} has reported its success, and ${job.id} ${job.state}`)
-  if (job.state === 'succeeded' && JSON.stringify(job.result) !== JSON.stringify(result))
+  if (whole && job.state === 'succeeded' && JSON.stringify(job.result) !== JSON.stringify(result))
     violated(`${job.id} has the result ${JSON.stringify(job.result)} and not ${JSON.stringify(result)}`)
+}
+
+/** A job that was given a result ran nothing, and the result is that of an equal job which ran. */
+function given({ violated }: World, { jobs, attempts }: Facts, job: JobRow): void {
+  const source = jobs.get(job.cached_from ?? '')
+  if (!source || source.cached_from !== null || source.cache_key !== job.cache_key)
+    return violated(`${job.id} was given the result of ${job.cached_from}, which is no equal job`)
+  if (source.state !== 'succeeded' || source.outcome !== 'succeeded' || source.shards_failed > 0)
+    violated(`${job.id} was given the result of ${source.id}, which has none`)
+  if (JSON.stringify(source.result) !== JSON.stringify(job.result))
+    violated(`${job.id} has not the result of ${source.id}`)
+  if (attempts.some(({ job_id }) => job_id === job.id)) violated(`${job.id} ran, and was given a result`)
+  if (job.state !== 'succeeded') violated(`${job.id} was given a result and has ${job.state}`)
+}
+
+/** Each part is done once, on one class of device, and what is joined is the parts that succeeded. */
+async function joined(
+  { ask, heard, violated }: World,
+  { attempts }: Facts,
+  job: JobRow,
+  all: readonly ShardRow[],
+): Promise<void> {
+  const mine = attempts.filter(({ job_id }) => job_id === job.id)
+  const shards = all.filter(({ job_id }) => job_id === job.id)
+  const work = shards.filter(({ role }) => role === 'work')
+  if (work.length !== job.shards_total) violated(`${job.id} has ${work.length} parts of ${job.shards_total}`)
+  for (const row of mine) {
+    const told = heard.get(row.id)?.shard
+    const role = row.shard_index === job.shards_total ? 'merge' : 'work'
+    if (told && (told.index !== row.shard_index || told.of !== job.shards_total || told.role !== role))
+      violated(`${row.id} was told to do ${JSON.stringify(told)}`)
+  }
+  const classes = new Set(
+    mine.filter(({ shard_index }) => shard_index < job.shards_total).map(({ device }) => device === 'cpu'),
+  )
+  if (classes.size > 1) violated(`the parts of ${job.id} ran on two classes of device`)
+  const failed = work.filter(({ state }) => state === 'failed').length
+  if (job.state !== 'succeeded') return
+  if (failed > 0 && job.spec.parallelism.on_shard_failure === 'fail')
+    violated(`${job.id} succeeded, and ${failed} of its parts failed`)
+  const merges = shards.filter(({ role }) => role === 'merge')
+  if (merges.length !== 1 || merges[0]?.state !== 'succeeded') violated(`${job.id} was not joined`)
+  const done = work.filter(({ state }) => state === 'succeeded')
+  const expected = done.map(({ id, index }) => {
+    const last = mine.filter(({ shard_id }) => shard_id === id).at(-1)
+    return partText(last?.id ?? '', { index, of: job.shards_total, role: 'work' })
+  })
+  const { parts } = job.result as { parts: string[] }
+  if (parts.toSorted().join() !== expected.toSorted().join())
+    violated(`${job.id} was joined from ${parts.join('; ')} and not from ${expected.join('; ')}`)
+  if (job.deleted_at || done.length < job.shards_total) return
+  const answer = await ask(`/v1/jobs/${job.id}/points?sort=point&limit=500`)
+  const points = (answer.body['items'] as { point: number }[]).map(({ point }) => point)
+  if (points.join() !== [...Array(sweepPoints).keys()].join())
+    violated(`${job.id} has the points ${points.join(', ')}`)
 }
 
 /** Each attempt is settled once. What the ledger and the bill differ by is time that we know of. */
@@ -224,8 +287,8 @@ async function logs({ ask, heard, violated }: World, { attempts }: Facts, job_id
     cursor = (answer.body['next_cursor'] as string | null) ?? ''
     if (cursor === '' || items.length === 0) break
   }
-  for (const { id, number } of attempts.filter((row) => row.job_id === job_id)) {
-    const shown = lines.filter(({ attempt }) => attempt === number)
+  for (const { id, number, shard_index } of attempts.filter((row) => row.job_id === job_id)) {
+    const shown = lines.filter(({ shard, attempt }) => shard === shard_index && attempt === number)
     if (shown.some((line, index) => line.number !== index + 1))
       violated(`the log of ${id} is not in order, once`)
     for (const [line, text] of heard.get(id)?.logs ?? [])
@@ -235,6 +298,7 @@ async function logs({ ask, heard, violated }: World, { attempts }: Facts, job_id
 }
 
 interface Line {
+  shard: number
   attempt: number
   number: number
   text: string

@@ -13,6 +13,7 @@ interface AttemptSeen {
   spot: boolean
   stop_reason: string | null
   finished_version: number | null
+  kind: string
   request: string
   launch_called_at: string | null
   exited_since: string | null
@@ -22,6 +23,9 @@ interface JobSeen {
   state: string
   outcome: string | null
   counters: number[]
+  merge_state: string | null
+  order_kind: string | null
+  follows: string | null
   sequence: number
 }
 
@@ -63,7 +67,7 @@ const once: Record<string, readonly string[]> = {
   deliveries: ['job_id', 'type', 'body'],
   ledger: ['attempt_id', 'entry', 'usd_micros'],
   shards: ['job_id'],
-  jobs: ['finished_at'],
+  jobs: ['finished_at', 'cached_from'],
 }
 const neverFall: Record<string, readonly string[]> = {
   jobs: ['sequence'],
@@ -158,9 +162,19 @@ export function createMonitor(
       violated(`job ${after.id}: ${total} shards are not the sum of ${after.counters.join(', ')}`)
     if (before && before.state !== after.state && !jobMoves[before.state]?.includes(after.state))
       violated(`job ${after.id} went from ${before.state} to ${after.state}`)
-    if (terminal.includes(after.state) && waiting + active > 0)
+    const merges = after.merge_state !== null && !terminal.includes(after.merge_state)
+    if (terminal.includes(after.state) && waiting + active + Number(merges) > 0)
       violated(`job ${after.id} has ${after.state} with shards that have not`)
   }
+
+  // What is launched keeps the limit that is in force when its intent is committed.
+  const limitRules = (before: AttemptSeen | null, after: AttemptSeen) => {
+    const most = bounds.get(`kind:${after.kind}`)
+    if (before || most === undefined) return
+    const open = [...attempts.values()].filter(({ kind, state }) => kind === after.kind && state !== 'ended')
+    if (open.length > most) violated(`${after.id} is one of ${open.length} attempts, and ${most} may run`)
+  }
+  const bounds = new Map<string, number>()
 
   const limits = new Map<string, number>()
   const budgetRules = ({ table, before, after }: RowChange) => {
@@ -180,19 +194,36 @@ export function createMonitor(
     if (state && state !== 'ended') violated(`${idOf(after)} is an orphan, and its attempt is ${state}`)
   }
 
+  // In the commit of the end of a job its result is there for those who wait for it, or one of them leads.
+  const followerRules = (leader: JobSeen) => {
+    const { state, outcome, counters } = leader
+    const whole = state === 'succeeded' && outcome === 'succeeded' && counters[5] === 0
+    if (whole || !terminal.includes(state)) return
+    for (const { id, follows, order_kind, state: waits } of jobs.values())
+      if (follows === leader.id && order_kind === null && !terminal.includes(waits))
+        violated(`${id} follows ${leader.id}, which has ${state}`)
+  }
+
   return {
     attempts,
     jobs,
     deliveries,
     settled,
     committed(changes) {
+      const ended: string[] = []
       for (const change of changes) {
+        if (change.table === 'jobs') ended.push(String(change.after['id']))
         rowRules(change)
         budgetRules(change)
         orphanRules(change)
         const { table, before, after } = change
-        if (table === 'attempts')
-          attemptRules(before as unknown as AttemptSeen | null, after as unknown as AttemptSeen)
+        if (table === 'attempts') {
+          const [was, is] = [before as unknown as AttemptSeen | null, after as unknown as AttemptSeen]
+          attemptRules(was, is)
+          limitRules(was, is)
+        }
+        if (table === 'limits')
+          bounds.set(`${String(after['scope'])}:${String(after['key'])}`, Number(after['max_running']))
         if (table === 'jobs') jobRules(before as unknown as JobSeen | null, after as unknown as JobSeen)
         if (table === 'deliveries') deliveries.set(String(after['id']), { state: String(after['state']) })
         if (table === 'ledger' && after['entry'] === 'settle') {
@@ -200,6 +231,10 @@ export function createMonitor(
           if (settled.has(attempt_id)) violated(`attempt ${attempt_id} was settled twice`)
           settled.set(attempt_id, Number(after['usd_micros']))
         }
+      }
+      for (const id of ended) {
+        const job = jobs.get(id)
+        if (job) followerRules(job)
       }
     },
     called(call, token) {

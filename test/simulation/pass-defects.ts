@@ -4,8 +4,8 @@ import type { Defect } from './defects.ts'
 export const passDefects: readonly Defect[] = [
   {
     name: 'a commit does not look at the lease',
-    file: 'jobs/store/commit.ts',
-    edits: [["    .where('lease_token', '=', lease.token)\n    .forNoKeyUpdate()", '    .forNoKeyUpdate()']],
+    file: 'jobs/store/batch.ts',
+    edits: [['shard.lease_token === claimed.lease.token &&', "claimed.lease.token !== '' &&"]],
     by: /cannot go from|attempts_one_open|already has an outcome|cannot become/,
     seed: 2,
   },
@@ -13,27 +13,23 @@ export const passDefects: readonly Defect[] = [
     name: 'a call is made without a look at the lease',
     file: 'jobs/act.ts',
     edits: [
-      [
-        'and s.lease_token = ${lease.token} and s.leased_until > ${now})',
-        'and ${lease.token} <> ${now}::text)',
-      ],
+      ['and s.leased_until > ${now}\n', 'and s.id <> ${now}::text\n'],
+      [' and ours.lease_token = about.token\n', '\n'],
     ],
     by: /has 2 machines/,
     seed: 47,
   },
   {
     name: 'a commit does not look at the version of the facts',
-    file: 'jobs/store/commit.ts',
-    edits: [['shard.facts_version !== commit.facts_version', 'shard.facts_version < 0']],
+    file: 'jobs/store/batch.ts',
+    edits: [['shard.facts_version === facts_version)', 'shard.facts_version >= 0)']],
     by: /has reported its success and is|succeeded, and job_\w+ cancelled/,
     seed: 2,
   },
   {
     name: 'a launch is called before that is written down',
     file: 'jobs/act.ts',
-    edits: [
-      ["call === 'launch' ? { launch_called_at: now }", "call === 'launch' ? { launch_called_at: null }"],
-    ],
+    edits: [["when 'launch' then ${now} else", "when 'launch' then launch_called_at else"]],
     by: /was launched before that was written down/,
     seed: 2,
   },
@@ -116,19 +112,11 @@ export const passDefects: readonly Defect[] = [
     file: 'jobs/store/changes.ts',
     edits: [
       [
-        '  if (row.outcome) throw new Error(`attempt ${change.attempt_id} already has an outcome`)\n',
-        `  if (row.outcome) throw new Error('twice')
-  await tx
-    .insertInto('ledger')
-    .columns(['project_id', 'job_id', 'attempt_id', 'entry', 'usd_micros', 'basis', 'at'])
-    .expression((from) =>
-      from
-        .selectFrom('attempts')
-        .select(['project_id', 'job_id', 'id'])
-        .select([sql.lit('settle').as('entry'), sql.lit(0).as('usd_micros'), 'basis', sql.val(scope.now).as('at')] as never)
-        .where('id', '=', change.attempt_id) as never,
-    )
-    .execute()
+        '  if (row.started_at) count(scope, { running: -1 })\n',
+        `  if (row.started_at) count(scope, { running: -1 })
+  const { project_id, job_id, basis } = row
+  const settled = { entry: 'settle' as const, usd_micros: 0, billed_from: null, billed_to: null, at: scope.now }
+  scope.ledger.push({ project_id, job_id, attempt_id: row.id, basis, ...settled })
 `,
       ],
     ],

@@ -39,8 +39,11 @@ function placesOf(stack: string): string {
 /** The `file:line` that a place names. */
 export const awaitsOf = (place: string): string[] => place.match(/[\w-]+\.ts:\d+/g) ?? []
 
-/** Awaits that reach a dependency only for a row that is deleted by hand: nothing here deletes shards. */
-const neverReached = ['await release(\n    deps.db,\n    claimed.filter(']
+/**
+ * Awaits that reach no dependency: what cannot be decided and rows that are gone are given back, which nothing here
+ * brings about, and who waits for an answer dies where the call is made.
+ */
+const neverReached = ['await giveBack(deps, [...undecided', 'await answered.promise']
 
 /** `file:line` of every await in the pass. */
 export function passAwaits(jobs_folder: string): string[] {

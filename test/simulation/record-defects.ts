@@ -21,8 +21,8 @@ export const recordDefects: readonly Defect[] = [
     file: 'jobs/store/budgets.ts',
     edits: [
       [
-        'reserved_micros: sql`reserved_micros - ${micros}`,',
-        'reserved_micros: sql`reserved_micros - 0 * ${micros}`,',
+        'reserved_micros: reserved_micros - row.micros,',
+        'reserved_micros: reserved_micros - 0 * row.micros,',
       ],
     ],
     by: /stay reserved/,

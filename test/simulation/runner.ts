@@ -4,6 +4,7 @@ import type { Machine, ModelCloud } from '../fakes/model-cloud.ts'
 import type { Draw } from './draw.ts'
 import type { Answer, Send } from './http.ts'
 import type { Owner, Scheduler } from './scheduler.ts'
+import { sweepPoints } from './users.ts'
 
 export interface FinishedReport {
   exit_code: number | null
@@ -20,7 +21,19 @@ export interface Heard {
   /** When the answer to `finished` came; null: none came. */
   finished_ms: number | null
   checkpoints: string[]
+  /** What it was told to do. */
+  shard: Part | null
 }
+
+export interface Part {
+  index: number
+  of: number
+  role: 'work' | 'merge'
+}
+
+/** The file that a runner of a part leaves for the merge, and what is in it. */
+const partFile = 'part.txt'
+export const partText = (attempt_id: string, { index, of }: Part) => `part ${index} of ${of} by ${attempt_id}`
 
 export interface RunnerFaults {
   /** The program fails, or is killed. */
@@ -83,6 +96,7 @@ export function startRunner(world: RunnerWorld, cloud: ModelCloud, machine: Mach
     finished: null,
     finished_ms: null,
     checkpoints: [],
+    shard: null,
   }
   world.heard.set(machine.attempt_id, heard)
   const one = { world, cloud, machine, draw, owner, state, faults, heard }
@@ -126,6 +140,8 @@ async function run(process: Process): Promise<void> {
   const { world, draw, faults, owner } = process
   const spec = await ask(process, 'GET', '/spec')
   if (spec === over) return
+  const shard = spec['shard'] as unknown as Part
+  process.heard.shard = shard
   if (!(await fetchCheckpoint(process, spec))) return
   const report = { type: 'started', instance: process.instance, host: { gpus: [] } }
   const started = await say(process, report)
@@ -140,10 +156,46 @@ async function run(process: Process): Promise<void> {
     owner.dead = true
     return
   }
-  await finish(process, plan, stop, draw.chance(faults.late))
+  const parts = shard.role === 'merge' ? await readParts(process, spec) : []
+  if (parts === over) return
+  await finish(process, plan, stop, { late: draw.chance(faults.late), shard, parts })
+}
+
+/** What a merge joins. */
+async function readParts(process: Process, spec: Answer['body']): Promise<string[] | typeof over> {
+  const parts: string[] = []
+  for (const { name, url, sha256 } of spec['inputs'] as unknown as Input[]) {
+    if (!name.startsWith('shards/')) continue
+    const answer = await ask(process, 'GET', url.slice(`/v1/attempts/${process.machine.attempt_id}`.length))
+    if (answer === over) return over
+    const text = String(answer['text'])
+    if (createHash('sha256').update(text).digest('hex') !== sha256)
+      process.world.violated(`${name} is not what the merge was promised`)
+    parts.push(text)
+  }
+  return parts
+}
+
+interface Input {
+  name: string
+  url: string
+  sha256: string
+}
+
+/** The points of a part, as the program reports them: each of the whole is in one part. */
+function pointsOf({ index, of, role }: Part) {
+  if (role === 'merge' || of === 1) return []
+  const [from, to] = [Math.floor((index * sweepPoints) / of), Math.floor(((index + 1) * sweepPoints) / of)]
+  return Array.from({ length: to - from }, (_, n) => ({
+    point: from + n,
+    objective: (from + n) % 3 === 0 ? null : from + n,
+    parameters: { fast: from + n + 1 },
+    metrics: {},
+  }))
 }
 
 interface RunPlan {
+  shard: Part
   exit_code: number | null
   crashes: boolean
   until_ms: number
@@ -163,6 +215,7 @@ function planOf({ world, draw, faults }: Process, spec: Answer['body']): RunPlan
   const timeout_ms = Number(spec['timeout_s']) * 1_000
   const offline_from = now + draw.between(1_000, 20_000)
   return {
+    shard: spec['shard'] as unknown as Part,
     exit_code: crashes ? draw.pick([0, 9, null]) : fails ? draw.pick([1, 1, 2, 3, null]) : 0,
     crashes,
     until_ms: now + (draw.chance(faults.hangs) ? 3_600_000 : draw.between(1_000, 30_000)),
@@ -203,7 +256,8 @@ async function work(process: Process, plan: RunPlan, first: Stop): Promise<Stop 
     }
     if (!(await writeLog(process, ++number, plan.skew_ms))) return over
     const progress = 1 - Math.max(0, Math.min(1, left_ms / 60_000))
-    const beat = await say(process, { type: 'heartbeat', progress, phase: 'run', step: number })
+    const some = draw.chance(0.2) && { points: pointsOf(plan.shard).slice(0, draw.between(0, 4)) }
+    const beat = await say(process, { type: 'heartbeat', progress, phase: 'run', step: number, ...some })
     if (beat === over) return over
     stop ??= stopOf(beat)
     if (draw.chance(0.15) && !(await checkpoint(process, number))) return over
@@ -247,7 +301,18 @@ async function fetchCheckpoint(process: Process, spec: Answer['body']): Promise<
   return true
 }
 
-async function finish(process: Process, plan: RunPlan, stop: Stop, late: boolean): Promise<void> {
+interface Work {
+  late: boolean
+  shard: Part
+  parts: readonly string[]
+}
+
+async function finish(
+  process: Process,
+  plan: RunPlan,
+  stop: Stop,
+  { late, shard, parts }: Work,
+): Promise<void> {
   const { world, draw, heard, owner, cloud, machine, instance } = process
   const { scheduler } = world
   const kept = draw.chance(0.6)
@@ -255,20 +320,24 @@ async function finish(process: Process, plan: RunPlan, stop: Stop, late: boolean
     ? {
         exit_code: stop === 'timed_out' ? null : 75,
         failure: stop === 'preempted' || stop === 'timed_out' ? stop : kept ? null : 'result_missing',
-        result: kept && stop !== 'preempted' ? { by: instance, partial: true } : null,
+        result: kept && stop !== 'preempted' ? { by: instance, parts, partial: true } : null,
       }
     : {
         exit_code: plan.exit_code,
         failure: plan.exit_code === 0 ? null : plan.exit_code === null ? 'killed' : 'user_code',
-        result: plan.exit_code === 0 ? { by: instance } : null,
+        result: plan.exit_code === 0 ? { by: instance, parts } : null,
       }
+  if (shard.of > 1 && shard.role === 'work') {
+    const stored = await ask(process, 'PUT', `/artifacts/${partFile}`, partText(machine.attempt_id, shard))
+    if (stored === over) return cloud.exit(machine, 1)
+  }
   if (late) {
     cloud.exit(machine, report.exit_code)
     await beLate(process)
   }
   heard.finished ??= report
   world.finishing(machine.attempt_id)
-  const answer = await say(process, { type: 'finished', points: [], artifacts: [], ...report })
+  const answer = await say(process, { type: 'finished', points: pointsOf(shard), artifacts: [], ...report })
   if (answer === over) return cloud.exit(machine, 1)
   heard.finished_ms ??= scheduler.now_ms()
   if (draw.chance(0.2)) await say(process, { type: 'finished', ...report, result: { by: 'a second word' } })

@@ -68,6 +68,20 @@ async function visit(world: UserWorld, draw: Draw, owner: Owner, told: Told): Pr
   if (draw.chance(0.15)) await remove(world, draw, owner, told)
 }
 
+/** Someone who changes what may run at once, and in the end lifts every bound. */
+export async function startLimiter(world: UserWorld, until_ms: number): Promise<void> {
+  const { scheduler } = world
+  const draw = world.draw.fork('limiter')
+  const owner: Owner = { name: 'the limiter', dead: false, paused_until_ms: 0 }
+  for (;;) {
+    await scheduler.sleep(owner, draw.between(10_000, 40_000), 'looks at the limits')
+    const over = scheduler.now_ms() >= until_ms
+    const max_running = over ? 1_000 : draw.between(1, 8)
+    await ask(world, owner, 'PUT', '/v1/limits', { scope: 'kind', key: 'backtest', max_running })
+    if (over) return
+  }
+}
+
 /** Clients that order at the very moment at which a runner reports its end. */
 export function createRace(world: UserWorld, jobOf: (attempt_id: string) => string | undefined) {
   const draw = world.draw.fork('race')
@@ -154,6 +168,9 @@ async function ask(
   return null
 }
 
+/** Sets of parameters of a sweep, numbered from 0. */
+export const sweepPoints = 10
+
 const timeouts_s = [
   [5, 30],
   [60, 300],
@@ -172,13 +189,21 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
     deadline_at: new Date(now_ms + draw.between(30_000, 600_000)).toISOString(),
   }
   const [least_s, most_s] = draw.pick(timeouts_s)
+  const sweep = draw.chance(0.35)
+  // Of a file nobody knows the size, so that the job is cut into as many parts as it names.
+  const sha256 = `${draw.between(1, 3)}`.repeat(64)
+  const file = { url: 'https://example.com/prices.parquet', sha256 }
   return {
     kind: 'backtest',
     params: {
-      data: { dataset: 'sample:sp500-20', symbols: ['AAPL'] },
+      data: { files: [file], adjustment: 'total' },
       strategy: { name: 'sma_cross' },
-      parameters: { fast: 10, slow: 50 },
+      parameters: { fast: sweep ? { range: [1, sweepPoints, 1] } : 10, slow: 50 },
     },
+    cache: draw.chance(0.3),
+    ...(sweep && {
+      parallelism: { max_shards: draw.between(2, 4), on_shard_failure: draw.pick(['fail', 'continue']) },
+    }),
     resources: { cpu: draw.pick([1, 2]) },
     placement: {
       spot: draw.pick(['never', 'allow', 'only']),
@@ -190,7 +215,6 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
     queue_timeout_s: draw.chance(0.1) ? draw.between(20, 120) : 1_800,
     priority: draw.pick(['low', 'normal', 'high']),
     ...(draw.chance(0.25) ? { budget_usd: draw.between(2, 60) / 1_000 } : {}),
-    cache: false,
     ...webhook,
     ...deadline,
   }

@@ -16,7 +16,7 @@ import { report, type SeedReport, start_ms, unrest } from './report.ts'
 import { calmRunners, type Heard, startRunner } from './runner.ts'
 import { createScheduler, type Scheduler } from './scheduler.ts'
 import { memoryStore } from './store.ts'
-import { budgetOf, createRace, startTreasurer, startUsers, type Told } from './users.ts'
+import { budgetOf, createRace, startLimiter, startTreasurer, startUsers, type Told } from './users.ts'
 
 /** Everything that a check at the end may look at. */
 export interface World {
@@ -84,6 +84,7 @@ function startPeople(world: World, plan: FaultPlan, draw: Draw): void {
   startUsers(users, draw.between(50, 55), submits_ms)
   if (plan.budget_micros !== null)
     void startTreasurer(users, plan.budget_micros, scheduler.now_ms() + faults_ms)
+  void startLimiter(users, scheduler.now_ms() + faults_ms)
   world.finishing = createRace(users, (attempt_id) => world.monitor.attempts.get(attempt_id)?.job_id)
 }
 

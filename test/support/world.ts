@@ -18,8 +18,9 @@ import { openTestDatabase } from './database.ts'
 
 export type World = Awaited<ReturnType<typeof openTestWorld>>
 
-export async function openTestWorld() {
-  const { db, close } = await openTestDatabase()
+/** `opened`: a database for it, migrated and empty; else one of the tests'. */
+export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestDatabase>>) {
+  const { db, close } = opened ?? (await openTestDatabase())
   const folder = mkdtempSync(join(tmpdir(), 'berth-test-'))
   let now_ms = Date.parse('2026-03-02T09:00:00Z')
   const clock = { now: () => new Date(now_ms) }
