@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Offer, Provider } from '../providers/provider.ts'
+import { type Catalogue, catalogueOf } from '../jobs/catalogue.ts'
 import type { Deps, Log, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
@@ -58,7 +59,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
     const high_water = highWaterFile(config.data_dir)
     const prepared = await prepare(config, { db, sealer, random, log, mark: high_water.read() })
     const { clock, installation, made_admin_key } = prepared
-    let offers: readonly Offer[] = []
+    let offers: Catalogue = []
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
     const outbound = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
@@ -81,7 +82,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       log,
     }
     const set_offers = (found: readonly Offer[]) => {
-      offers = found
+      offers = catalogueOf(found)
     }
     return {
       deps,

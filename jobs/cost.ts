@@ -16,8 +16,12 @@ export function costMicros(metered: Metered, now: Date): number {
   if (!metered.billed_from) return 0
   const end = metered.billed_to ?? now
   const seconds = Math.max(0, end.getTime() - metered.billed_from.getTime()) / 1_000
-  return Math.ceil((Math.max(seconds, metered.min_billing_s) * metered.usd_micros_per_hour) / 3_600)
+  return microsOf(metered.usd_micros_per_hour, metered.min_billing_s, seconds)
 }
+
+/** What so many seconds cost. */
+export const microsOf = (usd_micros_per_hour: number, min_billing_s: number, seconds: number): number =>
+  Math.ceil((Math.max(seconds, min_billing_s) * usd_micros_per_hour) / 3_600)
 
 /** Seconds that a budget pays for at a price, less what a stop takes; never below 1. */
 export function affordableSeconds(

@@ -1,5 +1,6 @@
 // What the domain is given. infra/compose.ts makes it; tests make their own.
-import type { Offer, Provider } from '../providers/provider.ts'
+import type { Provider } from '../providers/provider.ts'
+import type { Catalogue } from './catalogue.ts'
 import type { Database } from './store/schema.ts'
 
 /** Time that decides: database time, advanced by the process's monotonic clock. */
@@ -76,7 +77,7 @@ export interface Deps {
   installation: string
   providers: readonly Provider[]
   /** The newest offers of all accounts, refreshed in the background. */
-  offers: () => readonly Offer[]
+  offers: () => Catalogue
   waker: Waker
   /** fetch for addresses that clients name: refuses private targets unless told otherwise. */
   outbound_fetch: (url: string, init: RequestInit) => Promise<Response>

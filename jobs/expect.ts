@@ -1,6 +1,6 @@
 // How long work should take on an offer: from what the same work took there, else from the kind's own model. Pure.
 import type { Offer } from '../providers/provider.ts'
-import { costMicros, usdToMicros } from './cost.ts'
+import { microsOf } from './cost.ts'
 import { backtestSeconds, backtestSignature } from './kinds/backtest-work.ts'
 import type { Part } from './shards.ts'
 import type { JobSpec } from './spec.ts'
@@ -24,27 +24,29 @@ export function signatureOf(spec: Pick<JobSpec, 'kind' | 'params'>, part: Part):
   return backtestSignature(spec.params, part)
 }
 
-/** null: neither has this work run there before, nor can its kind tell. */
-export function expect(
-  work: { spec: Pick<JobSpec, 'kind' | 'params'>; part: Part },
-  offer: Offer,
-  history: History,
-  boot_s: number,
-): Expectation | null {
-  const known = history.get(historyKey(offer.provider, offer.account, offer.id))
-  if (known !== undefined) return { duration_s: known, basis: 'history' }
-  const run_s = backtestSeconds(work.spec.params, work.part, offer)
-  return run_s === null ? null : { duration_s: boot_s + run_s, basis: 'model' }
+interface At {
+  /** A key of history. */
+  history: string
+  offer: Pick<Offer, 'cpu'>
 }
 
-/** What it should cost there, the vendor's least included. */
+/** How long work should take on each offer; null: neither has it run there before, nor can its kind tell. */
+export function expecting(
+  work: { spec: Pick<JobSpec, 'kind' | 'params'>; part: Part },
+  history: History,
+): { seconds: (at: At, boot_s: number) => number | null; basis: (at: At) => Expectation['basis'] } {
+  const run_s = backtestSeconds(work.spec.params, work.part)
+  return {
+    seconds: (at, boot_s) => history.get(at.history) ?? (run_s && boot_s + run_s(at.offer)),
+    basis: (at) => (history.has(at.history) ? 'history' : 'model'),
+  }
+}
+
+/** What so many seconds should cost, to the millisecond, the vendor's least included. */
 export function expectedMicros(
-  offer: Pick<Offer, 'usd_per_hour'>,
-  { duration_s }: Pick<Expectation, 'duration_s'>,
+  usd_micros_per_hour: number,
+  duration_s: number,
   min_billing_s: number,
 ): number {
-  const billed_from = new Date(0)
-  const billed_to = new Date(Math.ceil(duration_s * 1_000))
-  const price = { usd_micros_per_hour: usdToMicros(offer.usd_per_hour), min_billing_s }
-  return costMicros({ ...price, billed_from, billed_to }, billed_to)
+  return microsOf(usd_micros_per_hour, min_billing_s, Math.ceil(duration_s * 1_000) / 1_000)
 }

@@ -1,6 +1,6 @@
 // Why a job is where it is: what it waits for, which offers were rejected and why, when the next try is.
 import type { Deps } from './deps.ts'
-import { loadPlaces, loadWork, type Places, rank } from './market.ts'
+import { loadPlaces, loadWork, nextTry, type Places, rank } from './market.ts'
 import type { JobRow, ShardRow } from './plan.ts'
 import { passing, type Ranking } from './place.ts'
 import { findJob } from './read.ts'
@@ -115,7 +115,7 @@ async function waiting(deps: Deps, job: JobRow, shard: ShardRow, last_outcome: s
   const ranking = rank(places, work, now)
   const held_until = await heldUntil(deps, now)
   const not_before = shard.not_before && shard.not_before > now ? shard.not_before : null
-  const next = held_until ?? not_before ?? nextTry(places, ranking)
+  const next = held_until ?? not_before ?? nextTry(places, work, now)
   return {
     ...rankingView(ranking),
     reason: reasonOf({
@@ -189,16 +189,6 @@ function commonest(ranking: Ranking) {
   return rankingView(ranking)
     .rejected.filter(({ reason }) => passing.has(reason))
     .toSorted((a, b) => b.count - a.count)
-}
-
-/** When an offer that refused is asked again; null: when a slot comes free, which nobody knows. */
-function nextTry({ memory }: Places, { rejected }: Ranking): Date | null {
-  const blocked = rejected.flatMap(({ offer: { provider, account, region, id, spot } }) => [
-    memory.get(`${provider}/${account}`),
-    memory.get(`${provider}/${account}/${region}/${id}/${spot}`),
-  ])
-  const times = blocked.flatMap((known) => (known ? [known.blocked_until.getTime()] : []))
-  return times.length === 0 ? null : new Date(Math.min(...times))
 }
 
 async function heldUntil(deps: Deps, now: Date): Promise<Date | null> {

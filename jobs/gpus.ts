@@ -2,7 +2,7 @@
 import type { Device, Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { pageOf } from './inventory.ts'
-import { sameModel } from './place.ts'
+import { modelOf } from './catalogue.ts'
 import { countPlaced, offerKey } from './store/open.ts'
 
 /** A machine that does not say how it is in this time is shown without. */
@@ -35,9 +35,9 @@ const unknown: Omit<Figures, 'index'> = {
 export async function listGpus(deps: Deps, project_id: string, query: GpuQuery) {
   const open = await countPlaced(deps.db)
   const [held, working] = [await devicesNow(deps), await atWork(deps, project_id)]
-  const fixed = deps.offers().flatMap((offer) => {
+  const fixed = deps.offers().flatMap(({ offer, place: name }) => {
     if (!offer.gpu || offer.slots === null) return []
-    const running = open.get(`offer:${offer.provider}/${offer.account}/${offer.id}`) ?? 0
+    const running = open.get(`offer:${name}`) ?? 0
     const place = { ...placeOf(offer), attempt_id: null, running, slots: offer.slots }
     const seen =
       held.get(offerKey(offer)) ?? working.find(({ offer: key }) => key === offerKey(offer))?.gpus ?? []
@@ -45,7 +45,7 @@ export async function listGpus(deps: Deps, project_id: string, query: GpuQuery) 
       gpuView(place, offer.gpu, seen[n] ?? { index: n, ...unknown }),
     )
   })
-  const known = new Set(deps.offers().flatMap((offer) => (offer.slots === null ? [] : [offerKey(offer)])))
+  const known = new Set(deps.offers().flatMap(({ offer, name }) => (offer.slots === null ? [] : [name])))
   const elsewhere = working
     .filter(({ offer }) => !known.has(offer))
     .flatMap(({ place, gpu, gpus }) =>
@@ -54,7 +54,7 @@ export async function listGpus(deps: Deps, project_id: string, query: GpuQuery) 
   const { provider, gpu } = query
   const views = [...fixed, ...elsewhere]
     .filter((view) => provider === undefined || view.provider === provider)
-    .filter(({ model }) => gpu === undefined || sameModel(gpu, model))
+    .filter(({ model }) => gpu === undefined || modelOf(gpu).key === modelOf(model).key)
     .map((view) => ({ key: gpuKey(view), view }))
   return pageOf(views, query)
 }

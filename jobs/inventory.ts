@@ -2,7 +2,7 @@
 import type { Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
-import { sameModel } from './place.ts'
+import { type Catalogue, isModel, modelOf } from './catalogue.ts'
 import { accountKey, countPlaced, type Memory, offerKey, type OpenCounts, readMemory } from './store/open.ts'
 
 export interface OfferQuery {
@@ -79,17 +79,19 @@ function offerView(offer: Offer, open: OpenCounts, memory: Memory, now: Date) {
 const isFree = ({ available, slots, running, blocked }: OfferView) =>
   !blocked && (available === null || available > 0) && (slots === null || running < slots)
 
-function chosen(offers: readonly Offer[], query: OfferQuery): Offer[] {
+function chosen(offers: Catalogue, query: OfferQuery): Offer[] {
   const { provider, account, region, gpu, spot, max_usd_per_hour } = query
-  return offers.filter(
-    (offer) =>
+  const model = gpu === undefined ? undefined : modelOf(gpu)
+  const found = offers.filter(
+    ({ offer, ...entry }) =>
       (provider === undefined || offer.provider === provider) &&
       (account === undefined || offer.account === account) &&
       (region === undefined || offer.region === region) &&
-      (gpu === undefined || (offer.gpu !== null && sameModel(gpu, offer.gpu.model))) &&
+      (model === undefined || isModel(model, entry.model)) &&
       (spot === undefined || offer.spot === spot) &&
       (max_usd_per_hour === undefined || offer.usd_per_hour <= max_usd_per_hour),
   )
+  return found.map(({ offer }) => offer)
 }
 
 // Prices up to a million dollars an hour, in micro-dollars.

@@ -1,9 +1,11 @@
 // What a pass, an estimate and an explanation know of the offers: counts, refusals, limits, policies, durations.
 import type { Offer, ProviderTraits } from '../providers/provider.ts'
+import type { Catalogue, Entry } from './catalogue.ts'
 import type { Deps } from './deps.ts'
-import { expect, type History, signatureOf } from './expect.ts'
+import { expecting, type History, signatureOf } from './expect.ts'
 import { type Bound, boundsOf, countKey, readLimits } from './limits.ts'
-import { type Market, place, type Ranking, type Wanted } from './place.ts'
+import type { Remembered } from './memory.ts'
+import { type Market, place, type Ranking, rulesOf, type Wanted } from './place.ts'
 import { type Policy, readPolicies } from './policy.ts'
 import type { Part } from './shards.ts'
 import type { JobSpec } from './spec.ts'
@@ -19,9 +21,11 @@ import {
 } from './store/open.ts'
 
 export interface Places {
-  offers: readonly Offer[]
+  offers: Catalogue
   open: OpenCounts
   memory: Memory
+  /** What is remembered of each offer of the catalogue: of its account first. */
+  refusals: () => readonly (readonly Remembered[])[]
   limits: ReadonlyMap<string, number>
   policies: Map<string, Policy | null>
   /** By project and signature. */
@@ -41,10 +45,12 @@ export interface Work {
 }
 
 export async function loadPlaces(deps: Deps): Promise<Places> {
+  const [offers, memory] = [deps.offers(), await readMemory(deps.db)]
   return {
-    offers: deps.offers(),
+    offers,
     open: await countPlaced(deps.db),
-    memory: await readMemory(deps.db),
+    memory,
+    refusals: remembering(offers, memory),
     limits: await readLimits(deps.db),
     policies: new Map(),
     histories: new Map(),
@@ -71,9 +77,23 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
 
 /** The ranking of the offers for work that was loaded. Pure. */
 export function rank(places: Places, work: Work, now: Date): Ranking {
+  return place(wantedOf(places, work, now), places.offers, marketFor(places, work, now))
+}
+
+/** When an offer that refused is asked again; null: none has, and when a slot comes free nobody knows. */
+export function nextTry(places: Places, work: Work, now: Date): Date | null {
+  const ruledOut = rulesOf(wantedOf(places, work, now))
+  const times = places.offers.flatMap((entry) => {
+    const known = blocking(places, entry, places.refusals()[entry.index] ?? none, now)
+    return known && !ruledOut(entry) ? [known.blocked_until.getTime()] : []
+  })
+  return times.length === 0 ? null : new Date(Math.min(...times))
+}
+
+function wantedOf(places: Places, work: Work, now: Date): Wanted {
   const { spec, project_id } = work
   const { deadline_at } = spec
-  const wanted: Wanted = {
+  return {
     kind: spec.kind,
     resources: spec.resources,
     placement: spec.placement,
@@ -82,7 +102,6 @@ export function rank(places: Places, work: Work, now: Date): Ranking {
     budget_micros: work.allowance_micros,
     deadline_s: deadline_at === null ? null : (Date.parse(deadline_at) - now.getTime()) / 1_000,
   }
-  return place(wanted, places.offers, marketFor(places, work, now))
 }
 
 /** Whether there is something to forget when a launch succeeds there. */
@@ -101,28 +120,64 @@ export function take(places: Places, work: Pick<Work, 'project_id' | 'spec'>, of
   countLaunch(places.open, { provider, account, offer_id, kind: spec.kind, project_id })
 }
 
-function marketFor(places: Places, { project_id, spec, part }: Work, now: Date): Market {
-  const { open, memory } = places
+function marketFor(places: Places, work: Work, now: Date): Market {
+  const { open } = places
+  const { project_id, spec, part } = work
   const history = places.histories.get(`${project_id}/${signatureOf(spec, part)}`) ?? new Map()
-  const traits = (offer: Offer) => places.traits_of(offer.provider, offer.account)
-  const key = (offer: Offer) => `${offer.provider}/${offer.account}/${offer.id}`
+  const { seconds, basis } = expecting(work, history)
+  const traits_of = traitsByEntry(places)
+  const refusals = places.refusals()
   return {
-    load: (offer) => (offer.slots === null ? 0 : (open.get(`offer:${key(offer)}`) ?? 0) / offer.slots),
-    refused(offer) {
-      for (const known of [memory.get(accountKey(offer)), memory.get(offerKey(offer))]) {
-        if (!known) continue
-        // When the time is up one launch finds out; the others wait for what it says.
-        const trying = (open.get(`launching:${key(offer)}`) ?? 0) > 0
-        if (now < known.blocked_until || trying) return known.code
-      }
-      return null
+    load: ({ open: key, offer: { slots } }) => (slots === null ? 0 : (open.get(key) ?? 0) / slots),
+    refused: (entry) => {
+      const known = refusals[entry.index]
+      return known && known.length > 0 ? (blocking(places, entry, known, now)?.code ?? null) : null
     },
-    limited: (offer) =>
-      boundsFor(places, { project_id, spec }, offer).some(
-        (bound) => (open.get(countKey(bound, spec.kind, offer)) ?? 0) >= bound.max_running,
-      ),
-    expected: (offer) => expect({ spec, part }, offer, history, traits(offer).boot_s),
-    min_billing_s: (offer) => traits(offer).min_billing_s,
+    limited: limiting(places, work),
+    expected_s: (entry) => seconds(entry, traits_of(entry).boot_s),
+    basis,
+    min_billing_s: (entry) => traits_of(entry).min_billing_s,
+  }
+}
+
+const none: readonly Remembered[] = []
+
+/** Looks up every offer once, when the first work is placed. */
+export function remembering(offers: Catalogue, memory: Memory): Places['refusals'] {
+  let found: (readonly Remembered[])[] | null = null
+  return () =>
+    (found ??= offers.map(({ account, name }) => {
+      const known = [memory.get(account), memory.get(name)].filter((each) => each !== undefined)
+      return known.length > 0 ? known : none
+    }))
+}
+
+/** What keeps an offer from being asked. When the time is up one launch finds out; the others wait for what it says. */
+const blocking = ({ open }: Places, { launching }: Entry, known: readonly Remembered[], now: Date) =>
+  known.find(({ blocked_until }) => now < blocked_until || (open.get(launching) ?? 0) > 0)
+
+/** Whether a limit is reached: those of project and kind once for all offers, those of accounts once for each. */
+function limiting(places: Places, { project_id, spec: { kind } }: Work): (entry: Entry) => boolean {
+  const isReached = (bound: Bound, offer: Offer) =>
+    (places.open.get(countKey(bound, kind, offer)) ?? 0) >= bound.max_running
+  let last: { account: string; reached: boolean } | null = null
+  return ({ account, offer }) => {
+    if (offer.slots !== null)
+      return boundsOf(places.limits, { project_id, kind }, offer).some((bound) => isReached(bound, offer))
+    if (last?.account !== account) {
+      const bounds = boundsOf(places.limits, { project_id, kind }, offer)
+      last = { account, reached: bounds.some((bound) => isReached(bound, offer)) }
+    }
+    return last.reached
+  }
+}
+
+function traitsByEntry({ traits_of }: Places): (entry: Entry) => ProviderTraits {
+  // Offers of an account stand together.
+  let last: { account: string; traits: ProviderTraits } | null = null
+  return ({ account, offer }) => {
+    if (last?.account !== account) last = { account, traits: traits_of(offer.provider, offer.account) }
+    return last.traits
   }
 }
 

@@ -2,7 +2,7 @@
 // computation, and the pass launches what it answers.
 import type { Offer } from '../providers/provider.ts'
 import { stopGrace_s } from './bounds.ts'
-import { usdToMicros } from './cost.ts'
+import { capabilityOf, type Catalogue, type Entry, isModel, modelOf } from './catalogue.ts'
 import { type Expectation, expectedMicros } from './expect.ts'
 import type { Policy } from './policy.ts'
 import type { JobSpec, Placement, Resources } from './spec.ts'
@@ -45,9 +45,16 @@ export const passing: ReadonlySet<RejectionReason> = new Set([
   'busy',
 ])
 
-export interface Rejection {
+/** Offers that are kept of a ranking; nobody reads more, and a launch needs one. */
+const kept = 20
+/** Examples of each reason. */
+const maxExamples = 3
+
+export interface Rejected {
   reason: RejectionReason
-  offer: Offer
+  count: number
+  /** The first by name. */
+  examples: Offer[]
 }
 export interface Ranked {
   offer: Offer
@@ -56,9 +63,9 @@ export interface Ranked {
   expected_micros: number | null
 }
 export interface Ranking {
-  /** Admissible and free, best first. */
+  /** Admissible and free, best first, at most twenty. */
   ranked: Ranked[]
-  rejected: Rejection[]
+  rejected: Rejected[]
   /** Whether an offer was rejected only for reasons that pass. */
   can_wait: boolean
 }
@@ -80,40 +87,91 @@ export interface Wanted {
 /** What is known of the offers at the moment. */
 export interface Market {
   /** Share of an offer's slots that is taken, at least 1 when none is free; 0 where stock decides. */
-  load: (offer: Offer) => number
+  load: (entry: Entry) => number
   /** What its provider refused it for lately. */
-  refused: (offer: Offer) => 'capacity' | 'quota' | 'balance' | 'unauthorized' | null
+  refused: (entry: Entry) => 'capacity' | 'quota' | 'balance' | 'unauthorized' | null
   /** Whether a limit is reached. */
-  limited: (offer: Offer) => boolean
-  expected: (offer: Offer) => Expectation | null
-  min_billing_s: (offer: Offer) => number
+  limited: (entry: Entry) => boolean
+  /** Seconds that the work should take there; null: nobody can tell. */
+  expected_s: (entry: Entry) => number | null
+  /** How that is known. */
+  basis: (entry: Entry) => Expectation['basis']
+  min_billing_s: (entry: Entry) => number
 }
 
 /** What a budget must pay for at least: a second of work and the stop after it. */
 export const shortestRun_s = 1 + stopGrace_s
 
-export function place(wanted: Wanted, offers: readonly Offer[], market: Market): Ranking {
-  const ranked: Ranked[] = []
-  const rejected: Rejection[] = []
-  for (const offer of offers) {
-    const ruled = rules(wanted, offer)
-    const expected = ruled ? null : market.expected(offer)
-    const reason = ruled ?? late(wanted, expected) ?? now(wanted, offer, market)
-    if (reason) rejected.push({ reason, offer })
-    else ranked.push({ offer, expected, expected_micros: microsOf(offer, expected, market) })
+export function place(wanted: Wanted, offers: Catalogue, market: Market): Ranking {
+  const ruledOut = rulesOf(wanted)
+  const isBetter = comparing(wanted, market)
+  const best: Candidate[] = []
+  const rejected = new Map<RejectionReason, Rejected>()
+  for (const entry of offers) {
+    const ruled = ruledOut(entry)
+    const seconds = ruled ? null : market.expected_s(entry)
+    const reason = ruled ?? late(wanted, seconds) ?? now(wanted, entry, market)
+    if (reason) reject(rejected, reason, entry.offer)
+    else keep(best, { entry, seconds, micros: microsOf(entry, seconds, market) }, isBetter)
   }
-  ranked.sort((a, b) => compare(wanted, market, a, b))
-  return { ranked, rejected, can_wait: rejected.some(({ reason }) => passing.has(reason)) }
+  return {
+    ranked: best.map(({ entry, seconds, micros }) => ({
+      offer: entry.offer,
+      expected: seconds === null ? null : { duration_s: seconds, basis: market.basis(entry) },
+      expected_micros: micros,
+    })),
+    rejected: [...rejected.values()],
+    can_wait: [...rejected.keys()].some((reason) => passing.has(reason)),
+  }
 }
 
-function microsOf(offer: Offer, expected: Expectation | null, market: Market): number | null {
-  return expected && expectedMicros(offer, expected, market.min_billing_s(offer))
+interface Candidate {
+  entry: Entry
+  seconds: number | null
+  micros: number | null
 }
 
-// In the order in which a user would fix them: rules, wishes, shape, money, what passes.
-function rules(wanted: Wanted, offer: Offer): RejectionReason | null {
-  if (wanted.policy && forbids(wanted.policy, offer)) return 'policy'
-  return wishes(wanted.placement, offer) ?? shape(wanted.resources, offer) ?? money(wanted, offer)
+function microsOf(entry: Entry, seconds: number | null, market: Market): number | null {
+  return seconds === null
+    ? null
+    : expectedMicros(entry.usd_micros_per_hour, seconds, market.min_billing_s(entry))
+}
+
+function reject(rejected: Map<RejectionReason, Rejected>, reason: RejectionReason, offer: Offer) {
+  const known = rejected.get(reason)
+  if (!known) return void rejected.set(reason, { reason, count: 1, examples: [offer] })
+  known.count++
+  if (known.examples.length < maxExamples) known.examples.push(offer)
+}
+
+/** Puts a candidate where it belongs among the best, if it does. Of equals the first stays first. */
+function keep(best: Candidate[], candidate: Candidate, isBetter: (a: Candidate, b: Candidate) => boolean) {
+  const worst = best.at(-1)
+  if (best.length === kept && worst && !isBetter(candidate, worst)) return
+  let at = best.length
+  for (let other = best[at - 1]; other && isBetter(candidate, other); other = best[at - 1]) at--
+  best.splice(at, 0, candidate)
+  if (best.length > kept) best.pop()
+}
+
+/**
+ * Why an offer can never take the work, whatever runs and is in stock: in the order in which a user would fix it,
+ * rules, wishes, shape, money. null: it can.
+ */
+export function rulesOf(wanted: Wanted): (entry: Entry) => RejectionReason | null {
+  const policy = wanted.policy && forbidding(wanted.policy)
+  const wishes = wishing(wanted.placement)
+  const shape = shaping(wanted.resources)
+  const gpu = wanted.resources.gpu && gpuShape(wanted.resources.gpu)
+  // Of an hour's price: shortestRun_s are what the budget must pay for.
+  const most_micros =
+    wanted.budget_micros === null ? Infinity : (wanted.budget_micros * 3_600) / shortestRun_s
+  return (entry) => {
+    const { offer } = entry
+    if (policy && policy(offer)) return 'policy'
+    const reason = wishes(offer) ?? shape(offer) ?? (gpu && gpu(entry))
+    return reason ?? (entry.usd_micros_per_hour > most_micros ? 'budget' : null)
+  }
 }
 
 /**
@@ -121,111 +179,107 @@ function rules(wanted: Wanted, offer: Offer): RejectionReason | null {
  * a number means nothing.
  */
 export function namesCloudGpu(
-  wanted: Pick<Wanted, 'resources' | 'placement' | 'policy'>,
-  offers: readonly Offer[],
-) {
-  if (!wanted.resources.device.startsWith('cuda:')) return false
-  const open = offers.filter(
-    (offer) => !(wanted.policy && forbids(wanted.policy, offer)) && !wishes(wanted.placement, offer),
-  )
-  return open.length > 0 && open.every(({ slots }) => slots === null)
+  { resources, placement, policy }: Pick<Wanted, 'resources' | 'placement' | 'policy'>,
+  offers: Catalogue,
+): boolean {
+  if (!resources.device.startsWith('cuda:')) return false
+  const [forbids, wishes] = [policy && forbidding(policy), wishing(placement)]
+  const open = offers.filter(({ offer }) => !forbids?.(offer) && !wishes(offer))
+  return open.length > 0 && open.every(({ offer }) => offer.slots === null)
 }
 
-function forbids(policy: Policy, offer: Offer): boolean {
-  return (
-    (policy.providers !== undefined && !policy.providers.includes(offer.provider)) ||
-    (policy.regions !== undefined && !policy.regions.includes(offer.region)) ||
-    (policy.spot === 'never' && offer.spot) ||
-    (policy.spot === 'only' && !offer.spot) ||
-    (policy.max_usd_per_hour !== undefined && offer.usd_per_hour > policy.max_usd_per_hour)
-  )
+function forbidding({ providers, regions, spot, max_usd_per_hour = Infinity }: Policy) {
+  const [inProviders, inRegions] = [among(providers), among(regions)]
+  return (offer: Offer): boolean =>
+    !inProviders(offer.provider) ||
+    !inRegions(offer.region) ||
+    (spot === 'never' && offer.spot) ||
+    (spot === 'only' && !offer.spot) ||
+    offer.usd_per_hour > max_usd_per_hour
 }
 
-function wishes(placement: Placement, offer: Offer): RejectionReason | null {
-  if (placement.providers && !placement.providers.includes(offer.provider)) return 'provider'
-  if (placement.regions && !placement.regions.some((region) => region === '*' || region === offer.region))
-    return 'region'
-  if (placement.spot !== (offer.spot ? 'only' : 'never') && placement.spot !== 'allow') return 'spot'
-  if (placement.max_usd_per_hour !== undefined && offer.usd_per_hour > placement.max_usd_per_hour)
-    return 'price'
-  return null
+function wishing({ providers, regions, spot, max_usd_per_hour = Infinity }: Placement) {
+  const inProviders = among(providers)
+  const inRegions = regions?.includes('*') ? among(undefined) : among(regions)
+  return (offer: Offer): RejectionReason | null => {
+    if (!inProviders(offer.provider)) return 'provider'
+    if (!inRegions(offer.region)) return 'region'
+    if (spot !== 'allow' && spot !== (offer.spot ? 'only' : 'never')) return 'spot'
+    return offer.usd_per_hour > max_usd_per_hour ? 'price' : null
+  }
 }
 
-function shape(resources: Resources, offer: Offer): RejectionReason | null {
-  const { device } = resources
-  if (device === 'cpu' && offer.gpu) return 'device'
-  if (device.startsWith('cuda') && !offer.gpu) return 'device'
-  if (device.startsWith('cuda:') && offer.id !== device) return 'device'
-  if (offer.cpu < resources.cpu) return 'cpu'
-  if (offer.memory_gib < resources.memory_gib) return 'memory'
-  if (offer.disk_gib < resources.disk_gib) return 'disk'
-  return resources.gpu ? gpuShape(resources.gpu, offer) : null
+/** Whether something is named; undefined names everything. */
+function among(names: readonly string[] | undefined): (name: string) => boolean {
+  if (!names) return () => true
+  const known = new Set(names)
+  return (name) => known.has(name)
 }
 
-function gpuShape(gpu: NonNullable<Resources['gpu']>, offer: Offer): RejectionReason | null {
-  if (!offer.gpu || offer.gpu.count < gpu.count) return 'gpu_count'
-  if (gpu.models && !gpu.models.some((model) => sameModel(model, offer.gpu?.model ?? ''))) return 'gpu_model'
-  if (gpu.memory_gib !== undefined && offer.gpu.memory_gib < gpu.memory_gib) return 'gpu_memory'
-  if (gpu.compute_capability && capability(offer.gpu.compute_capability) < capability(gpu.compute_capability))
-    return 'compute_capability'
-  return null
+function shaping({ device, cpu, memory_gib, disk_gib }: Resources) {
+  const [wantsGpu, wantsNone, names] = [
+    device.startsWith('cuda'),
+    device === 'cpu',
+    device.startsWith('cuda:'),
+  ]
+  return (offer: Offer): RejectionReason | null => {
+    if (offer.gpu ? wantsNone || (names && offer.id !== device) : wantsGpu) return 'device'
+    if (offer.cpu < cpu) return 'cpu'
+    if (offer.memory_gib < memory_gib) return 'memory'
+    return offer.disk_gib < disk_gib ? 'disk' : null
+  }
 }
 
-function money({ budget_micros }: Wanted, offer: Offer): RejectionReason | null {
-  const least_micros = (usdToMicros(offer.usd_per_hour) * shortestRun_s) / 3_600
-  return budget_micros !== null && budget_micros < least_micros ? 'budget' : null
+function gpuShape(wanted: NonNullable<Resources['gpu']>): (entry: Entry) => RejectionReason | null {
+  const models = wanted.models?.map(modelOf)
+  const least = capabilityOf(wanted.compute_capability ?? null)
+  return ({ offer: { gpu }, model, gpu_memory_gib, compute_capability }) => {
+    if (!gpu || gpu.count < wanted.count) return 'gpu_count'
+    if (models && !models.some((asked) => isModel(asked, model))) return 'gpu_model'
+    if (wanted.memory_gib !== undefined && gpu_memory_gib < wanted.memory_gib) return 'gpu_memory'
+    return compute_capability < least ? 'compute_capability' : null
+  }
 }
 
-function late({ deadline_s }: Wanted, expected: Expectation | null): RejectionReason | null {
-  return deadline_s !== null && expected && expected.duration_s > deadline_s ? 'deadline' : null
+function late({ deadline_s }: Wanted, seconds: number | null): RejectionReason | null {
+  return deadline_s !== null && seconds !== null && seconds > deadline_s ? 'deadline' : null
 }
 
-function now(wanted: Wanted, offer: Offer, market: Market): RejectionReason | null {
-  if (wanted.excluded_providers.includes(offer.provider)) return 'tried'
-  if (offer.available !== null && offer.available <= 0) return 'no_stock'
-  const refused = market.refused(offer)
+/** What passes by itself or by somebody's doing, after what says that this work was refused there. */
+function now(wanted: Wanted, entry: Entry, market: Market): RejectionReason | null {
+  const { provider, available } = entry.offer
+  if (wanted.excluded_providers.includes(provider)) return 'tried'
+  if (available !== null && available <= 0) return 'no_stock'
+  const refused = market.refused(entry)
   if (refused) return refused
-  if (market.limited(offer)) return 'limit'
-  return market.load(offer) >= 1 ? 'busy' : null
+  if (market.limited(entry)) return 'limit'
+  return market.load(entry) >= 1 ? 'busy' : null
 }
 
 /**
  * By what the user optimises, and where nobody can tell how long it takes, by price. Ties: work that asks for no GPU
- * leaves the GPUs to others; training takes the largest memory; then the least loaded; then a fixed order, so that
- * permuting the offers changes nothing.
+ * leaves the GPUs to others; training takes the largest memory; then the least loaded. Equals keep their order.
  */
-function compare(wanted: Wanted, market: Market, a: Ranked, b: Ranked): number {
-  const [left, right] = [keysOf(wanted, market, a), keysOf(wanted, market, b)]
-  for (const [index, key] of left.entries()) if (key !== right[index]) return key - (right[index] ?? 0)
-  return nameOf(a.offer) < nameOf(b.offer) ? -1 : 1
-}
-
-function keysOf({ kind, resources, placement }: Wanted, market: Market, ranked: Ranked): number[] {
-  const { offer, expected, expected_micros } = ranked
+function comparing({ kind, resources, placement }: Wanted, market: Market) {
   const wantsGpu = resources.gpu !== null || resources.device.startsWith('cuda')
-  const time = expected?.duration_s ?? 0
-  const cost = expected_micros ?? 0
-  return [
+  const speed = placement.optimize === 'speed'
+  const wantsMemory = largestMemory.has(kind)
+  const memoryOf = ({ gpu_memory_gib }: Entry) => (wantsMemory ? gpu_memory_gib : 0)
+  const gpuOf = ({ offer: { gpu } }: Entry) => (gpu && !wantsGpu ? 1 : 0)
+  return (a: Candidate, b: Candidate): boolean => {
     // Offers whose duration is known come first: otherwise the order would not be one.
-    expected ? 0 : 1,
-    ...(placement.optimize === 'speed' ? [time, cost] : [cost, time]),
-    offer.usd_per_hour,
-    offer.gpu && !wantsGpu ? 1 : 0,
-    largestMemory.has(kind) ? -(offer.gpu?.memory_gib ?? 0) : 0,
-    market.load(offer),
-  ]
+    if (a.seconds === null || b.seconds === null) if (a.seconds !== b.seconds) return a.seconds !== null
+    const time = (a.seconds ?? 0) - (b.seconds ?? 0)
+    const cost = (a.micros ?? 0) - (b.micros ?? 0)
+    const order =
+      (speed ? time || cost : cost || time) ||
+      a.entry.offer.usd_per_hour - b.entry.offer.usd_per_hour ||
+      gpuOf(a.entry) - gpuOf(b.entry) ||
+      memoryOf(b.entry) - memoryOf(a.entry) ||
+      market.load(a.entry) - market.load(b.entry)
+    return order < 0
+  }
 }
-
-const nameOf = ({ provider, account, region, id, spot }: Offer) =>
-  `${provider}/${account}/${region}/${id}/${spot}`
 
 /** Kinds whose models grow into whatever memory there is. */
 const largestMemory: ReadonlySet<string> = new Set(['training'])
-
-export const sameModel = (a: string, b: string) => normal(a) === normal(b)
-const normal = (model: string) =>
-  model
-    .toLowerCase()
-    .replace(/nvidia|geforce|tesla/g, '')
-    .replace(/[^a-z0-9]/g, '')
-const capability = (text: string | null) => Number(text ?? 0)

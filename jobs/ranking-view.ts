@@ -3,11 +3,6 @@ import type { Offer } from '../providers/provider.ts'
 import { microsToUsd } from './cost.ts'
 import { type Ranking, type RejectionReason, rejections } from './place.ts'
 
-/** Offers that are shown; nobody reads more. */
-const shown = 20
-/** Examples of each reason. */
-const maxExamples = 3
-
 export interface OfferView {
   provider: string
   account: string
@@ -32,7 +27,7 @@ export interface RankingView {
 
 /** `shards`: the costs are of so many at once. */
 export function rankingView({ ranked, rejected }: Ranking, shards = 1): RankingView {
-  const offers = ranked.slice(0, shown).map(({ offer, expected, expected_micros }) => ({
+  const offers = ranked.map(({ offer, expected, expected_micros }) => ({
     provider: offer.provider,
     account: offer.account,
     region: offer.region,
@@ -43,14 +38,13 @@ export function rankingView({ ranked, rejected }: Ranking, shards = 1): RankingV
     expected_usd: expected_micros === null ? null : microsToUsd(expected_micros * shards),
     basis: expected?.basis ?? null,
   }))
-  const reasons = Map.groupBy(rejected, ({ reason }) => reason)
   return {
     offers,
-    rejected: [...reasons].map(([reason, group]) => ({
+    rejected: rejected.map(({ reason, count, examples }) => ({
       reason,
       text: rejections[reason],
-      count: group.length,
-      examples: group.slice(0, maxExamples).map(({ offer }) => nameOf(offer)),
+      count,
+      examples: examples.map(nameOf),
     })),
   }
 }

@@ -31,16 +31,19 @@ export function barUpdates(params: BacktestParams): number | null {
   return Math.ceil(bars * (symbols?.length ?? sample.symbols.length) * pointsOf(params))
 }
 
-/** Seconds that the program should run on an offer; null: not known. */
+/** Seconds that the program should run, by offer; null: not known. */
 export function backtestSeconds(
   params: BacktestParams,
   { role, of }: Part,
-  offer: Pick<Offer, 'cpu'>,
-): number | null {
-  if (role === 'merge') return start_s + Math.min(pointsOf(params), keptPoints) / mergedPerSecond
+): ((offer: Pick<Offer, 'cpu'>) => number) | null {
+  if (role === 'merge') {
+    const merge_s = start_s + Math.min(pointsOf(params), keptPoints) / mergedPerSecond
+    return () => merge_s
+  }
   const updates = barUpdates(params)
   if (updates === null) return null
-  return start_s + updates / of / (updatesPerCore * Math.min(offer.cpu, maxCores))
+  const core_s = updates / of / updatesPerCore
+  return ({ cpu }) => start_s + core_s / Math.min(cpu, maxCores)
 }
 
 /** Equal for work whose durations foretell each other: the same data, strategy and, within a factor of two, size. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { catalogueOf } from '../../jobs/catalogue.ts'
 import { costMicros } from '../../jobs/cost.ts'
 import { type Market, place, type RejectionReason, type Wanted } from '../../jobs/place.ts'
 import { jobSpec } from '../../jobs/spec.ts'
@@ -33,12 +34,13 @@ const market = (more: Partial<Market> = {}): Market => ({
   load: () => 0,
   refused: () => null,
   limited: () => false,
-  expected: () => null,
+  expected_s: () => null,
+  basis: () => 'model',
   min_billing_s: () => 0,
   ...more,
 })
-const lasts = (duration_s: number) => ({ duration_s, basis: 'model' as const })
-const ids = (...found: Parameters<typeof place>) => place(...found).ranked.map(({ offer: { id } }) => id)
+const placed = (want: Wanted, offers: Offer[], known: Market) => place(want, catalogueOf(offers), known)
+const ids = (...found: Parameters<typeof placed>) => placed(...found).ranked.map(({ offer: { id } }) => id)
 
 const reasons: [RejectionReason, Wanted, Offer, Partial<Market>?][] = [
   ['policy', wanted({}, { policy: { providers: ['runpod'] } }), offer()],
@@ -69,7 +71,7 @@ const reasons: [RejectionReason, Wanted, Offer, Partial<Market>?][] = [
   ['budget', wanted({}, { budget_micros: 10 }), offer({ usd_per_hour: 1 })],
   ['tried', wanted({}, { excluded_providers: ['local'] }), offer()],
   ['no_stock', wanted(), offer({ available: 0 })],
-  ['deadline', wanted({}, { deadline_s: 60 }), offer(), { expected: () => lasts(61) }],
+  ['deadline', wanted({}, { deadline_s: 60 }), offer(), { expected_s: () => 61 }],
   ['capacity', wanted(), offer(), { refused: () => 'capacity' }],
   ['quota', wanted(), offer(), { refused: () => 'quota' }],
   ['balance', wanted(), offer(), { refused: () => 'balance' }],
@@ -79,12 +81,15 @@ const reasons: [RejectionReason, Wanted, Offer, Partial<Market>?][] = [
 ]
 
 test.for(reasons)('an offer is rejected for its %s', ([reason, want, one, known]) => {
-  expect(place(want, [one], market(known))).toMatchObject({ ranked: [], rejected: [{ reason }] })
+  expect(placed(want, [one], market(known))).toMatchObject({
+    ranked: [],
+    rejected: [{ reason, count: 1, examples: [one] }],
+  })
 })
 
 test('a model is known by its short name too', () => {
   const want = wanted({ resources: { gpu: { models: ['RTX 4090'] } } })
-  expect(place(want, [offer({ gpu: rtx4090 })], market()).ranked).toHaveLength(1)
+  expect(placed(want, [offer({ gpu: rtx4090 })], market()).ranked).toHaveLength(1)
 })
 
 test('the cheapest is first, work without a GPU leaves GPUs alone, and the order of offers changes nothing', () => {
@@ -102,7 +107,7 @@ test('the cheapest is first, work without a GPU leaves GPUs alone, and the order
 test('cuda takes the least loaded GPU', () => {
   const offers = [0, 1, 2].map((n) => offer({ id: `cuda:${n}`, gpu: rtx4090, slots: 4 }))
   const load: Record<string, number> = { 'cuda:0': 2, 'cuda:1': 1, 'cuda:2': 3 }
-  const loaded = market({ load: ({ id }) => (load[id] ?? 0) / 4 })
+  const loaded = market({ load: ({ offer: { id } }) => (load[id] ?? 0) / 4 })
   expect(ids(wanted({ resources: { device: 'cuda' } }), offers, loaded)).toEqual([
     'cuda:1',
     'cuda:0',
@@ -111,8 +116,8 @@ test('cuda takes the least loaded GPU', () => {
 })
 
 test('only what passes by itself is worth waiting for', () => {
-  expect(place(wanted(), [offer({ slots: 1 })], market({ load: () => 1 })).can_wait).toBe(true)
-  expect(place(wanted({ resources: { cpu: 99 } }), [offer()], market()).can_wait).toBe(false)
+  expect(placed(wanted(), [offer({ slots: 1 })], market({ load: () => 1 })).can_wait).toBe(true)
+  expect(placed(wanted({ resources: { cpu: 99 } }), [offer()], market()).can_wait).toBe(false)
 })
 
 test('cost is by the second, with the least that the vendor bills, rounded up', () => {

@@ -1,4 +1,5 @@
 // One seed: clouds, processes, runners, clients and faults in one virtual time, from a first submit to silence.
+import { catalogueOf } from '../../jobs/catalogue.ts'
 import type { ModelCloud } from '../fakes/model-cloud.ts'
 import { openClouds, scheduleBlows } from './clouds.ts'
 import type { Code } from './code.ts'
@@ -206,7 +207,7 @@ function sharedBy(
       sealer,
       runner_key: Buffer.alloc(32, 9),
       installation,
-      offers: () => world.clouds.flatMap(({ account }) => account.offers),
+      offers: () => catalogueOf(world.clouds.flatMap(({ account }) => account.offers)),
       outbound_fetch: world.receiver.fetch,
       check_target: () => null,
       settings: {

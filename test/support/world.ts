@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from '../../functions/_app.ts'
+import { catalogueOf } from '../../jobs/catalogue.ts'
 import type { Deps } from '../../jobs/deps.ts'
 import { createKey } from '../../jobs/keys.ts'
 import { runPass } from '../../jobs/reconcile.ts'
@@ -39,7 +40,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     runner_key: Buffer.alloc(32, 9),
     installation,
     providers: [model.provider],
-    offers: () => model.offers,
+    offers: () => catalogueOf(model.offers),
     waker: createWaker(),
     outbound_fetch: async (url, init) => {
       sent.push({
