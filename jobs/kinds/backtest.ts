@@ -195,6 +195,8 @@ function checkSample(
 ) {
   const { dataset, symbols = [] } = params.data
   if (dataset === undefined) return
+  // Whether a dataset is the project's is asked when the job is submitted.
+  if (isDataset(dataset)) return
   const sample = samples[dataset]
   if (!sample)
     return problem(['data', 'dataset'], `is unknown: the samples are ${Object.keys(samples).join(', ')}`)
@@ -274,6 +276,14 @@ function count(value: Parameter): number {
   if ('values' in value) return value.values.length
   const [from, to, step] = value.range
   return Math.floor((to - from) / step + 1e-9) + 1
+}
+
+const isDataset = (name: string) => name.startsWith('ds_')
+
+/** The uploaded dataset that a spec reads; null: it reads none. */
+export function datasetOf({ params }: { params: Pick<BacktestParams, 'data'> }): string | null {
+  const { dataset } = params.data
+  return dataset !== undefined && isDataset(dataset) ? dataset : null
 }
 
 /** Files that the runner fetches before the program starts. Samples come with the image. */

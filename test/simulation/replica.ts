@@ -30,6 +30,7 @@ export interface Shared {
   common: Pick<
     Deps,
     | 'store'
+    | 'describe_table'
     | 'sealer'
     | 'runner_key'
     | 'installation'
