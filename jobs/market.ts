@@ -108,11 +108,6 @@ function wantedOf(places: Places, work: Work, now: Date): Wanted {
 export const hasRefused = ({ memory }: Places, offer: Offer): boolean =>
   memory.has(accountKey(offer)) || memory.has(offerKey(offer))
 
-/** The limits that a launch must still keep when it is committed. */
-export function boundsFor(places: Places, work: Pick<Work, 'project_id' | 'spec'>, offer: Offer): Bound[] {
-  return boundsOf(places.limits, { project_id: work.project_id, kind: work.spec.kind }, offer)
-}
-
 /** Counts a launch that was committed. */
 export function take(places: Places, work: Pick<Work, 'project_id' | 'spec'>, offer: Offer): void {
   const { provider, account, id: offer_id } = offer

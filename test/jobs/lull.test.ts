@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { keepCatalogue } from '../../jobs/catalogue.ts'
-import { newLull } from '../../jobs/lull.ts'
+import { isLull, newLull, noteLook } from '../../jobs/lull.ts'
 import { runPass } from '../../jobs/reconcile.ts'
 import type { JobView } from '../../jobs/view.ts'
 import { backtest, openTestWorld } from '../support/world.ts'
@@ -141,4 +141,25 @@ test('of thousands of shapes each has its turn, and then they rest', async () =>
   expect(server.launched()).toEqual(['cpu'])
   await server.passFor(20)
   expect(await server.passFor(5)).toBe(0)
+})
+
+test('a lull begins when what was counted must have been committed, and ends with a memory', () => {
+  const lull = newLull()
+  const at = (second: number) => new Date(second * 1_000)
+  const refused = { code: 'capacity' as const, failures: 1, updated_at: at(0) }
+  const memory = new Map([['an offer', { ...refused, blocked_until: at(20) }]])
+  const offers = keepCatalogue()([])
+  const look = (second: number, found = false) => noteLook(lull, { found, next: null, memory }, at(second))
+  const rests = (second: number, mark = 'one') => isLull(lull, mark, offers, at(second))
+  expect(rests(1)).toBe(false)
+  look(1)
+  expect(rests(5)).toBe(false)
+  look(6)
+  expect(rests(19)).toBe(true)
+  expect(rests(20)).toBe(false)
+  look(20, true)
+  expect(rests(21)).toBe(false)
+  look(21)
+  expect(rests(22)).toBe(true)
+  expect(rests(23, 'two')).toBe(false)
 })
