@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Offer, Provider } from '../providers/provider.ts'
-import { type Catalogue, catalogueOf } from '../jobs/catalogue.ts'
+import { type Catalogue, keepCatalogue } from '../jobs/catalogue.ts'
 import type { Deps, Log, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
@@ -83,8 +83,9 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       settings: settingsOf(config, () => address),
       log,
     }
+    const catalogued = keepCatalogue()
     const set_offers = (found: readonly Offer[]) => {
-      offers = catalogueOf(found)
+      offers = catalogued(found)
     }
     return {
       deps,

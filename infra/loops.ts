@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Offer } from '../providers/provider.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
+import { type Lull, newLull } from '../jobs/lull.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
 import { runPass } from '../jobs/reconcile.ts'
 import { sweepRetention } from '../jobs/retention.ts'
@@ -56,7 +57,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     running.push(loop(deps, signal, name, round, pause))
   if (roles.includes('pass')) {
     const calls = new Set<Promise<unknown>>()
-    const state = { renewed_at_ms: Number.NEGATIVE_INFINITY }
+    const state = { renewed_at_ms: Number.NEGATIVE_INFINITY, lull: newLull() }
     // On its own: a pass that waits for a slow vendor for longer than a replica is waited for would be taken for dead.
     run(
       'renewal',
@@ -156,10 +157,10 @@ async function renew({ deps, replica, sync }: Work, state: { renewed_at_ms: numb
 async function pass(
   work: Work,
   calls: Set<Promise<unknown>>,
-  state: { renewed_at_ms: number },
+  state: { renewed_at_ms: number; lull: Lull },
 ): Promise<void> {
   await renew(work, state)
-  const done = await runPass(work.deps, work.replica, true)
+  const done = await runPass(work.deps, work.replica, true, state.lull)
   // Calls may take a minute; the next pass need not wait for them.
   const tracked = done.calls.finally(() => calls.delete(tracked))
   calls.add(tracked)

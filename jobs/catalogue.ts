@@ -40,6 +40,16 @@ export function catalogueOf(offers: readonly Offer[]): Catalogue {
   return entries
 }
 
+/** A catalogue of these offers: the last one where they are the same, so that who has seen it knows. */
+export function keepCatalogue(): (offers: readonly Offer[]) => Catalogue {
+  let kept: { text: string; catalogue: Catalogue } | null = null
+  return (offers) => {
+    const text = JSON.stringify(offers)
+    if (kept?.text !== text) kept = { text, catalogue: catalogueOf(offers) }
+    return kept.catalogue
+  }
+}
+
 function entryOf(offer: Offer, model_of: (name: string) => Model): Entry {
   const { provider, account, region, id, spot, gpu, usd_per_hour } = offer
   const gpu_memory_gib = gpu ? nominal(gpu.memory_gib) : 0

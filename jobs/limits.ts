@@ -4,6 +4,7 @@ import type { Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
+import { countChange } from './store/queue.ts'
 import type { Database } from './store/schema.ts'
 
 /** Limits are read by every pass. */
@@ -131,6 +132,7 @@ export async function putLimit(deps: Deps, request: z.output<typeof limitRequest
       .executeTakeFirstOrThrow()
     if (Number(count) >= maxLimits)
       throw new AppError('invalid_request', `There are ${maxLimits} limits already: delete one.`)
+    await countChange(tx)
     return tx
       .insertInto('limits')
       .values({ id: newId('lim', updated_at, deps.random), scope, key, max_running, updated_at })
@@ -142,6 +144,7 @@ export async function putLimit(deps: Deps, request: z.output<typeof limitRequest
 
 /** Throws AppError not_found. */
 export async function deleteLimit(deps: Pick<Deps, 'db'>, id: string): Promise<void> {
+  await countChange(deps.db)
   const { numDeletedRows } = await deps.db.deleteFrom('limits').where('id', '=', id).executeTakeFirst()
   if (numDeletedRows === 0n) throw new AppError('not_found', `There is no limit ${id.slice(0, 100)}.`)
 }

@@ -1,6 +1,7 @@
 // What an administrator rules for all jobs of a project, and no job overrides.
 import { z } from 'zod'
 import type { Deps } from './deps.ts'
+import { countChange } from './store/queue.ts'
 import type { Database } from './store/schema.ts'
 
 const names = z.array(z.string().min(1).max(200)).min(1).max(200)
@@ -36,6 +37,7 @@ export async function readPolicies(
 export async function putPolicy(deps: Deps, project_id: string, policy: Policy): Promise<Policy> {
   const updated_at = deps.clock.now()
   const values = { policy: JSON.stringify(policy), updated_at }
+  await countChange(deps.db)
   await deps.db
     .insertInto('policies')
     .values({ project_id, ...values })

@@ -4,6 +4,7 @@ import { act } from './act.ts'
 import { decide } from './decide.ts'
 import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
+import { isLull, type Lull, noteLook } from './lull.ts'
 import { observe } from './observe.ts'
 import { hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } from './market.ts'
 import { lookEvery_s } from './pace.ts'
@@ -21,10 +22,7 @@ import { type Facts, loadFacts } from './store/snapshot.ts'
 
 /** Shards that are claimed at once: a few seconds of work at a slow database, if something has happened to all. */
 const claimBatch = 100
-/**
- * Rounds of each claim in one pass: through what is due until little is left, then through the queue, where each round
- * places at least one shard or blocks at least one shape.
- */
+/** Rounds of each claim in one pass. Of the queue each places at least one shard, or blocks at least one shape. */
 const maxRounds = 50
 
 export interface Pass {
@@ -36,31 +34,59 @@ export interface Pass {
 
 /**
  * One pass of one replica. Several at once are safe, in one process and in many. A caller that has renewed the
- * replica's row within the last seconds may say so.
+ * replica's row within the last seconds may say so; one that makes pass after pass gives its lull.
  */
-export async function runPass(deps: Deps, replica: string, renewed = false): Promise<Pass> {
+export async function runPass(
+  deps: Deps,
+  replica: string,
+  renewed = false,
+  lull: Lull | null = null,
+): Promise<Pass> {
   const calls: Promise<void>[] = []
   if (!renewed) await renewReplica(deps.db, replica, deps.clock.now())
-  const { found, held } = await lookForWork(deps.db, deps.clock.now())
-  if (!found) return { decided: 0, calls: Promise.resolve() }
-  const token = () => Buffer.from(deps.random(12)).toString('base64url')
+  const before = await lookForWork(deps.db, deps.clock.now())
+  let decided = before.due ? await passDue(deps, replica, before.held, calls) : 0
+  const { waiting, held, mark } = decided > 0 ? await lookForWork(deps.db, deps.clock.now()) : before
+  const rests = lull !== null && isLull(lull, mark, deps.offers(), deps.clock.now())
+  if (waiting && !held && !rests) decided += await passQueue(deps, replica, lull, calls)
+  return { decided, calls: Promise.all(calls) }
+}
+
+const newToken = ({ random }: Deps) => Buffer.from(random(12)).toString('base64url')
+
+/** Through what is due until little is left. */
+async function passDue(deps: Deps, replica: string, held: boolean, calls: Promise<void>[]): Promise<number> {
   let decided = 0
   for (let round = 0; round < maxRounds; round++) {
-    const due = await claimDue(deps.db, replica, token(), deps.clock.now(), claimBatch)
+    const due = await claimDue(deps.db, replica, newToken(deps), deps.clock.now(), claimBatch)
     if (due.length > 0) decided += await settle(deps, due, await openPass(deps, held), calls)
     if (due.length < claimBatch) break
   }
+  return decided
+}
+
+/** Through the queue, until nothing in it finds a place. */
+async function passQueue(
+  deps: Deps,
+  replica: string,
+  lull: Lull | null,
+  calls: Promise<void>[],
+): Promise<number> {
+  let decided = 0
   const blocked = new Set<string>()
-  for (let round = 0; round < maxRounds && !held; round++) {
-    const pass = await openPass(deps, held)
-    const turns = await turnsOf(deps, pass.places, blocked, claimBatch)
+  for (let round = 0; round < maxRounds; round++) {
+    const pass = await openPass(deps, false)
+    const where = { most: claimBatch, after: lull?.after ?? null }
+    const { turns, next } = await turnsOf(deps, pass.places, blocked, where)
+    const found = turns.length > 0 || blocked.size > 0
+    if (lull) noteLook(lull, { found, next, memory: pass.places.memory }, deps.clock.now())
     const options = { limit: claimBatch, turns, running: runningOf(pass.places, turns) }
-    const heads = await claimQueue(deps.db, replica, token(), deps.clock.now(), options)
+    const heads = await claimQueue(deps.db, replica, newToken(deps), deps.clock.now(), options)
     if (heads.length === 0) break
     decided += await settle(deps, heads, pass, calls)
     for (const shape of pass.blocked) blocked.add(shape)
   }
-  return { decided, calls: Promise.all(calls) }
+  return decided
 }
 
 interface PassState {

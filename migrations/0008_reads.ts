@@ -35,6 +35,8 @@ const statements = [
     primary key (list, job_id)
   )`,
   fillLists,
+  // Counts what may give a waiting shard a place: jobs/store/queue.ts.
+  `create sequence queue_changes`,
 ]
 
 export async function up(db: Kysely<unknown>): Promise<void> {

@@ -20,17 +20,26 @@ export interface Claimed {
   lease: Lease
 }
 
-/**
- * Whether a claim would find anything, and whether launches are held after a restore: one read instead of two writes
- * for a server that has nothing to do.
- */
-export async function lookForWork(db: Database, now: Date): Promise<{ found: boolean; held: boolean }> {
-  const { rows } = await sql<{ found: boolean; held: boolean }>`
-    select exists (select from shards where due_at <= ${now})
-      or exists (select from shards where state = 'waiting' and not_before is null)
-      as found,
-      exists (select from installation where launches_held_until > ${now}) as held`.execute(db)
-  return rows[0] ?? { found: false, held: false }
+export interface Outlook {
+  /** Whether something is due at a shard, and whether one waits for a place. */
+  due: boolean
+  waiting: boolean
+  /** Whether launches are held after a restore. */
+  held: boolean
+  /** Another where queue or places have changed: what was counted (store/queue.ts), and events. */
+  mark: string
+}
+
+/** What a pass would find: one read instead of two writes for a server that has nothing to do. */
+export async function lookForWork(db: Database, now: Date): Promise<Outlook> {
+  const { rows } = await sql<Outlook>`
+    select exists (select from shards where due_at <= ${now}) as due,
+      exists (select from shards where state = 'waiting' and not_before is null) as waiting,
+      exists (select from installation where launches_held_until > ${now}) as held,
+      (select last_value from queue_changes) || '/' || (select last_value from events_id_seq) as mark`.execute(
+    db,
+  )
+  return rows[0] ?? { due: false, waiting: false, held: false, mark: '' }
 }
 
 /** Leases one shard, whatever is due at it; null: another has it. */

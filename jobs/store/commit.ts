@@ -7,6 +7,7 @@ import type { ShardRow } from '../plan.ts'
 import { classOf } from '../shards.ts'
 import { noDelta } from './fold.ts'
 import { countPlace, hasPlace, type Launch } from './places.ts'
+import { countChange, movesQueue } from './queue.ts'
 import type { Database, Tx } from './schema.ts'
 
 export interface CommitDeps {
@@ -84,6 +85,8 @@ async function write(tx: Tx, deps: CommitDeps, commits: readonly Commit[], now: 
     return { error }
   }
   await writeBatch(tx, { ...deps, now }, batch)
+  if (commits.some(({ plan }) => plan.changes.some(({ change }) => movesQueue.has(change))))
+    await countChange(tx)
   return answers
 }
 

@@ -2,7 +2,7 @@
 // place or none together, so a pass looks at the head of each shape and never scans the backlog.
 import { type Insertable, sql } from 'kysely'
 import { canonicalSha256 } from '../canonical.ts'
-import type { JobRow } from '../plan.ts'
+import type { Change, JobRow } from '../plan.ts'
 import { type DeviceClass, type Role, shardSpec } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
 import type { Priority } from '../state.ts'
@@ -10,7 +10,7 @@ import { waitBound } from '../wait.ts'
 import { type Claimed, free, leaseFor } from './claim.ts'
 import type { Database, Tables } from './schema.ts'
 
-/** Shapes that one pass looks at. With more, each pass begins at another place among them. */
+/** Shapes that one look sees. With more, the next one goes on among them. */
 const maxShapes = 1_000
 
 /** How far ahead of its time a job stands in the queue; the same bonus ages a lower priority past it. */
@@ -70,32 +70,67 @@ export interface Head {
   shards_waiting: number
 }
 
-/** One waiting shard of each shape. `start` is where to begin among the shapes when there are too many. */
-export async function queueHeads(db: Database, start: string): Promise<Head[]> {
-  const all = await headsFrom(db, '')
-  if (all.length <= maxShapes) return all
-  const some = await headsFrom(db, start)
-  return some.length > 0 ? some.slice(0, maxShapes) : all.slice(0, maxShapes)
+/** Heads in the order of their shapes, and the last shape that was looked at where there are more. */
+export interface Heads {
+  heads: Head[]
+  next: string | null
 }
 
-async function headsFrom(db: Database, start: string): Promise<Head[]> {
-  const next = (after: ReturnType<typeof sql>) => sql`(
+/** One waiting shard of each shape after a shape; '' begins with the first. */
+export async function queueHeads(db: Database, after: string): Promise<Heads> {
+  const heads = await headsAfter(db, after)
+  if (heads.length <= maxShapes) return { heads, next: null }
+  const some = heads.slice(0, maxShapes)
+  return { heads: some, next: some.at(-1)?.shape_hash ?? null }
+}
+
+/** The same for who does not remember where to go on: from anywhere, and around. */
+export async function anyHeads(db: Database, start: string): Promise<Heads> {
+  const { heads, next } = await queueHeads(db, start)
+  if (next !== null) return { heads, next }
+  const before = (await headsAfter(db, '')).filter(({ shape_hash }) => shape_hash <= start)
+  return { heads: [...heads, ...before.slice(0, maxShapes - heads.length)], next: null }
+}
+
+async function headsAfter(db: Database, after: string): Promise<Head[]> {
+  const first = (known: ReturnType<typeof sql>) => sql`(
     select shape_hash, id from shards
-    where state = 'waiting' and not_before is null and ${after}
+    where state = 'waiting' and not_before is null and shape_hash > ${known}
     order by shape_hash, queue_key, id limit 1)`
   const { rows } = await sql<Head>`
     with recursive heads(shape_hash, id, n) as (
-      (select shape_hash, id, 1 from ${next(sql`shape_hash >= ${start}`)} as first)
+      (select shape_hash, id, 1 from ${first(sql`${after}`)} as first)
       union all
       select step.shape_hash, step.id, heads.n + 1
-      from heads, lateral ${next(sql`shape_hash > heads.shape_hash`)} as step
+      from heads, lateral ${first(sql`heads.shape_hash`)} as step
       where heads.n <= ${maxShapes}
     )
     select heads.shape_hash, s.project_id, s.job_id, s.role, s.excluded_providers,
       j.spec, j.device_class, j.shards_total, j.shards_waiting
-    from heads join shards s on s.id = heads.id join jobs j on j.id = s.job_id`.execute(db)
+    from heads join shards s on s.id = heads.id join jobs j on j.id = s.job_id
+    order by heads.n`.execute(db)
   return rows
 }
+
+/**
+ * Counts a change that may give a waiting shard a place, or a place a shard. A sequence, so that nobody waits for
+ * anybody; it runs ahead of the transaction that counts. What makes events is counted by them.
+ */
+export async function countChange(db: Database): Promise<void> {
+  await sql`select nextval('queue_changes')`.execute(db)
+}
+
+/** Changes of a plan after which the queue is worth another look. */
+export const movesQueue: ReadonlySet<Change['change']> = new Set([
+  'launched',
+  'conclude',
+  'end',
+  'requeue',
+  'finish',
+  'queue',
+  'refused',
+  'taken',
+] as const)
 
 export interface Turn {
   shape_hash: string

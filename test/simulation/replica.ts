@@ -2,6 +2,7 @@
 // of a dependency is a place to be scheduled at, and to die at: before it, or after it took effect.
 import type { Deps, Waker } from '../../jobs/deps.ts'
 import { topics } from '../../jobs/deps.ts'
+import { newLull } from '../../jobs/lull.ts'
 import type { Provider } from '../../providers/provider.ts'
 import type { Code } from './code.ts'
 import { connect, type RowChange, type SharedDatabase } from './database.ts'
@@ -100,11 +101,11 @@ export function startReplica(shared: Shared): Replica {
     },
   }
   self = { id, owner, deps, app: code.createApp(deps), died: died.promise, wake: waker.wake }
-  const state = { renewed_at_ms: Number.NEGATIVE_INFINITY }
+  const state = { renewed_at_ms: Number.NEGATIVE_INFINITY, lull: newLull() }
   void renew(shared, self, state)
   void loop(shared, self, topics.pass, waker, async () => {
     const renewed = scheduler.now_ms() - state.renewed_at_ms < renew_ms
-    const { calls } = await code.runPass(deps, id, renewed)
+    const { calls } = await code.runPass(deps, id, renewed, state.lull)
     if (!renewed) state.renewed_at_ms = scheduler.now_ms()
     // Calls may take a minute; the next pass need not wait for them.
     void calls.catch((error: unknown) => shared.violated(`a call was not recorded: ${String(error)}`))

@@ -1,5 +1,5 @@
 // One seed: clouds, processes, runners, clients and faults in one virtual time, from a first submit to silence.
-import { catalogueOf } from '../../jobs/catalogue.ts'
+import { keepCatalogue } from '../../jobs/catalogue.ts'
 import type { ModelCloud } from '../fakes/model-cloud.ts'
 import { openClouds, scheduleBlows } from './clouds.ts'
 import type { Code } from './code.ts'
@@ -190,6 +190,7 @@ function sharedBy(
   own: Pick<Shared, 'fate'> & Pick<Shared['common'], 'sealer' | 'installation'>,
 ): Shared {
   const { sealer, installation, fate } = own
+  const catalogued = keepCatalogue()
   const polls = draw.fork('polls')
   const long = longOutage(plan)
   const inLongOutage = () => {
@@ -208,7 +209,7 @@ function sharedBy(
       sealer,
       runner_key: Buffer.alloc(32, 9),
       installation,
-      offers: () => catalogueOf(world.clouds.flatMap(({ account }) => account.offers)),
+      offers: () => catalogued(world.clouds.flatMap(({ account }) => account.offers)),
       outbound_fetch: world.receiver.fetch,
       check_target: () => null,
       settings: {
