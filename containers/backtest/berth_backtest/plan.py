@@ -11,6 +11,7 @@ from berth_backtest.data.signals import load_signals
 from berth_backtest.errors import invalid
 from berth_backtest.grid import Grid, make_grid
 from berth_backtest.spec.types import STOPS, Fill, Spec
+from berth_backtest.user.strategy import check_columns, watches
 
 DAILY_GAP = 4.0  # days: a median gap up to it is daily bars, with their week-ends and holidays
 TRADING_DAYS = 252.0
@@ -37,6 +38,9 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     """Returns the plan; raises where the data cannot do what the spec asks."""
     fill = choose_fill(spec, panel)
     periods = choose_periods(spec, panel)
+    source = spec.strategy.definition.source
+    if source is not None:
+        check_columns(source, panel)
     grid = make_grid(spec.axes, spec.strategy.definition)
     effective = dict(spec.effective)
     execution, data = effective["execution"], effective["data"]
@@ -113,6 +117,7 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
     rules[k.RETRY], rules[k.LEVEL] = ex.retry_entries, plan.spec.strategy.entry == "level"
     rules[k.HAS_OPEN], rules[k.HAS_RANGE] = plan.panel.has_open, plan.panel.has_range
     rules[k.LONG], rules[k.SHORT] = ex.direction != "short", ex.direction != "long"
-    rules[k.WATCH] = any(axis.values.any() for axis in plan.grid.axes if axis.name in STOPS)
+    watched = any(axis.values.any() for axis in plan.grid.axes if axis.name in STOPS)
+    rules[k.WATCH] = watched or watches(plan.spec.strategy.definition.source)
     rules[k.GIVEN] = plan.spec.portfolio.call_sequence == "given"
     return rules

@@ -13,10 +13,13 @@ from berth_backtest.data.panel import Panel
 from berth_backtest.grid import Grid
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS, run_moves
+from berth_backtest.kernel.steps import F_BAR, F_CELL, F_FOUND, F_KIND, F_SET, F_WANT, FAULT, NO_STEPS, Steps
 from berth_backtest.market import Market, Room, market_of, own_bars
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
 from berth_backtest.strategies.series import Row, fill_rows, rows_of
+from berth_backtest.user.generate import load_module
+from berth_backtest.user.strategy import wrong_order
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -51,6 +54,8 @@ class Simulator:
         self.rules = kernel_rules(plan)
         self.shared = plan.spec.portfolio.mode == "shared"
         self.threads = threads
+        source = self.definition.source
+        self.module = load_module(source) if source is not None else None
         self.whole: Market | None = market_of(plan, panel, None) if self.shared else None
         self.rows: dict[Row, int] = {}  # the tables that are kept for the next sets ...
         self.kept: list[tuple[Market, Floats]] = []  # ... of every symbol
@@ -73,6 +78,32 @@ class Simulator:
         for k, (factor, name) in enumerate(terms):
             found[:, k] = factor * (self.grid.values(name, points) if name else 1.0)
         return found
+
+    def steps_of(self, market: Market, points: Index, cells: int) -> Steps:
+        """Returns what a user's step is called with, each set's parameters for `cells` cells."""
+        source = self.definition.source
+        if source is None or self.module is None:
+            return NO_STEPS
+        values = [np.repeat(self.grid.values(param.name, points), cells) for param in source.params]
+        back = [("t1", one.name) in source.checked["step"].reads for one in source.series]
+        return Steps(
+            self.module.step,
+            market.rows,
+            np.array(values).reshape(len(values), len(points) * cells),
+            np.array(list(source.states.values())),
+            np.array(back, dtype=np.int64),
+            source.warmup,
+        )
+
+    def check_fault(self, fault: Floats, points: Index, symbol: int | None) -> None:
+        """Raises for the first order of a step that cannot be one."""
+        if fault[F_FOUND] > 0.0:
+            cell, at = int(fault[F_CELL]), int(fault[F_SET])
+            name = self.panel.symbols[cell if symbol is None else symbol]
+            point = int(points[0 if symbol is None else at])
+            kind = layout.ORDERS[int(fault[F_KIND])]
+            text = ", ".join(f"{key} {x:g}" for key, x in self.grid.parameters(point).items())
+            raise wrong_order(self.panel, name, int(fault[F_BAR]), kind, float(fault[F_WANT]), text)
 
     def targets_of(self, s: int | None) -> Floats:
         """Returns the wanted fractions of a signal file, of all symbols or of one."""
@@ -164,7 +195,7 @@ class Simulator:
         levels, stops = self.levels(points), self.grid.stops(points)
         own = max(1, table.shape[1])
         cells = max(1, min(CELLS, MOVE_BYTES // (16 * own)))
-        keep = room or Room(0, 0, False)
+        keep, fault = room or Room(0, 0, False), np.zeros(FAULT)
         blocks = -(-len(points) // cells)
         book = market.book(self.rules, -(-len(points) // blocks), own=True, many=False, room=keep)
         run_moves(
@@ -179,15 +210,18 @@ class Simulator:
             bool(self.rules[layout.LEVEL]),
             self.targets_of(market.symbol),
             np.ascontiguousarray(stops),
+            self.steps_of(market, points, 1),
+            fault,
             raw,
         )
+        self.check_fault(fault, points, market.symbol)
         keep.take(book)
         return keep
 
     def run_set(self, point: int, raw: Floats, room: Room) -> Room:
         """Runs one set over all symbols with one purse."""
         assert self.whole is not None
-        one = np.array([point])
+        one, fault = np.array([point]), np.zeros(FAULT)
         market = self.whole
         symbols = len(self.panel.symbols)
         rows, picks = rows_of(self.definition.series, self.grid, one)
@@ -209,8 +243,11 @@ class Simulator:
             bool(self.rules[layout.LEVEL]),
             self.targets_of(None),
             np.repeat(stops, symbols, axis=1),
+            self.steps_of(market, one, symbols),
+            fault,
             raw,
         )
+        self.check_fault(fault, one, None)
         room.take(book)
         return room
 
@@ -275,5 +312,7 @@ def compile_kernel() -> None:
         False,
         np.empty((0, 0)),
         np.zeros((3, 1)),
+        NO_STEPS,
+        np.zeros(FAULT),
         raw,
     )

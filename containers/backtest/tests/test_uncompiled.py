@@ -20,6 +20,7 @@ def test_the_kernel_is_the_same_without_compilation() -> None:
         "test_shared.py",
         "test_actions.py",
         "test_signals.py",
+        "test_user_step.py",
     ]
     done = subprocess.run(
         [

@@ -12,6 +12,7 @@ from berth_backtest.metrics import named, number
 from berth_backtest.output.best import Best
 from berth_backtest.plan import Plan
 from berth_backtest.sweep import Sweep
+from berth_backtest.user.strategy import path_of
 
 SPANS_SHOWN = 10  # of the points that failed shards leave out
 FEW_TRADES = 30  # closed trades below which an average says next to nothing
@@ -29,7 +30,7 @@ def make_result(
     """Returns the content of result.json; `at` is the best set's place in the sweep."""
     updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried
     return {
-        "engine": engine_of(threads),
+        "engine": engine_of(plan, threads),
         "effective_spec": plan.effective,
         "seed": plan.spec.search.seed,
         "data": shown_data(plan),
@@ -94,14 +95,15 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
     return [{"code": code, "message": message} for code, message in found]
 
 
-def engine_of(threads: int) -> dict[str, object]:
+def engine_of(plan: Plan, threads: int) -> dict[str, object]:
+    path, reason = path_of(plan.spec.strategy.definition.source)
     return {
         "version": VERSION,
         "device": "cpu",
         "dtype": "float64",
         "threads": threads,
-        "path": "events",
-        "fallback_reason": None,
+        "path": path,
+        "fallback_reason": reason,
     }
 
 

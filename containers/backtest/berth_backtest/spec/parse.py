@@ -5,7 +5,7 @@ from berth_backtest.metrics import NAMES as METRIC_NAMES
 from berth_backtest.spec.axes import parse_axes
 from berth_backtest.spec.data import SHA256, local_path, parse_data
 from berth_backtest.spec.execution import parse_execution
-from berth_backtest.spec.fields import Fields, near, shown
+from berth_backtest.spec.fields import Fields, kind_of, near, shown
 from berth_backtest.spec.types import Aggregate, DataFile, Output, Portfolio, Search, Spec, Strategy
 from berth_backtest.strategies.builtin import BUILT_IN
 from berth_backtest.strategies.definition import Definition
@@ -46,10 +46,12 @@ def parse_strategy(fields: Fields) -> Strategy | None:
     """Returns the strategy, None after a problem: then its parameters are not known."""
     if fields.has("signals"):
         return parse_signals(fields)
-    for part in ("source", "class", "predictions", "rule", "every"):
+    if fields.has("source"):
+        return parse_source(fields)
+    for part in ("class", "predictions", "rule", "every"):
         if fields.has(part):
             fields.raw(part)
-            fields.wrong(part, f"only a built-in name or signals {VERSION_LIMIT}")
+            fields.wrong(part, f"only a built-in name, source or signals {VERSION_LIMIT}")
             return None
     name = fields.required("name")
     entry = fields.choice("entry", ("cross", "level"), "cross")
@@ -60,6 +62,29 @@ def parse_strategy(fields: Fields) -> Strategy | None:
             fields.wrong("name", f"must be one of {known}, not {shown(name)}{near(name, tuple(BUILT_IN))}")
         return None
     return Strategy(BUILT_IN[name], "level" if entry == "level" else "cross")
+
+
+def parse_source(fields: Fields) -> Strategy | None:
+    """Returns the strategy of a user's source, None after a problem."""
+    text, name = fields.raw("source"), fields.required("class")
+    before = len(fields.problems)
+    fields.end()
+    if not isinstance(text, str):
+        fields.wrong("source", f"must be a text of Python, not {kind_of(text)}")
+    if fields.has("class") and (not isinstance(name, str) or not name.isidentifier()):
+        fields.wrong("class", f"must be the name of a class in the source, not {shown(name)}")
+    if len(fields.problems) > before or not isinstance(text, str) or not isinstance(name, str):
+        return None
+    # Imported late: its list of indicators comes with the compiler.
+    from berth_backtest.user.declare import read_source
+    from berth_backtest.user.strategy import definition_of
+    from berth_backtest.user.subset import Refused
+
+    try:
+        return Strategy(definition_of(read_source(text, name)), "cross")
+    except Refused as error:
+        fields.wrong("source", str(error))
+        return None
 
 
 def parse_signals(fields: Fields) -> Strategy:
