@@ -1,7 +1,8 @@
 // How much work a backtest is, before it runs: for estimates, for ranking by cost and for sharding by time. Pure.
 import type { Offer } from '../../providers/provider.ts'
 import { canonicalSha256 } from '../canonical.ts'
-import { type BacktestParams, pointsOf } from './backtest.ts'
+import type { BacktestParams } from './backtest.ts'
+import { pointsOf } from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 /**

@@ -151,10 +151,7 @@ def step_rows(plan: Plan, panel: Panel, s: int | None, bar_of: Index, starts: In
     if source is None:
         return NONE2
     symbols = range(len(panel.symbols)) if s is None else [s]
-    parts = [
-        bar_rows(panel, own_bars(panel, one), bar_of[starts[i] : starts[i + 1]])
-        for i, one in enumerate(symbols)
-    ]
+    parts = [bar_rows(panel, one, bar_of[starts[i] : starts[i + 1]]) for i, one in enumerate(symbols)]
     return np.concatenate(parts)
 
 

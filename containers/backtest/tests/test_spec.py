@@ -73,7 +73,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("data", {**GOOD["data"], "start": "2011-01-01", "end": "2010-01-01"}, "data.start", "lies after"),
     ("strategy", {}, "strategy.name", "is required"),
     ("strategy.name", "sma_cros", "strategy.name", "did you mean sma_cross"),
-    ("strategy.name", "momentum_top_k", "strategy.name", "must be one of sma_cross"),
+    ("strategy.name", "momentum_top", "strategy.name", "must be one of sma_cross"),
     ("strategy", {"source": "x", "class": "X"}, "strategy.source", "only a built-in"),
     ("strategy", {"signals": {}}, "strategy.signals.url", "is required"),
     ("strategy", {"signals": {**FILE, "sha256": "12"}}, "strategy.signals.sha256", "64"),

@@ -27,7 +27,7 @@ class Rows:
     dated: bool  # calendar dates, not instants
     symbols: list[str]
     codes: NDArray[np.int64]  # index into symbols
-    prices: dict[str, Floats]  # close, and of open, high, low those that the file has
+    prices: dict[str, Floats]  # close, and of open, high, low, volume those that the file has
     state: NDArray[np.int8]  # NO_BAR, BAR or SUSPENDED
     delisted: NDArray[np.int64]
     currencies: set[str]
@@ -57,6 +57,8 @@ def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str
     state[suspended] = SUSPENDED
     for values in columns.values():
         values[state != BAR] = np.nan
+    if volume is not None:
+        columns["volume"] = np.where(state == BAR, np.nan_to_num(volume), np.nan)
     delisted = np.full(len(dates), NEVER)
     if "delist_date" in table.column_names:
         delisted, _ = read_dates(source, table.column("delist_date"), timezone, "delist_date")

@@ -132,7 +132,8 @@ def merge(files: list[Rows], chosen: tuple[str, ...]) -> Merged:
     twice = np.flatnonzero((np.diff(code[where]) == 0) & (np.diff(dates[where]) == 0))
     if len(twice):
         report_twice(files, kept, int(where[twice[0] + 1]), chosen[code[where[twice[0]]]])
-    names = [name for name in PRICES if name in files[0].prices]
+    # Volume is no price: where one file lacks it nothing has it.
+    names = [n for n in (*PRICES, "volume") if all(n in rows.prices for rows in files)]
 
     def joined(values: list[Any]) -> Any:
         parts = [one[keep] for one, keep in zip(values, kept, strict=True)]

@@ -102,7 +102,10 @@ def build_panel(
         has_range=has_range,
         delisted=np.searchsorted(dates, leaves, side="right"),
         volume=grid(rows.prices["volume"]) if "volume" in rows.prices else None,
-        own={name: (values * factors)[own] for name, values in rows.prices.items()},
+        own={
+            name: (values / share_factors(rows) if name == "volume" else values * factors)[own]
+            for name, values in rows.prices.items()
+        },
         actions=actions_of(rows, inside, bar),
         own_row=own_row,
         own_start=own_start,
@@ -132,6 +135,15 @@ def adjustments(rows: Merged) -> Floats:
             rows.prices["close"][i] if rows.state[i] == BAR else (last - rows.dividends[i]) / rows.splits[i]
         )
     return factors
+
+
+def share_factors(rows: Merged) -> Floats:
+    """Returns into how many units one of a symbol's first bar was split, so that volumes can be compared."""
+    factors = np.cumprod(rows.splits) if len(rows.splits) else rows.splits
+    first = np.concatenate([[True], np.diff(rows.codes) != 0])
+    begin = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    before: Floats = factors[begin] / rows.splits[begin]
+    return np.asarray(factors / before)
 
 
 def actions_of(rows: Merged, inside: NDArray[np.bool_], bar: NDArray[np.int64]) -> Floats:

@@ -15,6 +15,7 @@ from berth_backtest.kernel.layout import (
     WIDTH,
 )
 from berth_backtest.kernel.moves import NOTHING, find_moves, first_defined
+from berth_backtest.kernel.rebalance import FIELDS, SCALARS
 from berth_backtest.kernel.simulate import run_book
 from berth_backtest.kernel.steps import F_CELL, F_FOUND, F_SET, FIRST_ROW, LANES, Steps, start_steps
 
@@ -112,8 +113,15 @@ def run_moves(
     column = np.zeros(len(b.now), dtype=np.int64)
     some_picks = np.zeros((cells, series), dtype=np.int64)
     ready = np.zeros(cells, dtype=np.int64)
-    work = np.zeros((FIRST_ROW + 2 * series + rows) * LANES)
-    many_states = np.zeros((cells if b.many == 1 else 0, rows))
+    balancing = len(steps.calendar) > 0
+    if balancing:
+        work = np.zeros((FIELDS + series) * cells)
+        many_states = np.zeros((1, SCALARS + rows))
+        for i in range(rows):
+            many_states[0, SCALARS + i] = steps.params[i, 0]
+    else:
+        work = np.zeros((FIRST_ROW + 2 * series + rows) * LANES)
+        many_states = np.zeros((cells if b.many == 1 else 0, rows))
     for base in range(0, sets, cells):
         clear(b, base, stops)
         head[:] = NOTHING
@@ -141,7 +149,8 @@ def run_moves(
             ties[cell] = found
             b.cells[SIGN, cell] = sign
         if stepping:
-            start_steps(b, base, sets, steps.params, steps.start, series, work, many_states)
+            if not balancing:
+                start_steps(b, base, sets, steps.params, steps.start, series, work, many_states)
             for cell in range(cells):
                 some_picks[cell] = picks[int(min(base + cell, sets - 1))]
                 first = starts[cell] if b.many == 1 else 0
@@ -164,6 +173,7 @@ def run_moves(
             unowned(ready),
             unowned(work),
             unowned(many_states),
+            unowned(steps.calendar),
             unowned(fault),
         )
         if fault[F_FOUND] == 1.0:

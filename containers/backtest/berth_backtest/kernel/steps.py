@@ -28,6 +28,7 @@ from berth_backtest.kernel.orders import value_now
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
+Bytes = NDArray[np.int8]
 
 LANES = 64  # cells of a call, and the distance between rows
 
@@ -53,6 +54,7 @@ class Steps(NamedTuple):
     start: Floats  # states at the beginning
     previous: Index  # 1 for each series that is read a bar back
     warmup: int
+    calendar: Bytes  # [bar]: 1 where a rebalance is due; empty: a step, asked at every bar
 
 
 @step_function
@@ -60,7 +62,15 @@ def no_step(first: int, end: int, bar: Floats, work: Floats) -> None:
     """Decides nothing."""
 
 
-NO_STEPS = Steps(no_step, np.empty((0, BAR)), np.empty((0, 0)), np.empty(0), np.empty(0, dtype=np.int64), 0)
+NO_STEPS = Steps(
+    no_step,
+    np.empty((0, BAR)),
+    np.empty((0, 0)),
+    np.empty(0),
+    np.empty(0, dtype=np.int64),
+    0,
+    np.empty(0, dtype=np.int8),
+)
 
 
 @inner

@@ -83,6 +83,7 @@ class Strategy:
     definition: Definition
     entry: Literal["cross", "level"]
     signals: DataFile | None = None  # a file of wanted fractions
+    rebalance: int | str | None = None  # how often, of strategies that set weights: bars, weekly, monthly
 
     @property
     def name(self) -> str:

@@ -3,9 +3,12 @@
 import ast
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from berth_backtest.errors import Problem
 from berth_backtest.strategies.definition import Param, Series
+from berth_backtest.user.ordinary import check_ordinary
+from berth_backtest.user.rebalance import Rebalance
 from berth_backtest.user.subset import Checked, Names, Refused, Subset, constant_of
 
 MAX_SOURCE = 64 << 10  # characters: a strategy, not a library
@@ -300,16 +303,14 @@ def check_functions(node: ast.ClassDef, source: Source) -> None:
     found = [name for name in MAIN if name in source.functions]
     if len(found) != 1:
         raise Refused(node, f"it must have exactly one of {', '.join(MAIN)}, not {len(found)}")
-    if found[0] != "step":
-        raise Refused(source.functions[found[0]], f"{found[0]}() is not available in this version")
     if source.rebalance is not None and found[0] != "rebalance":
         raise Refused(node, f"@strategy(rebalance=...) needs rebalance(), not {found[0]}()")
     params = tuple(param.name for param in source.params)
     arities = {name: len(plain_arguments(helper)) for name, helper in source.helpers.items()}
-    base = {"constants": source.constants, "helpers": arities}
+    base: dict[str, Any] = {"constants": source.constants, "helpers": arities}
     needed: set[str] = set()
     if "valid" in source.functions:
-        names = Names({"p": params}, **base)  # type: ignore[arg-type]
+        names = Names({"p": params}, **base)
         source.checked["valid"] = Subset(names, False, "valid").check(source.functions["valid"])
         needed |= source.checked["valid"].calls
     if "step" in source.functions:
@@ -319,23 +320,48 @@ def check_functions(node: ast.ClassDef, source: Source) -> None:
         for state in states:
             if state in OWN_FIELDS:
                 raise Refused(node, f"the state {state} has the name of a field of s")
-        step = Subset(Names(fields, states, **base), True, "step")  # type: ignore[arg-type]
+        step = Subset(Names(fields, states, **base), True, "step")
         source.checked["step"] = step.check(source.functions["step"])
         needed |= source.checked["step"].calls
-        note_columns(source)
+        note_columns(source, "bar", source.functions["step"])
+    if "signals" in source.functions:
+        check_signals(node, source)
+    if "rebalance" in source.functions:
+        needed |= check_rebalance(node, source, base)
     check_helpers(needed, source, base)
 
 
-def note_columns(source: Source) -> None:
-    """Notes where step reads columns that the data may lack."""
-    step = source.functions["step"]
-    for part in ast.walk(step):
+def check_signals(node: ast.ClassDef, source: Source) -> None:
+    if source.series or source.states:
+        raise Refused(node, "signals() takes no ind... and no state...: it has all of the data")
+    for function in (source.functions["signals"], *source.helpers.values()):
+        check_ordinary(function)
+    note_columns(source, "data", source.functions["signals"])
+
+
+def check_rebalance(node: ast.ClassDef, source: Source, base: dict[str, Any]) -> set[str]:
+    """Returns the helpers that it calls."""
+    if source.rebalance is None:
+        raise Refused(node, 'rebalance() needs @strategy(rebalance=...): bars, "weekly" or "monthly"')
+    if source.states:
+        raise Refused(node, "rebalance() keeps no state")
+    names = Names({"p": tuple(param.name for param in source.params)}, **base)
+    subset = Rebalance(names, tuple(one.name for one in source.series))
+    subset.check_rebalance(source.functions["rebalance"])
+    source.checked["rebalance"] = subset.out
+    note_columns(source, "view", source.functions["rebalance"])
+    return subset.out.calls
+
+
+def note_columns(source: Source, owner: str, function: ast.FunctionDef) -> None:
+    """Notes where a function reads columns that the data may lack."""
+    for part in ast.walk(function):
         reads = isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)
-        if reads and part.value.id == "bar" and part.attr in NEEDED:  # type: ignore[attr-defined]
+        if reads and part.value.id == owner and part.attr in NEEDED:  # type: ignore[attr-defined]
             source.lines.setdefault(part.attr, part.lineno)  # type: ignore[attr-defined]
 
 
-def check_helpers(needed: set[str], source: Source, base: dict[str, object]) -> None:
+def check_helpers(needed: set[str], source: Source, base: dict[str, Any]) -> None:
     """Checks the helpers that are called, each after those that it calls; refuses recursion."""
     done: dict[str, Checked] = {}
 
@@ -345,7 +371,7 @@ def check_helpers(needed: set[str], source: Source, base: dict[str, object]) -> 
             raise Refused(helper, f"{name} calls itself: recursion is not allowed")
         if name in done:
             return
-        checked = Subset(Names({}, **base), False, name).check(helper)  # type: ignore[arg-type]
+        checked = Subset(Names({}, **base), False, name).check(helper)
         for called in sorted(checked.calls):
             visit(called, (*above, name))
         done[name] = checked

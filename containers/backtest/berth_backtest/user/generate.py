@@ -18,6 +18,7 @@ from berth_backtest.errors import ProgramError, invalid
 from berth_backtest.kernel.jit import cache_folder
 from berth_backtest.kernel.steps import FIRST_ROW, LANES, O_KIND, O_STOPS, O_WANT, S_LIVE
 from berth_backtest.user.declare import BAR_FIELDS, OWN_FIELDS, Source, plain_arguments
+from berth_backtest.user.rebalance import FIELDS, SCALARS
 from berth_backtest.user.subset import Checked
 
 COMPILE_S = 120.0  # what compiles for longer is not a strategy: most take a second
@@ -26,8 +27,8 @@ HEAD = '''"""Made from a user's strategy; see berth_backtest.user.generate."""
 
 from numpy import exp, floor, inf, isnan, log, nan, pi, sqrt
 
-from berth_backtest.kernel.jit import entry, get, hot, put
-from berth_backtest.kernel.steps import step_function
+from berth_backtest.kernel.jit import entry, get, hot, put, step_function
+from berth_backtest.kernel.rebalance import rank_of
 '''
 
 LOOP = """
@@ -44,6 +45,15 @@ def step(first, end, bar, work):
         put(work, {stops} + {lanes} + c, take_profit)
         put(work, {stops} + 2 * {lanes} + c, trailing)
 {kept}
+"""
+
+REBALANCE = """
+
+@step_function
+def step(first, end, bar, work):
+    count = end
+{fields}
+    rebalance({arguments})
 """
 
 VALID = """
@@ -71,6 +81,8 @@ def module_text(source: Source) -> str:
         parts.append(VALID.format(arguments=values))
     if "step" in source.checked:
         parts.append(step_text(source, params))
+    if "rebalance" in source.checked:
+        parts.append(rebalance_text(source, params))
     return "".join(parts)
 
 
@@ -115,6 +127,24 @@ def step_text(source: Source, params: list[str]) -> str:
         lanes=LANES,
     )
     return function_text("one", arguments, checked) + loop
+
+
+def rebalance_text(source: Source, params: list[str]) -> str:
+    """Returns the function of one date; `bar` holds the scalars and parameters, `work` an array a row."""
+    checked = source.checked["rebalance"]
+    arrays = ["out", *FIELDS, *[one.name for one in source.series]]
+    scalars = [("view", name) for name in SCALARS] + [("p", name) for name in params]
+    reads = sorted(checked.reads)
+    lines = ["    out = work[:count]"]
+    for owner, name in reads:
+        if (owner, name) in scalars:
+            lines.append(f"    {owner}_{name} = bar[{scalars.index((owner, name))}]")
+        else:
+            at = arrays.index(name)
+            lines.append(f"    {owner}_{name} = work[{at} * count : {at + 1} * count]")
+    names = ["count", "out", *[f"{owner}_{name}" for owner, name in reads]]
+    call = REBALANCE.format(fields="\n".join(lines), arguments=", ".join(names))
+    return function_text("rebalance", names, checked) + call
 
 
 STOPS = ("stop_loss", "take_profit", "trailing")

@@ -12,7 +12,7 @@ from berth_backtest.user.declare import NEEDED, Source
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-STEPS = 5  # kernel.moves.STEPS, which is not imported before a spec is known to be right
+TARGETS, STEPS = 4, 5  # of kernel.moves, which is not imported before a spec is known to be right
 
 
 def definition_of(source: Source) -> Definition:
@@ -31,7 +31,7 @@ def definition_of(source: Source) -> Definition:
         source.name,
         source.params,
         source.series,
-        STEPS,
+        TARGETS if source.kind == "signals" else STEPS,
         valid=valid if "valid" in source.functions else None,
         invalid="no set is left by valid()",
         source=source,
@@ -56,28 +56,47 @@ def watches(source: Source | None) -> bool:
 
 def path_of(source: Source | None) -> tuple[str, str | None]:
     """Returns how the strategy runs, and why not in lanes if it does not."""
-    if source is None or "step" not in source.checked:
+    if source is None or source.kind == "signals":
         return "events", None
+    if source.kind == "rebalance":
+        return "scalar", "rebalance is called once a date for all symbols"
     loops = [name for name, checked in source.checked.items() if checked.loops]
     if loops:
         return "scalar", f"{loops[0].removeprefix('h_')} has a for loop"
     return "lanes", None
 
 
-def bar_rows(panel: Panel, own: dict[str, Floats], bar_of: Index) -> Floats:
-    """Returns what a step reads of each own bar, in the order of declare.BAR_FIELDS."""
-    skip = len(own["close"]) - len(bar_of)
-    days = panel.dates[np.maximum(bar_of, 0)] // DAY_US
+def calendar_of(every: int | str, panel: Panel) -> NDArray[np.int8]:
+    """Returns 1 for each date on which a rebalance is due: known at its close, so the first of a period."""
+    if isinstance(every, int):
+        return np.array(np.arange(panel.bars) % every == 0, dtype=np.int8)
+    days = panel.dates // DAY_US
+    if every == "weekly":
+        periods = (days + 3) // 7  # 1970-01-01 was a Thursday: weeks begin on Monday
+    else:
+        periods = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    return np.concatenate([[1], np.diff(periods) != 0]).astype(np.int8)
+
+
+def bar_rows(panel: Panel, s: int, bar_of: Index) -> Floats:
+    """Returns what a step reads of each own bar, in the order of declare.BAR_FIELDS: prices as traded."""
+    bars = np.maximum(bar_of, 0)
+    days = panel.dates[bars] // DAY_US
     fresh = np.ones(len(bar_of), dtype=np.bool_)
     fresh[1:] = (days[1:] != days[:-1]) | (bar_of[:-1] < 0)
-    volume = own.get("volume", np.full(len(own["close"]), np.nan))
-    columns = [bar_of, own["open"][skip:], own["high"][skip:], own["low"][skip:], own["close"][skip:]]
-    return np.ascontiguousarray(np.stack([*columns, volume[skip:], fresh], axis=1, dtype=np.float64))
+    volume = np.full(panel.bars, np.nan) if panel.volume is None else panel.volume[s]
+    columns = [
+        values[bars] for values in (panel.open[s], panel.high[s], panel.low[s], panel.close[s], volume)
+    ]
+    return np.ascontiguousarray(np.stack([bar_of, *columns, fresh], axis=1, dtype=np.float64))
 
 
-def wrong_order(panel: Panel, symbol: str, bar: int, kind: str, want: float, text: str) -> ProgramError:
+def wrong_order(
+    source: Source, panel: Panel, symbol: str, bar: int, kind: str, want: float, text: str
+) -> ProgramError:
     """Returns the error for an order that cannot be one."""
     date = shown_date(int(panel.dates[bar]), panel.dated)
     number = "a fraction from -1 to 1" if kind == "target" else "a finite number"
-    message = f"step returned {kind}({want:g}) for {symbol} on {date} ({text}): it must be {number}"
+    said = f"step returned {kind}({want:g})" if source.kind == "step" else f"rebalance wants {want:g}"
+    message = f"{said} for {symbol} on {date} ({text}): it must be {number}"
     return ProgramError("user_code", message, [Problem("strategy.source", message)])

@@ -210,14 +210,14 @@ class Subset(ast.NodeVisitor):
                     return first, last, step
         raise Refused(node, "for needs range(...) of constant whole numbers")
 
-    def returned(self, node: ast.Return, known: set[str]) -> list[ast.stmt]:
+    def returned(self, node: ast.Return, _known: set[str]) -> list[ast.stmt]:
         if not self.order:
             if node.value is None:
                 raise Refused(node, f"{self.where} must return a value")
-            return [ast.Return(as_float(self.value(node.value, known)))]
+            return [ast.Return(as_float(self.value(node.value, _known)))]
         if node.value is None:
             return [ast.Return(self.order_tuple("keep", [], {}))]
-        return self.returned_order(node.value, known)
+        return self.returned_order(node.value, _known)
 
     def returned_order(self, node: ast.expr, known: set[str]) -> list[ast.stmt]:
         if isinstance(node, ast.IfExp):
