@@ -57,7 +57,8 @@ const execution = z.strictObject({
   borrow_bps_per_year: bps.optional(),
   lot: z.number().positive().optional(),
   fractional: z.boolean().optional(),
-  profile: z.null(notYet('only null')).optional(),
+  profile: z.literal('cn_a', { error: 'must be null or "cn_a"' }).nullable().optional(),
+  allow_short: z.boolean().optional(),
   stop_loss: fraction.nullable().optional(),
   take_profit: z.number().min(0).nullable().optional(),
   trailing_stop: fraction.nullable().optional(),
@@ -66,6 +67,8 @@ const execution = z.strictObject({
   retry_entries: z.boolean().optional(),
   close_at_end: z.boolean().optional(),
 })
+
+type Execution = z.infer<typeof execution>
 
 export const objectives = [
   'total_return',
@@ -125,6 +128,7 @@ export const backtestParams = z
   })
   .superRefine((params, context) => {
     checkSample(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
+    checkChina(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
     if (params.strategy.name === rebalanced && params.portfolio?.mode !== 'shared')
       context.addIssue({
         code: 'custom',
@@ -137,6 +141,23 @@ export const backtestParams = z
   })
   .meta({ id: 'BacktestParams', description: 'A backtest over one data set and one strategy.' })
 export type BacktestParams = z.infer<typeof backtestParams>
+
+/** A-shares trade in whole lots at prices as they were, and are sold short only where the spec says so. */
+function checkChina(
+  params: { data: z.infer<typeof data>; execution?: Execution | undefined },
+  problem: Problem,
+) {
+  const { profile, allow_short, direction = 'long', fractional } = params.execution ?? {}
+  if (profile !== 'cn_a') {
+    if (allow_short) problem(['execution', 'allow_short'], 'belongs to the profile cn_a')
+    return
+  }
+  if (direction !== 'long' && !allow_short)
+    problem(['execution', 'direction'], 'needs allow_short: A-shares are not sold short')
+  if (fractional) problem(['execution', 'fractional'], 'cannot be: A-shares trade in whole lots')
+  if (params.data.adjustment !== 'none')
+    problem(['data', 'adjustment'], 'must be "none" for cn_a: limits are of prices as traded')
+}
 
 type Problem = (path: (string | number)[], message: string) => void
 

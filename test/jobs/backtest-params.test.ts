@@ -105,3 +105,18 @@ test('a space of a trillion points is taken, and not one more', () => {
     /^parameters: has 2000000000000 points/,
   )
 })
+
+test('A-shares need prices as traded, and are sold short only when said so', () => {
+  const china = (execution: object, adjustment = 'none') => ({
+    data: { files: [{ url: 'https://example.com/p.csv' }], adjustment },
+    strategy: { name: 'sma_cross' },
+    execution: { profile: 'cn_a', ...execution },
+  })
+  expect(faults(china({}))).toEqual([])
+  expect(faults(china({ direction: 'both', allow_short: true }))).toEqual([])
+  expect(faults(china({ direction: 'short' }))[0]).toMatch(/^execution\.direction: needs allow_short/)
+  expect(faults(china({ fractional: true }))[0]).toMatch(/^execution\.fractional/)
+  expect(faults(china({}, 'total'))[0]).toMatch(/^data\.adjustment/)
+  expect(faults(china({ profile: 'us' }))[0]).toMatch(/^execution\.profile: must be null or "cn_a"/)
+  expect(faults(china({ profile: null, allow_short: true }))[0]).toMatch(/^execution\.allow_short/)
+})

@@ -36,6 +36,7 @@ class Plan:
 
 def make_plan(spec: Spec, panel: Panel) -> Plan:
     """Returns the plan; raises where the data cannot do what the spec asks."""
+    check_china(panel)
     fill = choose_fill(spec, panel)
     periods = choose_periods(spec, panel)
     source = spec.strategy.definition.source
@@ -65,6 +66,26 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     signals = spec.strategy.signals
     targets = np.empty((0, 0)) if signals is None else load_signals(signals, panel, spec.data.timezone)
     return Plan(spec, panel, grid, fill, periods, effective, targets)
+
+
+def check_china(panel: Panel) -> None:
+    """Raises where the data lacks what the profile cn_a needs."""
+    if panel.china is not None and panel.china.missing:
+        listed = ", ".join(panel.china.missing)
+        text = f"cn_a needs the columns {listed}, or limit_up and limit_down, which the data lacks"
+        raise invalid("execution.profile", text)
+
+
+def china_given(spec: Spec) -> dict[str, float]:
+    """Returns the costs that the spec names itself."""
+    ex = spec.execution
+    fields = {
+        "fee_bps": ("fee", ex.fee),
+        "fee_min": ("fee_min", ex.fee_min),
+        "transfer_fee_bps": ("transfer", ex.transfer),
+        "stamp_duty_bps": ("stamp", ex.stamp),
+    }
+    return dict(pair for name, pair in fields.items() if name in ex.given)
 
 
 def choose_fill(spec: Spec, panel: Panel) -> Fill:
@@ -106,7 +127,7 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
 
     ex = plan.spec.execution
     size = ex.sizing_x
-    if ex.sizing == "units" and not ex.fractional:
+    if ex.sizing == "units" and not ex.fractional and ex.profile is None:
         size = np.floor(size / ex.lot * (1.0 + k.TIE)) * ex.lot
     rules = np.zeros(k.RULES)
     rules[k.SLIPPAGE], rules[k.BORROW] = ex.slippage, ex.borrow_per_year / plan.periods
@@ -119,5 +140,6 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
     rules[k.LONG], rules[k.SHORT] = ex.direction != "short", ex.direction != "long"
     watched = any(axis.values.any() for axis in plan.grid.axes if axis.name in STOPS)
     rules[k.WATCH] = watched or watches(plan.spec.strategy.definition.source)
+    rules[k.T_PLUS_1] = ex.profile == "cn_a"
     rules[k.GIVEN] = plan.spec.portfolio.call_sequence == "given"
     return rules

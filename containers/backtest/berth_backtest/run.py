@@ -26,7 +26,7 @@ def run(
     from berth_backtest.data.load import load_panel
     from berth_backtest.plan import make_plan
 
-    plan = make_plan(spec, load_panel(spec.data))
+    plan = make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a"))
     panel, grid = plan.panel, plan.grid
     loaded = time.monotonic()
     log(f"data: {len(panel.symbols)} symbols, {panel.bars} bars; {sets_of(grid.total, grid.known)}")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from berth_backtest.data.china import read_china
 from berth_backtest.data.dates import first_true, read_dates
 from berth_backtest.data.read import PRICES, Source
 
@@ -34,9 +35,12 @@ class Rows:
     null_bars: int  # rows with a null price
     splits: Floats  # units after the date for each one before; 1 = none
     dividends: Floats  # per unit held before the date
+    extra: dict[str, Floats]  # columns of A-shares
 
 
-def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str) -> Rows:
+def check_rows(
+    source: Source, table: Any, timezone: str | None, adjustment: str, china: bool = False
+) -> Rows:
     dates, dated = read_dates(source, table.column("date"), timezone)
     symbols, codes = read_symbols(source, table)
     columns = {
@@ -78,6 +82,7 @@ def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str
         int((nulls & ~suspended).sum()),
         splits,
         dividends,
+        read_china(source, table, timezone) if china else {},
     )
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from berth_backtest import VERSION
 from berth_backtest.checkpoint import write_atomically
-from berth_backtest.data.dates import shown_date
+from berth_backtest.china import early_warnings, shown_profile
+from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.look_ahead import LookAhead
 from berth_backtest.metrics import named, number
 from berth_backtest.output.best import Best
-from berth_backtest.plan import Plan
+from berth_backtest.plan import Plan, china_given
 from berth_backtest.sweep import Sweep
 from berth_backtest.user.strategy import path_of
 
@@ -46,6 +47,7 @@ def make_result(
         "timing": {name: round(seconds, 6) for name, seconds in timing.items()},
         "bar_updates_per_s": updates / timing["run_s"] if timing["run_s"] > 0 else None,
         "rejected_orders": best.rejected,
+        "profile": profile_of(plan),
         "look_ahead": vars(look_ahead),
         "overfitting": {
             "pbo": None,
@@ -91,6 +93,10 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
     if best.rejected:
         listed = ", ".join(f"{name} {count}" for name, count in best.rejected.items())
         found.append(("rejected_orders", f"orders of the best set that did not fill: {listed}"))
+    if plan.panel.china is not None:
+        found += early_warnings(plan.panel.dates // DAY_US, china_given(plan.spec))
+        text = "the rules of cn_a are those commonly published, not compared with the exchanges' own texts"
+        found.append(("profile_not_checked", text))
     found += plan.panel.warnings
     return [{"code": code, "message": message} for code, message in found]
 
@@ -105,6 +111,13 @@ def engine_of(plan: Plan, threads: int) -> dict[str, object]:
         "path": path,
         "fallback_reason": reason,
     }
+
+
+def profile_of(plan: Plan) -> dict[str, object] | None:
+    """Returns the rules of the profile that the run used."""
+    if plan.panel.china is None:
+        return None
+    return shown_profile(china_given(plan.spec), plan.panel.china.from_columns)
 
 
 def shown_data(plan: Plan) -> dict[str, object]:

@@ -31,6 +31,9 @@ def parse_spec(value: object) -> Spec:
     execution, stops = parse_execution(root.object("execution"))
     parameters = root.object("parameters")
     axes = parse_axes(parameters, strategy.definition, stops) if strategy else ()
+    if execution.profile == "cn_a" and (data.adjustment != "none" or data.dataset):
+        path = "data.adjustment" if root.values.get("data") else "data"
+        problems.append(Problem(path, "must be none for the profile cn_a: limits are of prices as traded"))
     portfolio = parse_portfolio(root.object("portfolio"))
     if strategy and strategy.rebalance is not None and portfolio.mode != "shared":
         problems.append(
@@ -209,6 +212,10 @@ def execution_json(root: Fields, stops: dict[str, float]) -> dict[str, object]:
         "allow_short": False,
     }
     given = root.values.get("execution")
+    if isinstance(given, dict) and given.get("profile") == "cn_a":
+        # Its own rates, by date, are told under `profile` of the result.
+        for name in ("fee_bps", "fee_min", "transfer_fee_bps", "stamp_duty_bps", "lot"):
+            defaults[name] = None
     off: dict[str, object] = {name: x or None for name, x in stops.items()}
     return {**defaults, **(given if isinstance(given, dict) else {}), **off}
 

@@ -59,6 +59,8 @@ class Execution:
     stop_slippage: bool
     close_at_end: bool
     retry_entries: bool
+    profile: Literal["cn_a"] | None
+    given: frozenset[str]  # the fields that the spec names, which a profile leaves alone
 
 
 @dataclass(frozen=True)
