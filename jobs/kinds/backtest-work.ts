@@ -2,7 +2,8 @@
 import type { Offer } from '../../providers/provider.ts'
 import { canonicalSha256 } from '../canonical.ts'
 import type { Part } from '../shards.ts'
-import { type BacktestParams, pointsOf } from './backtest.ts'
+import type { BacktestParams } from './backtest.ts'
+import { pointsOf } from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 /**
