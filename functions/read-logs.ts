@@ -1,7 +1,9 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import type { Deps } from '../jobs/deps.ts'
-import { advance, maxLogPage, readLogs } from '../jobs/logs.ts'
+import { advance, type LogLine, maxLogPage, readLogs } from '../jobs/logs.ts'
 import { findJob } from '../jobs/read.ts'
+import { searchLogs } from '../jobs/search-logs.ts'
 import { isTerminal } from '../jobs/state.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
@@ -20,6 +22,9 @@ export const route = createRoute({
       limit: z.coerce.number().int().min(1).max(maxLogPage).default(500),
       cursor: z.string().max(16_384).optional(),
       format: z.enum(['json', 'text']).default('json'),
+      search: z.string().min(1).max(200).optional().meta({
+        description: 'Lines that hold this text, whatever their case; `next_cursor` goes on with the search.',
+      }),
     }),
     headers: z.object({ 'last-event-id': z.string().max(16_384).optional() }),
   },
@@ -37,9 +42,13 @@ export const handler =
   async (c) => {
     const { project_id } = c.get('principal')
     const { id } = c.req.valid('param')
-    const { limit, cursor, format } = c.req.valid('query')
+    const { limit, cursor, format, search } = c.req.valid('query')
     const start = c.req.valid('header')['last-event-id'] ?? cursor ?? null
     await findJob(deps, project_id, id)
+    if (search !== undefined) {
+      const { items, cursor: next } = await searchLogs(deps, id, { search, cursor: start, limit })
+      return answer(c, { items, next_cursor: next }, format)
+    }
     if (wantsStream(c))
       return streamEvents(c, deps, id, start, async (after) => {
         const over = isTerminal((await findJob(deps, project_id, id)).state)
@@ -52,10 +61,16 @@ export const handler =
         return { messages, cursor: position, over }
       }) as never
     const found = await readLogs(deps, id, start, limit)
-    const next_cursor = found.items.length === limit ? found.cursor : null
-    if (format === 'text') {
-      if (next_cursor !== null) c.header('Berth-Next-Cursor', next_cursor)
-      return c.text(found.items.map(({ text }) => text).join(''), 200)
-    }
-    return c.json({ items: found.items, next_cursor }, 200)
+    const next_cursor = found.items.length >= limit ? found.cursor : null
+    return answer(c, { items: found.items, next_cursor }, format)
   }
+
+function answer(
+  c: Context<Env>,
+  page: { items: LogLine[]; next_cursor: string | null },
+  format: 'json' | 'text',
+) {
+  if (format === 'json') return c.json(page, 200)
+  if (page.next_cursor !== null) c.header('Berth-Next-Cursor', page.next_cursor)
+  return c.text(page.items.map(({ text }) => text).join(''), 200)
+}

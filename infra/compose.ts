@@ -120,7 +120,8 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
 }
 
 function settingsOf(config: Config, address: () => string): Settings {
-  const { max_queued, rate_limit, sse_max_s, local_data_dirs, cache_ttl_s, cache_max_entries } = config
+  const { max_queued, rate_limit, sse_max_s, local_data_dirs, cache_ttl_s, cache_max_entries, keep_days } =
+    config
   return {
     berth_url: address,
     public_url: () => config.public_url ?? address(),
@@ -130,6 +131,7 @@ function settingsOf(config: Config, address: () => string): Settings {
     local_data_dirs,
     cache_ttl_s,
     cache_max_entries,
+    keep_days,
     program_version: programVersions(),
   }
 }

@@ -24,6 +24,7 @@ export interface Config {
   allow_private_targets: boolean
   cache_ttl_s: number
   cache_max_entries: number
+  keep_days: number
   local_data_dirs: readonly string[]
   local_provider: boolean
   local_usd_per_hour: number
@@ -106,6 +107,7 @@ function toConfig(values: Values): Config {
     allow_private_targets: values.BERTH_ALLOW_PRIVATE_TARGETS,
     cache_ttl_s: values.BERTH_CACHE_TTL_S,
     cache_max_entries: values.BERTH_CACHE_MAX_ENTRIES,
+    keep_days: values.BERTH_KEEP_DAYS,
     local_data_dirs: values.BERTH_LOCAL_DATA_DIRS,
     local_provider: values.BERTH_LOCAL_PROVIDER ?? values.BERTH_DATABASE_URL === null,
     local_usd_per_hour: values.BERTH_LOCAL_USD_PER_HOUR,

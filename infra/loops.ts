@@ -5,7 +5,8 @@ import { type Deps, topics } from '../jobs/deps.ts'
 import { type Lull, newLull } from '../jobs/lull.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
 import { runPass } from '../jobs/reconcile.ts'
-import { sweepRetention } from '../jobs/retention.ts'
+import { dropOldPartitions, sweepRetention } from '../jobs/retention.ts'
+import type { Tx } from '../jobs/store/schema.ts'
 import { renewReplica } from '../jobs/store/claim.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import { deliverDue } from '../jobs/webhooks.ts'
@@ -86,7 +87,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     )
     run(
       'partitions',
-      () => deps.db.transaction().execute((tx) => ensurePartitions(tx, deps.clock.now())),
+      () => deps.db.transaction().execute((tx) => turnPartitions(tx, deps)),
       () => pauseFor(partitions_ms, signal),
     )
   }
@@ -114,6 +115,12 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
       await Promise.all(running)
     },
   }
+}
+
+async function turnPartitions(tx: Tx, { clock, settings }: Deps): Promise<void> {
+  const now = clock.now()
+  await ensurePartitions(tx, now)
+  await dropOldPartitions(tx, new Date(now.getTime() - settings.keep_days * 86_400_000))
 }
 
 /** Asks every provider for its offers; an account that does not answer keeps none. */

@@ -147,6 +147,11 @@ export const settings = {
     meaning: 'results that are kept to be given again; beyond it those used longest ago go',
     parse: wholeNumber(1, 100_000_000),
   },
+  BERTH_KEEP_DAYS: {
+    default: '90',
+    meaning: 'how long logs and events are kept, in days; they go by whole months',
+    parse: wholeNumber(45, 36_500),
+  },
   BERTH_RATE_LIMIT: {
     default: null,
     shown: 'none',

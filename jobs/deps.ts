@@ -78,6 +78,8 @@ export interface Settings {
   cache_ttl_s: number
   /** Results that are kept to be given again. */
   cache_max_entries: number
+  /** How long logs and events are kept, to the month. */
+  keep_days: number
   /** Folders that `file://` data may lie in; empty: refused. */
   local_data_dirs: readonly string[]
 }

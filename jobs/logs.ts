@@ -1,10 +1,13 @@
 // A job's log: numbered chunks by attempt. A cursor names a position in each attempt, `shard.attempt:number`
 // joined by commas, so that shards that write at the same time are read without a gap.
+import { type Insertable, type Selectable, sql } from 'kysely'
 import { z } from 'zod'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { AppError } from './errors.ts'
+import { masked } from './mask.ts'
 import type { AttemptRow } from './plan.ts'
+import type { Database, Tables, Tx } from './store/schema.ts'
 
 /** Most chunks a page holds. */
 export const maxLogPage = 1_000
@@ -30,24 +33,88 @@ export interface LogLine {
   text: string
 }
 
-/** Stores one chunk; a repeated number is a no-op. Durable when this returns. */
+/** Of one attempt: what a program says first and last is what is read. */
+const head_bytes = 32 * 1024 ** 2
+const tail_bytes = 32 * 1024 ** 2
+
+/** Stores one chunk without its secrets; a repeated number is a no-op. Durable when this returns. */
 export async function appendLog(deps: Deps, attempt: AttemptRow, chunk: LogChunk): Promise<void> {
-  await deps.db
-    .insertInto('log_chunks')
-    .values({
-      project_id: attempt.project_id,
-      job_id: attempt.job_id,
-      attempt_id: attempt.id,
-      number: chunk.number,
-      at: new Date(chunk.at),
-      stream: chunk.stream,
-      text: chunk.text,
-      partition_at: attempt.created_at,
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
+  const text = masked(chunk.text)
+  const row = {
+    project_id: attempt.project_id,
+    job_id: attempt.job_id,
+    attempt_id: attempt.id,
+    number: chunk.number,
+    at: new Date(chunk.at),
+    stream: chunk.stream,
+    text,
+    partition_at: attempt.created_at,
+  }
+  const size = await insertChunk(deps.db, row)
+  if (size && size.bytes > head_bytes) await deps.db.transaction().execute((tx) => dropMiddle(tx, row, size))
   deps.waker.wake(topics.job(attempt.job_id))
 }
+
+type Chunk = Insertable<Tables['log_chunks']>
+type Size = Selectable<Tables['log_sizes']>
+
+/** Stores a chunk and adds it to the size of its log, at once; null: it had been counted. */
+async function insertChunk(db: Database, chunk: Chunk): Promise<Size | null> {
+  const { project_id, job_id, attempt_id, number, at, stream, text, partition_at } = chunk
+  const { rows } = await sql<Size>`
+    with stored as (
+      insert into log_chunks (project_id, job_id, attempt_id, number, at, stream, text, partition_at)
+      values (${project_id}, ${job_id}, ${attempt_id}, ${number}, ${at}, ${stream}, ${text}, ${partition_at})
+      on conflict do nothing)
+    insert into log_sizes as known (attempt_id, project_id, bytes, counted)
+    values (${attempt_id}, ${project_id}, octet_length(${text}::text), ${number})
+    on conflict (attempt_id) do update set bytes = known.bytes + excluded.bytes, counted = excluded.counted,
+      tail_bytes = case when known.head_number is null then 0 else known.tail_bytes + excluded.bytes end
+    where known.counted < excluded.counted returning *`.execute(db)
+  return rows[0] ?? null
+}
+
+/** Keeps the beginning and the end of a log that has become too long. */
+async function dropMiddle(tx: Tx, { attempt_id, partition_at, number }: Chunk, size: Size): Promise<void> {
+  if (size.head_number === null) {
+    const begins = { head_number: number, tail_number: number + 1, tail_bytes: 0 }
+    await tx.updateTable('log_sizes').set(begins).where('attempt_id', '=', attempt_id).execute()
+    return
+  }
+  if (size.tail_bytes <= tail_bytes) return
+  const oldest = await tx
+    .selectFrom('log_chunks')
+    .select(['number', sql<number>`octet_length(text)`.as('bytes')])
+    .where('attempt_id', '=', attempt_id)
+    .where('partition_at', '=', partition_at)
+    .where('number', '>=', size.tail_number ?? 0)
+    .orderBy('number')
+    .limit(maxDropped)
+    .execute()
+  let left = size.tail_bytes
+  const gone = oldest.filter(({ bytes }) => {
+    if (left <= tail_bytes) return false
+    left -= bytes
+    return true
+  })
+  const last = gone.at(-1)
+  if (!last) return
+  await tx
+    .deleteFrom('log_chunks')
+    .where('attempt_id', '=', attempt_id)
+    .where('partition_at', '=', partition_at)
+    .where('number', '>=', size.tail_number ?? 0)
+    .where('number', '<=', last.number)
+    .execute()
+  const dropped = size.dropped_bytes + size.tail_bytes - left
+  await tx
+    .updateTable('log_sizes')
+    .set({ tail_number: last.number + 1, tail_bytes: left, dropped_bytes: dropped })
+    .where('attempt_id', '=', attempt_id)
+    .execute()
+}
+/** Chunks that one more chunk pushes out: many small ones for one large one. */
+const maxDropped = 10_000
 
 /** The next chunks after a cursor, in order within each attempt, attempts in order of their start. */
 export async function readLogs(
@@ -76,13 +143,24 @@ export async function readLogs(
       .orderBy('number')
       .limit(limit - items.length)
       .execute()
-    for (const row of rows)
-      items.push({ shard: attempt.shard_index, attempt: attempt.number, ...row, at: row.at.toISOString() })
+    let read = positions.get(key) ?? 0
+    for (const row of rows) {
+      const of = { shard: attempt.shard_index, attempt: attempt.number, at: row.at.toISOString() }
+      if (row.number > read + 1) items.push({ ...of, ...gap(row.number - read - 1), number: row.number - 1 })
+      items.push({ ...of, number: row.number, stream: row.stream, text: row.text })
+      read = row.number
+    }
     const last = rows.at(-1)
     if (last) positions.set(key, last.number)
   }
   return { items, cursor: formatCursor(positions) }
 }
+
+/** Says where the middle of a log that was too long is missing. */
+const gap = (chunks: number): Pick<LogLine, 'stream' | 'text'> => ({
+  stream: 'runner',
+  text: `[... ${chunks} chunks are not kept: of a long log the first and the last ${head_bytes / 1024 ** 2} MiB are ...]\n`,
+})
 
 /** The cursor right after one line, given the cursor before it. */
 export function advance(cursor: string | null, line: LogLine): string {

@@ -116,6 +116,28 @@ async function purge(tx: Tx, job_id: string, now: Date): Promise<string[]> {
       from.selectFrom('attempts').select('id').where('job_id', '=', job_id),
     )
     .execute()
+  await tx
+    .deleteFrom('log_sizes')
+    .where('attempt_id', 'in', (from) =>
+      from.selectFrom('attempts').select('id').where('job_id', '=', job_id),
+    )
+    .execute()
   const kept = checkpoints.flatMap(({ checkpoint }) => checkpoint?.object_key ?? [])
   return unnamed(tx, [...artifacts.map(({ object_key }) => object_key), ...kept])
+}
+
+/** Drops whole months of events and logs that ended before a time: of jobs and attempts that began in them. */
+export async function dropOldPartitions(db: Tx, before: Date): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select child.relname as name from pg_inherits
+    join pg_class child on child.oid = inhrelid join pg_class parent on parent.oid = inhparent
+    where parent.relname in ('events', 'log_chunks')`.execute(db)
+  const old = rows
+    .map(({ name }) => name)
+    .filter((name) => {
+      const month = /^(?:events|log_chunks)_(\d{4})_(\d{2})$/.exec(name)
+      return month !== null && Date.UTC(Number(month[1]), Number(month[2]), 1) <= before.getTime()
+    })
+  for (const name of old) await sql`drop table ${sql.table(name)}`.execute(db)
+  return old
 }

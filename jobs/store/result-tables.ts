@@ -47,6 +47,16 @@ export interface ResultTables {
     created_at: Date
     used_at: Date
   }
+  log_sizes: {
+    attempt_id: string
+    project_id: string
+    bytes: number
+    counted: number
+    head_number: number | null
+    tail_number: number | null
+    tail_bytes: number
+    dropped_bytes: number
+  }
   points: {
     project_id: string
     job_id: string

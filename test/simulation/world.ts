@@ -221,6 +221,7 @@ function sharedBy(
         program_version: () => '1',
         cache_ttl_s: 600,
         cache_max_entries: 20,
+        keep_days: 90,
         local_data_dirs: [],
       },
     },

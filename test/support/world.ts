@@ -63,6 +63,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
       program_version: () => null,
       cache_ttl_s: 3_600,
       cache_max_entries: 1_000,
+      keep_days: 90,
       local_data_dirs: [],
     },
     log: (level, message, fields) => void logged.push({ level, message, fields }),

@@ -1,0 +1,175 @@
+// Logs: without secrets, bounded with a mark of what is missing, and searched on the server.
+import { describe, expect, test } from 'vitest'
+import { masked } from '../../jobs/mask.ts'
+import { dropOldPartitions } from '../../jobs/retention.ts'
+import { ensurePartitions } from '../../jobs/store/fold.ts'
+import { backtest, openTestWorld, type World } from '../support/world.ts'
+
+interface Line {
+  number: number
+  stream: string
+  text: string
+}
+interface Page {
+  items: Line[]
+  next_cursor: string | null
+}
+
+/** A job at work, and its runner's voice. */
+async function open(world: World) {
+  const { id } = (await (await world.request('POST', '/v1/jobs', { body: backtest() })).json()) as {
+    id: string
+  }
+  await world.settle(3)
+  const [attempt, machine] = [...world.model.machines][0] ?? []
+  const key = machine?.token ?? ''
+  await world.request('POST', `/v1/attempts/${attempt}/report`, {
+    key,
+    body: { type: 'started', instance: 'one' },
+  })
+  const page = async (query = ''): Promise<Page> =>
+    (await (await world.request('GET', `/v1/jobs/${id}/logs?${query}`)).json()) as Page
+  return {
+    page,
+    async say(number: number, text: string) {
+      const body = { number, at: '2026-03-02T09:00:01Z', stream: 'stdout', text }
+      const answer = await world.request('POST', `/v1/attempts/${attempt}/logs`, { key, body })
+      expect(answer.status).toBe(200)
+    },
+    async all(query = ''): Promise<Line[]> {
+      const lines: Line[] = []
+      let cursor = ''
+      for (let pages = 0; pages < 2_000; pages++) {
+        const { items, next_cursor } = await page(`${query}&cursor=${cursor}`)
+        lines.push(...items)
+        if (next_cursor === null) return lines
+        cursor = next_cursor
+      }
+      throw new Error('the log has no end')
+    },
+  }
+}
+
+describe('a secret that a program prints', () => {
+  test.for([
+    ['key AKIAIOSFODNN7EXAMPLE in use', 'key [masked] in use'],
+    ['export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG', 'export AWS_SECRET_ACCESS_KEY=[masked]'],
+    ['LTAI5tExampleExampleExam', '[masked]'],
+    ['Authorization: Bearer abc.def-ghi_jkl==', 'Authorization: Bearer [masked]'],
+    ['postgres://user:hunter2@db/prices', 'postgres://user:[masked]@db/prices'],
+    ['{"api_key": "0123456789abcdef", "user": "me"}', '{"api_key": "[masked]", "user": "me"}'],
+    ['password = s3cret!; next', 'password = [masked]; next'],
+    [`token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl done`, 'token [masked] done'],
+    [`ghp_${'a'.repeat(36)}`, '[masked]'],
+    [`berth_0123456789ab_${'x'.repeat(43)}`, '[masked]'],
+    ['-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nafter', '[masked]\nafter'],
+  ])('is not stored: %s', ([text, expected]) => {
+    expect(masked(text as string)).toBe(expected)
+  })
+
+  test.for([
+    'data: 6 symbols, 2516 bars; 214 parameter sets, 16 skipped',
+    'token bucket refilled, basic statistics follow: mean 0.4',
+    'https://example.com/prices.parquet?key=date',
+    'secretary of the treasury: yields up',
+    'the keyboard: interrupted',
+  ])('is not seen in what is none: %s', (text) => {
+    expect(masked(text)).toBe(text)
+  })
+
+  test('is masked before it is stored, in a log and in the error that shows its end', async () => {
+    await using world = await openTestWorld()
+    const { say, page } = await open(world)
+    await say(1, 'connecting with password=hunter22\n')
+    expect((await page()).items.map(({ text }) => text)).toEqual(['connecting with password=[masked]\n'])
+    const rows = await world.deps.db.selectFrom('log_chunks').select('text').execute()
+    expect(JSON.stringify(rows)).not.toContain('hunter22')
+  })
+
+  test('takes time that grows with the text alone', () => {
+    const hostile = [
+      'password'.repeat(20_000),
+      'a:'.repeat(100_000),
+      `${'x'.repeat(200_000)}://`,
+      'eyJ'.repeat(80_000),
+    ]
+    // Exponential or quadratic work would not come to an end within the bound of a test.
+    for (const text of hostile) expect(masked(text).length).toBeGreaterThan(0)
+  })
+})
+
+describe('a log that is too long', () => {
+  const mib = 1024 ** 2
+  const chunk = (number: number) => `${number} `.padEnd(mib / 4 - 1, '.') + '\n'
+
+  test('keeps its beginning and its end, and says what is missing between', async () => {
+    await using world = await openTestWorld()
+    const { say, all } = await open(world)
+    // 96 MiB, of which 64 stay; the last is sent twice.
+    for (let number = 1; number <= 384; number++) await say(number, chunk(number))
+    await say(384, 'another')
+    const lines = await all('limit=50')
+    const marks = lines.filter(({ stream }) => stream === 'runner')
+    expect(marks).toHaveLength(1)
+    expect(marks[0]?.text).toMatch(/^\[\.\.\. \d+ chunks are not kept/)
+    const kept = lines.filter(({ stream }) => stream === 'stdout').map(({ number }) => number)
+    expect(kept.slice(0, 128)).toEqual([...Array(128).keys()].map((n) => n + 1))
+    expect(kept.at(-1)).toBe(384)
+    expect(lines.at(-1)?.text).toBe(chunk(384))
+    const after = kept.filter((number) => number > (marks[0]?.number ?? 0))
+    expect(after).toEqual([...Array(after.length).keys()].map((n) => 384 - after.length + 1 + n))
+    const { rows } = { rows: await world.deps.db.selectFrom('log_chunks').select('text').execute() }
+    const bytes = rows.reduce((sum, { text }) => sum + text.length, 0)
+    expect(bytes).toBeLessThanOrEqual(65 * mib)
+    expect(bytes).toBeGreaterThan(63 * mib)
+  })
+})
+
+test('logs and events go by whole months when they are too old', async () => {
+  await using world = await openTestWorld()
+  const { db } = world.deps
+  const turn = (at: string, before: string) =>
+    db.transaction().execute(async (tx) => {
+      await ensurePartitions(tx, new Date(at))
+      return dropOldPartitions(tx, new Date(before))
+    })
+  expect(await turn('2026-03-15T00:00:00Z', '2026-02-01T00:00:00Z')).toEqual([])
+  const { say, page } = await open(world)
+  await say(1, 'first\n')
+  expect((await page()).items).toHaveLength(1)
+  expect(await turn('2026-04-15T00:00:00Z', '2026-03-31T00:00:00Z')).toEqual([])
+  expect((await turn('2026-06-15T00:00:00Z', '2026-04-01T00:00:00Z')).toSorted()).toEqual([
+    'events_2026_03',
+    'log_chunks_2026_03',
+  ])
+  expect((await page()).items).toEqual([])
+  expect(await turn('2026-06-15T00:00:00Z', '2026-04-01T00:00:00Z')).toEqual([])
+})
+
+describe('a search', () => {
+  test('finds lines whatever their case, across chunks and pages', async () => {
+    await using world = await openTestWorld()
+    const { say, all, page } = await open(world)
+    await say(1, 'loading AAPL\nloading MSFT\n')
+    await say(2, 'nothing here\n')
+    await say(3, 'WARNING: aapl has a gap\nend\n')
+    const texts = (lines: readonly Line[]) => lines.map(({ number, text }) => [number, text])
+    expect(texts(await all('search=aapl'))).toEqual([
+      [1, 'loading AAPL\n'],
+      [3, 'WARNING: aapl has a gap\n'],
+    ])
+    expect(texts(await all('search=aapl&limit=1'))).toEqual(texts(await all('search=aapl')))
+    expect((await page('search=tsla')).items).toEqual([])
+    expect((await world.request('GET', '/v1/jobs/job_1/logs?search=')).status).toBe(422)
+  })
+
+  test('of a long log is done in stretches', async () => {
+    await using world = await openTestWorld()
+    const { say, all, page } = await open(world)
+    const text = '.'.repeat(262_143)
+    for (let number = 1; number <= 250; number++) await say(number, number === 245 ? 'needle\n' : `${text}\n`)
+    const first = await page('search=needle&limit=5')
+    expect(first.next_cursor === null ? first.items.length : 0).toBeLessThanOrEqual(1)
+    expect((await all('search=needle')).map(({ number }) => number)).toEqual([245])
+  })
+})
