@@ -44,13 +44,8 @@ export const recordDefects: readonly Defect[] = [
   },
   {
     name: 'a submit sent again is a second job',
-    file: 'jobs/submit.ts',
-    edits: [
-      [
-        '...options.idempotency, resource_id: job_id',
-        '...options.idempotency, key: job_id, resource_id: job_id',
-      ],
-    ],
+    file: 'jobs/idempotency.ts',
+    edits: [['      key,\n      body_sha256,\n', '      key: String(job_id),\n      body_sha256,\n']],
     by: /a submit sent again made|made another job|jobs are there for/,
     seed: 35,
   },
@@ -97,8 +92,8 @@ export const recordDefects: readonly Defect[] = [
     file: 'jobs/logs.ts',
     edits: [
       [
-        'conflict.doNothing()',
-        "conflict.columns(['attempt_id', 'number', 'partition_at']).doUpdateSet({ text: chunk.text })",
+        'on conflict do nothing)',
+        'on conflict (attempt_id, number, partition_at) do update set text = excluded.text)',
       ],
     ],
     by: /was acknowledged and is not readable/,
