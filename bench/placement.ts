@@ -118,6 +118,7 @@ function placesOf(offers: readonly Offer[]): Places {
     policies: new Map([
       ['prj_a', { regions: catalogue.slice(0, 150).map(({ offer: { region } }) => region), spot: 'allow' }],
     ]),
+    rows: new Map(),
     histories: new Map(),
     traits_of: () => traits,
   }

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addAdmin, addRestore } from './admin.ts'
 import { addArtifacts } from './artifacts.ts'
 import type { Context } from './command.ts'
+import { addData } from './data.ts'
 import { addDoctor } from './doctor.ts'
 import { addEstimate } from './estimate.ts'
 import { addEvents } from './events.ts'
@@ -60,6 +61,7 @@ function createProgram(context: Context): Command {
     addEstimate,
     addExplain,
     addOffers,
+    addData,
     addWait,
     addGet,
     addList,

@@ -17,6 +17,7 @@ import * as cancelJob from './cancel-job.ts'
 import * as cancelJobs from './cancel-jobs.ts'
 import * as createJob from './create-job.ts'
 import * as createJobs from './create-jobs.ts'
+import * as datasets from './datasets.ts'
 import * as deleteJob from './delete-job.ts'
 import * as estimateJob from './estimate-job.ts'
 import * as explainJob from './explain-job.ts'
@@ -44,6 +45,9 @@ const maxRunnerJson_bytes = 2 * 1024 ** 2
 
 /** Routes of clients; those of runners carry a token of their own. */
 const guarded = [
+  'datasets',
+  'datasets/:id',
+  'datasets/:id/complete',
   'jobs/*',
   'webhooks/*',
   'budgets/*',
@@ -81,6 +85,12 @@ export function createApp(deps: Deps) {
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))
     .openapi(readWebhookSecret.route, readWebhookSecret.handler(deps))
+    .openapi(datasets.openRoute, datasets.create(deps))
+    .openapi(datasets.listRoute, datasets.list(deps))
+    .openapi(datasets.getRoute, datasets.get(deps))
+    .openapi(datasets.deleteRoute, datasets.remove(deps))
+    .openapi(datasets.partRoute, datasets.part(deps))
+    .openapi(datasets.completeRoute, datasets.complete(deps))
     .openapi(budgets.putRoute, budgets.put(deps))
     .openapi(budgets.listRoute, budgets.list(deps))
     .openapi(budgets.deleteRoute, budgets.remove(deps))
@@ -102,6 +112,7 @@ export function createApp(deps: Deps) {
     .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
     .openapi(attempts.putRoute, attempts.putArtifact(deps))
     .openapi(attempts.checkpointRoute, attempts.readCheckpoint(deps))
+    .openapi(attempts.datasetRoute, attempts.readDataset(deps))
     .openapi(attempts.mergeInputRoute, attempts.readMergeInput(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
@@ -126,6 +137,8 @@ function createBase(deps: Deps) {
   })
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
   for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
+  // Its body is a stream of bytes, which putPart bounds.
+  app.use('/v1/datasets/:id/parts/:number', requireKey(deps), limit)
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))

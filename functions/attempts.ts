@@ -1,6 +1,7 @@
 // What runners call, with their own token (docs/contracts.md §6).
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { isArtifactName, openCheckpoint, openMergeInput, storeArtifact } from '../jobs/artifacts.ts'
+import { openDataset } from '../jobs/datasets.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { appendLog, logChunk } from '../jobs/logs.ts'
@@ -176,6 +177,43 @@ export const readCheckpoint =
     const found = await openCheckpoint(deps, attempt.shard_id)
     if (!found) throw new AppError('not_found', 'There is no checkpoint.')
     return c.body(found.body, 200, { 'Content-Length': String(found.bytes) }) as never
+  }
+
+export const datasetRoute = createRoute({
+  method: 'get',
+  path: '/v1/attempts/{id}/dataset',
+  operationId: 'readAttemptDataset',
+  summary: 'The dataset that a job reads its prices from, also from a byte on',
+  tags,
+  request: { params: attemptParam },
+  responses: {
+    200: {
+      description: 'Its bytes',
+      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
+    },
+    206: {
+      description: 'Those that were asked for by Range',
+      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
+    },
+    ...problemAnswers,
+  },
+})
+
+export const readDataset =
+  (deps: Deps): RouteHandler<typeof datasetRoute, Env> =>
+  async (c) => {
+    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
+    // Who was cut off goes on where it was: no other kind of range is asked for.
+    const start = Number(/^bytes=(\d{1,15})-$/.exec(c.req.header('range') ?? '')?.[1] ?? 0)
+    const found = await openDataset(deps, attempt, start)
+    if (!found) throw new AppError('not_found', 'This job reads no dataset.')
+    const { bytes, body } = found
+    if (start === 0) return c.body(body, 200, { 'Content-Length': String(bytes) }) as never
+    if (start >= bytes) return c.body(null, 416 as never, { 'Content-Range': `bytes */${bytes}` }) as never
+    return c.body(body, 206, {
+      'Content-Length': String(bytes - start),
+      'Content-Range': `bytes ${start}-${bytes - 1}/${bytes}`,
+    }) as never
   }
 
 export const mergeInputRoute = createRoute({

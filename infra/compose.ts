@@ -13,6 +13,7 @@ import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
 import { createDatabaseClock, migrate, openDatabase } from './db.ts'
+import { describeTable } from './describe-table.ts'
 import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
 import { highWaterFile } from './high-water.ts'
@@ -71,6 +72,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       random,
       sealer,
       store: createFolderStore(join(config.data_dir, 'objects')),
+      describe_table: describeTable,
       runner_key: deriveKey(key, 'runner-token'),
       installation,
       providers: local ? [local.provider, ...accounts] : accounts,

@@ -43,10 +43,10 @@ export function createFolderStore(folder: string): ObjectStore {
         await rm(written, { force: true })
       }
     },
-    async get(key) {
+    async get(key, range) {
       const path = pathOf(key)
       const seen = await statIfThere(path)
-      return seen?.isFile() ? { bytes: seen.size, body: readLazily(path, seen.ino) } : null
+      return seen?.isFile() ? { bytes: seen.size, body: readLazily(path, seen.ino, range) } : null
     },
     async delete(key) {
       await rm(pathOf(key), { force: true })
@@ -82,15 +82,25 @@ async function statIfThere(path: string): Promise<Stats | null> {
 }
 
 /** Opens the file at the first read, so that a body that nobody reads holds nothing open. */
-function readLazily(path: string, inode: number): ReadableStream<Uint8Array> {
+function readLazily(
+  path: string,
+  inode: number,
+  { start, end } = { start: 0, end: Number.POSITIVE_INFINITY },
+): ReadableStream<Uint8Array> {
   let file: FileHandle | undefined
+  let at = start
   const close = () => file?.close()
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
           file ??= await openSame(path, inode)
-          const { bytesRead, buffer } = await file.read(new Uint8Array(readBytes))
+          const wanted = Math.min(readBytes, end - at)
+          const { bytesRead, buffer } =
+            wanted > 0
+              ? await file.read(new Uint8Array(wanted), 0, wanted, at)
+              : { bytesRead: 0, buffer: new Uint8Array() }
+          at += bytesRead
           if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead))
           await close()
           controller.close()

@@ -1,6 +1,6 @@
 // Which jobs have one result. Pure.
 import { canonicalSha256 } from './canonical.ts'
-import type { JobRow } from './plan.ts'
+import type { DatasetRow, JobRow } from './plan.ts'
 import type { JobSpec } from './spec.ts'
 
 /** `auto` takes a result of either class; a result of a class is one for `auto` too. */
@@ -14,6 +14,7 @@ export function cacheKey(
   project_id: string,
   { kind, params, resources, cache }: JobSpec,
   program: string | null,
+  dataset: Pick<DatasetRow, 'sha256' | 'format' | 'reading'> | null,
 ): string | null {
   if (!cache || program === null) return null
   const contents = contentsOf(params)
@@ -24,11 +25,18 @@ export function cacheKey(
     kind,
     program,
     rest,
-    data: { ...data, files: contents.files },
+    // A dataset is its content and how that is read, whatever it is called.
+    data: { ...data, files: contents.files, dataset: dataset ? contentOf(dataset) : data.dataset },
     strategy: { ...strategy, signals: contents.signals },
   })
   return `${base}/${wishOf(resources)}`
 }
+
+const contentOf = ({ sha256, format, reading }: Pick<DatasetRow, 'sha256' | 'format' | 'reading'>) => ({
+  sha256,
+  format,
+  reading,
+})
 
 /** The contents that a spec names; null: one of them may change under its address. */
 function contentsOf({

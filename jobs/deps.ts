@@ -16,10 +16,27 @@ export interface ObjectStore {
     body: ReadableStream<Uint8Array>,
     options: { max_bytes: number },
   ): Promise<{ bytes: number; sha256: string }>
-  /** null: not there. */
-  get(key: string): Promise<{ bytes: number; body: ReadableStream<Uint8Array> } | null>
+  /** null: not there. A range is from `start` up to `end`, exclusive; `bytes` is always the whole object's size. */
+  get(
+    key: string,
+    range?: { start: number; end: number },
+  ): Promise<{ bytes: number; body: ReadableStream<Uint8Array> } | null>
   /** Idempotent. */
   delete(key: string): Promise<void>
+}
+
+/** A file that is read in stretches. */
+export interface TableFile {
+  bytes: number
+  /** From `start` up to `end`, exclusive. */
+  read: (start: number, end: number) => Promise<Uint8Array>
+}
+/** What is in a file of prices; null: it does not tell. */
+export interface DescribedTable {
+  columns: string[]
+  rows: number | null
+  first: string | null
+  last: string | null
 }
 
 /** A stream ended before its size was known to be within the bound. */
@@ -71,6 +88,8 @@ export interface Deps {
   /** Cryptographically random bytes; seeded in tests. */
   random: (bytes: number) => Uint8Array
   store: ObjectStore
+  /** Columns, rows and range of an uploaded file; a fault for one that cannot be read. */
+  describe_table: (format: 'parquet' | 'csv', file: TableFile) => Promise<DescribedTable | { fault: string }>
   sealer: Sealer
   /** Makes and checks runner tokens: HMAC-SHA256 over attempt id and nonce. */
   runner_key: Uint8Array

@@ -1,7 +1,7 @@
 // A dry run: where a job would go, how long it should take and what it should cost. The computation is the pass's own.
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
-import { pointsOf } from './kinds/backtest.ts'
+import { pointsOf } from './kinds/backtest-strategy.ts'
 import { loadPlaces, loadWork, type Places, rank, type Work } from './market.ts'
 import { namesCloudGpu, type Ranking } from './place.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'

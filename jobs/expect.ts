@@ -32,10 +32,10 @@ interface At {
 
 /** How long work should take on each offer; null: neither has it run there before, nor can its kind tell. */
 export function expecting(
-  work: { spec: Pick<JobSpec, 'kind' | 'params'>; part: Part },
+  work: { spec: Pick<JobSpec, 'kind' | 'params'>; part: Part; rows: number | null },
   history: History,
 ): { seconds: (at: At, boot_s: number) => number | null; basis: (at: At) => Expectation['basis'] } {
-  const run_s = backtestSeconds(work.spec.params, work.part)
+  const run_s = backtestSeconds(work.spec.params, work.part, work.rows)
   return {
     seconds: (at, boot_s) => history.get(at.history) ?? (run_s && boot_s + run_s(at.offer)),
     basis: (at) => (history.has(at.history) ? 'history' : 'model'),

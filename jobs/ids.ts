@@ -14,6 +14,7 @@ export type IdPrefix =
   | 'bud'
   | 'orp'
   | 'lim'
+  | 'ds'
 
 /** A TypeID: `<prefix>_` and 26 base32 characters of a UUIDv7, so that ids sort by time. */
 export function newId(prefix: IdPrefix, at: Date, random: (bytes: number) => Uint8Array): string {

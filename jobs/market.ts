@@ -5,6 +5,7 @@ import type { Deps } from './deps.ts'
 import { expecting, type History, signatureOf } from './expect.ts'
 import { type Bound, boundsOf, countKey, readLimits } from './limits.ts'
 import type { Remembered } from './memory.ts'
+import { datasetOf } from './kinds/backtest.ts'
 import { type Market, place, type Ranking, rulesOf, type Wanted } from './place.ts'
 import { type Policy, readPolicies } from './policy.ts'
 import type { Part } from './shards.ts'
@@ -18,6 +19,7 @@ import {
   type OpenCounts,
   readHistories,
   readMemory,
+  readRows,
 } from './store/open.ts'
 
 export interface Places {
@@ -30,6 +32,8 @@ export interface Places {
   policies: Map<string, Policy | null>
   /** By project and signature. */
   histories: Map<string, History>
+  /** Rows of datasets, by id; null: the file does not tell. */
+  rows: Map<string, number | null>
   traits_of: (provider: string, account: string) => ProviderTraits
 }
 
@@ -54,6 +58,7 @@ export async function loadPlaces(deps: Deps): Promise<Places> {
     limits: await readLimits(deps.db),
     policies: new Map(),
     histories: new Map(),
+    rows: new Map(),
     traits_of: traitsOf(deps),
   }
 }
@@ -73,6 +78,8 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
   }
   const histories = await readHistories(deps.db, [...asked.values()])
   for (const key of asked.keys()) places.histories.set(key, histories.get(key) ?? new Map())
+  const unread = work.flatMap(({ spec }) => datasetOf(spec) ?? []).filter((id) => !places.rows.has(id))
+  for (const [id, rows] of await readRows(deps.db, [...new Set(unread)])) places.rows.set(id, rows)
 }
 
 /** The ranking of the offers for work that was loaded. Pure. */
@@ -119,7 +126,8 @@ function marketFor(places: Places, work: Work, now: Date): Market {
   const { open } = places
   const { project_id, spec, part } = work
   const history = places.histories.get(`${project_id}/${signatureOf(spec, part)}`) ?? new Map()
-  const { seconds, basis } = expecting(work, history)
+  const rows = places.rows.get(datasetOf(spec) ?? '') ?? null
+  const { seconds, basis } = expecting({ spec, part, rows }, history)
   const traits_of = traitsByEntry(places)
   const refusals = places.refusals()
   return {

@@ -10,6 +10,7 @@ import type { JobError, Tables, Warning } from './store/schema.ts'
 
 export type JobRow = Selectable<Tables['jobs']>
 export type ShardRow = Selectable<Tables['shards']>
+export type DatasetRow = Selectable<Tables['datasets']>
 export type AttemptRow = Selectable<Tables['attempts']>
 
 export interface AttemptView {

@@ -4,11 +4,13 @@ import { backtestInputs } from './kinds/backtest.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { mergeInputs } from './artifacts.ts'
+import { type DatasetInput, datasetInput } from './datasets.ts'
 import { AppError } from './errors.ts'
 import { stopGrace_s } from './bounds.ts'
 import { type AttemptRow } from './plan.ts'
 import { maxPartialPoints, maxPoints, reportedPoints, writePartialPoints, writePoints } from './points.ts'
 import { errorCodes } from './state.ts'
+import type { JobSpec } from './spec.ts'
 import type { Finished, Tx } from './store/schema.ts'
 import { adoptedInstance, isQuarantined, meetUnknownRunner } from './restore.ts'
 import { readToken } from './tokens.ts'
@@ -115,7 +117,7 @@ export function answer(attempt: Pick<AttemptRow, 'stop_reason'>, next_heartbeat_
 export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
   const job = await deps.db
     .selectFrom('jobs')
-    .select(['kind', 'spec', 'shards_total'])
+    .select(['kind', 'spec', 'shards_total', 'dataset_id'])
     .where('id', '=', attempt.job_id)
     .executeTakeFirstOrThrow()
   const shard = await deps.db
@@ -124,13 +126,15 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
     .where('id', '=', attempt.shard_id)
     .executeTakeFirstOrThrow()
   const { checkpoint } = shard
+  const data = job.dataset_id === null ? null : await datasetInput(deps, attempt, job.dataset_id)
   return {
     kind: job.kind,
-    params: job.spec.params,
+    params: data ? withFiles(job.spec.params, data) : job.spec.params,
     device: attempt.device,
     shard: { index: shard.index, of: job.shards_total, role: shard.role },
     inputs: [
       ...backtestInputs(job.spec.params),
+      ...(data ? [data.input] : []),
       ...(shard.role === 'merge' ? await mergeInputs(deps, attempt) : []),
     ],
     checkpoint: checkpoint && { url: `/v1/attempts/${attempt.id}/checkpoint`, sha256: checkpoint.sha256 },
@@ -138,6 +142,12 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
     grace_ms: stopGrace_s * 1_000,
     memory_gib: job.spec.resources.memory_gib,
   }
+}
+
+/** The same params with the dataset as a file that the runner brings. */
+function withFiles(params: JobSpec['params'], { input, reading }: DatasetInput): JobSpec['params'] {
+  const { dataset: _, ...data } = params.data
+  return { ...params, data: { ...data, ...reading, files: [{ url: input.url, sha256: input.sha256 }] } }
 }
 
 async function recordHeartbeat(

@@ -1,6 +1,7 @@
 // What is left of deleted jobs goes a week later, unless something still refers to it.
 import { sql } from 'kysely'
 import { unnamed } from './artifacts.ts'
+import { dropParts } from './uploads.ts'
 import type { Deps } from './deps.ts'
 import { pruneCache } from './store/cache.ts'
 import type { Tx } from './store/schema.ts'
@@ -31,7 +32,52 @@ export async function sweepRetention(deps: Deps): Promise<void> {
     // After the commit: an object without a name costs space, a name without an object a result.
     for (const key of objects) await deps.store.delete(key)
   }
+  await purgeDatasets(deps, now)
 }
+
+/** Removes the bytes of deleted datasets that nothing reads any more, and of uploads that nobody goes on with. */
+async function purgeDatasets(deps: Deps, now: Date): Promise<void> {
+  const gone = await deps.db.transaction().execute((tx) =>
+    tx
+      .updateTable('datasets')
+      .from('datasets as old')
+      .set({ object_key: null })
+      .whereRef('old.id', '=', 'datasets.id')
+      .where('datasets.id', 'in', (from) =>
+        from
+          .selectFrom('datasets')
+          .select('id')
+          .where('deleted_at', 'is not', null)
+          .where('object_key', 'is not', null)
+          .where(isUnread)
+          .orderBy('deleted_at')
+          .limit(purgeBatch)
+          .forUpdate(),
+      )
+      .returning('old.object_key')
+      .execute(),
+  )
+  const keys = [...new Set(gone.flatMap(({ object_key }) => object_key ?? []))]
+  const named = await deps.db
+    .selectFrom('datasets')
+    .select('object_key')
+    .where(sql<boolean>`object_key = any(${keys}::text[])`)
+    .execute()
+  const kept = new Set(named.map(({ object_key }) => object_key))
+  for (const key of keys) if (!kept.has(key)) await deps.store.delete(key)
+  const stale = await deps.db
+    .selectFrom('dataset_parts')
+    .select('dataset_id')
+    .groupBy('dataset_id')
+    .having(({ fn }) => fn.max('created_at'), '<', new Date(now.getTime() - kept_ms))
+    .limit(purgeBatch)
+    .execute()
+  for (const { dataset_id } of stale) await dropParts(deps, dataset_id)
+}
+
+/** No job that has not ended reads it. */
+const isUnread = sql<boolean>`not exists (
+  select from jobs where jobs.dataset_id = datasets.id and jobs.finished_at is null)`
 
 /** No job that is there was given its result, and none will be. */
 const isUnused = sql<boolean>`

@@ -27,6 +27,8 @@ export interface NewJob {
   shards: number
   /** Equal for jobs with one result; null: it may differ each time. */
   cache_key: string | null
+  /** What it reads its prices from; null: a sample or files. */
+  dataset_id: string | null
 }
 /** What is to be submitted, or why it cannot be. */
 export type Prepared = NewJob | { problem: Refusal }
@@ -140,7 +142,7 @@ async function insertJobs(
   jobs: readonly NewJob[],
   { ids, starts, now }: { ids: readonly string[]; starts: readonly Start[]; now: Date },
 ): Promise<JobRow[]> {
-  const values = jobs.map(({ spec, warnings, estimated_micros, shards, cache_key }, index) => ({
+  const values = jobs.map(({ spec, warnings, estimated_micros, shards, cache_key, dataset_id }, index) => ({
     id: ids[index] ?? '',
     project_id,
     kind: spec.kind,
@@ -151,6 +153,7 @@ async function insertJobs(
     warnings: JSON.stringify(warnings),
     estimated_micros,
     cache_key,
+    dataset_id,
     created_at: now,
     ...beginning(starts[index]?.given ?? null, shards, now),
     follows: starts[index]?.follows ?? null,

@@ -2,7 +2,8 @@
 import type { Offer } from '../../providers/provider.ts'
 import { canonicalSha256 } from '../canonical.ts'
 import type { Part } from '../shards.ts'
-import { type BacktestParams, pointsOf } from './backtest.ts'
+import type { BacktestParams } from './backtest.ts'
+import { pointsOf } from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 /**
@@ -19,11 +20,12 @@ const mergedPerSecond = 200_000
 /** Trading days of a calendar year at US exchanges. */
 const barsPerYear = 252
 
-/** Bars times symbols times points; null: the data is a file whose size is not known yet. */
-export function barUpdates(params: BacktestParams): number | null {
+/** Bars times symbols times points; null: the data is a file whose size is not known. `rows`: of a dataset. */
+export function barUpdates(params: BacktestParams, rows: number | null): number | null {
   const { dataset, symbols, start, end } = params.data
   const sample = dataset === undefined ? undefined : samples[dataset]
-  if (!sample) return null
+  // Of a dataset that is filtered by symbols or dates this is the most.
+  if (!sample) return rows && rows * pointsOf(params)
   const from = start && start > sample.first ? start : sample.first
   const to = end && end < sample.last ? end : sample.last
   const years = Math.max(0, Date.parse(to) - Date.parse(from)) / (365.25 * 86_400_000)
@@ -35,12 +37,13 @@ export function barUpdates(params: BacktestParams): number | null {
 export function backtestSeconds(
   params: BacktestParams,
   { role, of }: Part,
+  rows: number | null,
 ): ((offer: Pick<Offer, 'cpu'>) => number) | null {
   if (role === 'merge') {
     const merge_s = start_s + Math.min(pointsOf(params), keptPoints) / mergedPerSecond
     return () => merge_s
   }
-  const updates = barUpdates(params)
+  const updates = barUpdates(params, rows)
   if (updates === null) return null
   const core_s = updates / of / updatesPerCore
   return ({ cpu }) => start_s + core_s / Math.min(cpu, maxCores)

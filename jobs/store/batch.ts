@@ -156,6 +156,7 @@ const foldedColumns = [
   'cache_key',
   'follows',
   'cached_from',
+  'dataset_id',
   'providers',
   'order_kind',
   'order_at',

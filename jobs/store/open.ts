@@ -146,6 +146,19 @@ const ofAccount = ({ provider, account }: Place): MemoryKey => ({
   spot: false,
 })
 
+// ---- how much work there is
+
+/** Rows of datasets, by id; null: the file does not tell. */
+export async function readRows(db: Database, ids: readonly string[]): Promise<Map<string, number | null>> {
+  if (ids.length === 0) return new Map()
+  const found = await db
+    .selectFrom('datasets')
+    .select(['id', 'rows'])
+    .where('id', 'in', [...ids])
+    .execute()
+  return new Map(found.map(({ id, rows }) => [id, rows]))
+}
+
 // ---- how long work took
 
 /** Attempts that a mean is taken over: enough to be steady, few enough to follow a change. */

@@ -119,6 +119,8 @@ export interface Tables extends MoneyTables, ResultTables {
     follows: string | null
     /** The job whose result this one was given. */
     cached_from: string | null
+    /** What it reads its prices from. */
+    dataset_id: string | null
     created_at: Date
     started_at: Date | null
     finished_at: Date | null

@@ -103,6 +103,8 @@ function runnerEnv(
     BERTH_ATTEMPT_ID: request.attempt_id,
     BERTH_TOKEN: start.token,
     BERTH_HOME: start.path,
+    // Of all attempts: a dataset is fetched once.
+    BERTH_INPUTS_DIR: join(options.folder, 'inputs'),
     BERTH_PROGRAM: JSON.stringify(start.program),
     BERTH_MEMORY_GIB: String(request.memory_gib),
     // nvidia-smi counts in the order of the bus; CUDA's own default order is another.

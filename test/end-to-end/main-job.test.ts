@@ -9,7 +9,7 @@ import { startServer } from '../support/server.ts'
 
 /** Long enough to be at work when something happens to it. */
 function bigBacktest() {
-  const big = realBacktest()
+  const big = realBacktest({ parallelism: { max_shards: 1 } })
   Object.assign(big.params, {
     data: { dataset: 'sample:sp500-20' },
     parameters: { fast: { range: [2, 300, 1] }, slow: { range: [3, 600, 1] } },

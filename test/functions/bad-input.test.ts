@@ -137,8 +137,8 @@ const cases: [string, unknown, number, string, string][] = [
     'params.data',
   ],
   [
-    'a strategy of a later version',
-    withParams({ strategy: { name: 'momentum_top_k' } }),
+    'a strategy that there is not',
+    withParams({ strategy: { name: 'crystal_ball' } }),
     422,
     'invalid_request',
     'params.strategy.name',

@@ -59,3 +59,64 @@ test('signals are fetched like prices, and take only stops', () => {
   expect(faults({ ...params, strategy: { ...strategy, entry: 'level' } })[0]).toMatch(/^strategy\.entry/)
   expect(faults({ ...params, parameters: { fast: 3 } })[0]).toMatch(/^parameters\.fast: is not a parameter/)
 })
+
+test("a user's source takes its own parameters, which only the program knows", () => {
+  const strategy = { source: 'class X:\n  ...', class: 'X' }
+  const params = { ...spec('', { a: 3, b: { values: [-1, 0.5] }, stop_loss: 0.1 }), strategy }
+  expect(faults(params)).toEqual([])
+  expect(faults({ ...params, parameters: { a: null } })).toEqual(['parameters.a: must be a number'])
+  expect(faults({ ...params, parameters: { stop_loss: 2 } })[0]).toMatch(/^parameters\.stop_loss/)
+  expect(faults({ ...params, parameters: { fast: 9, slow: 3 } })).toEqual([])
+  expect(faults({ ...params, strategy: { source: 'class X: ...' } })[0]).toMatch(/^strategy\.class/)
+  expect(faults({ ...params, strategy: { ...strategy, class: '1' } })[0]).toMatch(/^strategy\.class/)
+  expect(faults({ ...params, strategy: { ...strategy, name: 'rsi' } })[0]).toMatch(/^strategy\.name/)
+  expect(faults({ ...params, strategy: { ...strategy, entry: 'level' } })[0]).toMatch(/^strategy\.entry/)
+  expect(faults({ ...params, strategy: { ...strategy, source: 'x'.repeat(65_537) } })[0]).toMatch(
+    /^strategy\.source/,
+  )
+  const many = Object.fromEntries(Array.from({ length: 68 }, (_, i) => [`p${i}`, 1]))
+  expect(faults({ ...params, parameters: many })[0]).toMatch(/^parameters: has more than 67/)
+})
+
+test('weights are set by a calendar, over a shared purse', () => {
+  const shared = { portfolio: { mode: 'shared' } }
+  const top = (more: object, rest: object = shared) => ({
+    ...spec('', { k: 5, window: { range: [60, 240, 60] } }, rest),
+    strategy: { name: 'momentum_top_k', ...more },
+  })
+  for (const rebalance of [20, 'weekly', 'monthly']) expect(faults(top({ rebalance }))).toEqual([])
+  expect(faults(top({}))).toEqual([])
+  expect(faults(top({ rebalance: 'daily' }))[0]).toMatch(/^strategy\.rebalance: must be a number of dates/)
+  expect(faults(top({ entry: 'level' }))[0]).toMatch(/^strategy\.entry/)
+  expect(faults(top({}, {}))).toEqual([
+    'portfolio.mode: must be "shared": momentum_top_k spreads one purse over the symbols',
+  ])
+  expect(faults({ ...spec('rsi', {}), strategy: { name: 'rsi', rebalance: 5 } })[0]).toMatch(
+    /^strategy\.rebalance/,
+  )
+})
+
+test('a space of a trillion points is taken, and not one more', () => {
+  const axis = { range: [1, 100_000, 1] }
+  const params = { stop_loss: { values: Array.from({ length: 100 }, (_, i) => i / 100) } }
+  const sets = spec('ema_cross', { fast: axis, slow: axis, ...params })
+  expect(faults(sets)).toEqual([])
+  expect(faults({ ...sets, parameters: { ...sets.parameters, take_profit: { values: [1, 2] } } })[0]).toMatch(
+    /^parameters: has 2000000000000 points/,
+  )
+})
+
+test('A-shares need prices as traded, and are sold short only when said so', () => {
+  const china = (execution: object, adjustment = 'none') => ({
+    data: { files: [{ url: 'https://example.com/p.csv' }], adjustment },
+    strategy: { name: 'sma_cross' },
+    execution: { profile: 'cn_a', ...execution },
+  })
+  expect(faults(china({}))).toEqual([])
+  expect(faults(china({ direction: 'both', allow_short: true }))).toEqual([])
+  expect(faults(china({ direction: 'short' }))[0]).toMatch(/^execution\.direction: needs allow_short/)
+  expect(faults(china({ fractional: true }))[0]).toMatch(/^execution\.fractional/)
+  expect(faults(china({}, 'total'))[0]).toMatch(/^data\.adjustment/)
+  expect(faults(china({ profile: 'us' }))[0]).toMatch(/^execution\.profile: must be null or "cn_a"/)
+  expect(faults(china({ profile: null, allow_short: true }))[0]).toMatch(/^execution\.allow_short/)
+})

@@ -31,6 +31,7 @@ export interface Shared {
   common: Pick<
     Deps,
     | 'store'
+    | 'describe_table'
     | 'sealer'
     | 'runner_key'
     | 'installation'

@@ -19,7 +19,12 @@ export const sweepDefects: readonly Defect[] = [
   {
     name: 'the points of one part replace those of another',
     file: 'jobs/points.ts',
-    edits: [["    .where('shard_index', '=', shard_index)\n", '']],
+    edits: [
+      [
+        ".where('job_id', '=', job_id).where('shard_index', '=', shard_index).execute()",
+        ".where('job_id', '=', job_id).execute()",
+      ],
+    ],
     by: /has the points/,
     seed: 1,
   },

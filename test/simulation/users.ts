@@ -191,7 +191,7 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
   const [least_s, most_s] = draw.pick(timeouts_s)
   const sweep = draw.chance(0.35)
   // Of a file nobody knows the size, so that the job is cut into as many parts as it names.
-  const sha256 = `${draw.between(1, 3)}`.repeat(64)
+  const sha256 = `${draw.between(1, 2)}`.repeat(64)
   const file = { url: 'https://example.com/prices.parquet', sha256 }
   return {
     kind: 'backtest',
@@ -200,7 +200,7 @@ function specOf(draw: Draw, now_ms: number): Record<string, unknown> {
       strategy: { name: 'sma_cross' },
       parameters: { fast: sweep ? { range: [1, sweepPoints, 1] } : 10, slow: 50 },
     },
-    cache: draw.chance(0.3),
+    cache: draw.chance(0.4),
     ...(sweep && {
       parallelism: { max_shards: draw.between(2, 4), on_shard_failure: draw.pick(['fail', 'continue']) },
     }),

@@ -9,6 +9,7 @@ import type { Deps } from '../../jobs/deps.ts'
 import { createKey } from '../../jobs/keys.ts'
 import { runPass } from '../../jobs/reconcile.ts'
 import { deliverDue } from '../../jobs/webhooks.ts'
+import { describeTable } from '../../infra/describe-table.ts'
 import { createFolderStore } from '../../infra/object-store.ts'
 import { ensureInstallation } from '../../infra/first-start.ts'
 import { createSealer } from '../../infra/secrets.ts'
@@ -37,6 +38,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     random,
     sealer,
     store: createFolderStore(folder),
+    describe_table: describeTable,
     runner_key: Buffer.alloc(32, 9),
     installation,
     providers: [model.provider],

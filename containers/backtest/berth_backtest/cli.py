@@ -13,13 +13,14 @@ from berth_backtest.shard import shard_from_env, shard_of_folders
 
 MAX_SPEC_BYTES = 16 << 20  # 100,000 symbols and values fit many times
 USAGE = """usage: python -m berth_backtest SPEC.json OUT_DIR
+       python -m berth_backtest SPEC.json OUT_DIR --explain SYMBOL DATE
        python -m berth_backtest --merge SPEC.json OUT_DIR SHARD_DIR...
 
 Exit codes: 0 done, 2 the spec or the data is wrong, 4 look-ahead found, 75 stopped (start again
 with the same BERTH_CHECKPOINT_DIR to go on), 1 our fault. Reads BERTH_SAMPLES_DIR,
 BERTH_CHECKPOINT_DIR, BERTH_CHECKPOINT_EVERY_S, BERTH_THREADS and NUMBA_CACHE_DIR. With
 BERTH_SHARD_INDEX and BERTH_SHARD_COUNT it runs one part of a sweep; --merge joins the folders of
-all parts into what one whole run writes."""
+all parts into what one whole run writes. --explain says what the best set did with a symbol on a date."""
 
 
 def main(arguments: list[str]) -> int:
@@ -27,8 +28,11 @@ def main(arguments: list[str]) -> int:
     if arguments in (["-h"], ["--help"]):
         print(USAGE)
         return 0
-    merges = arguments[:1] == ["--merge"]
-    words = arguments[1:] if merges else arguments
+    words, explained = list(arguments), None
+    if words[2:3] == ["--explain"] and len(words) == 5:
+        words, explained = words[:2], words[3:]
+    merges = words[:1] == ["--merge"]
+    words = words[1:] if merges else words
     if len(words) < 3 if merges else len(words) != 2:
         print(USAGE, file=sys.stderr)
         return EXIT_CODES["invalid_params"]
@@ -37,14 +41,18 @@ def main(arguments: list[str]) -> int:
     try:
         shard = shard_of_folders([Path(word) for word in words[2:]]) if merges else shard_from_env()
         spec = read_spec(Path(words[0]))
-        from berth_backtest.run import run
+        from berth_backtest.job import explain_job, run_job
 
-        run(spec, out, progress, stop, thread_count(), shard)
+        if explained:
+            lines = explain_job(spec, out, progress, stop, thread_count(), explained[0], explained[1])
+            print("\n".join(lines))
+        else:
+            run_job(spec, out, progress, stop, thread_count(), shard)
     except StoppedError as stopped:
         log(str(stopped))
         return EXIT_STOPPED
     except Exception as error:  # the boundary: everything is told once, here
-        return fail(out, as_program_error(error))
+        return fail(None if explained else out, as_program_error(error))
     return 0
 
 
@@ -101,13 +109,15 @@ def as_program_error(error: Exception) -> ProgramError:
     return ProgramError("runner_crashed", f"the backtest program failed: {type(error).__name__}: {error}")
 
 
-def fail(out: Path, error: ProgramError) -> int:
-    """Prints an error, writes it to error.json, and returns its exit code."""
+def fail(out: Path | None, error: ProgramError) -> int:
+    """Prints an error, writes it to error.json if there is a folder, and returns its exit code."""
     print(f"error: {error.message}", file=sys.stderr)
     for problem in error.problems[1:]:
         print(f"error: {problem.path}: {problem.message}", file=sys.stderr)
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
+    if out is None:
+        return EXIT_CODES[error.code]
     content = {
         "code": error.code,
         "message": error.message,

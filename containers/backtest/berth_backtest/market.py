@@ -1,15 +1,19 @@
 """A panel's prices as the kernel reads them, for one symbol or for all of them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.china import rates_by_date
+from berth_backtest.data.dates import DAY_US
 from berth_backtest.data.panel import Panel
 from berth_backtest.kernel.book import Book
 from berth_backtest.kernel.layout import CELL, EVENT, PURSE, SUMS, TRADE, WIDTH
 from berth_backtest.kernel.run import follow_marks
-from berth_backtest.plan import Plan
+from berth_backtest.plan import Plan, china_given
+from berth_backtest.user.strategy import bar_rows
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -57,6 +61,7 @@ class Market:
     starts: Index
     skips: Index
     symbol: int | None  # its place in the panel, None: all of them
+    rows: Floats = field(default_factory=lambda: NONE2)  # [own bar, field] for a user's step
 
     @property
     def skip(self) -> int:
@@ -109,6 +114,7 @@ def market_of(plan: Plan, panel: Panel, s: int | None) -> Market:
     last = panel.own_start[-1 if s is None else s + 1]
     rows = panel.own_row[first:last]
     kept = rows >= 0
+    bar_of = rows[kept] - 1
     edges = panel.own_start - first if s is None else np.array([0, last - first])
     before = np.concatenate([[0], np.cumsum(kept)])
     actions = panel.actions if s is None else panel.actions[panel.actions[:, 1] == s]
@@ -127,18 +133,41 @@ def market_of(plan: Plan, panel: Panel, s: int | None) -> Market:
         totals=totals,
         tops=tops,
         bottoms=bottoms,
-        lots=np.tile([lot, lot], (symbols, 1)),
-        rates=np.array([[ex.fee, ex.fee_min, ex.transfer, ex.stamp]]),
-        limits=NONE3,
-        dates=np.empty(0, dtype=np.int64),
+        **rules_of(plan, panel, chosen, np.tile([lot, lot], (symbols, 1))),
         actions=np.ascontiguousarray(actions),
         delisted=panel.delisted[chosen].copy(),
         closes=panel.own["close"][first:last][kept],
-        bar_of=rows[kept] - 1,
+        bar_of=bar_of,
         starts=before[edges],
         skips=np.diff(edges) - np.diff(before[edges]),
         symbol=s,
+        rows=step_rows(plan, panel, s, bar_of, before[edges]),
     )
+
+
+def rules_of(plan: Plan, panel: Panel, chosen: slice, lots: Floats) -> dict[str, Any]:
+    """Returns lots, rates, limits and date numbers: plain ones, or those of a profile by date."""
+    ex = plan.spec.execution
+    if panel.china is None:
+        rates = np.array([[ex.fee, ex.fee_min, ex.transfer, ex.stamp]])
+        return {"lots": lots, "rates": rates, "limits": NONE3, "dates": np.empty(0, dtype=np.int64)}
+    days = panel.dates // DAY_US
+    return {
+        "lots": lots if "lot" in ex.given else panel.china.lots[chosen].copy(),
+        "rates": rates_by_date(days, china_given(plan.spec)),
+        "limits": np.ascontiguousarray(panel.china.limits[:, chosen]),
+        "dates": days,
+    }
+
+
+def step_rows(plan: Plan, panel: Panel, s: int | None, bar_of: Index, starts: Index) -> Floats:
+    """Returns the bars as a user's step reads them, symbol after symbol."""
+    source = plan.spec.strategy.definition.source
+    if source is None:
+        return NONE2
+    symbols = range(len(panel.symbols)) if s is None else [s]
+    parts = [bar_rows(panel, one, bar_of[starts[i] : starts[i + 1]]) for i, one in enumerate(symbols)]
+    return np.concatenate(parts)
 
 
 def marks_of(bars: Floats, states: NDArray[np.int8], ratios: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -11,6 +11,7 @@ from berth_backtest.data.signals import load_signals
 from berth_backtest.errors import invalid
 from berth_backtest.grid import Grid, make_grid
 from berth_backtest.spec.types import STOPS, Fill, Spec
+from berth_backtest.user.strategy import check_columns, watches
 
 DAILY_GAP = 4.0  # days: a median gap up to it is daily bars, with their week-ends and holidays
 TRADING_DAYS = 252.0
@@ -35,8 +36,12 @@ class Plan:
 
 def make_plan(spec: Spec, panel: Panel) -> Plan:
     """Returns the plan; raises where the data cannot do what the spec asks."""
+    check_china(panel)
     fill = choose_fill(spec, panel)
     periods = choose_periods(spec, panel)
+    source = spec.strategy.definition.source
+    if source is not None:
+        check_columns(source, panel)
     grid = make_grid(spec.axes, spec.strategy.definition)
     effective = dict(spec.effective)
     execution, data = effective["execution"], effective["data"]
@@ -61,6 +66,26 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     signals = spec.strategy.signals
     targets = np.empty((0, 0)) if signals is None else load_signals(signals, panel, spec.data.timezone)
     return Plan(spec, panel, grid, fill, periods, effective, targets)
+
+
+def check_china(panel: Panel) -> None:
+    """Raises where the data lacks what the profile cn_a needs."""
+    if panel.china is not None and panel.china.missing:
+        listed = ", ".join(panel.china.missing)
+        text = f"cn_a needs the columns {listed}, or limit_up and limit_down, which the data lacks"
+        raise invalid("execution.profile", text)
+
+
+def china_given(spec: Spec) -> dict[str, float]:
+    """Returns the costs that the spec names itself."""
+    ex = spec.execution
+    fields = {
+        "fee_bps": ("fee", ex.fee),
+        "fee_min": ("fee_min", ex.fee_min),
+        "transfer_fee_bps": ("transfer", ex.transfer),
+        "stamp_duty_bps": ("stamp", ex.stamp),
+    }
+    return dict(pair for name, pair in fields.items() if name in ex.given)
 
 
 def choose_fill(spec: Spec, panel: Panel) -> Fill:
@@ -102,7 +127,7 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
 
     ex = plan.spec.execution
     size = ex.sizing_x
-    if ex.sizing == "units" and not ex.fractional:
+    if ex.sizing == "units" and not ex.fractional and ex.profile is None:
         size = np.floor(size / ex.lot * (1.0 + k.TIE)) * ex.lot
     rules = np.zeros(k.RULES)
     rules[k.SLIPPAGE], rules[k.BORROW] = ex.slippage, ex.borrow_per_year / plan.periods
@@ -113,6 +138,8 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
     rules[k.RETRY], rules[k.LEVEL] = ex.retry_entries, plan.spec.strategy.entry == "level"
     rules[k.HAS_OPEN], rules[k.HAS_RANGE] = plan.panel.has_open, plan.panel.has_range
     rules[k.LONG], rules[k.SHORT] = ex.direction != "short", ex.direction != "long"
-    rules[k.WATCH] = any(axis.values.any() for axis in plan.grid.axes if axis.name in STOPS)
+    watched = any(axis.values.any() for axis in plan.grid.axes if axis.name in STOPS)
+    rules[k.WATCH] = watched or watches(plan.spec.strategy.definition.source)
+    rules[k.T_PLUS_1] = ex.profile == "cn_a"
     rules[k.GIVEN] = plan.spec.portfolio.call_sequence == "given"
     return rules

@@ -13,10 +13,14 @@ from berth_backtest.data.panel import Panel
 from berth_backtest.grid import Grid
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS, run_moves
+from berth_backtest.kernel.steps import F_BAR, F_CELL, F_FOUND, F_KIND, F_SET, F_WANT, FAULT, NO_STEPS, Steps
 from berth_backtest.market import Market, Room, market_of, own_bars
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
 from berth_backtest.strategies.series import Row, fill_rows, rows_of
+from berth_backtest.user.generate import load_module
+from berth_backtest.user.signals import Signals
+from berth_backtest.user.strategy import calendar_of, wrong_order
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -51,6 +55,11 @@ class Simulator:
         self.rules = kernel_rules(plan)
         self.shared = plan.spec.portfolio.mode == "shared"
         self.threads = threads
+        source = self.definition.source
+        self.module = load_module(source) if source is not None and source.kind != "signals" else None
+        self.signals = Signals(source, panel) if source is not None and source.kind == "signals" else None
+        every = plan.spec.strategy.rebalance
+        self.calendar = np.empty(0, dtype=np.int8) if every is None else calendar_of(every, panel)
         self.whole: Market | None = market_of(plan, panel, None) if self.shared else None
         self.rows: dict[Row, int] = {}  # the tables that are kept for the next sets ...
         self.kept: list[tuple[Market, Floats]] = []  # ... of every symbol
@@ -74,9 +83,46 @@ class Simulator:
             found[:, k] = factor * (self.grid.values(name, points) if name else 1.0)
         return found
 
-    def targets_of(self, s: int | None) -> Floats:
-        """Returns the wanted fractions of a signal file, of all symbols or of one."""
-        targets = self.plan.targets[: self.panel.bars]
+    def steps_of(self, market: Market, points: Index, cells: int) -> Steps:
+        """Returns what a user's step is called with, each set's parameters for `cells` cells."""
+        source = self.definition.source
+        if source is None or self.module is None:
+            return NO_STEPS
+        values = [np.repeat(self.grid.values(param.name, points), cells) for param in source.params]
+        reads = source.checked[source.kind].reads
+        back = [("t1", one.name) in reads for one in source.series]
+        return Steps(
+            self.module.step,
+            market.rows,
+            np.array(values).reshape(len(values), len(points) * cells),
+            np.array(list(source.states.values())),
+            np.array(back, dtype=np.int64),
+            source.warmup,
+            self.calendar[: self.panel.bars],
+        )
+
+    def check_fault(self, fault: Floats, points: Index, symbol: int | None) -> None:
+        """Raises for the first order of a step that cannot be one."""
+        if fault[F_FOUND] > 0.0:
+            cell, at = int(fault[F_CELL]), int(fault[F_SET])
+            name = self.panel.symbols[cell if symbol is None else symbol]
+            point = int(points[0 if symbol is None else at])
+            kind = layout.ORDERS[int(fault[F_KIND])]
+            text = ", ".join(f"{key} {x:g}" for key, x in self.grid.parameters(point).items())
+            source = self.definition.source
+            assert source is not None
+            raise wrong_order(source, self.panel, name, int(fault[F_BAR]), kind, float(fault[F_WANT]), text)
+
+    def targets_of(self, point: int, s: int | None) -> Floats:
+        """Returns the wanted fractions of a file or of signals(), of all symbols or of one."""
+        if self.signals is not None:
+            source = self.signals.source
+            one = np.array([point])
+            targets = self.signals.of(
+                {p.name: float(self.grid.values(p.name, one)[0]) for p in source.params}
+            )
+        else:
+            targets = self.plan.targets[: self.panel.bars]
         return targets if s is None or len(targets) == 0 else np.ascontiguousarray(targets[:, s : s + 1])
 
     def run(self, points: Index) -> Floats:
@@ -93,6 +139,11 @@ class Simulator:
     def run_sets(self, points: Index, raw: Floats) -> None:
         """Fills raw[symbol, set, field]; halves the sets while one symbol's tables would be too large."""
         if len(points) == 0:
+            return
+        if self.signals is not None and len(points) > 1:
+            # Each set has its own signals: one at a time.
+            for i in range(len(points)):
+                self.run_sets(points[i : i + 1], raw[:, i : i + 1])
             return
         rows, picks = rows_of(self.definition.series, self.grid, points)
         if self.size(rows) > TABLE_BYTES and len(points) > CELLS:
@@ -164,7 +215,7 @@ class Simulator:
         levels, stops = self.levels(points), self.grid.stops(points)
         own = max(1, table.shape[1])
         cells = max(1, min(CELLS, MOVE_BYTES // (16 * own)))
-        keep = room or Room(0, 0, False)
+        keep, fault = room or Room(0, 0, False), np.zeros(FAULT)
         blocks = -(-len(points) // cells)
         book = market.book(self.rules, -(-len(points) // blocks), own=True, many=False, room=keep)
         run_moves(
@@ -177,17 +228,20 @@ class Simulator:
             picks,
             levels,
             bool(self.rules[layout.LEVEL]),
-            self.targets_of(market.symbol),
+            self.targets_of(int(points[0]), market.symbol),
             np.ascontiguousarray(stops),
+            self.steps_of(market, points, 1),
+            fault,
             raw,
         )
+        self.check_fault(fault, points, market.symbol)
         keep.take(book)
         return keep
 
     def run_set(self, point: int, raw: Floats, room: Room) -> Room:
         """Runs one set over all symbols with one purse."""
         assert self.whole is not None
-        one = np.array([point])
+        one, fault = np.array([point]), np.zeros(FAULT)
         market = self.whole
         symbols = len(self.panel.symbols)
         rows, picks = rows_of(self.definition.series, self.grid, one)
@@ -207,10 +261,13 @@ class Simulator:
             np.repeat(picks, symbols, axis=0),
             np.repeat(levels, symbols, axis=0),
             bool(self.rules[layout.LEVEL]),
-            self.targets_of(None),
+            self.targets_of(point, None),
             np.repeat(stops, symbols, axis=1),
+            self.steps_of(market, one, symbols),
+            fault,
             raw,
         )
+        self.check_fault(fault, one, None)
         room.take(book)
         return room
 
@@ -275,5 +332,7 @@ def compile_kernel() -> None:
         False,
         np.empty((0, 0)),
         np.zeros((3, 1)),
+        NO_STEPS,
+        np.zeros(FAULT),
         raw,
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as papq
+from berth_backtest.job import run_job as run
 from berth_backtest.report import Progress, Stop
-from berth_backtest.run import run
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_DAY = date(2020, 1, 1)

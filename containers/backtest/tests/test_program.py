@@ -99,7 +99,7 @@ def test_our_own_failures_have_their_codes(
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("berth_backtest.run.run", broken)
+    monkeypatch.setattr("berth_backtest.job.run_job", broken)
     spec = write_spec(tmp_path)
     assert cli.main([str(spec), str(tmp_path / "out")]) == exit_code
     assert json.loads((tmp_path / "out" / "error.json").read_text())["code"] == code

@@ -14,10 +14,10 @@ import pytest
 from berth_backtest import cli, grid, points, sweep
 from berth_backtest.data.load import load_panel
 from berth_backtest.errors import ProgramError, StoppedError
+from berth_backtest.job import run_job as run
 from berth_backtest.kept import Best
 from berth_backtest.plan import Plan, make_plan
 from berth_backtest.report import Progress, Stop
-from berth_backtest.run import run
 from berth_backtest.shard import Shard, shard_from_env, shard_of_folders, span_of
 from berth_backtest.simulate import make_simulator
 from berth_backtest.spec.parse import parse_spec

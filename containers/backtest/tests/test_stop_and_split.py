@@ -12,8 +12,8 @@ import pytest
 from berth_backtest import sweep
 from berth_backtest.checkpoint import Checkpoint
 from berth_backtest.errors import StoppedError
+from berth_backtest.job import run_job as run
 from berth_backtest.report import Progress, Stop
-from berth_backtest.run import run
 
 from tests.support import ROOT, Ran, day, run_spec, spec_of, write_csv, write_spec
 

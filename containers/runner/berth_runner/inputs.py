@@ -7,6 +7,7 @@ import re
 import time
 from urllib.parse import unquote, urljoin, urlsplit
 
+from berth_runner import kept
 from berth_runner.artifacts import file_sha256, is_segment
 from berth_runner.link import Backoff, Link, Orders
 from berth_runner.wire import BLOCK_BYTES, Broken, Channel, HTTPException
@@ -93,6 +94,8 @@ def fetch(
     name, url, sha256 = item
     if os.path.exists(path):
         return  # an earlier runner of this folder checked it before it renamed it
+    if kept.take(settings.kept_inputs, sha256, path):
+        return
     partial = f"{path}.partial"
     backoff = Backoff(settings.backoff_max_s)
     channel = Channel(settings.socket_timeout_s)
@@ -112,6 +115,7 @@ def fetch(
             digest = _hash_of(partial, name)
             if sha256 in (None, digest):
                 os.replace(partial, path)
+                kept.keep(settings.kept_inputs, sha256, path, settings.kept_inputs_bytes)
                 return
             os.unlink(partial)
             wrong += 1

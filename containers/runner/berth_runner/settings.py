@@ -6,6 +6,7 @@ BERTH_ATTEMPT_ID      whose work this is
 BERTH_TOKEN           bearer token; never handed on, written or logged
 BERTH_HOME            the attempt's folder (default: one under the temporary directory)
 BERTH_PROGRAM         JSON array: the program's argv, to which spec.json and the output folder are appended
+BERTH_INPUTS_DIR      optional folder where inputs with a sha256 are kept for other attempts on this machine
 BERTH_MEMORY_GIB      optional bound on the memory of the program and all its children
 
 BERTH_RUNNER_* shorten intervals in tests and slow them down on metered links; see `Settings`.
@@ -41,6 +42,9 @@ class Settings:
             env.get("BERTH_HOME") or os.path.join(temporary, f"berth-{self.attempt_id}")
         )
         self.program = _argv(env)
+        self.kept_inputs = env.get("BERTH_INPUTS_DIR", "")
+        # A few large datasets; the disk is the user's own.
+        self.kept_inputs_bytes = int(_number(env, "BERTH_RUNNER_INPUTS_GIB", 20, 0, 1e6) * GIB)
         self.memory_gib = _number(env, "BERTH_MEMORY_GIB", 0, 0, 1e6)
         self.checkpoint_every_s = _number(env, "BERTH_CHECKPOINT_EVERY_S", 60, 0.05, 86_400)
         # Heartbeats: the server asks for an interval in each answer, within these bounds.

@@ -41,6 +41,38 @@ def test_an_input_is_fetched_checked_and_its_address_replaced(tmp_path: Path) ->
         assert spec["note"] == "see /data/prices.csv"
 
 
+def fetched(world: World) -> int:
+    return sum(call.path == "/data/prices.csv" for call in world.berth.calls)
+
+
+def test_an_input_is_fetched_once_for_a_machine_and_checked_each_time(tmp_path: Path) -> None:
+    shared = tmp_path / "inputs"
+    for number, damaged in enumerate((False, False, True)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with open_world(folder, with_input("/data/prices.csv")) as world:
+            if damaged:
+                (kept,) = shared.iterdir()
+                kept.chmod(0o600)
+                kept.write_bytes(b"not these")
+            assert_read(world, BERTH_INPUTS_DIR=str(shared))
+            assert fetched(world) == (0 if number == 1 else 1)
+    (kept,) = shared.iterdir()
+    assert kept.read_bytes() == DATA
+
+
+def test_what_was_used_longest_ago_is_not_kept_beyond_the_bound(tmp_path: Path) -> None:
+    shared = tmp_path / "inputs"
+    gib = 1.5 * len(DATA) / 1024**3
+    for number in range(2):
+        folder, data = tmp_path / str(number), DATA[number:] + DATA[:number]
+        folder.mkdir()
+        with open_world(folder, with_input("/data/prices.csv", data)) as world:
+            assert_read(world, BERTH_INPUTS_DIR=str(shared), BERTH_RUNNER_INPUTS_GIB=str(gib))
+    (kept,) = shared.iterdir()
+    assert kept.read_bytes() == data
+
+
 def test_a_download_that_is_cut_goes_on_where_it_was(tmp_path: Path) -> None:
     ranges: list[str | None] = []
 

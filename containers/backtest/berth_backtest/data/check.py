@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from berth_backtest.data.china import read_china
 from berth_backtest.data.dates import first_true, read_dates
 from berth_backtest.data.read import PRICES, Source
 
@@ -27,16 +28,19 @@ class Rows:
     dated: bool  # calendar dates, not instants
     symbols: list[str]
     codes: NDArray[np.int64]  # index into symbols
-    prices: dict[str, Floats]  # close, and of open, high, low those that the file has
+    prices: dict[str, Floats]  # close, and of open, high, low, volume those that the file has
     state: NDArray[np.int8]  # NO_BAR, BAR or SUSPENDED
     delisted: NDArray[np.int64]
     currencies: set[str]
     null_bars: int  # rows with a null price
     splits: Floats  # units after the date for each one before; 1 = none
     dividends: Floats  # per unit held before the date
+    extra: dict[str, Floats]  # columns of A-shares
 
 
-def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str) -> Rows:
+def check_rows(
+    source: Source, table: Any, timezone: str | None, adjustment: str, china: bool = False
+) -> Rows:
     dates, dated = read_dates(source, table.column("date"), timezone)
     symbols, codes = read_symbols(source, table)
     columns = {
@@ -57,6 +61,8 @@ def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str
     state[suspended] = SUSPENDED
     for values in columns.values():
         values[state != BAR] = np.nan
+    if volume is not None:
+        columns["volume"] = np.where(state == BAR, np.nan_to_num(volume), np.nan)
     delisted = np.full(len(dates), NEVER)
     if "delist_date" in table.column_names:
         delisted, _ = read_dates(source, table.column("delist_date"), timezone, "delist_date")
@@ -76,6 +82,7 @@ def check_rows(source: Source, table: Any, timezone: str | None, adjustment: str
         int((nulls & ~suspended).sum()),
         splits,
         dividends,
+        read_china(source, table, timezone) if china else {},
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from berth_backtest.data.check import Rows, check_rows
+from berth_backtest.data.china import CHINA_COLUMNS
 from berth_backtest.data.dates import instant, shown_date
 from berth_backtest.data.panel import Merged, Panel, build_panel
-from berth_backtest.data.read import PRICES, open_source, read_table
+from berth_backtest.data.read import COLUMNS, PRICES, open_source, read_table
 from berth_backtest.errors import invalid
 from berth_backtest.spec.fields import near
 from berth_backtest.spec.types import DataSpec
@@ -31,20 +32,25 @@ def sample_file(name: str) -> Path:
     return root / f"{name.removeprefix('sample:')}.parquet"
 
 
-def load_panel(spec: DataSpec) -> Panel:
-    """Reads, checks and merges the files; raises for the first thing that is wrong with them."""
+def load_panel(spec: DataSpec, china: bool = False) -> Panel:
+    """Reads, checks and merges the files; raises for the first thing that is wrong with them.
+
+    With `china` the columns of A-shares are read too.
+    """
+    wanted = (*COLUMNS, *CHINA_COLUMNS) if china else COLUMNS
     files, hashes = [], []
     for path, label, sha256 in sources(spec):
         source, found = open_source(path, label, sha256)
         try:
-            files.append(check_rows(source, read_table(source), spec.timezone, spec.adjustment))
+            table = read_table(source, wanted)
+            files.append(check_rows(source, table, spec.timezone, spec.adjustment, china))
         except pa.ArrowException as error:
             raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
         hashes.append(found)
     check_alike(files)
     digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     chosen = choose_symbols(spec, files)
-    merged = merge(files, chosen)
+    merged = merge(files, chosen, china)
     warnings = [SURVIVORS] if spec.dataset == "sample:sp500-20" else []
     nulls = sum(rows.null_bars for rows in files)
     if nulls:
@@ -118,7 +124,7 @@ def some(names: list[str]) -> str:
     return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown
 
 
-def merge(files: list[Rows], chosen: tuple[str, ...]) -> Merged:
+def merge(files: list[Rows], chosen: tuple[str, ...], china: bool) -> Merged:
     """Returns the chosen symbols' rows of all files, sorted; raises for a key in two files."""
     order = {symbol: i for i, symbol in enumerate(chosen)}
     codes, kept = [], []
@@ -132,7 +138,8 @@ def merge(files: list[Rows], chosen: tuple[str, ...]) -> Merged:
     twice = np.flatnonzero((np.diff(code[where]) == 0) & (np.diff(dates[where]) == 0))
     if len(twice):
         report_twice(files, kept, int(where[twice[0] + 1]), chosen[code[where[twice[0]]]])
-    names = [name for name in PRICES if name in files[0].prices]
+    # Volume is no price: where one file lacks it nothing has it.
+    names = [n for n in (*PRICES, "volume") if all(n in rows.prices for rows in files)]
 
     def joined(values: list[Any]) -> Any:
         parts = [one[keep] for one, keep in zip(values, kept, strict=True)]
@@ -146,6 +153,12 @@ def merge(files: list[Rows], chosen: tuple[str, ...]) -> Merged:
         delisted=joined([rows.delisted for rows in files]),
         splits=joined([rows.splits for rows in files]),
         dividends=joined([rows.dividends for rows in files]),
+        extra={
+            name: joined([rows.extra[name] for rows in files])
+            for name in files[0].extra
+            if all(name in rows.extra for rows in files)
+        },
+        china=china,
     )
 
 

@@ -1,11 +1,14 @@
 """The run's prices on its common dates: the union over the chosen symbols."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.china import China
 from berth_backtest.data.check import BAR, NEVER
+from berth_backtest.data.china import china_of
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +35,7 @@ class Panel:
     actions: Floats  # [action, (bar, symbol, split ratio, dividend)] by bar
     sha256: str
     warnings: tuple[tuple[str, str], ...]
+    china: China | None = None  # of A-shares
 
     @property
     def bars(self) -> int:
@@ -49,6 +53,8 @@ class Merged:
     delisted: NDArray[np.int64]
     splits: Floats
     dividends: Floats
+    extra: dict[str, Floats]
+    china: bool  # its columns were asked for
 
 
 def build_panel(
@@ -102,13 +108,29 @@ def build_panel(
         has_range=has_range,
         delisted=np.searchsorted(dates, leaves, side="right"),
         volume=grid(rows.prices["volume"]) if "volume" in rows.prices else None,
-        own={name: (values * factors)[own] for name, values in rows.prices.items()},
+        own={
+            name: (values / share_factors(rows) if name == "volume" else values * factors)[own]
+            for name, values in rows.prices.items()
+        },
         actions=actions_of(rows, inside, bar),
         own_row=own_row,
         own_start=own_start,
         sha256=sha256,
         warnings=tuple(warnings),
+        china=rules_of(rows, len(symbols), grid) if rows.china else None,
     )
+
+
+def rules_of(rows: Merged, symbols: int, grid: Callable[[Floats], Floats]) -> China:
+    """Returns lots and limits of the run's dates; a date without a row has no limit."""
+    china, down, up = china_of(
+        rows.extra, rows.codes, rows.dates, rows.prices["close"], rows.splits, rows.dividends, symbols
+    )
+    lower, upper = grid(down).T, grid(up).T
+    limits = np.stack(
+        [np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)], axis=2
+    )
+    return replace(china, limits=np.ascontiguousarray(limits))
 
 
 def adjustments(rows: Merged) -> Floats:
@@ -132,6 +154,15 @@ def adjustments(rows: Merged) -> Floats:
             rows.prices["close"][i] if rows.state[i] == BAR else (last - rows.dividends[i]) / rows.splits[i]
         )
     return factors
+
+
+def share_factors(rows: Merged) -> Floats:
+    """Returns into how many units one of a symbol's first bar was split, so that volumes can be compared."""
+    factors = np.cumprod(rows.splits) if len(rows.splits) else rows.splits
+    first = np.concatenate([[True], np.diff(rows.codes) != 0])
+    begin = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    before: Floats = factors[begin] / rows.splits[begin]
+    return np.asarray(factors / before)
 
 
 def actions_of(rows: Merged, inside: NDArray[np.bool_], bar: NDArray[np.int64]) -> Floats:
@@ -165,4 +196,5 @@ def truncate(panel: Panel, bars: int) -> Panel:
         actions=panel.actions[panel.actions[:, 0] < bars],
         sha256=panel.sha256,
         warnings=panel.warnings,
+        china=panel.china and replace(panel.china, limits=panel.china.limits[:bars]),
     )

@@ -96,8 +96,15 @@ def read_csv(source: Source, wanted: tuple[str, ...]) -> Any:
     with source.path.open(encoding="utf-8-sig", newline="") as stream:
         header = next(csv.reader([stream.readline(MAX_HEADER)]), [])
     columns = known_columns(source, header, wanted)
-    types: dict[str, Any] = {name: pa.float64() for name in (*NUMBERS, "target")}
-    types |= {"symbol": pa.string(), "currency": pa.string(), "suspended": pa.string()}
+    numbers = (*NUMBERS, "target", "pre_close", "limit_up", "limit_down")
+    types: dict[str, Any] = {name: pa.float64() for name in numbers}
+    types |= {
+        "board": pa.string(),
+        "is_st": pa.string(),
+        "symbol": pa.string(),
+        "currency": pa.string(),
+        "suspended": pa.string(),
+    }
     typed = {columns[name]: kind for name, kind in types.items() if name in columns}
     try:
         table = convert_csv(source, columns, typed, threads=True)

@@ -60,6 +60,17 @@ def hot(function: F) -> F:
     return cast(F, _hot(function))
 
 
+_floats = numba.types.float64[::1]
+_step = numba.types.void(numba.types.int64, numba.types.int64, _floats, _floats)
+
+
+def step_function(function: F) -> F:
+    """Compiles a user's step to a pointer that the kernel calls: the kernel itself is compiled once."""
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009
+        return function
+    return cast(F, numba.cfunc(_step, error_model="numpy", cache=True)(function))
+
+
 def unowned(array: T) -> T:
     """Returns the same array without its reference count; the caller must hold the array itself.
 

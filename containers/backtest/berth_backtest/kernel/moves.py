@@ -22,8 +22,8 @@ NOTHING = -1
 M_NEXT, M_CELL, M_SIGN, M_FRESH = range(4)
 
 # How states follow from table rows: two rows compared, a row against levels, a close against channels.
-# HOLDS takes no row; with TARGETS there are no states.
-COMPARES, LEVELS, CHANNELS, HOLDS, TARGETS = range(5)
+# HOLDS takes no row; with TARGETS and STEPS there are no states.
+COMPARES, LEVELS, CHANNELS, HOLDS, TARGETS, STEPS = range(6)
 
 # Bits of a code.
 ABOVE, BELOW = 1, 2  # conditions to enter long and short
@@ -55,7 +55,7 @@ def find_moves(
     marks a state with none before it.
     """
     own = len(bar_of)
-    if kind == TARGETS:
+    if kind >= TARGETS:
         return count, 0, np.nan
     if kind == HOLDS:
         first = 0

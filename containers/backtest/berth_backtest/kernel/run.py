@@ -14,8 +14,10 @@ from berth_backtest.kernel.layout import (
     TIES,
     WIDTH,
 )
-from berth_backtest.kernel.moves import NOTHING, find_moves
+from berth_backtest.kernel.moves import NOTHING, find_moves, first_defined
+from berth_backtest.kernel.rebalance import FIELDS, SCALARS
 from berth_backtest.kernel.simulate import run_book
+from berth_backtest.kernel.steps import F_CELL, F_FOUND, F_SET, FIRST_ROW, LANES, Steps, start_steps
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -86,13 +88,16 @@ def run_moves(
     level: bool,
     targets: Floats,
     stops: Floats,
+    steps: Steps,
+    fault: Floats,
     raw: Floats,
 ) -> None:
     """Runs built-in states; fills raw[set or purse, field].
 
     `table` holds the series at own bars, `closes` and `bar_of` the same bars. A book with many symbols
     runs one set: cell i uses the bars from starts[i] to starts[i + 1]. Else as many sets run as there
-    are picks, a book's cells at a time, all on all bars. With `targets` [bar, symbol] these decide.
+    are picks, a book's cells at a time, all on all bars. With `targets` [bar, symbol] these decide, with
+    `steps` the user's function; the first of its orders that cannot be one goes into `fault`.
     """
     b = loose(given)
     cells = b.cells.shape[1]
@@ -102,6 +107,21 @@ def run_moves(
     moves = np.empty((own * (1 if b.many == 1 else cells) + cells, 4), dtype=np.int32)
     codes = np.empty(2 * (own // 8 + 2) * 8, dtype=np.int8)
     ties = np.zeros(cells)
+    stepping = len(steps.bars) > 0
+    rows = len(steps.params) + len(steps.start) if stepping else 0
+    series = picks.shape[1]
+    column = np.zeros(len(b.now), dtype=np.int64)
+    some_picks = np.zeros((cells, series), dtype=np.int64)
+    ready = np.zeros(cells, dtype=np.int64)
+    balancing = len(steps.calendar) > 0
+    if balancing:
+        work = np.zeros((FIELDS + series) * cells)
+        many_states = np.zeros((1, SCALARS + rows))
+        for i in range(rows):
+            many_states[0, SCALARS + i] = steps.params[i, 0]
+    else:
+        work = np.zeros((FIRST_ROW + 2 * series + rows) * LANES)
+        many_states = np.zeros((cells if b.many == 1 else 0, rows))
     for base in range(0, sets, cells):
         clear(b, base, stops)
         head[:] = NOTHING
@@ -128,10 +148,50 @@ def run_moves(
             )
             ties[cell] = found
             b.cells[SIGN, cell] = sign
-        run_book(b, head, moves, targets)
+        if stepping:
+            if not balancing:
+                start_steps(b, base, sets, steps.params, steps.start, series, work, many_states)
+            for cell in range(cells):
+                some_picks[cell] = picks[int(min(base + cell, sets - 1))]
+                first = starts[cell] if b.many == 1 else 0
+                end = starts[cell + 1] if b.many == 1 else own
+                ready[cell] = ready_from(table, first, end, some_picks[cell], steps.previous, steps.warmup)
+            for symbol in range(len(column)):
+                column[symbol] = starts[symbol]
+                while column[symbol] < own and bar_of[column[symbol]] < 0:
+                    column[symbol] += 1
+        run_book(
+            b,
+            head,
+            moves,
+            targets,
+            steps.call,
+            unowned(steps.bars),
+            unowned(column),
+            unowned(table),
+            unowned(some_picks),
+            unowned(ready),
+            unowned(work),
+            unowned(many_states),
+            unowned(steps.calendar),
+            unowned(fault),
+        )
+        if fault[F_FOUND] == 1.0:
+            fault[F_FOUND] = 2.0
+            fault[F_SET] = base + fault[F_CELL]
         for cell in range(cells):
             b.purses[TIES, cell * b.own] += ties[cell]
         copy_raw(b, base, raw)
+
+
+@inner
+def ready_from(table: Floats, first: int, end: int, picks: Index, previous: Index, warmup: int) -> int:
+    """Returns the column from which on all tables of a set are defined, a bar back too where it is read."""
+    ready = first + warmup
+    for k in range(len(picks)):
+        defined = first_defined(table[picks[k]][first:end])
+        ready = max(ready, first + defined + previous[k])
+    return ready
 
 
 @inner

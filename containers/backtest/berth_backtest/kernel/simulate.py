@@ -1,5 +1,7 @@
 """Runs a book over its bars: what happens on a date, in order."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,6 +61,8 @@ from berth_backtest.kernel.layout import (
     WATCH,
 )
 from berth_backtest.kernel.orders import fill_costs, fill_order, miss
+from berth_backtest.kernel.rebalance import by_rebalance
+from berth_backtest.kernel.steps import by_steps
 from berth_backtest.kernel.stops import check_stops
 from berth_backtest.kernel.trades import decrease, end_trade, note_rejected, record_trade, trade_pnl
 
@@ -67,8 +71,27 @@ Index = NDArray[np.int64]
 
 
 @inner
-def run_book(b: Book, head: Index, moves: NDArray[np.int32], targets: Floats) -> None:
-    """Runs all bars; results are in `purses`, in the order of the layout."""
+def run_book(
+    b: Book,
+    head: Index,
+    moves: NDArray[np.int32],
+    targets: Floats,
+    step: Any,
+    bars: Floats,
+    at: Index,
+    table: Floats,
+    picks: Index,
+    ready: Index,
+    work: Floats,
+    many_states: Floats,
+    calendar: NDArray[np.int8],
+    fault: Floats,
+) -> None:
+    """Runs all bars; results are in `purses`, in the order of the layout.
+
+    Decisions are those of a rebalance on its calendar, of a step if there are `bars` for it, else of
+    `targets` if there are any, else of the moves.
+    """
     n = b.bars.shape[0]
     for purse in range(b.purses.shape[1]):
         start_sums(b, purse, b.rules[START_CASH])
@@ -90,7 +113,12 @@ def run_book(b: Book, head: Index, moves: NDArray[np.int32], targets: Floats) ->
         for s in range(b.bars.shape[1]):
             if b.states[t, s] == 1:
                 b.now[s] = b.bars[t, s, 3]
-        if len(targets) > 0:
+        if len(calendar) > 0:
+            due = calendar[t] == 1
+            by_rebalance(b, t, step, bars, due, at, table, picks, many_states[0], work, fault)
+        elif len(bars) > 0:
+            by_steps(b, t, step, bars, at, table, picks, ready, work, many_states, fault)
+        elif len(targets) > 0:
             by_targets(b, t, targets[t])
         else:
             by_moves(b, t, int(head[t]), moves)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from berth_backtest import VERSION
 from berth_backtest.checkpoint import write_atomically
-from berth_backtest.data.dates import shown_date
+from berth_backtest.china import early_warnings, shown_profile
+from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.look_ahead import LookAhead
 from berth_backtest.metrics import named, number
 from berth_backtest.output.best import Best
-from berth_backtest.plan import Plan
+from berth_backtest.plan import Plan, china_given
 from berth_backtest.sweep import Sweep
+from berth_backtest.user.strategy import path_of
 
 SPANS_SHOWN = 10  # of the points that failed shards leave out
 FEW_TRADES = 30  # closed trades below which an average says next to nothing
@@ -29,7 +31,7 @@ def make_result(
     """Returns the content of result.json; `at` is the best set's place in the sweep."""
     updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried
     return {
-        "engine": engine_of(threads),
+        "engine": engine_of(plan, threads),
         "effective_spec": plan.effective,
         "seed": plan.spec.search.seed,
         "data": shown_data(plan),
@@ -45,6 +47,7 @@ def make_result(
         "timing": {name: round(seconds, 6) for name, seconds in timing.items()},
         "bar_updates_per_s": updates / timing["run_s"] if timing["run_s"] > 0 else None,
         "rejected_orders": best.rejected,
+        "profile": profile_of(plan),
         "look_ahead": vars(look_ahead),
         "overfitting": {
             "pbo": None,
@@ -90,19 +93,31 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
     if best.rejected:
         listed = ", ".join(f"{name} {count}" for name, count in best.rejected.items())
         found.append(("rejected_orders", f"orders of the best set that did not fill: {listed}"))
+    if plan.panel.china is not None:
+        found += early_warnings(plan.panel.dates // DAY_US, china_given(plan.spec))
+        text = "the rules of cn_a are those commonly published, not compared with the exchanges' own texts"
+        found.append(("profile_not_checked", text))
     found += plan.panel.warnings
     return [{"code": code, "message": message} for code, message in found]
 
 
-def engine_of(threads: int) -> dict[str, object]:
+def engine_of(plan: Plan, threads: int) -> dict[str, object]:
+    path, reason = path_of(plan.spec.strategy.definition.source)
     return {
         "version": VERSION,
         "device": "cpu",
         "dtype": "float64",
         "threads": threads,
-        "path": "events",
-        "fallback_reason": None,
+        "path": path,
+        "fallback_reason": reason,
     }
+
+
+def profile_of(plan: Plan) -> dict[str, object] | None:
+    """Returns the rules of the profile that the run used."""
+    if plan.panel.china is None:
+        return None
+    return shown_profile(china_given(plan.spec), plan.panel.china.from_columns)
 
 
 def shown_data(plan: Plan) -> dict[str, object]:

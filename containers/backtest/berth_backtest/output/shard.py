@@ -44,7 +44,7 @@ def write_shard(
     whole = {**timing, "write_s": now - started, "total_s": now - began}
     updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried
     result = {
-        "engine": engine_of(threads),
+        "engine": engine_of(plan, threads),
         "effective_spec": plan.effective,
         "seed": plan.spec.search.seed,
         "data": shown_data(plan),

@@ -124,4 +124,6 @@ def value_fault(param: Param, x: float) -> str:
         return "must be a whole number"
     if param.choices is not None and x not in param.choices:
         return f"must be one of {', '.join(f'{choice:g}' for choice in param.choices)}"
+    if param.step is not None and (x - param.least) % param.step != 0:
+        return f"must be {param.least:g} and whole steps of {param.step:g}"
     return "" if param.least <= x <= param.most else f"must be from {param.least:.10g} to {param.most:.10g}"

@@ -22,18 +22,23 @@ def parse_execution(fields: Fields) -> tuple[Execution, dict[str, float]]:
     """Returns the execution and its stops (0 = off), which parameters of the same name override."""
     sizing, sizing_x = parse_sizing(fields)
     profile = fields.raw("profile")
-    if profile is not None:
-        known = "is not available in this version: only null is"
-        fields.wrong("profile", known if profile == "cn_a" else f"must be null, not {shown(profile)}")
-    if fields.flag("allow_short", False):
-        fields.wrong("allow_short", "belongs to the profile cn_a, which is not available in this version")
+    if profile not in (None, "cn_a"):
+        fields.wrong("profile", f"must be null or cn_a, not {shown(profile)}")
+    short = fields.flag("allow_short", False)
+    if short and profile != "cn_a":
+        fields.wrong("allow_short", "belongs to the profile cn_a: elsewhere direction says it")
+    direction = fields.choice("direction", DIRECTIONS, "long")
+    if profile == "cn_a" and direction != "long" and not short:
+        fields.wrong("direction", "A-shares are not sold short: allow_short says that these are")
+    if profile == "cn_a" and fields.values.get("fractional") is True:
+        fields.wrong("fractional", "A-shares trade in whole lots")
     stops = {name: parse_stop(fields.raw(name), fields, name) for name in STOPS}
     fill = fields.raw("fill")
     if fill is not None and fill not in FILLS:
         fields.wrong("fill", f"must be one of {', '.join(FILLS)}, not {shown(fill)}")
     execution = Execution(
         fill=next((known for known in FILLS if known == fill), None),
-        direction=fields.choice("direction", DIRECTIONS, "long"),
+        direction=direction,
         sizing=sizing,
         sizing_x=sizing_x,
         cash=fields.number("cash", 10_000.0, above=0.0, most=MAX_MONEY),
@@ -49,6 +54,8 @@ def parse_execution(fields: Fields) -> tuple[Execution, dict[str, float]]:
         stop_slippage=fields.flag("stop_slippage", True),
         close_at_end=fields.flag("close_at_end", False),
         retry_entries=fields.flag("retry_entries", False),
+        profile="cn_a" if profile == "cn_a" else None,
+        given=frozenset(fields.values),
     )
     fields.end()
     return execution, stops

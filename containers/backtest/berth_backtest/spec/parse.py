@@ -5,15 +5,17 @@ from berth_backtest.metrics import NAMES as METRIC_NAMES
 from berth_backtest.spec.axes import parse_axes
 from berth_backtest.spec.data import SHA256, local_path, parse_data
 from berth_backtest.spec.execution import parse_execution
-from berth_backtest.spec.fields import Fields, near, shown
+from berth_backtest.spec.fields import Fields, kind_of, near, shown
 from berth_backtest.spec.types import Aggregate, DataFile, Output, Portfolio, Search, Spec, Strategy
-from berth_backtest.strategies.builtin import BUILT_IN
+from berth_backtest.strategies.builtin import BUILT_IN, IN_SOURCE, NAMES
 from berth_backtest.strategies.definition import Definition
 
 MAX_TOP_K = 1_000  # each rank adds a whole equity curve per symbol to the files
 MAX_SEED = 2**53  # beyond it JSON readers disagree about a number's value
 AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
 TARGETS = 4  # kernel.moves.TARGETS, which is not imported before a spec is known to be right
+MAX_REBALANCE = 100_000  # bars
+CALENDARS = ("weekly", "monthly")
 VERSION_LIMIT = "is available in this version"
 
 
@@ -29,7 +31,14 @@ def parse_spec(value: object) -> Spec:
     execution, stops = parse_execution(root.object("execution"))
     parameters = root.object("parameters")
     axes = parse_axes(parameters, strategy.definition, stops) if strategy else ()
+    if execution.profile == "cn_a" and (data.adjustment != "none" or data.dataset):
+        path = "data.adjustment" if root.values.get("data") else "data"
+        problems.append(Problem(path, "must be none for the profile cn_a: limits are of prices as traded"))
     portfolio = parse_portfolio(root.object("portfolio"))
+    if strategy and strategy.rebalance is not None and portfolio.mode != "shared":
+        problems.append(
+            Problem("portfolio.mode", 'must be "shared": weights spread one purse over the symbols')
+        )
     search = parse_search(root.object("search"))
     refuse_later_parts(root)
     periods = parse_periods(root)
@@ -38,7 +47,9 @@ def parse_spec(value: object) -> Spec:
     root.end()
     if problems or strategy is None:
         raise invalid_all(problems)
-    effective = effective_spec(root.values, search, output, execution_json(root, stops), portfolio, risk_free)
+    effective = effective_spec(
+        root.values, strategy, search, output, execution_json(root, stops), portfolio, risk_free
+    )
     return Spec(data, strategy, axes, search, execution, portfolio, periods, risk_free, output, effective)
 
 
@@ -46,20 +57,62 @@ def parse_strategy(fields: Fields) -> Strategy | None:
     """Returns the strategy, None after a problem: then its parameters are not known."""
     if fields.has("signals"):
         return parse_signals(fields)
-    for part in ("source", "class", "predictions", "rule", "every"):
+    if fields.has("source"):
+        return parse_source(fields)
+    for part in ("class", "predictions", "rule", "every"):
         if fields.has(part):
             fields.raw(part)
-            fields.wrong(part, f"only a built-in name or signals {VERSION_LIMIT}")
+            fields.wrong(part, f"only a built-in name, source or signals {VERSION_LIMIT}")
             return None
     name = fields.required("name")
+    if isinstance(name, str) and name in IN_SOURCE:
+        return parse_in_source(name, fields)
     entry = fields.choice("entry", ("cross", "level"), "cross")
     fields.end()
     if not isinstance(name, str) or name not in BUILT_IN:
         if fields.has("name"):
-            known = ", ".join(BUILT_IN)
-            fields.wrong("name", f"must be one of {known}, not {shown(name)}{near(name, tuple(BUILT_IN))}")
+            fields.wrong("name", f"must be one of {', '.join(NAMES)}, not {shown(name)}{near(name, NAMES)}")
         return None
     return Strategy(BUILT_IN[name], "level" if entry == "level" else "cross")
+
+
+def parse_in_source(name: str, fields: Fields) -> Strategy:
+    """Returns a built-in strategy that is written as users write theirs."""
+    from berth_backtest.user.declare import read_source
+    from berth_backtest.user.strategy import definition_of
+
+    source = read_source(IN_SOURCE[name], name)
+    every = fields.raw("rebalance")
+    whole = isinstance(every, int) and not isinstance(every, bool) and 1 <= every <= MAX_REBALANCE
+    if fields.has("rebalance") and not whole and every not in CALENDARS:
+        fields.wrong("rebalance", f'must be a number of bars, "weekly" or "monthly", not {shown(every)}')
+    fields.end()
+    chosen = every if isinstance(every, int | str) else source.rebalance
+    return Strategy(definition_of(source), "cross", rebalance=chosen)
+
+
+def parse_source(fields: Fields) -> Strategy | None:
+    """Returns the strategy of a user's source, None after a problem."""
+    text, name = fields.raw("source"), fields.required("class")
+    before = len(fields.problems)
+    fields.end()
+    if not isinstance(text, str):
+        fields.wrong("source", f"must be a text of Python, not {kind_of(text)}")
+    if fields.has("class") and (not isinstance(name, str) or not name.isidentifier()):
+        fields.wrong("class", f"must be the name of a class in the source, not {shown(name)}")
+    if len(fields.problems) > before or not isinstance(text, str) or not isinstance(name, str):
+        return None
+    # Imported late: its list of indicators comes with the compiler.
+    from berth_backtest.user.declare import read_source
+    from berth_backtest.user.strategy import definition_of
+    from berth_backtest.user.subset import Refused
+
+    try:
+        source = read_source(text, name)
+        return Strategy(definition_of(source), "cross", rebalance=source.rebalance)
+    except Refused as error:
+        fields.wrong("source", str(error))
+        return None
 
 
 def parse_signals(fields: Fields) -> Strategy:
@@ -159,12 +212,24 @@ def execution_json(root: Fields, stops: dict[str, float]) -> dict[str, object]:
         "allow_short": False,
     }
     given = root.values.get("execution")
+    if isinstance(given, dict) and given.get("profile") == "cn_a":
+        # Its own rates, by date, are told under `profile` of the result.
+        for name in ("fee_bps", "fee_min", "transfer_fee_bps", "stamp_duty_bps", "lot"):
+            defaults[name] = None
     off: dict[str, object] = {name: x or None for name, x in stops.items()}
     return {**defaults, **(given if isinstance(given, dict) else {}), **off}
 
 
+def strategy_json(given: object, strategy: Strategy) -> dict[str, object]:
+    values: dict[str, object] = dict(given) if isinstance(given, dict) else {}
+    if strategy.rebalance is not None and "name" in values:
+        return {"rebalance": strategy.rebalance, **values}
+    return values if strategy.definition.source or strategy.signals else {"entry": "cross", **values}
+
+
 def effective_spec(
     given: dict[str, object],
+    strategy: Strategy,
     search: Search,
     output: Output,
     execution: dict[str, object],
@@ -172,10 +237,9 @@ def effective_spec(
     risk_free: float,
 ) -> dict[str, object]:
     """Returns the spec as it was understood; `fill`, dates and parameters follow with the data."""
-    strategy = given["strategy"]
     return {
         "data": given["data"],
-        "strategy": {"entry": "cross", **(strategy if isinstance(strategy, dict) else {})},
+        "strategy": strategy_json(given["strategy"], strategy),
         "parameters": given.get("parameters", {}),
         "search": {"method": "grid", **vars(search)},
         "execution": execution,

@@ -59,6 +59,8 @@ class Execution:
     stop_slippage: bool
     close_at_end: bool
     retry_entries: bool
+    profile: Literal["cn_a"] | None
+    given: frozenset[str]  # the fields that the spec names, which a profile leaves alone
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Strategy:
     definition: Definition
     entry: Literal["cross", "level"]
     signals: DataFile | None = None  # a file of wanted fractions
+    rebalance: int | str | None = None  # how often, of strategies that set weights: bars, weekly, monthly
 
     @property
     def name(self) -> str:

@@ -99,3 +99,21 @@ BUILT_IN: dict[str, Definition] = {
     ),
     "buy_and_hold": Definition("buy_and_hold", move_kind=moves.HOLDS),
 }
+
+# Written as users write theirs, and compiled when they are used.
+IN_SOURCE: dict[str, str] = {
+    "momentum_top_k": """
+@strategy(rebalance="monthly")
+class momentum_top_k:
+    k = param.int(1, 100000, default=5)
+    window = param.int(1, 1000000, default=120)
+    past = ind.roc("close", window=window)
+
+    def rebalance(view, p, out):
+        rank = view.rank(view.past)
+        for i in range(view.n):
+            if view.tradable[i]:
+                out[i] = 1 / p.k if rank[i] < p.k else 0
+""",
+}
+NAMES = (*BUILT_IN, *IN_SOURCE)

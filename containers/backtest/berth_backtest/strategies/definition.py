@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from berth_backtest.user.declare import Source
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +23,7 @@ class Param:
     least: float
     most: float
     choices: tuple[float, ...] | None = None
+    step: float | None = None  # from `least` on
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,4 @@ class Definition:
     level_terms: tuple[tuple[float, str | None], ...] = ()
     valid: Callable[[dict[str, Floats]], NDArray[np.bool_]] | None = None
     invalid: str = ""  # what `valid` refuses, for the message when no set is left
+    source: "Source | None" = None  # a user's own

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from berth_backtest.sweep import Sweep
 
 
-def run(
+def run_job(
     value: object, out: Path, progress: Progress, stop: Stop, threads: int, shard: Shard = WHOLE
 ) -> dict[str, object]:
     """Runs a spec, or a shard of it, and writes its files to `out`; returns what result.json holds."""
@@ -26,7 +26,7 @@ def run(
     from berth_backtest.data.load import load_panel
     from berth_backtest.plan import make_plan
 
-    plan = make_plan(spec, load_panel(spec.data))
+    plan = make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a"))
     panel, grid = plan.panel, plan.grid
     loaded = time.monotonic()
     log(f"data: {len(panel.symbols)} symbols, {panel.bars} bars; {sets_of(grid.total, grid.known)}")
@@ -82,3 +82,22 @@ def sets_of(total: int, known: int | None) -> str:
     if known is None:
         return f"a space of {total} parameter sets"
     return f"{known} parameter sets, {total - known} skipped"
+
+
+def explain_job(
+    value: object, out: Path, progress: Progress, stop: Stop, threads: int, symbol: str, date: str
+) -> list[str]:
+    """Explains a date of the best set; runs the spec first unless its result is there."""
+    from berth_backtest.data.load import load_panel
+    from berth_backtest.explain import explain, known_best
+    from berth_backtest.plan import make_plan
+    from berth_backtest.simulate import make_simulator
+
+    spec = parse_spec(value)
+    plan = make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a"))
+    best = known_best(out, plan)
+    if best is None:
+        run_job(value, out, progress, stop, threads)
+        best = known_best(out, plan)
+    assert best is not None  # it was just written
+    return explain(plan, make_simulator(plan, threads), best, symbol, date)

@@ -1,0 +1,190 @@
+"""A user's step: called once a bar for all cells, through a pointer, so that the kernel is compiled once.
+
+What it reads and writes are rows of one array with a fixed distance between them: the compiler then
+knows that they do not overlap, and works on several sets at once.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest.kernel.book import Book
+from berth_backtest.kernel.decide import set_order
+from berth_backtest.kernel.jit import get, inner, put, step_function
+from berth_backtest.kernel.layout import (
+    CASH,
+    ENTRY_BAR,
+    ENTRY_UNITS,
+    ENTRY_VALUE,
+    HIGH,
+    LOWEST,
+    NONE,
+    ORDER_STOP_LOSS,
+    TO_TARGET,
+    UNITS,
+)
+from berth_backtest.kernel.orders import value_now
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+Bytes = NDArray[np.int8]
+
+LANES = 64  # cells of a call, and the distance between rows
+
+# Rows: what a step reads of its position (in the order of user.declare.OWN_FIELDS), whether it counts,
+# what it returns; then the series at this bar, at the bar before, the parameters, the states.
+S_POS, S_ENTRY, S_HELD, S_CASH, S_EQUITY, S_HIGH, S_LOW = (i * LANES for i in range(7))
+S_LIVE = 7 * LANES
+O_KIND, O_WANT, O_STOPS = 8 * LANES, 9 * LANES, 10 * LANES
+FIRST_ROW = 13  # of the series
+BAR = 7  # columns of what it reads of a bar
+
+# The first order that cannot be one. F_FOUND: 1 found, 2 with the set's number too.
+F_FOUND, F_BAR, F_CELL, F_KIND, F_WANT, F_SET = range(6)
+FAULT = 6
+
+
+class Steps(NamedTuple):
+    """What a step is called with. Without one, `bars` is empty."""
+
+    call: Any
+    bars: Floats  # [own bar, field], as the table's columns
+    params: Floats  # [parameter, set]
+    start: Floats  # states at the beginning
+    previous: Index  # 1 for each series that is read a bar back
+    warmup: int
+    calendar: Bytes  # [bar]: 1 where a rebalance is due; empty: a step, asked at every bar
+
+
+@step_function
+def no_step(first: int, end: int, bar: Floats, work: Floats) -> None:
+    """Decides nothing."""
+
+
+NO_STEPS = Steps(
+    no_step,
+    np.empty((0, BAR)),
+    np.empty((0, 0)),
+    np.empty(0),
+    np.empty(0, dtype=np.int64),
+    0,
+    np.empty(0, dtype=np.int8),
+)
+
+
+@inner
+def by_steps(
+    b: Book,
+    t: int,
+    step: Any,
+    bars: Floats,
+    at: Index,
+    table: Floats,
+    picks: Index,
+    ready: Index,
+    work: Floats,
+    many_states: Floats,
+    fault: Floats,
+) -> None:
+    """Asks the step at the close of bar t; at[symbol] is the column of its next own bar.
+
+    A book of one symbol has its sets in the lanes; one of many symbols asks for each in lane 0, its
+    states in `many_states`.
+    """
+    if b.many == 0:
+        if b.states[t, 0] == 1:
+            k = at[0]
+            at[0] += 1
+            cells = b.cells.shape[1]
+            for cell in range(cells):
+                show(b, t, cell, cell, k, table, picks, ready, work, 0.0)
+            step(0, cells, bars[k], work)
+            for cell in range(cells):
+                if get(work, O_KIND + cell) != NONE:
+                    take_order(b, cell, cell, t, work, fault)
+        return
+    shared = b.purses[CASH, 0] + value_now(b) if b.own == 0 else 0.0
+    first = (FIRST_ROW + 2 * picks.shape[1]) * LANES
+    size = many_states.shape[1]  # parameters, then states
+    for cell in range(b.cells.shape[1]):
+        if b.states[t, cell] == 1:
+            k = at[cell]
+            at[cell] += 1
+            show(b, t, cell, 0, k, table, picks, ready, work, shared)
+            for i in range(size):
+                put(work, first + i * LANES, many_states[cell, i])
+            step(0, 1, bars[k], work)
+            for i in range(size):
+                many_states[cell, i] = get(work, first + i * LANES)
+            if get(work, O_KIND) != NONE:
+                take_order(b, cell, 0, t, work, fault)
+
+
+@inner
+def show(
+    b: Book,
+    t: int,
+    cell: int,
+    lane: int,
+    k: int,
+    table: Floats,
+    picks: Index,
+    ready: Index,
+    work: Floats,
+    shared: float,
+) -> None:
+    """Fills a lane with what its cell's step reads."""
+    c = b.cells
+    units = c[UNITS, cell]
+    held = units != 0.0
+    entry = c[ENTRY_VALUE, cell] / c[ENTRY_UNITS, cell] if held else np.nan
+    cash = b.purses[CASH, cell * b.own]
+    put(work, S_POS + lane, units)
+    put(work, S_ENTRY + lane, entry)
+    put(work, S_HELD + lane, t - c[ENTRY_BAR, cell] if held else 0.0)
+    put(work, S_CASH + lane, cash)
+    put(work, S_EQUITY + lane, cash + units * b.now[cell * b.many] if b.own == 1 else shared)
+    put(work, S_HIGH + lane, max(c[HIGH, cell], entry) if held else np.nan)
+    put(work, S_LOW + lane, min(c[LOWEST, cell], entry) if held else np.nan)
+    put(work, S_LIVE + lane, 1.0 if k >= ready[cell] else 0.0)
+    series = picks.shape[1]
+    for i in range(series):
+        row = picks[cell, i]
+        put(work, (FIRST_ROW + i) * LANES + lane, table[row, k])
+        put(work, (FIRST_ROW + series + i) * LANES + lane, table[row, max(k - 1, 0)])
+
+
+@inner
+def take_order(b: Book, cell: int, lane: int, t: int, work: Floats, fault: Floats) -> None:
+    """Gives a cell the order of its step; what is no number or no fraction is noted as a fault."""
+    kind, want = get(work, O_KIND + lane), get(work, O_WANT + lane)
+    if not np.isfinite(want) or (kind == TO_TARGET and abs(want) > 1.0):
+        if fault[F_FOUND] == 0.0:
+            fault[F_FOUND] = 1.0
+            fault[F_BAR] = t
+            fault[F_CELL] = cell
+            fault[F_KIND] = kind
+            fault[F_WANT] = want
+        return
+    set_order(b, cell, t, kind, want)
+    for i in range(3):
+        x = get(work, O_STOPS + i * LANES + lane)
+        if not np.isnan(x):
+            b.cells[ORDER_STOP_LOSS + i, cell] = max(x, 0.0)
+
+
+@inner
+def start_steps(
+    b: Book, base: int, sets: int, params: Floats, start: Floats, series: int, work: Floats, many: Floats
+) -> None:
+    """Puts parameters and first states where the steps find them."""
+    first = (FIRST_ROW + 2 * series) * LANES
+    for cell in range(b.cells.shape[1]):
+        chosen = int(min(base + cell, sets - 1))
+        for i in range(len(params) + len(start)):
+            x = params[i, chosen] if i < len(params) else start[i - len(params)]
+            if b.many == 1:
+                many[cell, i] = x
+            else:
+                put(work, first + i * LANES + cell, x)

@@ -1,0 +1,1 @@
+"""Strategies that users write: read as syntax trees, checked, compiled, and never simply run."""

@@ -1,0 +1,69 @@
+// What is in a file of prices, from its ends alone: columns, rows, first and last date.
+import { parquetMetadataAsync, parquetSchema } from 'hyparquet'
+import { parse } from 'csv-parse/sync'
+import type { DescribedTable, TableFile } from '../jobs/deps.ts'
+
+/** Of a CSV file the header and the first rows, and the last rows. */
+const csvEnd_bytes = 64 * 1024
+
+/** Answers with a fault for what cannot be read; throws only what reading throws. */
+export async function describeTable(
+  format: 'parquet' | 'csv',
+  file: TableFile,
+): Promise<DescribedTable | { fault: string }> {
+  return format === 'parquet' ? describeParquet(file) : describeCsv(file)
+}
+
+async function describeParquet({ bytes, read }: TableFile): Promise<DescribedTable | { fault: string }> {
+  const slice = async (start: number, end = bytes) => {
+    const part = await read(start, end)
+    return part.buffer.slice(part.byteOffset, part.byteOffset + part.byteLength) as ArrayBuffer
+  }
+  try {
+    const metadata = await parquetMetadataAsync({ byteLength: bytes, slice })
+    const columns = parquetSchema(metadata).children.map(({ element }) => element.name)
+    const range = metadata.row_groups.flatMap(({ columns: chunks }) => {
+      const statistics = chunks.find(({ meta_data }) => meta_data?.path_in_schema.join('.') === 'date')
+        ?.meta_data?.statistics
+      return [shown(statistics?.min_value), shown(statistics?.max_value)].filter((each) => each !== null)
+    })
+    return { columns, rows: Number(metadata.num_rows), ...ends(range) }
+  } catch (error) {
+    return { fault: messageOf(error) }
+  }
+}
+
+async function describeCsv({ bytes, read }: TableFile): Promise<DescribedTable | { fault: string }> {
+  try {
+    const head = await linesOf(read, 0, Math.min(bytes, csvEnd_bytes), bytes)
+    const [columns = [], ...rows] = parse(head, { relax_column_count: true }) as string[][]
+    const at = columns.indexOf('date')
+    const tail = await linesOf(read, Math.max(0, bytes - csvEnd_bytes), bytes, bytes)
+    const last = (parse(tail, { relax_column_count: true, relax_quotes: true }) as string[][]).at(-1)
+    const dates = [rows[0]?.[at], last?.[at]].filter((each) => each !== undefined)
+    return { columns, rows: null, ...ends(rows.length === 0 ? [] : dates) }
+  } catch (error) {
+    return { fault: messageOf(error) }
+  }
+}
+
+/** The whole lines of a stretch of the file. */
+async function linesOf(read: TableFile['read'], start: number, end: number, bytes: number): Promise<string> {
+  const text = new TextDecoder('utf-8', { ignoreBOM: false }).decode(await read(start, end))
+  const from = start === 0 ? 0 : text.indexOf('\n') + 1
+  const to = end === bytes ? text.length : text.lastIndexOf('\n') + 1
+  return text.slice(from, to)
+}
+
+/** Dates as they are written compare as they follow each other, in either order of the file. */
+function ends(dates: readonly string[]): Pick<DescribedTable, 'first' | 'last'> {
+  const sorted = dates.toSorted()
+  return { first: sorted[0] ?? null, last: sorted.at(-1) ?? null }
+}
+
+function shown(value: unknown): string | null {
+  if (value instanceof Date) return value.toISOString()
+  return typeof value === 'string' ? value : null
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, 200)

@@ -1,0 +1,155 @@
+// The strategy of a backtest and its parameters: what can be refused without reading a user's source, which the
+// program does. Meanings are in docs/conventions.md §3, §5 and §6.
+import { z } from 'zod'
+
+/** What the program takes: points are derived from their numbers, so that no memory bounds them. */
+const maxPoints = 1e12
+/** One range or list of values; more is a typing mistake, and the grid would pass maxPoints with two. */
+const maxValues = 100_000
+/** As long as the program reads: a strategy, not a library. */
+const maxSource = 65_536
+/** A user's class may declare 64 parameters; beside them there are the stops. */
+const maxParameters = 67
+
+export const notYet = (what: string) => `is not available in this version: ${what}`
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+export const file = z.strictObject({
+  url: z
+    .url({ protocol: /^(https|s3|file)$/, error: 'must be an https://, s3:// or file:// address' })
+    .max(2_000),
+  sha256: sha256.optional(),
+})
+
+export const parameter = z.union([
+  z.number(),
+  z.null(),
+  z.strictObject({ values: z.array(z.number().nullable()).min(1).max(maxValues) }),
+  z.strictObject({
+    range: z.tuple([z.number(), z.number(), z.number().positive('the step must be above 0')]),
+  }),
+])
+type Parameter = z.infer<typeof parameter>
+
+/** A window in bars, a number that only a user's source bounds, or one with its bounds. */
+type Bounds = 'bars' | 'any' | { least: number; most: number }
+const percent = { least: 0, most: 100 }
+/** The parameters of each built-in strategy; stops are parameters of all of them. */
+const strategyParameters = {
+  sma_cross: { fast: 'bars', slow: 'bars' },
+  ema_cross: { fast: 'bars', slow: 'bars' },
+  macd: { fast: 'bars', slow: 'bars', signal: 'bars' },
+  rsi: { window: 'bars', lower: percent, exit: percent, upper: percent },
+  bollinger: { window: 'bars', width: percent },
+  zscore: { window: 'bars', enter: percent, exit: { least: -100, most: 100 } },
+  donchian: { window: 'bars', exit: 'bars' },
+  momentum_top_k: { k: 'bars', window: 'bars' },
+  buy_and_hold: {},
+} as const satisfies Record<string, Record<string, Bounds>>
+const strategyNames = Object.keys(strategyParameters) as (keyof typeof strategyParameters)[]
+/** The one built-in strategy that sets weights, over a purse that its symbols share. */
+export const rebalanced = 'momentum_top_k'
+const stopParameters = ['stop_loss', 'take_profit', 'trailing_stop']
+
+/** What decides: exactly one of a name, a user's source, a file of signals. */
+export const strategy = z
+  .strictObject({
+    name: z
+      .enum(strategyNames, { error: notYet(`the strategies are ${strategyNames.join(', ')}`) })
+      .optional(),
+    entry: z.enum(['cross', 'level']).optional(),
+    rebalance: z
+      .union([z.int().min(1).max(100_000), z.enum(['weekly', 'monthly'])], {
+        error: 'must be a number of dates, "weekly" or "monthly"',
+      })
+      .optional(),
+    source: z.string().min(1).max(maxSource).optional(),
+    class: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'must be the name of a class in the source')
+      .optional(),
+    signals: file.optional(),
+  })
+  .superRefine(({ name, entry, rebalance, source, class: className, signals }, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const given = [name, source, signals].filter((each) => each !== undefined)
+    if (given.length !== 1) problem(['name'], 'is required, or "source" or "signals" in its place')
+    if ((source === undefined) !== (className === undefined))
+      problem(['class'], 'belongs to "source": it names the class of the strategy')
+    if (entry && (name === undefined || name === rebalanced)) problem(['entry'], 'belongs to built-in states')
+    if (rebalance !== undefined && name !== rebalanced) problem(['rebalance'], `belongs to ${rebalanced}`)
+  })
+export type Strategy = z.infer<typeof strategy>
+
+type Problem = (path: (string | number)[], message: string) => void
+
+export function checkParameters(
+  { name, source }: Strategy,
+  parameters: Record<string, Parameter>,
+  problem: Problem,
+) {
+  const bounds: Record<string, Bounds> = name === undefined ? {} : strategyParameters[name]
+  const known = [...Object.keys(bounds), ...stopParameters]
+  if (Object.keys(parameters).length > maxParameters) problem([], `has more than ${maxParameters} parameters`)
+  for (const [each, value] of Object.entries(parameters)) {
+    if (source !== undefined && !stopParameters.includes(each)) checkParameter(each, value, 'any', problem)
+    else if (!known.includes(each))
+      problem([each], `is not a parameter of ${name ?? 'signals'}, which has ${known.join(', ')}`)
+    else checkParameter(each, value, bounds[each], problem)
+  }
+  const points = pointsOf({ parameters })
+  if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
+  const { fast, slow } = parameters
+  if (source !== undefined) return
+  if (typeof fast === 'number' && typeof slow === 'number' && fast >= slow)
+    problem(['fast'], `must be below slow (${slow})`)
+}
+
+/** Without bounds it is a stop. */
+function checkParameter(name: string, value: Parameter, bounds: Bounds | undefined, problem: Problem) {
+  const isStop = bounds === undefined
+  const values = listed(value)
+  if (count(value) < 1) problem([name, 'range'], 'is empty: from must not be above to')
+  if (count(value) > maxValues) problem([name, 'range'], `has more than ${maxValues} values`)
+  for (const each of values) {
+    const fault = isStop ? stopFault(name, each) : valueFault(each, bounds)
+    if (fault !== null) problem([name], fault)
+  }
+}
+
+function stopFault(name: string, value: number | null): string | null {
+  const isFraction = value === null || (value >= 0 && (name === 'take_profit' || value < 1))
+  return isFraction ? null : 'is a fraction: 0 or null is off, 0.05 is five percent'
+}
+
+function valueFault(value: number | null, bounds: Bounds): string | null {
+  if (value === null) return 'must be a number'
+  if (bounds === 'any') return null
+  if (bounds === 'bars')
+    return Number.isInteger(value) && value >= 1
+      ? null
+      : `must be a whole number of bars above 0, not ${value}`
+  if (value >= bounds.least && value <= bounds.most) return null
+  return `must be from ${bounds.least} to ${bounds.most}, not ${value}`
+}
+
+/** The numbers that stand in the spec: all of them, or of a range the first two and the last. */
+function listed(value: Parameter): (number | null)[] {
+  if (value === null || typeof value === 'number') return [value]
+  if ('values' in value) return value.values
+  const [from, , step] = value.range
+  return [0, 1, count(value) - 1].filter((i) => i < count(value)).map((i) => from + i * step)
+}
+
+/** How many sets of parameters a spec has. */
+export function pointsOf(params: { parameters?: Record<string, Parameter> | undefined }): number {
+  return Object.values(params.parameters ?? {}).reduce<number>((product, value) => product * count(value), 1)
+}
+
+/** How many values a parameter takes; a range by docs/conventions.md §5. */
+function count(value: Parameter): number {
+  if (value === null || typeof value === 'number') return 1
+  if ('values' in value) return value.values.length
+  const [from, to, step] = value.range
+  return Math.floor((to - from) / step + 1e-9) + 1
+}

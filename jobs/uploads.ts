@@ -1,0 +1,142 @@
+// The bytes of a dataset: in parts that may be sent again, put together and read when all of them have come.
+import { findDataset, part_bytes, partsOf, partsThatCame, viewOf, type DatasetView } from './datasets.ts'
+import type { Deps } from './deps.ts'
+import { ObjectTooLarge } from './deps.ts'
+import { AppError } from './errors.ts'
+import { newId } from './ids.ts'
+import type { DatasetRow } from './plan.ts'
+
+/** Stores one part, numbered from 0; the same again replaces it. Throws AppError. */
+export async function putPart(
+  deps: Deps,
+  dataset: DatasetRow,
+  number: number,
+  body: ReadableStream<Uint8Array>,
+): Promise<{ bytes: number; sha256: string }> {
+  if (dataset.state === 'ready') throw new AppError('job_finished', `${dataset.id} is complete already.`)
+  const expected = sizeOfPart(dataset.bytes, number)
+  if (expected === null)
+    throw new AppError('not_found', `${dataset.id} has ${partsOf(dataset.bytes)} parts, numbered from 0.`)
+  const created_at = deps.clock.now()
+  const object_key = `${dataset.project_id}/${dataset.id}/${newId('art', created_at, deps.random)}`
+  const stored = await deps.store.put(object_key, body, { max_bytes: expected }).catch((cause: unknown) => {
+    if (!(cause instanceof ObjectTooLarge)) throw cause
+    throw new AppError('body_too_large', `Part ${number} has ${expected} bytes.`, { cause })
+  })
+  if (stored.bytes !== expected) {
+    await deps.store.delete(object_key)
+    throw new AppError(
+      'checksum_mismatch',
+      `Part ${number} has ${expected} bytes, ${stored.bytes} came: send it again.`,
+    )
+  }
+  const before = await deps.db.transaction().execute(async (tx) => {
+    const row = await tx
+      .selectFrom('dataset_parts')
+      .select('object_key')
+      .where('dataset_id', '=', dataset.id)
+      .where('number', '=', number)
+      .forUpdate()
+      .executeTakeFirst()
+    const values = { ...stored, object_key, created_at }
+    await tx
+      .insertInto('dataset_parts')
+      .values({ dataset_id: dataset.id, project_id: dataset.project_id, number, ...values })
+      .onConflict((conflict) => conflict.columns(['dataset_id', 'number']).doUpdateSet(values))
+      .execute()
+    return row?.object_key
+  })
+  if (before) await deps.store.delete(before)
+  return stored
+}
+
+/** null: there is no such part. */
+function sizeOfPart(bytes: number, number: number): number | null {
+  if (number < 0 || number >= partsOf(bytes)) return null
+  return Math.min(part_bytes, bytes - number * part_bytes)
+}
+
+/**
+ * Puts the parts together, compares the whole with its sha256 and reads what is in it. The same again answers with
+ * what it is. Throws AppError: checksum_mismatch, invalid_request.
+ */
+export async function completeDataset(deps: Deps, dataset: DatasetRow): Promise<DatasetView> {
+  if (dataset.state === 'ready') return viewOf(deps, dataset)
+  const parts = await partsThatCame(deps, dataset.id)
+  const missing = partsOf(dataset.bytes) - parts.length
+  if (missing > 0)
+    throw new AppError('invalid_request', `${missing} of ${partsOf(dataset.bytes)} parts are missing.`, {
+      errors: [{ path: 'parts', message: `${missing} are missing` }],
+    })
+  const now = deps.clock.now()
+  const object_key = `${dataset.project_id}/${dataset.id}/${newId('art', now, deps.random)}`
+  const whole = joined(
+    deps,
+    parts.map((part) => part.object_key),
+  )
+  const stored = await deps.store.put(object_key, whole, { max_bytes: dataset.bytes })
+  try {
+    if (stored.sha256 !== dataset.sha256)
+      throw new AppError('checksum_mismatch', `The parts together have the sha256 ${stored.sha256}.`)
+    const { columns, rows, first, last } = await describe(deps, dataset, object_key)
+    const { numUpdatedRows } = await deps.db
+      .updateTable('datasets')
+      .set({ state: 'ready', object_key, columns: JSON.stringify(columns), rows, first, last, ready_at: now })
+      .where('id', '=', dataset.id)
+      .where('state', '=', 'uploading')
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst()
+    // Two that complete it at once: the other's object is the dataset's.
+    if (numUpdatedRows === 0n) await deps.store.delete(object_key)
+  } catch (error) {
+    await deps.store.delete(object_key)
+    throw error
+  }
+  await dropParts(deps, dataset.id)
+  return viewOf(deps, await findDataset(deps, dataset.project_id, dataset.id))
+}
+
+async function describe(deps: Deps, { format, bytes }: DatasetRow, object_key: string) {
+  const read = async (start: number, end: number) => {
+    const found = await deps.store.get(object_key, { start, end })
+    return new Uint8Array(await new Response(found?.body ?? null).arrayBuffer())
+  }
+  const told = await deps.describe_table(format, { bytes, read })
+  if ('fault' in told)
+    throw new AppError('invalid_request', `The file cannot be read as ${format}: ${told.fault}`, {
+      errors: [{ path: 'format', message: told.fault }],
+    })
+  for (const column of ['date', 'close'])
+    if (!told.columns.includes(column)) {
+      const message = `has no column ${column}; it has ${told.columns.slice(0, 20).join(', ')}`
+      throw new AppError('invalid_request', `The file ${message}.`, {
+        errors: [{ path: 'columns', message }],
+      })
+    }
+  return told
+}
+
+/** One stream of many objects; each is opened when the one before it has been read. */
+function joined(deps: Deps, object_keys: readonly string[]): ReadableStream<Uint8Array> {
+  async function* chunks() {
+    for (const key of object_keys) {
+      const part = await deps.store.get(key)
+      if (!part) throw new Error(`part ${key} is gone`)
+      yield* part.body
+    }
+  }
+  return ReadableStream.from(chunks()) as ReadableStream<Uint8Array>
+}
+
+/** Removes the parts of an upload; what fails after the rows are gone costs space until the store is tidied. */
+export async function dropParts(
+  { db, store }: Pick<Deps, 'db' | 'store'>,
+  dataset_id: string,
+): Promise<void> {
+  const gone = await db
+    .deleteFrom('dataset_parts')
+    .where('dataset_id', '=', dataset_id)
+    .returning('object_key')
+    .execute()
+  for (const { object_key } of gone) await store.delete(object_key)
+}
