@@ -11,6 +11,7 @@ import { fillJobs, needle, providers } from '../test/support/many-jobs.ts'
 import { freePort, type RunningServer, startServer } from '../test/support/server.ts'
 import { type Measurement, option, percentile, rounded } from './measurement.ts'
 import { startPostgres } from './support/postgres.ts'
+import { cpuSeconds, cpuSecondsOfFamily } from './support/processes.ts'
 
 const day_ms = 86_400_000
 /** Requests to each filter before those that are measured: the pages of the index come into memory. */
@@ -33,10 +34,14 @@ export const measure: Measurement = async (options) => {
     server = await start()
     const ready_s = (performance.now() - from_ms) / 1_000
     const lists = new Map<string, number[]>()
+    const pid = server.child.pid ?? 0
+    const used_s = () => cpuSeconds(pid) + cpuSecondsOfFamily(postgres.pid)
+    const before_s = used_s()
     for (const filter of filters()) {
       const path = `/v1/jobs?${new URLSearchParams({ ...filter, limit: String(limit) }).toString()}`
       lists.set(Object.entries(filter).flat().join(' '), await time(server, () => path, requests))
     }
+    const cpu_ms = ((used_s() - before_s) * 1_000) / (lists.size * (requests + warmUps))
     const ids = await someIds(db, requests * 10)
     const gets = await time(server, (n) => `/v1/jobs/${ids[n % ids.length]}`, ids.length)
     const all = [...lists.values()].flat()
@@ -54,6 +59,7 @@ export const measure: Measurement = async (options) => {
         ready_s: rounded(ready_s),
         filters: lists.size,
         limit,
+        list_cpu_ms: rounded(cpu_ms),
         list_p50_ms: rounded(percentile(all, 0.5)),
         list_p99_ms: rounded(percentile(all, 0.99)),
         slowest_filter: slowest[0]?.[0] ?? '',

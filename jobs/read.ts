@@ -6,7 +6,7 @@ import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
 import { findJobs, type JobFilter } from './store/find.ts'
 import { type AttemptView, attemptView, type JobView, type JsonObject, viewedAttemptColumns } from './view.ts'
-import { viewJobs, viewPage } from './view-jobs.ts'
+import { viewJob, viewPage } from './view-jobs.ts'
 
 /** One job; throws AppError not_found, also for another project's. */
 export async function findJob(deps: Deps, project_id: string, job_id: string): Promise<JobRow> {
@@ -24,7 +24,7 @@ export async function findJob(deps: Deps, project_id: string, job_id: string): P
 }
 
 export async function readJob(deps: Deps, project_id: string, job_id: string): Promise<JobView> {
-  const [view] = await viewJobs(deps, [await findJob(deps, project_id, job_id)], false)
+  const view = await viewJob(deps, await findJob(deps, project_id, job_id))
   if (!view) throw new AppError('not_found', `There is no job ${job_id}.`)
   return view
 }

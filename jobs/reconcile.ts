@@ -10,7 +10,7 @@ import { hasRefused, loadPlaces, loadWork, type Places, rank, take, type Work } 
 import { lookEvery_s } from './pace.ts'
 import { metering_s } from './bounds.ts'
 import { allowance, shardSpec } from './shards.ts'
-import { runningOf, turnsOf } from './turns.ts'
+import { headsOf, runningOf, turnsOf } from './turns.ts'
 import { after, type Plan, type Snapshot } from './plan.ts'
 import { type Claimed, claimDue, giveBack, lookForWork, orGiveBack, renewReplica } from './store/claim.ts'
 import type { Commit } from './store/batch.ts'
@@ -75,15 +75,17 @@ async function passQueue(
   let decided = 0
   const blocked = new Set<string>()
   for (let round = 0; round < maxRounds; round++) {
+    // Before the places: what was refused meanwhile waits as another shape, and is not placed by what was known before.
+    const { heads, next } = await headsOf(deps, lull?.after ?? null)
     const pass = await openPass(deps, false)
-    const where = { most: claimBatch, after: lull?.after ?? null }
-    const { turns, next } = await turnsOf(deps, pass.places, blocked, where)
+    const asking = heads.filter(({ shape_hash }) => !blocked.has(shape_hash))
+    const turns = await turnsOf(deps, pass.places, asking, claimBatch)
     const found = turns.length > 0 || blocked.size > 0
     if (lull) noteLook(lull, { found, next, memory: pass.places.memory }, deps.clock.now())
     const options = { limit: claimBatch, turns, running: runningOf(pass.places, turns) }
-    const heads = await claimQueue(deps.db, replica, newToken(deps), deps.clock.now(), options)
-    if (heads.length === 0) break
-    decided += await settle(deps, heads, pass, calls)
+    const claimed = await claimQueue(deps.db, replica, newToken(deps), deps.clock.now(), options)
+    if (claimed.length === 0) break
+    decided += await settle(deps, claimed, pass, calls)
     for (const shape of pass.blocked) blocked.add(shape)
   }
   return decided

@@ -3,20 +3,19 @@ import type { Deps } from './deps.ts'
 import { loadWork, type Places, rank } from './market.ts'
 import type { Ranking } from './place.ts'
 import { allowance, noMoney, shardSpec } from './shards.ts'
-import { anyHeads, queueHeads } from './store/queue.ts'
+import { anyHeads, type Head, type Heads, queueHeads } from './store/queue.ts'
 import { moneyOf } from './store/snapshot.ts'
 import { tooPoor } from './wait.ts'
 
-/** The shapes that would find a place, each looked at once, and how many of each. `after`: where to begin; null: anywhere. */
-export async function turnsOf(
-  deps: Deps,
-  places: Places,
-  blocked: ReadonlySet<string>,
-  { most, after }: { most: number; after: string | null },
-) {
-  const anywhere = () => Buffer.from(deps.random(8)).toString('hex')
-  const found = await (after === null ? anyHeads(deps.db, anywhere()) : queueHeads(deps.db, after))
-  const heads = found.heads.filter(({ shape_hash }) => !blocked.has(shape_hash))
+/** The head of each shape. `after`: where to begin; null: anywhere. */
+export async function headsOf(deps: Deps, after: string | null): Promise<Heads> {
+  return after === null
+    ? anyHeads(deps.db, Buffer.from(deps.random(8)).toString('hex'))
+    : queueHeads(deps.db, after)
+}
+
+/** The shapes that would find a place, each looked at once, and how many of each. */
+export async function turnsOf(deps: Deps, places: Places, heads: readonly Head[], most: number) {
   const now = deps.clock.now()
   const bounded = heads.filter(({ spec }) => spec.budget_usd !== undefined).map(({ job_id }) => job_id)
   const money = await moneyOf(deps.db, bounded, now)
@@ -27,10 +26,9 @@ export async function turnsOf(
     allowance_micros: allowance(head, head.role, money.get(head.job_id) ?? noMoney),
   }))
   await loadWork(deps, places, work)
-  const turns = work
+  return work
     .map((each) => ({ ...each, room: roomFor(places, rank(places, each, now), most) }))
     .filter(({ room }) => room > 0)
-  return { turns, next: found.next }
 }
 
 /** Shards that find a slot at offers with fixed capacity; any number where stock decides, or that must end. */

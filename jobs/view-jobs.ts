@@ -18,7 +18,28 @@ import {
 /** Jobs of a project as lists show them, in the order of the ids; those that are not there are left out. */
 export async function viewPage(deps: Deps, project_id: string, ids: readonly string[]): Promise<JobView[]> {
   if (ids.length === 0) return []
-  const rows = await deps.db
+  const [rows, newest] = await Promise.all([
+    briefJobs(deps.db, project_id, ids),
+    newestAttempts(deps.db, ids, viewedAttempts.brief + 1),
+  ])
+  const jobs = new Map(rows.map((row) => [row.id, row]))
+  const found = ids.flatMap((id) => jobs.get(id) ?? [])
+  return view(deps, found, newest, true)
+}
+
+/** One job, with its newest attempts and what all of them cost. */
+export async function viewJob(deps: Deps, job: ViewedJob): Promise<JobView | undefined> {
+  const [whole] = await view(
+    deps,
+    [job],
+    await newestAttempts(deps.db, [job.id], viewedAttempts.whole + 1),
+    false,
+  )
+  return whole
+}
+
+async function briefJobs(db: Database, project_id: string, ids: readonly string[]): Promise<ViewedJob[]> {
+  return db
     .selectFrom('jobs')
     .select(viewedColumns)
     .select(
@@ -27,30 +48,28 @@ export async function viewPage(deps: Deps, project_id: string, ids: readonly str
         and octet_length(result::text) <= ${briefResult_bytes} then result end`.as('result'),
     )
     .where('project_id', '=', project_id)
-    .where('id', 'in', [...ids])
+    .where(oneOf('id', ids))
     .where('deleted_at', 'is', null)
     .execute()
-  const jobs = new Map(rows.map((row) => [row.id, row]))
-  return viewJobs(
-    deps,
-    ids.flatMap((id) => jobs.get(id) ?? []),
-    true,
-  )
 }
 
-/** The jobs in their order, with their newest attempts and what all of them cost. */
-export async function viewJobs(deps: Deps, jobs: readonly ViewedJob[], brief: boolean): Promise<JobView[]> {
+/** The jobs in their order; `newest`: one attempt more than is shown of each. */
+async function view(
+  deps: Deps,
+  jobs: readonly ViewedJob[],
+  newest: readonly ViewedAttempt[],
+  brief: boolean,
+): Promise<JobView[]> {
   const now = deps.clock.now()
-  const ids = jobs.map(({ id }) => id)
   const shown = viewedAttempts[brief ? 'brief' : 'whole']
-  const newest = byJob(await newestAttempts(deps.db, ids, shown + 1))
+  const few = byJob(newest)
   // Most jobs have few attempts: what those cost is known already.
-  const many = ids.filter((id) => (newest.get(id)?.length ?? 0) > shown)
+  const many = jobs.map(({ id }) => id).filter((id) => (few.get(id)?.length ?? 0) > shown)
   const all = byJob(await pricedAttempts(deps.db, many))
-  const open = jobs.filter(({ state }) => !isTerminal(state)).map(({ id }) => id)
+  const open = jobs.filter(({ id, state }) => !isTerminal(state) && few.has(id)).map(({ id }) => id)
   const heartbeats = byJob(await heartbeatsOf(deps.db, open))
   return jobs.map((job) => {
-    const attempts = newest.get(job.id) ?? []
+    const attempts = few.get(job.id) ?? []
     const priced = all.get(job.id) ?? attempts
     return jobView(
       job,
@@ -64,6 +83,10 @@ export async function viewJobs(deps: Deps, jobs: readonly ViewedJob[], brief: bo
     )
   })
 }
+
+/** One parameter, however many ids. */
+const oneOf = (column: string, ids: readonly string[]) =>
+  sql<boolean>`${sql.ref(column)} = any(${[...ids]}::text[])`
 
 const byJob = <Row extends { job_id: string }>(rows: readonly Row[]) =>
   Map.groupBy(rows, ({ job_id }) => job_id)
@@ -85,7 +108,7 @@ async function pricedAttempts(db: Database, ids: readonly string[]) {
   return db
     .selectFrom('attempts')
     .select(['job_id', 'usd_micros_per_hour', 'min_billing_s', 'launched_at', 'ended_at', 'state'])
-    .where('job_id', 'in', [...ids])
+    .where(oneOf('job_id', ids))
     .execute()
 }
 
@@ -96,7 +119,7 @@ async function heartbeatsOf(db: Database, ids: readonly string[]) {
     .selectFrom('attempts')
     .innerJoin('heartbeats', 'heartbeats.attempt_id', 'attempts.id')
     .select(['attempts.job_id', 'attempts.shard_index', 'heartbeats.progress', 'heartbeats.phase'])
-    .where('attempts.job_id', 'in', [...ids])
+    .where(oneOf('attempts.job_id', ids))
     .where('attempts.outcome', 'is', null)
     .execute()
 }
