@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.jit import get, hot, inner, put
+from berth_backtest.kernel.jit import block_of, get, hot, inner, put
 from berth_backtest.kernel.layout import (
     A_D2,
     A_LOW,
@@ -143,8 +143,8 @@ def hold(
         if new == 0:
             below += left
         else:
-            for i in range(t, t + left):
-                if cash + units * mark[i] >= max(peak, cash + units * phase[i]):
+            for j in range(left):
+                if new & (1 << j) != 0:
                     most = max(most, below)
                     below = 0.0
                 else:
@@ -156,7 +156,7 @@ def hold(
     p[EQUITY, purse] = cash + units * mark[end - 1]
 
 
-@hot
+@block_of
 def block(
     sums: Floats,
     mark: Floats,
@@ -186,7 +186,7 @@ def block(
         deeper = (e * low_peak < low * top) & live
         put(sums, A_LOW + j, e if deeper else low)
         put(sums, A_LOW_PEAK + j, top if deeper else low_peak)
-        new += 1 if (e >= top) & live else 0
+        new += 1 << j if (e >= top) & live else 0
     return new
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from berth_backtest.kernel.book import Book
 from berth_backtest.kernel.decide import wait
-from berth_backtest.kernel.jit import inner
+from berth_backtest.kernel.jit import hot, inner
 from berth_backtest.kernel.layout import (
     ADDED_BAR,
     COUNTED,
@@ -43,14 +43,14 @@ def check_stops(b: Book, t: int) -> None:
     for cell in range(c.shape[1]):
         if c[UNITS, cell] == 0.0 or b.states[t, cell * b.many] != 1:
             continue
+        high, low = b.bars[t, cell * b.many, 1], b.bars[t, cell * b.many, 2]
         if is_tested(b, cell, t):
-            check_cell(b, cell, t, 1.0 if c[UNITS, cell] > 0.0 else -1.0)
-        bar = b.bars[t, cell * b.many]
-        c[HIGH, cell] = max(c[HIGH, cell], bar[1])
-        c[LOWEST, cell] = min(c[LOWEST, cell], bar[2])
+            check_cell(b, cell, t, 1.0 if c[UNITS, cell] > 0.0 else -1.0, high, low)
+        c[HIGH, cell] = max(c[HIGH, cell], high)
+        c[LOWEST, cell] = min(c[LOWEST, cell], low)
 
 
-@inner
+@hot
 def is_tested(b: Book, cell: int, t: int) -> bool:
     c = b.cells
     if not (c[STOP_LOSS, cell] > 0.0 or c[TAKE_PROFIT, cell] > 0.0 or c[TRAILING, cell] > 0.0):
@@ -66,13 +66,12 @@ def is_tested(b: Book, cell: int, t: int) -> bool:
     )
 
 
-@inner
-def check_cell(b: Book, cell: int, t: int, side: float) -> None:
+@hot
+def check_cell(b: Book, cell: int, t: int, side: float, high: float, low: float) -> None:
     """Tests one position; prices times `side` turn a short into a long."""
     c = b.cells
-    bar = b.bars[t, cell * b.many]
-    adverse = side * (bar[2] if side > 0.0 else bar[1])
-    favourable = side * (bar[1] if side > 0.0 else bar[2])
+    adverse = side * (low if side > 0.0 else high)
+    favourable = side * (high if side > 0.0 else low)
     reference = c[REFERENCE_VALUE, cell] / c[ENTRY_UNITS, cell]
     level = -np.inf
     reason = STOPPED
