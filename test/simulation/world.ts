@@ -45,8 +45,11 @@ const submits_ms = 120_000
 const faults_ms = 240_000
 /** More money than all jobs can cost. */
 const plenty_micros = 1e12
-/** All must be quiet within this time after the faults have ceased: longer than any job may wait in the queue (30 min). */
-const quiet_ms = 3_000_000
+/**
+ * All must be quiet within this time after the faults have ceased: longer than any job may wait in the queue, and its merge
+ * after it (30 min each).
+ */
+const quiet_ms = 5_400_000
 /** The webhook sender's whole schedule. */
 const deliveries_ms = 5 * 86_400_000
 
