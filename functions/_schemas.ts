@@ -142,3 +142,11 @@ export const idempotencyHeader = z.object({
     .optional()
     .meta({ description: 'The same key and body within 24 h answer with what they made before.' }),
 })
+
+/** A body of bytes. */
+export const octetBody = {
+  content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
+}
+
+/** An answer of bytes. */
+export const octets = (description: string) => ({ description, ...octetBody })

@@ -9,7 +9,7 @@ import { answer, attemptOfToken, recordReport, report, runnerSpec } from '../job
 import { bearer } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { anyJson, attemptParam, json200 } from './_schemas.ts'
+import { anyJson, attemptParam, json200, octetBody, octets } from './_schemas.ts'
 
 const tags = ['runner']
 const stop = z.object({ reason: z.string(), grace_ms: z.int() }).optional()
@@ -137,7 +137,7 @@ export const putRoute = createRoute({
         .max(255)
         .meta({ param: { name: 'name', in: 'path' } }),
     }),
-    body: { content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } } },
+    body: octetBody,
   },
   responses: {
     200: json200(z.object({ bytes: z.int(), sha256: z.string() }), 'Stored'),
@@ -162,10 +162,7 @@ export const checkpointRoute = createRoute({
   tags,
   request: { params: attemptParam },
   responses: {
-    200: {
-      description: 'Its bytes',
-      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
-    },
+    200: octets('Its bytes'),
     ...problemAnswers,
   },
 })
@@ -187,14 +184,8 @@ export const datasetRoute = createRoute({
   tags,
   request: { params: attemptParam },
   responses: {
-    200: {
-      description: 'Its bytes',
-      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
-    },
-    206: {
-      description: 'Those that were asked for by Range',
-      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
-    },
+    200: octets('Its bytes'),
+    206: octets('Those that were asked for by Range'),
     ...problemAnswers,
   },
 })
@@ -237,10 +228,7 @@ export const mergeInputRoute = createRoute({
     }),
   },
   responses: {
-    200: {
-      description: 'Its bytes',
-      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
-    },
+    200: octets('Its bytes'),
     ...problemAnswers,
   },
 })

@@ -11,7 +11,7 @@ import { completeDataset, dropParts, putPart } from '../jobs/uploads.ts'
 import type { Deps } from '../jobs/deps.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { json200, limit, page } from './_schemas.ts'
+import { json200, limit, octetBody, page } from './_schemas.ts'
 
 const tags = ['datasets']
 const count = z.int().min(0)
@@ -84,7 +84,7 @@ export const partRoute = createRoute({
         .max(100_000)
         .meta({ param: { name: 'number', in: 'path' } }),
     }),
-    body: { content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } } },
+    body: octetBody,
   },
   responses: { 200: json200(z.object({ bytes: count, sha256: z.string() }), 'Stored'), ...problemAnswers },
 })

@@ -5,7 +5,7 @@ import { AppError } from '../jobs/errors.ts'
 import { findJob } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobParam } from './_schemas.ts'
+import { jobParam, octets } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -22,10 +22,7 @@ export const route = createRoute({
     }),
   },
   responses: {
-    200: {
-      description: 'Its bytes',
-      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
-    },
+    200: octets('Its bytes'),
     ...problemAnswers,
   },
 })
