@@ -83,7 +83,13 @@ const cases: [string, unknown, number, string, string][] = [
   ],
   [
     'too many points',
-    withParams({ parameters: { fast: { range: [1, 5000, 1] }, slow: { range: [1, 5000, 1] } } }),
+    withParams({
+      parameters: {
+        fast: { range: [1, 100_000, 1] },
+        slow: { range: [1, 100_000, 1] },
+        stop_loss: { range: [0, 0.9, 0.001] },
+      },
+    }),
     422,
     'invalid_request',
     'points',
@@ -132,7 +138,7 @@ const cases: [string, unknown, number, string, string][] = [
   ],
   [
     'a strategy of a later version',
-    withParams({ strategy: { name: 'momentum_top_k' } }),
+    withParams({ strategy: { name: 'pairs' } }),
     422,
     'invalid_request',
     'params.strategy.name',
