@@ -86,7 +86,7 @@ except ValueError: pass
 else: raise ValueError("it can be written")
 return np.zeros(data.close.shape)
 """
-    head = "K = 4\ndef helper(x): return x * 2"
+    head = "import numpy as np\nimport math\nK = 4\ndef helper(x): return x * 2 + math.floor(0.5)"
     assert run_signals(tmp_path, body, head=head).metrics["trades"] == 0
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from berth_backtest.kernel.book import Book
 from berth_backtest.kernel.decide import set_order
-from berth_backtest.kernel.jit import get, inner, put, step_function
+from berth_backtest.kernel.jit import get, hot, inner, put, step_function
 from berth_backtest.kernel.layout import (
     CASH,
     ENTRY_BAR,
@@ -121,7 +121,7 @@ def by_steps(
                 take_order(b, cell, 0, t, work, fault)
 
 
-@inner
+@hot
 def show(
     b: Book,
     t: int,

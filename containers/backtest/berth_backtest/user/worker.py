@@ -9,6 +9,7 @@ import builtins
 import io
 import json
 import linecache
+import math
 import os
 import resource
 import struct
@@ -112,7 +113,8 @@ def function_of(source: str, name: str) -> Any:
             ]
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
     known = {one: getattr(builtins, one) for one in BUILTINS if hasattr(builtins, one)}
-    names: dict[str, Any] = {"np": np, "numpy": np, "__builtins__": known, "__name__": FILE}
+    given = {"np": np, "numpy": np, "math": math}
+    names: dict[str, Any] = {**given, "__builtins__": known, "__name__": FILE}
     exec(compile(ast.Module(kept, []), FILE, "exec"), names)  # noqa: S102 (that is what this process is for)
     return names["signals"]
 
