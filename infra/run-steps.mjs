@@ -4,8 +4,8 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { exists, readIfThere } from './install.mjs'
 
-/** A step that takes longer hangs: the longest is allowed 4 minutes on two cores. */
-const maxStepMs = 20 * 60_000
+/** A step that takes longer hangs: the longest takes a quarter of an hour on two idle cores. */
+const maxStepMs = 28 * 60_000
 
 /**
  * Runs every step, also after one has failed. A step whose folder is not there is not listed.

@@ -14,11 +14,12 @@ export async function runSeeds(
   processes: number,
   done: (report: SeedReport) => void,
 ): Promise<void> {
+  const share = Math.ceil(seeds / processes)
   let next = from
   const worker = async () => {
     while (next < from + seeds) {
       const first = next
-      next = Math.min(from + seeds, first + seedsPerProcess)
+      next = Math.min(from + seeds, first + Math.min(seedsPerProcess, share))
       await inProcess(first, next - first, done)
     }
   }
