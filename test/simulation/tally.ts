@@ -95,5 +95,5 @@ export function merged(a: Tally, b: Tally): Tally {
 const union = (a: readonly string[], b: readonly string[]) => [...new Set([...a, ...b])].toSorted()
 
 /** Lines of the pass and its calls that await something at which no process died. */
-export const uncrashed = ({ crashed_lines }: Tally): string[] =>
-  passAwaits(join(checkout, 'jobs')).filter((line) => !crashed_lines.includes(line))
+export const uncrashed = ({ crashed_lines }: Tally, rare: boolean): string[] =>
+  passAwaits(join(checkout, 'jobs'), rare).filter((line) => !crashed_lines.includes(line))
