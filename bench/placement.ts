@@ -121,6 +121,8 @@ function placesOf(offers: readonly Offer[]): Places {
     rows: new Map(),
     histories: new Map(),
     traits_of: () => traits,
+    calls_of: () => 0,
+    decided: new Map(),
   }
 }
 

@@ -1,5 +1,5 @@
 // Configuration in, a running Berth out: the only file that knows every part.
-import { randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -9,6 +9,7 @@ import { type Catalogue, keepCatalogue } from '../jobs/catalogue.ts'
 import type { Deps, Log, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
+import { createLanes } from '../jobs/lanes.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
@@ -73,11 +74,12 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       sealer,
       store: createFolderStore(join(config.data_dir, 'objects')),
       describe_table: describeTable,
-      runner_key: deriveKey(key, 'runner-token'),
+      runner_key: createSecretKey(deriveKey(key, 'runner-token')),
       installation,
       providers: local ? [local.provider, ...accounts] : accounts,
       offers: () => offers,
       waker: nudges?.waker ?? createWaker(),
+      lanes: createLanes(),
       outbound_fetch: createOutboundFetch(outbound),
       check_target: (url) => checkTarget(url, outbound),
       settings: settingsOf(config, () => address),

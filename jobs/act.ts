@@ -8,18 +8,16 @@ import { launchFailure } from './decide.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { providerOf, refOf } from './observe.ts'
-import type { AttemptRow, Call, Plan, Snapshot } from './plan.ts'
+import { after, type AttemptRow, type Call, type Plan, type Snapshot } from './plan.ts'
 import type { Commit } from './store/batch.ts'
 import { type Claimed, giveBack } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
+import { accountKey } from './store/open.ts'
 import { loadFacts } from './store/snapshot.ts'
 import { runnerToken } from './tokens.ts'
 
 /** A call that takes longer has an unknown outcome. Half the lease, so that its record still fits. */
 const call_ms = 60_000
-/** After a launch the runner speaks first; a look before that only costs a call. */
-const firstLook_ms = 2_000
-
 /** A plan that was committed, and what it was decided with. */
 export interface Action {
   commit: Commit
@@ -27,16 +25,24 @@ export interface Action {
   snapshot: Snapshot
 }
 
+/** An attempt that is called. */
+type Called = Pick<
+  AttemptRow,
+  'id' | 'shard_id' | 'provider' | 'account' | 'region' | 'nonce' | 'request' | 'handle'
+>
+
 interface Pending extends Call {
   action: Action
   provider: string
   account: string
+  /** The attempt, where the commit has announced the call and holds a lane for it; null: that is still to be done. */
+  announced: Called | null
 }
 
 /** What came of a call. Without a row it was not made: the lease was lost, and whoever has it now decides again. */
 interface Answer {
   pending: Pending
-  row: AttemptRow | null
+  row: Called | null
   handle?: Handle
   error?: ProviderError
 }
@@ -53,47 +59,67 @@ export async function act(deps: Deps, actions: readonly Action[]): Promise<void>
 
 function pendingOf(action: Action): Pending[] {
   const { plan, snapshot } = action
-  const intent = plan.changes.find((change) => change.change === 'launch')?.attempt
-  return plan.calls.flatMap((call) => {
+  const intent = plan.changes.find((change) => change.change === 'launch')
+  return plan.calls.flatMap((call): Pending[] => {
     const known = snapshot.attempts.find(({ row }) => row.id === call.attempt_id)?.row
-    const place = known ?? intent?.request.offer
-    return place ? [{ ...call, action, provider: place.provider, account: place.account }] : []
+    if (known) return [{ ...call, action, provider: known.provider, account: known.account, announced: null }]
+    if (!intent) return []
+    const { id, nonce, request } = intent.attempt
+    const { provider, account, region } = request.offer
+    const { shard_id } = action.commit.claimed
+    const announced = { id, shard_id, provider, account, region, nonce, request, handle: null }
+    return [{ ...call, action, provider, account, announced: intent.announced ? announced : null }]
   })
 }
 
-/** No more calls of an account are under way than its vendor allows a second: most take less than that. */
-async function callAccount(deps: Deps, waiting: Pending[], left: Map<Action, number>): Promise<void> {
+/** Makes the calls of one account, no more of them at once than it has lanes. */
+async function callAccount(
+  deps: Deps,
+  pending: readonly Pending[],
+  left: Map<Action, number>,
+): Promise<void> {
+  const waiting = pending.filter(({ announced }) => !announced)
+  const [first] = pending
+  if (!first) return
+  const account = accountKey(first)
+  const most = lanesOf(deps, first)
   const answers: Answer[] = []
   let underWay = 0
   let answered = Promise.withResolvers<void>()
-  const say = (answer: Answer) => {
-    underWay--
-    answers.push(answer)
-    answered.resolve()
+  const begin = (each: Pending, row: Called | null) => {
+    underWay++
+    void call(deps, each, row).then((answer) => {
+      underWay--
+      deps.lanes.give(account, 1)
+      answers.push(answer)
+      answered.resolve()
+    })
   }
+  deps.lanes.wait(account, waiting.length)
+  for (const each of pending) if (each.announced) begin(each, each.announced)
   while (waiting.length + underWay + answers.length > 0) {
-    const ready = waiting.splice(0, Math.max(0, mostAtOnce(deps, waiting[0]) - underWay))
+    const ready = waiting.splice(0, deps.lanes.take(account, waiting.length, most))
     if (ready.length > 0) {
+      deps.lanes.wait(account, -ready.length)
       const rows = await announce(deps, ready)
-      underWay += ready.length
-      for (const pending of ready) void call(deps, pending, rows.get(pending.attempt_id)).then(say)
+      for (const each of ready) begin(each, rows.get(each.attempt_id) ?? null)
     }
-    await answered.promise
+    await Promise.race([answered.promise, ...(underWay === 0 ? [deps.lanes.freed(account)] : [])])
     answered = Promise.withResolvers()
-    await record(deps, answers.splice(0), left)
+    if (answers.length > 0) await record(deps, answers.splice(0), left)
   }
 }
 
-function mostAtOnce(deps: Deps, pending: Pending | undefined): number {
-  const calls_per_s = pending ? (providerOf(deps, pending)?.traits.calls_per_s ?? 1) : 0
-  return Math.ceil(calls_per_s)
+/** Calls of an account at once: as many as its vendor allows a second, since most take less than that. */
+export function lanesOf(deps: Pick<Deps, 'providers'>, at: { provider: string; account: string }): number {
+  return Math.max(1, Math.ceil(providerOf(deps, at)?.traits.calls_per_s ?? 1))
 }
 
 /**
  * Writes that calls are about to be made, where the lease is still ours; then any replica knows that they may have
  * been. Answers with the attempts that may be called.
  */
-async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<string, AttemptRow>> {
+async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<string, Called>> {
   const now = deps.clock.now()
   const ids = pending.map(({ attempt_id }) => attempt_id)
   const kinds = pending.map(({ call: kind }) => kind)
@@ -101,7 +127,7 @@ async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<st
   const tokens = pending.map(({ action }) => action.commit.claimed.lease.token)
   try {
     // The shards are locked first and in order, as by everyone who writes attempts.
-    const { rows } = await sql<AttemptRow>`
+    const { rows } = await sql<Called>`
       with about as (
         select * from unnest(${ids}::text[], ${kinds}::text[], ${shards}::text[], ${tokens}::text[])
           as about(attempt_id, call, shard_id, token)
@@ -116,7 +142,9 @@ async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<st
       where attempts.id = about.attempt_id and attempts.shard_id = ours.id
         -- The same commit may have told it to stop, without room in a budget.
         and (about.call = 'stop' or attempts.state = 'launching')
-      returning attempts.*`.execute(deps.db)
+      returning attempts.id, attempts.shard_id, provider, account, region, nonce, request, handle`.execute(
+      deps.db,
+    )
     return new Map(rows.map((row) => [row.id, row]))
   } catch (error) {
     deps.log('error', 'calls were not announced', { calls: pending.length, error: String(error) })
@@ -124,14 +152,14 @@ async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<st
   }
 }
 
-async function call(deps: Deps, pending: Pending, row: AttemptRow | undefined): Promise<Answer> {
+async function call(deps: Deps, pending: Pending, row: Called | null): Promise<Answer> {
   if (!row) return { pending, row: null }
   if (pending.call === 'launch') return { pending, row, ...(await launch(deps, row)) }
   await stop(deps, row)
   return { pending, row }
 }
 
-async function launch(deps: Deps, row: AttemptRow): Promise<Pick<Answer, 'handle' | 'error'>> {
+async function launch(deps: Deps, row: Called): Promise<Pick<Answer, 'handle' | 'error'>> {
   const provider = providerOf(deps, row)
   if (!provider) return {}
   const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
@@ -148,7 +176,7 @@ async function launch(deps: Deps, row: AttemptRow): Promise<Pick<Answer, 'handle
   }
 }
 
-async function stop(deps: Deps, row: AttemptRow): Promise<void> {
+async function stop(deps: Deps, row: Called): Promise<void> {
   const provider = providerOf(deps, row)
   if (!provider) return
   try {
@@ -200,7 +228,8 @@ function launchedBy(deps: Deps, { pending, row, handle }: Answer): Commit[] {
       ...(snapshot.has_refused(offer) ? [{ change: 'taken' as const, offer }] : []),
     ],
     calls: [],
-    due_at: new Date(deps.clock.now().getTime() + firstLook_ms),
+    // The intent said when to look first.
+    due_at: after(deps.clock.now(), snapshot.look_s),
   }
   return [{ ...commit, facts_version: null, plan }]
 }

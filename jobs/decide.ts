@@ -119,7 +119,7 @@ function noted(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan): En
   const gone_since = seen.state === 'gone' && canBeMissed(snapshot, view) ? (row.gone_since ?? now) : null
   const exited_since = seen.state === 'exited' ? (row.exited_since ?? now) : null
   if (
-    seen.state !== row.seen_state ||
+    seen.state !== expected(row) ||
     !same(gone_since, row.gone_since) ||
     !same(exited_since, row.exited_since)
   )
@@ -128,6 +128,9 @@ function noted(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan): En
     return concludeBySilence(row, { exit_code: seen.exit_code })
   return gone_since && now >= after(gone_since, goneTwice_s) ? concludeBySilence(row, 'gone') : null
 }
+
+/** What was last seen. What was launched with an answer runs until then: to see that is not worth a write. */
+const expected = ({ handle, seen_state }: AttemptRow) => seen_state ?? (handle === null ? null : 'running')
 
 /** Without an answer and without a word nothing is missed: its launch is repeated. */
 function canBeMissed(snapshot: Snapshot, view: AttemptView): boolean {

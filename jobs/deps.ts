@@ -1,7 +1,9 @@
 // What the domain is given. infra/compose.ts makes it; tests make their own.
 import type { Provider } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { Lanes } from './lanes.ts'
 import type { Database } from './store/schema.ts'
+import type { RunnerKey } from './tokens.ts'
 
 /** Time that decides: database time, advanced by the process's monotonic clock. */
 export interface Clock {
@@ -94,12 +96,14 @@ export interface Deps {
   describe_table: (format: 'parquet' | 'csv', file: TableFile) => Promise<DescribedTable | { fault: string }>
   sealer: Sealer
   /** Makes and checks runner tokens: HMAC-SHA256 over attempt id and nonce. */
-  runner_key: Uint8Array
+  runner_key: RunnerKey
   installation: string
   providers: readonly Provider[]
   /** The newest offers of all accounts, refreshed in the background. */
   offers: () => Catalogue
   waker: Waker
+  /** Calls that this process has under way at each account. */
+  lanes: Lanes
   /** fetch for addresses that clients name: refuses private targets unless told otherwise. */
   outbound_fetch: (url: string, init: RequestInit) => Promise<Response>
   /** null: the target may be called; else why not. Names no secret. */

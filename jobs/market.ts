@@ -35,6 +35,10 @@ export interface Places {
   /** Rows of datasets, by id; null: the file does not tell. */
   rows: Map<string, number | null>
   traits_of: (provider: string, account: string) => ProviderTraits
+  /** Calls of an account that are under way or wait for it. */
+  calls_of: (account: string) => number
+  /** Launches by account that were decided and wait for their commit. */
+  decided: Map<string, number>
 }
 
 /** Work that looks for a place. */
@@ -46,6 +50,8 @@ export interface Work {
   excluded_providers: readonly string[]
   /** Micro-dollars that its next attempt may cost; null: no bound. */
   allowance_micros: number | null
+  /** Where it was computed already. */
+  signature?: string
 }
 
 export async function loadPlaces(deps: Deps): Promise<Places> {
@@ -60,6 +66,8 @@ export async function loadPlaces(deps: Deps): Promise<Places> {
     histories: new Map(),
     rows: new Map(),
     traits_of: traitsOf(deps),
+    calls_of: deps.lanes.calls,
+    decided: new Map(),
   }
 }
 
@@ -71,8 +79,8 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
   const policies = await readPolicies(deps.db, unknown)
   for (const id of unknown) places.policies.set(id, policies.get(id) ?? null)
   const asked = new Map<string, { project_id: string; signature: string }>()
-  for (const { project_id, spec, part } of work) {
-    const signature = signatureOf(spec, part)
+  for (const { project_id, spec, part, signature: known } of work) {
+    const signature = known ?? signatureOf(spec, part)
     const key = `${project_id}/${signature}`
     if (!places.histories.has(key)) asked.set(key, { project_id, signature })
   }
@@ -115,23 +123,52 @@ function wantedOf(places: Places, work: Work, now: Date): Wanted {
 export const hasRefused = ({ memory }: Places, offer: Offer): boolean =>
   memory.has(accountKey(offer)) || memory.has(offerKey(offer))
 
-/** Counts a launch that was committed. */
-export function take(places: Places, work: Pick<Work, 'project_id' | 'spec'>, offer: Offer): void {
+/** Counts a launch that was decided, or (-1) one that was not committed. */
+export function take(
+  places: Places,
+  work: Pick<Work, 'project_id' | 'spec'>,
+  offer: Offer,
+  by: 1 | -1 = 1,
+): void {
   const { provider, account, id: offer_id } = offer
   const { project_id, spec } = work
-  countLaunch(places.open, { provider, account, offer_id, kind: spec.kind, project_id })
+  countLaunch(places.open, { provider, account, offer_id, kind: spec.kind, project_id }, by)
+  const key = accountKey(offer)
+  places.decided.set(key, (places.decided.get(key) ?? 0) + by)
+}
+
+/** Counts a launch that was committed: from now on its call counts. */
+export function committed({ decided }: Places, offer: Offer): void {
+  const key = accountKey(offer)
+  decided.set(key, (decided.get(key) ?? 0) - 1)
+}
+
+/** Launches that may be ahead of their calls: a lease holds for longer, and others may find another place. */
+const ahead_s = 10
+
+/** How many more launches the account of an offer can be called for soon. */
+export function callsFree({ traits_of, calls_of, decided }: Places, offer: Offer): number {
+  const account = accountKey(offer)
+  const { calls_per_s } = traits_of(offer.provider, offer.account)
+  return Math.max(0, Math.ceil(calls_per_s * ahead_s) - calls_of(account) - (decided.get(account) ?? 0))
 }
 
 function marketFor(places: Places, work: Work, now: Date): Market {
   const { open } = places
   const { project_id, spec, part } = work
-  const history = places.histories.get(`${project_id}/${signatureOf(spec, part)}`) ?? new Map()
+  const signature = work.signature ?? signatureOf(spec, part)
+  const history = places.histories.get(`${project_id}/${signature}`) ?? new Map()
   const rows = places.rows.get(datasetOf(spec) ?? '') ?? null
   const { seconds, basis } = expecting({ spec, part, rows }, history)
   const traits_of = traitsByEntry(places)
+  const calls_free = callsByEntry(places)
   const refusals = places.refusals()
   return {
-    load: ({ open: key, offer: { slots } }) => (slots === null ? 0 : (open.get(key) ?? 0) / slots),
+    load: (entry) => {
+      if (calls_free(entry) === 0) return 1
+      const { slots } = entry.offer
+      return slots === null ? 0 : (open.get(entry.open) ?? 0) / slots
+    },
     refused: (entry) => {
       const known = refusals[entry.index]
       return known && known.length > 0 ? (blocking(places, entry, known, now)?.code ?? null) : null
@@ -172,6 +209,14 @@ function limiting(places: Places, { project_id, spec: { kind } }: Work): (entry:
       last = { account, reached: bounds.some((bound) => isReached(bound, offer)) }
     }
     return last.reached
+  }
+}
+
+function callsByEntry(places: Places): (entry: Entry) => number {
+  let last: { account: string; free: number } | null = null
+  return ({ account, offer }) => {
+    if (last?.account !== account) last = { account, free: callsFree(places, offer) }
+    return last.free
   }
 }
 

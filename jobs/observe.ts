@@ -16,7 +16,7 @@ export function providerOf(
   return deps.providers.find(({ name, account }) => name === row.provider && account === row.account) ?? null
 }
 
-export function refOf(row: AttemptRow): Ref {
+export function refOf(row: Pick<AttemptRow, 'id' | 'handle' | 'request'>): Ref {
   return { attempt_id: row.id, handle: row.handle, request: row.request }
 }
 

@@ -53,7 +53,7 @@ async function scanAccount(deps: Deps, provider: Provider): Promise<void> {
             .selectFrom('attempts')
             .select('id')
             .where('id', 'in', ids)
-            .where('state', '<>', 'ended')
+            .where('ended_at', 'is', null)
             .execute()
         ).map(({ id }) => id),
   )
@@ -178,7 +178,7 @@ async function atRiskMicros(deps: Deps, now: Date): Promise<number> {
       'launched_at',
       'heartbeats.at as heard_at',
     ])
-    .where('state', '<>', 'ended')
+    .where('ended_at', 'is', null)
     .where('launch_called_at', 'is not', null)
     .execute()
   const seen = (row: (typeof rows)[number]) =>

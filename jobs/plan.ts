@@ -43,8 +43,11 @@ export interface Snapshot {
   money: Money
   /** The job whose result this one waits for; null: it waits for none. */
   leader: Leader | null
-  /** For a waiting shard: what placement says. */
+  /** For a waiting shard: what placement says, and how that is stored. */
   ranking: Ranking | null
+  ranking_view: (ranking: Ranking) => RankingView
+  /** Of the work: equal for work whose durations foretell each other. */
+  signature: string
   /** Ids and bounds for an attempt that may be launched; made outside because they are random. */
   fresh: { attempt_id: string; name: string; nonce: string; installation: string; berth_url: string }
   /** Whether an offer of a provider other than this and those excluded could ever take the work. */
@@ -56,7 +59,8 @@ export interface Snapshot {
 
 /** A fact to write. commitDecisions is the only one that does. */
 export type Change =
-  | { change: 'launch'; attempt: NewAttempt }
+  /** `announced`: its call is made right after the commit, and the intent says so already. */
+  | { change: 'launch'; attempt: NewAttempt; announced: boolean }
   | { change: 'launched'; attempt_id: string; handle: Handle }
   /** What runs already and was launched by a database that is gone: from now on it is this attempt. */
   | { change: 'adopted'; attempt_id: string; handle: Handle; since: Date; instance: string }

@@ -140,7 +140,7 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
       facts_version: shard.facts_version,
       plan: {
         changes: [
-          { change: 'launch' as const, attempt },
+          { change: 'launch' as const, attempt, announced: false },
           {
             change: 'adopted' as const,
             attempt_id: attempt.id,

@@ -1,44 +1,62 @@
 // Whose turn it is: the shapes at the head of the queue that would find a place now.
 import type { Deps } from './deps.ts'
-import { loadWork, type Places, rank } from './market.ts'
+import { signatureOf } from './expect.ts'
+import { callsFree, loadWork, type Places } from './market.ts'
 import type { Ranking } from './place.ts'
+import type { Rankings, ShapedWork } from './rankings.ts'
 import { allowance, noMoney, shardSpec } from './shards.ts'
-import { anyHeads, type Head, type Heads, queueHeads } from './store/queue.ts'
+import { anyHeads, type Head, queueHeads, type Turn } from './store/queue.ts'
 import { moneyOf } from './store/snapshot.ts'
 import { tooPoor } from './wait.ts'
 
-/** The head of each shape. `after`: where to begin; null: anywhere. */
-export async function headsOf(deps: Deps, after: string | null): Promise<Heads> {
-  return after === null
-    ? anyHeads(deps.db, Buffer.from(deps.random(8)).toString('hex'))
-    : queueHeads(deps.db, after)
+/** The work that stands at the head of each shape. */
+export type QueuedWork = Head & ShapedWork
+
+/** The heads of the queue, with what placing them needs. */
+export interface QueueHeads {
+  work: QueuedWork[]
+  /** The last shape that was looked at, where there are more. */
+  next: string | null
+}
+
+/** `after`: the shape to begin behind; null: anywhere. */
+export async function loadHeads(deps: Deps, places: Places, after: string | null): Promise<QueueHeads> {
+  const { heads, next } =
+    after === null
+      ? await anyHeads(deps.db, Buffer.from(deps.random(8)).toString('hex'))
+      : await queueHeads(deps.db, after)
+  const bounded = heads.filter(({ spec }) => spec.budget_usd !== undefined).map(({ job_id }) => job_id)
+  const money = await moneyOf(deps.db, bounded, deps.clock.now())
+  const work = heads.map((head) => {
+    const spec = shardSpec(head, head.role)
+    const part = { role: head.role, of: head.shards_total }
+    const allowance_micros = allowance(head, head.role, money.get(head.job_id) ?? noMoney)
+    return { ...head, spec, part, allowance_micros, signature: signatureOf(spec, part) }
+  })
+  await loadWork(deps, places, work)
+  return { work, next }
 }
 
 /** The shapes that would find a place, each looked at once, and how many of each. */
-export async function turnsOf(deps: Deps, places: Places, heads: readonly Head[], most: number) {
-  const now = deps.clock.now()
-  const bounded = heads.filter(({ spec }) => spec.budget_usd !== undefined).map(({ job_id }) => job_id)
-  const money = await moneyOf(deps.db, bounded, now)
-  const work = heads.map((head) => ({
-    ...head,
-    spec: shardSpec(head, head.role),
-    part: { role: head.role, of: head.shards_total },
-    allowance_micros: allowance(head, head.role, money.get(head.job_id) ?? noMoney),
-  }))
-  await loadWork(deps, places, work)
-  return work
-    .map((each) => ({ ...each, room: roomFor(places, rank(places, each, now), most) }))
+export function turnsOf(
+  heads: readonly QueuedWork[],
+  { places, rankings, blocked }: { places: Places; rankings: Rankings; blocked: ReadonlySet<string> },
+  most: number,
+  now: Date,
+): Turn[] {
+  return heads
+    .filter(({ shape_hash }) => !blocked.has(shape_hash))
+    .map((head) => ({ ...head, room: roomFor(places, rankings.of(head, now), most) }))
     .filter(({ room }) => room > 0)
 }
 
-/** Shards that find a slot at offers with fixed capacity; any number where stock decides, or that must end. */
-function roomFor({ open }: Places, ranking: Ranking, most: number): number {
+/** Shards that find a slot, and soon a call; any number that must end. */
+function roomFor(places: Places, ranking: Ranking, most: number): number {
   if (tooPoor(ranking)) return most
   let room = 0
   for (const { offer } of ranking.ranked) {
-    if (offer.slots === null) return most
-    const key = `offer:${offer.provider}/${offer.account}/${offer.id}`
-    room += Math.max(0, offer.slots - (open.get(key) ?? 0))
+    const open = places.open.get(`offer:${offer.provider}/${offer.account}/${offer.id}`) ?? 0
+    room += Math.min(callsFree(places, offer), offer.slots === null ? most : Math.max(0, offer.slots - open))
   }
   return room
 }

@@ -2,8 +2,6 @@
 import type { LaunchRequest } from '../providers/provider.ts'
 import { affordableSeconds, usdToMicros } from './cost.ts'
 import { type Ranking, shortestRun_s } from './place.ts'
-import { signatureOf } from './expect.ts'
-import { rankingView } from './ranking-view.ts'
 import { jobError } from './conclude.ts'
 import { metering_s, stopGrace_s, uploadGrace_s } from './bounds.ts'
 import { allowance, shardSpec } from './shards.ts'
@@ -38,10 +36,10 @@ export function wait(snapshot: Snapshot, now: Date, plan: Plan) {
   if (shard.not_before) plan.changes.push({ change: 'queue' })
   const offer = ranking?.ranked[0]?.offer
   if (!offer || shard.order_kind || snapshot.attempts.some(({ row }) => !row.outcome)) return
-  plan.changes.push({ change: 'launch', attempt: newAttempt(snapshot, offer, now) })
+  plan.changes.push({ change: 'launch', attempt: newAttempt(snapshot, offer, now), announced: false })
   plan.calls.push({ call: 'launch', attempt_id: snapshot.fresh.attempt_id })
   // Whoever dies between this commit and the call, the next pass makes it.
-  lookAt(plan, after(now, launchLook_s))
+  lookAt(plan, after(now, firstLook * snapshot.look_s))
 }
 
 function endOfWait({ job, shard, money, ranking, leader }: Snapshot, now: Date): Change | null {
@@ -83,8 +81,8 @@ export function tooPoor({ ranked, rejected, can_wait }: Ranking): boolean {
   return ranked.length === 0 && !can_wait && rejected.some(({ reason }) => reason === 'budget')
 }
 
-/** Between an intent and the first look at it: the launch call is usually over. */
-const launchLook_s = 2
+/** Between an intent and the first look at it, of the time between looks: the launch call is usually over. */
+const firstLook = 0.4
 
 type Waiting = Pick<ShardRow, 'waited_ms' | 'waiting_since' | 'created_at'>
 
@@ -125,8 +123,8 @@ function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date
     id: fresh.attempt_id,
     nonce: fresh.nonce,
     kind: job.kind,
-    signature: signatureOf(job.spec, { role: shard.role, of: job.shards_total }),
-    ranking: snapshot.ranking && rankingView(snapshot.ranking),
+    signature: snapshot.signature,
+    ranking: snapshot.ranking && snapshot.ranking_view(snapshot.ranking),
     usd_micros_per_hour: price,
     basis: traits.billing,
     min_billing_s: traits.min_billing_s,

@@ -7,9 +7,9 @@
 // who follows a job that ends: followers are written last, and in the rare case that one is in another batch with what this
 // one waits for, the database ends one of the two, which is then tried again by halves.
 import { sql } from 'kysely'
-import type { Change, JobRow, Plan, ShardRow } from '../plan.ts'
+import type { Change, JobRow, Plan } from '../plan.ts'
 import { lockPurse, type Purse, writePurse } from './budgets.ts'
-import { type HeldAttempt, readColumns, touchesJob } from './changes.ts'
+import { attemptColumns, type HeldAttempt, type HeldShard, shardColumns, touchesJob } from './changes.ts'
 import type { Claimed } from './claim.ts'
 import { newId } from '../ids.ts'
 import { isTerminal } from '../state.ts'
@@ -18,6 +18,7 @@ import {
   enqueueDeliveries,
   eventRow,
   type FoldDeps,
+  foldedColumns,
   type FoldedJob,
   foldJob,
   type JobDelta,
@@ -42,9 +43,9 @@ export interface Commit {
 export interface Batch {
   now: Date
   /** As they were read under their locks. */
-  stored: { shards: ReadonlyMap<string, ShardRow>; attempts: ReadonlyMap<string, HeldAttempt> }
+  stored: { shards: ReadonlyMap<string, HeldShard>; attempts: ReadonlyMap<string, HeldAttempt> }
   /** As the commits up to now have left them. */
-  shards: Map<string, ShardRow>
+  shards: Map<string, HeldShard>
   attempts: Map<string, HeldAttempt>
   jobs: ReadonlyMap<string, FoldedJob>
   /** What the commits add to each job that is locked. */
@@ -57,12 +58,12 @@ export interface Batch {
 }
 
 /** Whether a commit's lease and facts are still those of its shard. */
-export const holds = (shard: ShardRow, { claimed, facts_version }: Commit): boolean =>
+export const holds = (shard: HeldShard, { claimed, facts_version }: Commit): boolean =>
   shard.lease_token === claimed.lease.token &&
   (facts_version === null || shard.facts_version === facts_version)
 
 /** What a commit launches; null: nothing. */
-export function launchOf({ plan }: Commit, { project_id }: ShardRow): Launch | null {
+export function launchOf({ plan }: Commit, { project_id }: HeldShard): Launch | null {
   const launch = plan.changes.find((change) => change.change === 'launch')
   const runs_already = plan.changes.some(({ change }) => change === 'adopted')
   return launch ? { project_id, attempt: launch.attempt, runs_already } : null
@@ -130,43 +131,6 @@ async function lockJobs(tx: Tx, commits: readonly Commit[]): Promise<Map<string,
   )
 }
 
-/** All but what a user or a program wrote: that is large and is not looked at. */
-const foldedColumns = [
-  'id',
-  'project_id',
-  'kind',
-  'name',
-  'priority',
-  'labels',
-  'state',
-  'outcome',
-  'error',
-  'warnings',
-  'estimated_micros',
-  'shards_total',
-  'shards_waiting',
-  'shards_active',
-  'shards_running',
-  'shards_succeeded',
-  'shards_failed',
-  'shards_cancelled',
-  'event_sequence',
-  'merge_state',
-  'device_class',
-  'cache_key',
-  'follows',
-  'cached_from',
-  'dataset_id',
-  'providers',
-  'order_kind',
-  'order_at',
-  'created_at',
-  'started_at',
-  'finished_at',
-  'deleted_at',
-  'purged_at',
-] as const satisfies (keyof JobRow)[]
-
 /**
  * Locks the shards of the commits, and the others of jobs that may fail, for those are looked at then, or whose first
  * launch fixes what the others may be launched on.
@@ -175,7 +139,7 @@ async function lockShards(
   tx: Tx,
   commits: readonly Commit[],
   jobs: ReadonlyMap<string, FoldedJob>,
-): Promise<Map<string, ShardRow>> {
+): Promise<Map<string, HeldShard>> {
   const ids = commits.map(({ claimed }) => claimed.shard_id)
   const sharing = commits.flatMap(({ job, plan }) => {
     const { shards_total = 1, device_class = null } = jobs.get(job.id) ?? {}
@@ -190,7 +154,7 @@ async function lockShards(
   const theirs = sql<boolean>`job_id = any(${sharing}::text[]) and state in ('waiting', 'active')`
   const rows = await tx
     .selectFrom('shards')
-    .selectAll()
+    .select(shardColumns)
     .where(sharing.length === 0 ? mine : sql<boolean>`(${mine} or ${theirs})`)
     .orderBy('id')
     .forNoKeyUpdate()
@@ -202,7 +166,7 @@ async function readAttempts(tx: Tx, ids: readonly string[]): Promise<Map<string,
   if (ids.length === 0) return new Map()
   const rows = await tx
     .selectFrom('attempts')
-    .select(readColumns)
+    .select(attemptColumns)
     .where(sql<boolean>`id = any(${ids}::text[])`)
     .execute()
   return new Map(rows.map((row) => [row.id, row]))
@@ -301,7 +265,7 @@ function lookAtOthers({ deltas, shards, now }: Batch): void {
   }
 }
 
-function changedRows<Row extends HeldAttempt | ShardRow | FoldedJob>(
+function changedRows<Row extends HeldAttempt | HeldShard | FoldedJob>(
   stored: ReadonlyMap<string, Row>,
   rows: Iterable<Row>,
 ): { key: { id: string }; values: Partial<Row> }[] {

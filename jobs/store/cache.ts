@@ -69,7 +69,10 @@ export async function lendPriority(
     where shards.job_id = lead.job_id and state = 'waiting' and queue_key > lead.key`.execute(tx)
 }
 
-type Ended = Omit<JobRow, 'result'>
+type Ended = Pick<
+  JobRow,
+  'id' | 'project_id' | 'state' | 'outcome' | 'shards_failed' | 'cache_key' | 'cached_from' | 'device_class'
+>
 
 /** What follows from the end of a locked job for its result and for its followers, in the same transaction. */
 export async function passOn(tx: Tx, job: Ended, now: Date): Promise<void> {

@@ -31,7 +31,7 @@ export const touchesJob = {
 } as const satisfies Record<Change['change'], boolean>
 
 /** The columns of an attempt that changes are decided by; the others are only written. */
-export const readColumns = [
+export const attemptColumns = [
   'id',
   'project_id',
   'job_id',
@@ -45,11 +45,33 @@ export const readColumns = [
   'started_at',
   'reserved_until',
 ] as const satisfies (keyof AttemptRow)[]
-export type HeldAttempt = Pick<AttemptRow, (typeof readColumns)[number]> & Partial<AttemptRow>
+export type HeldAttempt = Pick<AttemptRow, (typeof attemptColumns)[number]> & Partial<AttemptRow>
+
+/** The same of a shard. */
+export const shardColumns = [
+  'id',
+  'project_id',
+  'job_id',
+  'role',
+  'index',
+  'state',
+  'shape_hash',
+  'facts_version',
+  'due_at',
+  'waiting_since',
+  'waited_ms',
+  'attempts',
+  'attempts_used',
+  'attempts_uncharged',
+  'attempts_without_progress',
+  'excluded_providers',
+  'lease_token',
+] as const satisfies (keyof ShardRow)[]
+export type HeldShard = Pick<ShardRow, (typeof shardColumns)[number]> & Partial<ShardRow>
 
 /** The rows of one commit, as the changes before have left them. */
 export interface Scope {
-  shard: ShardRow
+  shard: HeldShard
   attempts: Map<string, HeldAttempt>
   delta: JobDelta
   /** Work shards of the job. */
@@ -115,7 +137,7 @@ const writers: { [Name in Change['change']]: Writer<Name> } = {
   },
 }
 
-function launch(scope: Scope, { attempt }: Of<'launch'>) {
+function launch(scope: Scope, { attempt, announced }: Of<'launch'>) {
   const { shard, now, delta } = scope
   const { request } = attempt
   const { offer } = request
@@ -144,6 +166,7 @@ function launch(scope: Scope, { attempt }: Of<'launch'>) {
     signature: attempt.signature,
     ranking: attempt.ranking,
     created_at: now,
+    launch_called_at: announced ? now : null,
     outcome: null,
     launched_at: null,
     started_at: null,

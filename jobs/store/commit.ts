@@ -2,8 +2,7 @@
 // facts it was decided on; of one that does not hold any more nothing is written, and the others go on.
 import { type Batch, type Commit, holds, launchOf, lockBatch, writeBatch } from './batch.ts'
 import { reserve } from './budgets.ts'
-import { apply, type Scope } from './changes.ts'
-import type { ShardRow } from '../plan.ts'
+import { apply, type HeldShard, type Scope } from './changes.ts'
 import { classOf } from '../shards.ts'
 import { noDelta } from './fold.ts'
 import { countPlace, hasPlace, type Launch } from './places.ts'
@@ -119,7 +118,7 @@ function settle(batch: Batch, commit: Commit): Committed {
 }
 
 /** Whether what is launched runs on the class of device that another part of the job may have fixed meanwhile. */
-function isOfItsClass({ jobs, deltas }: Batch, { job_id, role }: ShardRow, { attempt }: Launch): boolean {
+function isOfItsClass({ jobs, deltas }: Batch, { job_id, role }: HeldShard, { attempt }: Launch): boolean {
   const job = jobs.get(job_id)
   if (role === 'merge' || !job || job.shards_total === 1) return true
   const fixed = job.device_class ?? deltas.get(job_id)?.device_class

@@ -48,8 +48,39 @@ interface End {
 
 export const noDelta = (): JobDelta => ({ counters: {}, events: [], warnings: [], providers: [] })
 
-/** What a fold reads and writes of a job. The spec never changes, so the one that was decided with is still it. */
-export type FoldedJob = Omit<JobRow, 'result'> & { result?: unknown }
+/** What a fold reads of a job's row; what users and programs wrote is large, and is not looked at. */
+export const foldedColumns = [
+  'id',
+  'project_id',
+  'kind',
+  'labels',
+  'priority',
+  'state',
+  'outcome',
+  'error',
+  'warnings',
+  'shards_total',
+  'shards_waiting',
+  'shards_active',
+  'shards_running',
+  'shards_succeeded',
+  'shards_failed',
+  'shards_cancelled',
+  'merge_state',
+  'device_class',
+  'cache_key',
+  'follows',
+  'cached_from',
+  'dataset_id',
+  'providers',
+  'event_sequence',
+  'order_kind',
+  'created_at',
+  'started_at',
+  'finished_at',
+] as const satisfies (keyof JobRow)[]
+/** The spec never changes: the one that was decided with is still it. */
+export type FoldedJob = Pick<JobRow, (typeof foldedColumns)[number] | 'spec'> & { result?: unknown }
 
 export interface JobEvent {
   type: JobEventType

@@ -27,7 +27,7 @@ export async function countPlaced(db: Database): Promise<OpenCounts> {
     .selectFrom('attempts')
     .select(['provider', 'account', 'offer_id', 'kind', 'project_id', 'state'])
     .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('state', '<>', 'ended')
+    .where('ended_at', 'is', null)
     .groupBy(['provider', 'account', 'offer_id', 'kind', 'project_id', 'state'])
     .execute()
   const counts: OpenCounts = new Map()
@@ -35,8 +35,9 @@ export async function countPlaced(db: Database): Promise<OpenCounts> {
   return counts
 }
 
-/** Counts one more that is about to be launched. */
-export const countLaunch = (counts: OpenCounts, placed: Placed) => add(counts, placed, true, 1)
+/** Counts one more that is about to be launched, or (-1) one less. */
+export const countLaunch = (counts: OpenCounts, placed: Placed, by: 1 | -1 = 1) =>
+  add(counts, placed, true, by)
 
 function add(counts: OpenCounts, placed: Placed, launching: boolean, by: number) {
   const { provider, account, offer_id, kind, project_id } = placed

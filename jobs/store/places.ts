@@ -82,7 +82,7 @@ async function countOffers(tx: Tx, placed: readonly Placed[]): Promise<OpenCount
   const column = (name: 'provider' | 'account' | 'offer_id') => offers.map((offer) => offer[name])
   const { rows } = await sql<Placed & { count: number }>`
     select provider, account, offer_id, kind, count(*)::int as count from attempts
-    where state <> 'ended' and (provider, account, offer_id) in (
+    where ended_at is null and (provider, account, offer_id) in (
       select * from unnest(${column('provider')}::text[], ${column('account')}::text[], ${column('offer_id')}::text[]))
     group by provider, account, offer_id, kind`.execute(tx)
   for (const { kind, count, ...offer } of rows) {
@@ -108,6 +108,6 @@ async function countBy(tx: Tx, scope: keyof typeof counted, placed: readonly Pla
   const wanted = [...new Set(placed.map(of))]
   const { rows } = await sql<{ name: string; count: number }>`
     select ${by} as name, count(*)::int as count from attempts
-    where state <> 'ended' and ${by} = any(${wanted}::text[]) group by 1`.execute(tx)
+    where ended_at is null and ${by} = any(${wanted}::text[]) group by 1`.execute(tx)
   return new Map(rows.map(({ name, count }) => [`${scope}:${name}`, count]))
 }

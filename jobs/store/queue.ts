@@ -21,7 +21,10 @@ export const queueKeyOf = ({ created_at, priority }: Pick<JobRow, 'created_at' |
 
 /** A shard that waits from now on, in its job's place in the queue. */
 export function newShard(
-  job: Omit<JobRow, 'result'>,
+  job: Pick<
+    JobRow,
+    'id' | 'project_id' | 'spec' | 'shards_total' | 'device_class' | 'created_at' | 'priority'
+  >,
   shard: { id: string; role: Role; index: number },
   now: Date,
 ): Insertable<Tables['shards']> {
@@ -61,6 +64,8 @@ export const shapeOnClass = (shape_hash: string, device_class: DeviceClass): str
 export interface Head {
   shape_hash: string
   project_id: string
+  /** Of the project: its share of what runs. */
+  weight: number
   job_id: string
   role: Role
   excluded_providers: string[]
@@ -105,9 +110,10 @@ async function headsAfter(db: Database, after: string): Promise<Head[]> {
       from heads, lateral ${first(sql`heads.shape_hash`)} as step
       where heads.n <= ${maxShapes}
     )
-    select heads.shape_hash, s.project_id, s.job_id, s.role, s.excluded_providers,
+    select heads.shape_hash, s.project_id, p.weight, s.job_id, s.role, s.excluded_providers,
       j.spec, j.device_class, j.shards_total, j.shards_waiting
     from heads join shards s on s.id = heads.id join jobs j on j.id = s.job_id
+    join projects p on p.id = s.project_id
     order by heads.n`.execute(db)
   return rows
 }
@@ -132,15 +138,22 @@ export const movesQueue: ReadonlySet<Change['change']> = new Set([
   'taken',
 ] as const)
 
+/** A shape whose turn it is. */
 export interface Turn {
   shape_hash: string
+  project_id: string
+  weight: number
   /** Most shards of the shape that would find a place. */
   room: number
 }
 
+/** Of each shape of a project that has several, beside its share: what is looked at first. */
+const firstOfShape = 8
+
 /**
- * Leases shards of these shapes, in the order of their turns. Between projects whoever has the least running for its weight comes first; within a
- * project the oldest by queue key, which is the time of submission less the bonus of the priority.
+ * Leases shards of these shapes, in the order of their turns. Between projects whoever has the least running for its
+ * weight comes first; within a project the oldest by queue key, which is the time of submission less the bonus of the
+ * priority.
  */
 export async function claimQueue(
   db: Database,
@@ -151,15 +164,37 @@ export async function claimQueue(
 ): Promise<Claimed[]> {
   const { limit, turns, running } = options
   if (turns.length === 0) return []
-  const shapes = turns.map(({ shape_hash }) => shape_hash)
-  const rooms = turns.map(({ room }) => Math.min(limit, room))
+  const projects = Map.groupBy(turns, ({ project_id }) => project_id)
+  const quotas = quotasOf(projects, running, limit)
+  const quotaOf = ({ project_id }: Turn) => quotas.get(project_id) ?? 0
+  const first = turns.map((turn) => {
+    const shapes = projects.get(turn.project_id)?.length ?? 1
+    return shapes === 1 ? 0 : Math.ceil(quotaOf(turn) / shapes) + firstOfShape
+  })
+  const of_shape = (turn: string, count: ReturnType<typeof sql>, until = sql``) => sql`
+    select id, queue_key from shards
+    where state = 'waiting' and not_before is null and shape_hash = ${sql.ref(turn)}.shape_hash
+      and ${free(now)} ${until}
+    order by queue_key, id limit ${count}`
+  // Of many shapes of one project only those up to its share are read: the few first of each shape tell how far.
   const { rows } = await sql<{ id: string }>`
-    with heads as (
-      select s.id, s.project_id, s.queue_key
-      from unnest(${shapes}::text[], ${rooms}::int[]) as turn(shape_hash, room), lateral (
-        select id, project_id, queue_key from shards
-        where state = 'waiting' and not_before is null and shape_hash = turn.shape_hash and ${free(now)}
-        order by queue_key, id limit turn.room) as s
+    with turn as (
+      select * from unnest(${turns.map((turn) => turn.shape_hash)}::text[],
+        ${turns.map((turn) => turn.project_id)}::text[], ${turns.map((turn) => Math.min(limit, turn.room))}::int[],
+        ${turns.map(quotaOf)}::int[], ${first}::int[])
+        as turn(shape_hash, project_id, room, quota, first)
+      where quota > 0
+    ), early as (
+      select turn.project_id, quota, queue_key,
+        row_number() over (partition by turn.project_id order by queue_key) as place
+      from turn, lateral (${of_shape('turn', sql`least(turn.first, turn.room)`)}) as s where first > 0
+    ), share as (
+      select turn.*, early.queue_key as until from turn
+      left join early on early.project_id = turn.project_id and early.place = early.quota
+    ), heads as (
+      select s.id, share.project_id, s.queue_key from share, lateral (
+        ${of_shape('share', sql`least(share.room, share.quota)`, sql`and queue_key <= coalesce(share.until, 'infinity')`)}
+      ) as s
     ), ordered as (
       select h.id, h.queue_key,
         (coalesce(r.running, 0) + row_number() over (partition by h.project_id order by h.queue_key, h.id))
@@ -179,3 +214,38 @@ export async function claimQueue(
     order by turn, queue_key, ordered.id`.execute(db)
   return rows.map(({ id }) => ({ shard_id: id, lease: { replica, token } }))
 }
+
+/**
+ * How many shards of each project are among the next so many, if it has that many: as many as have a turn up to the
+ * same, which is found by halves.
+ */
+function quotasOf(
+  projects: ReadonlyMap<string, readonly Turn[]>,
+  running: ReadonlyMap<string, number>,
+  limit: number,
+): Map<string, number> {
+  const shares = [...projects].map(([id, turns]) => ({
+    id,
+    running: running.get(id) ?? 0,
+    weight: turns[0]?.weight ?? 1,
+    room: Math.min(
+      limit,
+      turns.reduce((sum, { room }) => sum + room, 0),
+    ),
+  }))
+  const quotas = (turn: number) =>
+    shares.map(({ id, running: open, weight, room }) => {
+      const due = Math.floor(turn * weight) - open
+      return [id, Math.max(0, Math.min(room, due))] as const
+    })
+  const sum = (turn: number) => quotas(turn).reduce((all, [, quota]) => all + quota, 0)
+  let [few, enough] = [0, Math.max(...shares.map((share) => (share.running + limit + 1) / share.weight))]
+  for (let step = 0; step < halvings; step++) {
+    const middle = (few + enough) / 2
+    if (sum(middle) < limit) few = middle
+    else enough = middle
+  }
+  return new Map(quotas(enough))
+}
+/** Of the span of turns: finer than two of them differ. */
+const halvings = 60

@@ -1,5 +1,5 @@
-// Writes many rows in one statement. Each column travels as one array of texts, which the database reads as the type
-// of the column: one statement whatever the number of rows, and what a user wrote as JSON arrives as it was written.
+// Writes many rows in one statement. A column travels as one array of texts, or as one text where all rows have the
+// same, which the database reads as the type of the column: what a user wrote as JSON arrives as it was written.
 import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Tables, Tx } from './schema.ts'
 
@@ -64,7 +64,7 @@ const types = {
     min_billing_s: 'int',
     timeout_s: 'int',
     timeout_reason: 'text',
-    request: 'jsonb',
+    request: 'json',
     nonce: 'text',
     kind: 'text',
     signature: 'text',
@@ -156,10 +156,9 @@ export async function insertRows<Name extends Table>(
   const [first] = rows
   if (!first) return
   const columns = Object.keys(first) as Column<Name>[]
-  const names = sql.join(columns.map((column) => sql.ref(String(column))))
-  await sql`insert into ${sql.table(table)} (${names})
-    select ${sql.join(columns.map((column) => typed(table, column)))}
-    from ${unnested(table, columns, rows)} ${onConflict}`.execute(tx)
+  const given = giving(table, columns, rows)
+  await sql`insert into ${sql.table(table)} (${sql.join(columns.map((column) => sql.ref(String(column))))})
+    select ${sql.join(columns.map(given.value))} from ${given.rows} ${onConflict}`.execute(tx)
 }
 
 /** The rows that changed: what they are found by, and their columns with other values than before. */
@@ -183,13 +182,12 @@ export async function updateRows<Name extends Table>(
     if (!first) continue
     const keys = Object.keys(first.key) as Column<Name>[]
     const columns = Object.keys(first.values).toSorted() as Column<Name>[]
-    const set = columns.map((column) => sql`${sql.ref(String(column))} = ${typed(table, column)}`)
-    const found = keys.map((key) => sql`stored.${sql.ref(String(key))} = ${typed(table, key)}`)
     const written = rows.map(({ key, values }) => ({ ...key, ...values }))
+    const given = giving(table, [...keys, ...columns], written)
+    const set = columns.map((column) => sql`${sql.ref(String(column))} = ${given.value(column)}`)
+    const found = keys.map((key) => sql`stored.${sql.ref(String(key))} = ${given.value(key)}`)
     await sql`update ${sql.table(table)} as stored set ${sql.join(set)}
-      from ${unnested(table, [...keys, ...columns], written)} where ${sql.join(found, sql` and `)}`.execute(
-      tx,
-    )
+      from ${given.rows} where ${sql.join(found, sql` and `)}`.execute(tx)
   }
 }
 
@@ -199,23 +197,49 @@ export function difference<Row extends object>(before: Partial<Row>, after: Row)
   return Object.fromEntries(entries.filter(([name, value]) => before[name] !== value)) as Partial<Row>
 }
 
-function typed<Name extends Table>(table: Name, column: Column<Name>): RawBuilder<unknown> {
-  const type = typeOf(table, column)
-  const name = sql`given.${sql.ref(String(column))}`
-  return type === 'text' ? name : sql`${name}::${sql.raw(type)}`
-}
-
-function unnested<Name extends Table>(
+/** Rows as `given`, and how each column is named there. One that is the same in all rows travels once. */
+function giving<Name extends Table>(
   table: Name,
   columns: readonly Column<Name>[],
   rows: readonly Values<Name>[],
-): RawBuilder<unknown> {
-  const arrays = columns.map((column) => {
-    const isJson = typeOf(table, column).startsWith('json')
-    return sql`${rows.map((row) => textOf(row[column] ?? null, isJson))}::text[]`
+): { rows: RawBuilder<unknown>; value: (column: Column<Name>) => RawBuilder<unknown> } {
+  const values = new Map<Column<Name>, RawBuilder<unknown>>()
+  const arrays: RawBuilder<unknown>[] = []
+  const names: RawBuilder<unknown>[] = []
+  for (const column of columns) {
+    const type = typeOf(table, column)
+    const texts = textsOf(rows, column, type.startsWith('json'))
+    const [first = null] = texts
+    if (texts.every((text) => text === first)) {
+      values.set(column, type === 'text' ? sql`${first}::text` : sql`${first}::text::${sql.raw(type)}`)
+      continue
+    }
+    const name = sql`${sql.ref(String(column))}`
+    arrays.push(sql`${texts}::text[]`)
+    names.push(name)
+    values.set(column, type === 'text' ? sql`given.${name}` : sql`given.${name}::${sql.raw(type)}`)
+  }
+  const all = sql`generate_series(1, ${rows.length}::int) as given(row)`
+  return {
+    rows: arrays.length === 0 ? all : sql`unnest(${sql.join(arrays)}) as given(${sql.join(names)})`,
+    value: (column) => values.get(column) ?? sql`null`,
+  }
+}
+
+function textsOf<Name extends Table>(
+  rows: readonly Values<Name>[],
+  column: Column<Name>,
+  isJson: boolean,
+): (string | null)[] {
+  let last: unknown = null
+  let text: string | null = null
+  return rows.map((row) => {
+    const value: unknown = row[column] ?? null
+    // Many rows share one value, which may be large.
+    if (value !== last) text = textOf(value, isJson)
+    last = value
+    return text
   })
-  const names = columns.map((column) => sql.ref(String(column)))
-  return sql`unnest(${sql.join(arrays)}) as given(${sql.join(names)})`
 }
 
 const typeOf = <Name extends Table>(table: Name, column: Column<Name>): string => {

@@ -1,10 +1,12 @@
 import type { Claimed } from './claim.ts'
 import { isWhole } from '../cache.ts'
 import type { AttemptRow, JobRow, Leader, ShardRow } from '../plan.ts'
-import { type Money, noMoney } from '../shards.ts'
+import { type Money, noMoney, shardSpec } from '../shards.ts'
 import { stopGrace_s } from '../bounds.ts'
 import { costMicros } from '../cost.ts'
+import { signatureOf } from '../expect.ts'
 import type { Database } from './schema.ts'
+import { sql } from 'kysely'
 
 /** What the database knows of one shard, for decide. */
 export interface Facts {
@@ -12,8 +14,11 @@ export interface Facts {
   job: JobRow
   shard: ShardRow
   attempts: { row: AttemptRow; heard_at: Date | null; progressed: boolean }[]
+  /** Of the job, where its spec bounds that; else none. */
   money: Money
   leader: Leader | null
+  /** Equal for work whose durations foretell each other. */
+  signature: string
 }
 
 /** Loads the facts of claimed shards, in their order, in a fixed number of statements. */
@@ -21,48 +26,71 @@ export async function loadFacts(db: Database, claimed: readonly Claimed[], now: 
   if (claimed.length === 0) return []
   const ids = claimed.map(({ shard_id }) => shard_id)
   // Shards first: a report that comes after this read raises facts_version, and the commit is refused.
-  const found = await db.selectFrom('shards').selectAll().where('id', 'in', ids).execute()
+  const found = await db
+    .selectFrom('shards')
+    .selectAll()
+    .where(sql<boolean>`id = any(${ids}::text[])`)
+    .execute()
   const places = new Map(ids.map((id, place) => [id, place]))
   const shards = found.toSorted((a, b) => (places.get(a.id) ?? 0) - (places.get(b.id) ?? 0))
   const job_ids = [...new Set(shards.map(({ job_id }) => job_id))]
-  const jobs = new Map(
-    (await db.selectFrom('jobs').selectAll().where('id', 'in', job_ids).execute()).map((job) => [
-      job.id,
-      job,
-    ]),
-  )
-  const open = await db
-    .selectFrom('attempts')
-    .leftJoin('heartbeats', 'heartbeats.attempt_id', 'attempts.id')
-    .selectAll('attempts')
-    .select(['heartbeats.at as heard_at', 'heartbeats.progress'])
-    .where('shard_id', 'in', ids)
-    .where('state', '<>', 'ended')
-    .orderBy('number')
+  const jobs = await db
+    .selectFrom('jobs')
+    .selectAll()
+    .where(sql<boolean>`id = any(${job_ids}::text[])`)
     .execute()
-  const money = await moneyOf(db, job_ids, now)
-  const leaders = await leadersOf(db, [...jobs.values()])
-  const attempts_of = Map.groupBy(open, ({ shard_id }) => shard_id)
+  const job_of = new Map(jobs.map((job) => [job.id, job]))
+  const attempts_of = await openAttempts(db, shards)
+  // A job that has told nothing since it was queued has cost nothing.
+  const costing = jobs.filter(
+    ({ spec, event_sequence }) => spec.budget_usd !== undefined && event_sequence > 1,
+  )
+  const money = await moneyOf(
+    db,
+    costing.map(({ id }) => id),
+    now,
+  )
+  const leaders = await leadersOf(db, jobs)
   return shards.flatMap((shard) => {
-    const job = jobs.get(shard.job_id)
+    const job = job_of.get(shard.job_id)
     const mine = claimed[places.get(shard.id) ?? -1]
     if (!job || !mine) return []
-    const attempts = (attempts_of.get(shard.id) ?? []).map(({ heard_at, progress, ...row }) => ({
-      row,
-      heard_at,
-      progressed: (progress ?? 0) > 0,
-    }))
     return [
       {
         claimed: mine,
         job,
         shard,
-        attempts,
+        attempts: attempts_of.get(shard.id) ?? [],
         money: money.get(job.id) ?? noMoney,
         leader: leaders.get(job.follows ?? '') ?? null,
+        signature: signatureOf(shardSpec(job, shard.role), { role: shard.role, of: job.shards_total }),
       },
     ]
   })
+}
+
+/** Attempts that have not ended, by shard, oldest first. */
+async function openAttempts(
+  db: Database,
+  shards: readonly ShardRow[],
+): Promise<Map<string, Facts['attempts']>> {
+  const ids = shards.filter(({ attempts }) => attempts > 0).map(({ id }) => id)
+  if (ids.length === 0) return new Map()
+  const open = await db
+    .selectFrom('attempts')
+    .leftJoin('heartbeats', 'heartbeats.attempt_id', 'attempts.id')
+    .selectAll('attempts')
+    .select(['heartbeats.at as heard_at', 'heartbeats.progress'])
+    .where(sql<boolean>`shard_id = any(${ids}::text[])`)
+    .where('ended_at', 'is', null)
+    .orderBy('number')
+    .execute()
+  const views = open.map(({ heard_at, progress, ...row }) => ({
+    row,
+    heard_at,
+    progressed: (progress ?? 0) > 0,
+  }))
+  return Map.groupBy(views, ({ row }) => row.shard_id)
 }
 
 /** The jobs that others follow, with what they have come to. */
@@ -72,7 +100,7 @@ async function leadersOf(db: Database, jobs: readonly JobRow[]): Promise<Map<str
   const rows = await db
     .selectFrom('jobs')
     .select(['id', 'state', 'outcome', 'shards_failed', 'result', 'cached_from'])
-    .where('id', 'in', ids)
+    .where(sql<boolean>`id = any(${ids}::text[])`)
     .execute()
   return new Map(
     rows.map(({ id, result, cached_from, ...end }) => [
@@ -101,7 +129,7 @@ export async function moneyOf(
       'outcome',
       'timeout_s',
     ])
-    .where('job_id', 'in', [...job_ids])
+    .where(sql<boolean>`job_id = any(${[...job_ids]}::text[])`)
     .execute()
   for (const { job_id, launched_at, ended_at, outcome, timeout_s, ...price } of rows) {
     const micros = costMicros({ ...price, billed_from: launched_at, billed_to: ended_at }, now)
@@ -118,7 +146,7 @@ export async function countOpen(db: Database): Promise<number> {
   const { count } = await db
     .selectFrom('attempts')
     .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('state', '<>', 'ended')
+    .where('ended_at', 'is', null)
     .executeTakeFirstOrThrow()
   return Number(count)
 }

@@ -77,7 +77,7 @@ function launch(world: World, { shard }: Taken, more: Partial<NewAttempt> = {}):
     timeout_reason: 'timed_out',
     ...more,
   }
-  return { change: 'launch', attempt }
+  return { change: 'launch', attempt, announced: false }
 }
 
 const commit = (world: World, commits: readonly Commit[]) =>

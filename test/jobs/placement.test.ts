@@ -243,7 +243,11 @@ test.each([
       signature: signature ?? '',
       request: { ...request, attempt_id: id },
     }
-    const plan = { changes: [{ change: 'launch' as const, attempt }], calls: [], due_at: null }
+    const plan = {
+      changes: [{ change: 'launch' as const, attempt, announced: false }],
+      calls: [],
+      due_at: null,
+    }
     const commit = { claimed, job, facts_version: shard.facts_version, plan }
     const deps = { ...world.deps, public_url: world.deps.settings.public_url }
     expect(await commitDecision(deps, commit, clock.now())).toBe('stale')

@@ -8,6 +8,7 @@ export interface Code {
   runPass: typeof import('../../jobs/reconcile.ts').runPass
   deliverDue: typeof import('../../jobs/webhooks.ts').deliverDue
   scanOrphans: typeof import('../../jobs/orphans.ts').scanOrphans
+  createLanes: typeof import('../../jobs/lanes.ts').createLanes
   createKey: typeof import('../../jobs/keys.ts').createKey
   newReplicaId: typeof import('../../jobs/store/claim.ts').newReplicaId
   renewReplica: typeof import('../../jobs/store/claim.ts').renewReplica
@@ -25,6 +26,7 @@ export async function loadCode(root: string): Promise<Code> {
   const { deliverDue } = await load<typeof import('../../jobs/webhooks.ts')>('jobs/webhooks.ts')
   const { scanOrphans } = await load<typeof import('../../jobs/orphans.ts')>('jobs/orphans.ts')
   const { createKey } = await load<typeof import('../../jobs/keys.ts')>('jobs/keys.ts')
+  const { createLanes } = await load<typeof import('../../jobs/lanes.ts')>('jobs/lanes.ts')
   const { newReplicaId, renewReplica } =
     await load<typeof import('../../jobs/store/claim.ts')>('jobs/store/claim.ts')
   const { ProviderError } = await load<typeof import('../../providers/errors.ts')>('providers/errors.ts')
@@ -38,6 +40,7 @@ export async function loadCode(root: string): Promise<Code> {
     deliverDue,
     scanOrphans,
     createKey,
+    createLanes,
     newReplicaId,
     renewReplica,
     ProviderError,

@@ -36,7 +36,7 @@ const watched = {
     'merge_state', n.merge_state, 'cached_from', n.cached_from, 'follows', n.follows`,
   shards: `'id', n.id, 'job_id', n.job_id, 'state', n.state, 'facts_version', n.facts_version, 'attempts', n.attempts,
     'attempts_used', n.attempts_used, 'order_kind', n.order_kind`,
-  attempts: `'id', n.id, 'shard_id', n.shard_id, 'job_id', n.job_id, 'state', n.state, 'outcome', n.outcome,
+  attempts: `'id', n.id, 'provider', n.provider, 'offer_id', n.offer_id, 'shard_id', n.shard_id, 'job_id', n.job_id, 'state', n.state, 'outcome', n.outcome,
     'nonce', n.nonce, 'spot', n.spot, 'stop_reason', n.stop_reason, 'instance', n.instance,
     'finished_version', n.finished_version, 'exit_code', n.finished->>'exit_code', 'ended_at', n.ended_at, 'exited_since', n.exited_since,
     'request', md5(n.request::text), 'launch_called_at', n.launch_called_at, 'kind', n.kind`,

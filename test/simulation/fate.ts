@@ -14,14 +14,14 @@ const leastLife_ms = 5_000
 const rareAfter_ms = 15_000
 
 /** Before the commit of a park. */
-const isPark = /^before sql commitBatch.*\bpark reconcile/
+const isPark = /^before sql commitBatch.*\bpark round/
 
 /** Places between a look and the write that follows from it, and how often a process is held up there. */
 const heldUp: readonly (readonly [RegExp, number])[] = [
-  [/^before sql .*\bpark reconcile/, 0.6],
+  [/^before sql .*\bpark round/, 0.6],
   [/^before list scanAccount/, 0.2],
   [/^before sql (announce act|.*\brecord act)/, 0.15],
-  [/^before sql .*\bcarryOut reconcile/, 0.01],
+  [/^before sql .*\bcarryOut round/, 0.01],
 ]
 
 /** Of one seed, beside those of its plan. */
@@ -138,4 +138,4 @@ function rareDeath(label: string): number {
 }
 
 /** Places in the pass and its calls; the others are of the API, the webhooks and the timers. */
-export const isOfPass = (label: string) => /(reconcile|act|observe)\.ts/.test(label)
+export const isOfPass = (label: string) => /(reconcile|round|act|observe)\.ts/.test(label)

@@ -6,6 +6,8 @@ import type { RowChange } from './database.ts'
 
 interface AttemptSeen {
   id: string
+  provider: string
+  offer_id: string
   shard_id: string
   job_id: string
   state: string
@@ -128,6 +130,7 @@ export function createMonitor(
     openOf.set(after.shard_id, open)
     if (after.outcome) open.delete(after.id)
     else open.add(after.id)
+    slotRules(after)
     if (open.size > 1) violated(`shard ${after.shard_id} has ${open.size} attempts without an outcome`)
     if (before && attemptRanks.indexOf(after.state) < attemptRanks.indexOf(before.state))
       violated(`attempt ${after.id} went from ${before.state} to ${after.state}`)
@@ -143,6 +146,18 @@ export function createMonitor(
       if (left.some((machine) => !wasHidden(machine, now_ms())))
         violated(`attempt ${after.id} ended, and its machine runs`)
     }
+  }
+
+  // Fixed capacity is never promised twice.
+  const slotRules = ({ provider, offer_id, state }: AttemptSeen) => {
+    if (state !== 'launching') return
+    const account = clouds.find(({ account: { name } }) => name === provider)?.account
+    const slots = account?.offers.find(({ id }) => id === offer_id)?.slots ?? null
+    const there = [...attempts.values()].filter(
+      (each) => each.provider === provider && each.offer_id === offer_id && each.state !== 'ended',
+    )
+    if (slots !== null && there.length > slots)
+      violated(`${there.length} attempts are at ${provider}/${offer_id}, which has ${slots} slots`)
   }
 
   // What was concluded without a word of the runner must be true.

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Files whose every await must be crashed at. */
-export const passFiles = ['reconcile.ts', 'act.ts', 'observe.ts'] as const
+export const passFiles = ['reconcile.ts', 'round.ts', 'act.ts', 'observe.ts'] as const
 const frame =
   /at (?:async )?(?:([\w.]+) )?\(?(?:file:\/\/)?[^ (]*[/\\]jobs[/\\](?:store[/\\])?([\w-]+\.ts):(\d+)/
 /** Deep enough for the store's helpers between a statement and the pass. */
@@ -40,10 +40,15 @@ function placesOf(stack: string): string {
 export const awaitsOf = (place: string): string[] => place.match(/[\w-]+\.ts:\d+/g) ?? []
 
 /**
- * Awaits that reach no dependency: what cannot be decided and rows that are gone are given back, which nothing here
- * brings about, and who waits for an answer dies where the call is made.
+ * Awaits that reach no dependency of their own: what cannot be decided and rows that are gone are given back, which
+ * nothing here brings about; who waits for an answer, or for the round before, dies where that is made.
  */
-const neverReached = ['await giveBack(deps, [...undecided', 'await answered.promise']
+const neverReached = [
+  'await giveBack(deps, [...undecided',
+  'await Promise.race([answered',
+  'await written',
+  '() => written)',
+]
 
 /**
  * Awaits of a park for want of a budget that had room at the decision: to die at each takes hundreds of seeds, which
@@ -59,12 +64,11 @@ const rarelyReached = [
 export function passAwaits(jobs_folder: string, rare: boolean): string[] {
   const passed = rare ? neverReached : [...neverReached, ...rarelyReached]
   return passFiles.flatMap((file) => {
-    const text = readFileSync(join(jobs_folder, file), 'utf8')
-    const lineAt = (index: number) => text.slice(0, index).split('\n').length
-    const exempt = passed.filter((code) => text.includes(code)).map((code) => lineAt(text.indexOf(code)))
-    return text.split('\n').flatMap((line, index) => {
+    const lines = readFileSync(join(jobs_folder, file), 'utf8').split('\n')
+    return lines.flatMap((line, index) => {
       const isAwait = /\bawait\b/.test(line.replace(/\/\/.*|^\s*\*.*/, ''))
-      return isAwait && !exempt.includes(index + 1) ? [`${file}:${index + 1}`] : []
+      const isReached = !passed.some((code) => line.includes(code))
+      return isAwait && isReached ? [`${file}:${index + 1}`] : []
     })
   })
 }

@@ -62,7 +62,7 @@ export const recordDefects: readonly Defect[] = [
     edits: [
       [
         '  const found: Found[] = []\n',
-        `  const known = await deps.db.selectFrom('attempts').select('id').where('state', '<>', 'ended').execute()
+        `  const known = await deps.db.selectFrom('attempts').select('id').where('ended_at', 'is', null).execute()
   const found: Found[] = []
 `,
       ],

@@ -89,6 +89,7 @@ export function startReplica(shared: Shared): Replica {
     random: draw.fork(id).bytes,
     providers: shared.providers.map((provider) => guarded(provider, point, pointed)),
     waker: waker.waker,
+    lanes: code.createLanes(),
     store: {
       put: (...given) => pointed('put', () => shared.common.store.put(...given)),
       get: (...given) => pointed('get', () => shared.common.store.get(...given)),

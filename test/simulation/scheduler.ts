@@ -125,9 +125,9 @@ export function createScheduler(draw: Draw, start_ms: number): Scheduler {
   }
 }
 
-// Between the announcement of a launch and its call lies no other guard: a process that pauses there for longer
-// than a lease launches late, and only a scan for orphans can repair that. Pauses fall elsewhere.
-const isSent = (label: string) => label.startsWith('before launch') || label.startsWith('after sql announce')
+// Between the announcement of a launch, at its commit or of its own, and its call lies no other guard: a process that
+// pauses there for longer than a lease launches late, and only a scan for orphans can repair that. Pauses fall elsewhere.
+const isSent = (label: string) => /^(before launch|after sql (announce act|.*\bcarryOut round))/.test(label)
 
 // A binary heap by time, then by the drawn order.
 const before = (a: Event, b: Event) => a.at_ms < b.at_ms || (a.at_ms === b.at_ms && a.order < b.order)

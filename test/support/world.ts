@@ -7,6 +7,7 @@ import { createApp } from '../../functions/_app.ts'
 import { catalogueOf } from '../../jobs/catalogue.ts'
 import type { Deps } from '../../jobs/deps.ts'
 import { createKey } from '../../jobs/keys.ts'
+import { createLanes } from '../../jobs/lanes.ts'
 import { runPass } from '../../jobs/reconcile.ts'
 import { deliverDue } from '../../jobs/webhooks.ts'
 import { describeTable } from '../../infra/describe-table.ts'
@@ -44,6 +45,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     providers: [model.provider],
     offers: () => catalogueOf(model.offers),
     waker: createWaker(),
+    lanes: createLanes(),
     outbound_fetch: async (url, init) => {
       sent.push({
         url,
