@@ -12,8 +12,8 @@ test.skipIf(isPostgres)(
   'every deliberate defect is found, by what it breaks',
   async () => {
     const reports = await runDefects(defects.length, Math.min(2, availableParallelism()))
-    for (const [place, { by, name }] of defects.entries())
-      expect(`${name}: ${reports[place]?.violations.join('\n') ?? ''}`).toMatch(by)
+    const missed = defects.filter(({ by }, place) => !by.test(reports[place]?.violations.join('\n') ?? ''))
+    expect(missed.map(({ name }) => name)).toEqual([])
   },
   timeout_ms,
 )

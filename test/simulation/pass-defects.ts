@@ -17,14 +17,14 @@ export const passDefects: readonly Defect[] = [
       [' and ours.lease_token = about.token\n', '\n'],
     ],
     by: /has 2 machines/,
-    seed: 30,
+    seed: 46,
   },
   {
     name: 'a commit does not look at the version of the facts',
     file: 'jobs/store/batch.ts',
     edits: [['shard.facts_version === facts_version)', 'shard.facts_version >= 0)']],
     by: /has reported its success and is|succeeded, and job_\w+ cancelled/,
-    seed: 2,
+    seed: 29,
   },
   {
     name: 'a launch is called before that is written down',
@@ -45,7 +45,7 @@ export const passDefects: readonly Defect[] = [
     file: 'jobs/store/places.ts',
     edits: [['countLaunch(counts, placedBy(launch))', 'void [counts, launch, countLaunch]']],
     by: /attempts are at \w+\/\w+, which has/,
-    seed: 2,
+    seed: 15,
   },
   {
     name: 'what a batch takes of a budget is not counted on for its next launch',
@@ -96,14 +96,14 @@ export const passDefects: readonly Defect[] = [
       ],
     ],
     by: /by silence, and its machine runs|ended, and its machine runs/,
-    seed: 2,
+    seed: 5,
   },
   {
     name: 'gone once is enough',
     file: 'jobs/decide.ts',
     edits: [['const goneTwice_s = 30', 'const goneTwice_s = 0']],
     by: /by silence, and its machine runs|ended, and its machine runs/,
-    seed: 2,
+    seed: 3,
   },
   {
     name: 'a blind vendor is believed',
@@ -179,6 +179,6 @@ export const passDefects: readonly Defect[] = [
       ['return shard.attempts_used + 1 < job.spec.retry.max_attempts', 'return shard.attempts_used + 1 < 99'],
     ],
     by: /was tried again after/,
-    seed: 6,
+    seed: 30,
   },
 ]

@@ -7,7 +7,7 @@ export const recordDefects: readonly Defect[] = [
     file: 'jobs/report.ts',
     edits: [['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })']],
     by: /has reported its success and is/,
-    seed: 44,
+    seed: 29,
   },
   {
     name: 'a launch does not ask whether a budget has room',
@@ -54,7 +54,7 @@ export const recordDefects: readonly Defect[] = [
     file: 'jobs/orphans.ts',
     edits: [['const grace_ms = 120_000', 'const grace_ms = 1e12']],
     by: /without an attempt|is left at/,
-    seed: 2,
+    seed: 8,
   },
   {
     name: 'a scan for orphans reads first and lists second',
@@ -69,7 +69,7 @@ export const recordDefects: readonly Defect[] = [
       ['!live.has(attempt_id))', '!known.some(({ id }) => id === attempt_id))'],
     ],
     by: /is an orphan, and its attempt is/,
-    seed: 23,
+    seed: 13,
   },
   {
     name: 'a report counts after the outcome',

@@ -9,7 +9,7 @@ import { defects } from './defects.ts'
 import { runSeed } from './world.ts'
 
 /** A change of the code moves all histories: then a defect may be found by another seed than the recorded one. */
-const triedSeeds = 20
+const triedSeeds = 60
 
 const { values } = parseArgs({
   options: {

@@ -14,7 +14,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/cache.ts',
     edits: [["outcome === 'succeeded' && shards_failed === 0", 'shards_failed >= 0']],
     by: /follows job_\w+, which has|which has none/,
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'the points of one part replace those of another',
@@ -66,7 +66,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/store/commit.ts',
     edits: [['  if (launch) countPlace(batch.places, launch)\n', '']],
     by: /is one of \d+ attempts, and \d+ may run/,
-    seed: 1,
+    seed: 50,
   },
   {
     name: 'limits are those of the time of the decision',
