@@ -6,27 +6,53 @@ import { exists, readIfThere } from './install.mjs'
 
 /** A step that takes longer hangs: the longest takes a quarter of an hour on two idle cores. */
 const maxStepMs = 28 * 60_000
+/** Characters that are kept of what a step prints beside others: its end tells what failed. */
+const maxHeld = 1_000_000
+/** For what was printed before the end to be read. */
+const lastWordsMs = 5_000
 
 /**
  * Runs every step, also after one has failed. A step whose folder is not there is not listed.
- * @param {{ name: string, needs: string, command: string[], env?: Record<string, string>, report?: string }[]}
- *   steps `report`: a file with the runner's own figures, of JUnit (.xml) or as `{ passed, failed, skipped }`
- *   (.json); without one a step counts as one check
+ * @param {{ name: string, needs: string, command: string[], env?: Record<string, string>, report?: string,
+ *   beside?: boolean }[]} steps `report`: a file with the runner's own figures, of JUnit (.xml) or as
+ *   `{ passed, failed, skipped }` (.json); without one a step counts as one check. `beside`: it runs at the same time as
+ *   the step before it, and what both print is shown when they have ended
  * @param {{ root: string, log?: (line: string) => void, unable?: (step: object) => string | null }} options
  *   unable: why a step cannot run here; it has failed then
  * @returns {Promise<number>} the exit code; the last line is `N passed, N failed` and, if any, `, N skipped`
  */
 export async function runSteps(steps, { root, log = console.log, unable = () => null }) {
   const results = []
-  for (const step of steps.filter(({ needs }) => exists(join(root, needs)))) {
-    log(`\n== ${step.name}: ${step.command.join(' ')}`)
-    const started = performance.now()
-    if (step.report) prepareReport(join(root, step.report))
-    const problem = unable(step) ?? (await run(step, root))
-    const seconds = (performance.now() - started) / 1000
-    results.push({ name: step.name, seconds, ...figuresOf(step, root, problem) })
+  for (const group of groupsOf(steps.filter(({ needs }) => exists(join(root, needs))))) {
+    const held = group.length > 1
+    const titles = group.map((step) => `\n== ${step.name}: ${step.command.join(' ')}`)
+    if (held) log(`\n== at the same time: ${group.map(({ name }) => name).join('; ')}`)
+    else log(titles[0])
+    const done = await Promise.all(group.map((step) => runOne(step, { root, unable, held })))
+    for (const [index, { printed, ...result }] of done.entries()) {
+      if (held) log(`${titles[index]}\n${printed}`)
+      results.push(result)
+    }
   }
   return summarize(results, log)
+}
+
+function groupsOf(steps) {
+  const groups = []
+  for (const step of steps) {
+    if (step.beside && groups.length > 0) groups.at(-1).push(step)
+    else groups.push([step])
+  }
+  return groups
+}
+
+async function runOne(step, { root, unable, held }) {
+  const started = performance.now()
+  if (step.report) prepareReport(join(root, step.report))
+  const why = unable(step)
+  const { problem, printed } = why === null ? await run(step, root, held) : { problem: why, printed: '' }
+  const seconds = (performance.now() - started) / 1000
+  return { name: step.name, seconds, printed, ...figuresOf(step, root, problem) }
 }
 
 /** An old report must not speak for a run that wrote none. */
@@ -35,17 +61,20 @@ function prepareReport(path) {
   rmSync(path, { force: true })
 }
 
-/** @returns {Promise<string | null>} null: exit code 0; else how it ended */
-function run({ command: [command, ...args], env = {} }, root) {
+/** @returns {Promise<{ problem: string | null, printed: string }>} null: exit code 0; else how it ended */
+function run({ command: [command, ...args], env = {} }, root, held) {
   return new Promise((resolve) => {
     const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter)
     const child = spawn(command, args, {
       cwd: root,
       env: { ...process.env, PATH: path, ...env },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', ...(held ? ['pipe', 'pipe'] : ['inherit', 'inherit'])],
       // A group of its own, so that nothing that a step started outlives it.
       detached: true,
     })
+    let printed = ''
+    const hold = (text) => (printed = `${printed}${text}`.slice(-maxHeld))
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', hold)
     const endGroup = (signal) => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, signal)
@@ -61,19 +90,24 @@ function run({ command: [command, ...args], env = {} }, root) {
     }, maxStepMs)
     const stop = (signal) => {
       endGroup(signal)
-      process.exit(130)
+      // Those beside it hear of it too.
+      setImmediate(() => process.exit(130))
     }
     process.on('SIGINT', stop).on('SIGTERM', stop)
     const end = (problem) => {
       clearTimeout(bound)
       process.off('SIGINT', stop).off('SIGTERM', stop)
-      resolve(problem)
+      resolve({ problem, printed })
     }
     child.on('error', (error) => end(error.message))
     child.on('exit', (code, signal) => {
       endGroup('SIGKILL')
-      if (late) end(`still running after ${maxStepMs / 60_000} minutes`)
-      else end(code === 0 ? null : `exit code ${code ?? signal}`)
+      const ended = code === 0 ? null : `exit code ${code ?? signal}`
+      const tell = () => end(late ? `still running after ${maxStepMs / 60_000} minutes` : ended)
+      if (!held) return tell()
+      // What it printed last is still on its way, unless someone who left its group keeps the pipe.
+      child.on('close', tell)
+      setTimeout(tell, lastWordsMs).unref()
     })
   })
 }

@@ -17,7 +17,9 @@ export async function fillQueue(db: Database, job_id: string, { jobs, shapes }: 
   await sql`create table if not exists bench_shard as select * from shards where job_id = ${job_id}`.execute(
     db,
   )
-  await sql`truncate jobs, shards, attempts, artifacts, events, reservations, heartbeats, points, result_cache`.execute(db)
+  await sql`truncate jobs, shards, attempts, artifacts, events, reservations, heartbeats, points, result_cache`.execute(
+    db,
+  )
   await addToQueue(db, { jobs, shapes })
   await sql`vacuum (analyze) jobs`.execute(db)
   await sql`vacuum (analyze) shards`.execute(db)

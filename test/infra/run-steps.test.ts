@@ -9,6 +9,7 @@ interface Step {
   command: string[]
   env?: Record<string, string>
   report?: string
+  beside?: boolean
 }
 interface Options {
   root: string
@@ -101,6 +102,22 @@ test('a program that is not there has failed; a folder that is not there is not 
   expect(last).toBe('0 passed, 1 failed')
   expect(said).toContain('ENOENT')
   expect(said).not.toContain('later')
+})
+
+test('a step beside another runs at the same time, and each is shown whole, in their order', async () => {
+  // Each waits for the other.
+  const meet = (mine: string, other: string) =>
+    `mkfifo ${mine} 2>/dev/null; mkfifo ${other} 2>/dev/null; echo ${mine} is here; echo x > ${mine} & cat ${other} > /dev/null; wait; echo ${mine} has met`
+  const { code, last, said } = await run([
+    sh('first', meet('a', 'b')),
+    { ...sh('second', `${meet('b', 'a')}; exit 4`), beside: true },
+    sh('third', 'true'),
+  ])
+  expect([code, last]).toEqual([1, '2 passed, 1 failed'])
+  expect(said).toMatch(
+    /== first: [^]*a is here\na has met\n[^]*== second: [^]*b is here\nb has met\n[^]*== third/,
+  )
+  expect(said).toContain('second: 0 passed, 1 failed, 0 skipped (exit code 4)')
 })
 
 test('nothing that a step started outlives it', async () => {
