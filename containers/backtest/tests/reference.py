@@ -73,6 +73,10 @@ def state_of(closes: list[float], fast: int, slow: int) -> int | None:
     return 1 if a > b else -1
 
 
+def near(x: float, y: float) -> bool:
+    return abs(x - y) <= 1e-12 * abs(x)
+
+
 class Engine:
     def __init__(self, rules: Rules, n: int) -> None:
         self.rules = rules
@@ -176,14 +180,15 @@ class Engine:
         sign = 1 if long else -1
         blind = r.stop_reference == "entry_close" and held.at == t
         if not blind:
-            levels = []
+            level, reason = None, ""
             if r.stop_loss:
-                levels.append((sign * held.reference * (1 - sign * r.stop_loss), 1, "stop_loss"))
+                level, reason = held.reference * (1 - sign * r.stop_loss), "stop_loss"
             if r.trailing:
-                levels.append((sign * held.extreme * (1 - sign * r.trailing), 0, "trailing_stop"))
-            if levels:
-                nearest, _, reason = max(levels)
-                level = sign * nearest
+                trail = held.extreme * (1 - sign * r.trailing)
+                if level is None or (sign * trail > sign * level and not near(trail, level)):
+                    level, reason = trail, "trailing_stop"
+            if level is not None:
+                level = low if long and near(low, level) else h if not long and near(h, level) else level
                 if (low <= level) if long else (h >= level):
                     beyond = min(o, level) if long else max(o, level)
                     price = c if not r.has_range else beyond if r.has_open else level
@@ -191,6 +196,7 @@ class Engine:
                     return True
             if r.take_profit:
                 level = held.reference * (1 + sign * r.take_profit)
+                level = h if long and near(h, level) else low if not long and near(low, level) else level
                 if (h >= level) if long else (low <= level):
                     beyond = max(o, level) if long else min(o, level)
                     price = c if not r.has_range else beyond if r.has_open else level

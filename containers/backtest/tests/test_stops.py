@@ -48,6 +48,24 @@ def test_a_take_profit_fills_at_the_level_or_at_an_open_beyond_it(tmp_path: Path
     assert trade["exit_price"] == 26
 
 
+def test_a_price_that_a_rounding_parts_from_a_level_touches_it(tmp_path: Path) -> None:
+    assert 51 * 0.95 < 48.45
+    assert 95 * 1.1 > 104.5
+    trade = trade_of(tmp_path, [(51, 52, 50, 51), (51, 51, 48.45, 49)], {"stop_loss": 0.05})
+    assert (trade["exit_reason"], trade["exit_price"]) == ("stop_loss", 48.45)
+    trade = trade_of(tmp_path, [(95, 96, 94, 95), (96, 104.5, 95, 104)], {"take_profit": 0.1})
+    assert (trade["exit_reason"], trade["exit_price"]) == ("take_profit", 104.5)
+
+
+def test_a_position_of_any_number_of_units_has_the_price_of_its_fill(tmp_path: Path) -> None:
+    bars = [(20, 20, 10, 10)]
+    half = {"fractional": True, "sizing": {"fraction": 0.37}, "fee_bps": 7}
+    for price in (90, 99, 100, 110, 123):
+        scaled = [tuple(x * price / 20 for x in bar) for bar in bars]
+        trade = trade_of(tmp_path, scaled, {"stop_loss": 0.5}, **half)
+        assert (trade["entry_price"], trade["exit_price"]) == (price, price / 2)
+
+
 def test_the_stop_comes_first_when_one_bar_holds_both(tmp_path: Path) -> None:
     trade = trade_of(tmp_path, [(20, 30, 10, 21)], {"take_profit": 0.2, "stop_loss": 0.1})
     assert trade["exit_reason"] == "stop_loss"

@@ -59,9 +59,11 @@ SUMS = 5 * WIDTH
     ADDED_BAR,  # the last bar that enlarged the position
     ENTRY_UNITS,  # of all entries of the trade ...
     ENTRY_VALUE,  # ... and their value at the fill prices
-    REFERENCE_VALUE,  # sum of units x reference price: stops are measured from its mean
+    ENTRY_PRICE,  # ... and their mean: the quotient of the two would be off by a rounding
+    REFERENCE,  # mean of the prices that stops are measured from
     EXIT_UNITS,
     EXIT_VALUE,
+    EXIT_PRICE,
     MOST,  # largest absolute position
     TRADE_FEES,
     CARRY,  # borrow paid less dividends received
@@ -85,8 +87,8 @@ SUMS = 5 * WIDTH
     DECIDED,  # the close that decided it
     HIT,  # the last bar on which a stop hit, -1 = none
     SIGN,  # a built-in strategy's state: 1, 0, -1; NaN = undefined
-) = range(31)
-CELL = 31
+) = range(33)
+CELL = 33
 
 # Orders.
 NONE, GO_LONG, GO_SHORT, GO_FLAT, TO_TARGET, TO_UNITS = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0

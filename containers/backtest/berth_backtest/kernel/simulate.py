@@ -21,10 +21,11 @@ from berth_backtest.kernel.layout import (
     END,
     END_ORDERS,
     ENTRY_BAR,
+    ENTRY_PRICE,
     ENTRY_UNITS,
     EQUITY,
+    EXIT_PRICE,
     EXIT_UNITS,
-    EXIT_VALUE,
     FILL,
     FRACTION,
     GIVEN,
@@ -43,6 +44,7 @@ from berth_backtest.kernel.layout import (
     OPEN_TRADES,
     ORDER,
     ORDER_REASON,
+    REFERENCE,
     RISK_FREE,
     RUIN,
     RUINED,
@@ -64,7 +66,14 @@ from berth_backtest.kernel.orders import fill_costs, fill_order, miss
 from berth_backtest.kernel.rebalance import by_rebalance
 from berth_backtest.kernel.steps import by_steps
 from berth_backtest.kernel.stops import check_stops
-from berth_backtest.kernel.trades import decrease, end_trade, note_rejected, record_trade, trade_pnl
+from berth_backtest.kernel.trades import (
+    decrease,
+    end_trade,
+    note_exit,
+    note_rejected,
+    record_trade,
+    trade_pnl,
+)
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -163,8 +172,8 @@ def act(b: Book, t: int, symbol: int, ratio: float, dividend: float) -> None:
             c[CARRY, cell] -= c[UNITS, cell] * dividend
             for field in (UNITS, ENTRY_UNITS, EXIT_UNITS, MOST, NEW_UNITS):
                 c[field, cell] *= ratio
-            c[HIGH, cell] /= ratio
-            c[LOWEST, cell] /= ratio
+            for field in (HIGH, LOWEST, ENTRY_PRICE, EXIT_PRICE, REFERENCE):
+                c[field, cell] /= ratio
         c[WANT, cell] *= ratio if c[ORDER, cell] > TO_TARGET else 1.0
     b.now[symbol] /= ratio
 
@@ -301,8 +310,7 @@ def ruin(b: Book, t: int, purse: int) -> None:
             held = b.cells[UNITS, cell]
             if held != 0.0:
                 mark = b.now[cell * b.many]
-                b.cells[EXIT_UNITS, cell] += abs(held)
-                b.cells[EXIT_VALUE, cell] += abs(held) * mark
+                note_exit(b, cell, abs(held), mark)
                 b.cells[UNITS, cell] = 0.0
                 end_trade(b, cell, t, 1.0 if held > 0.0 else -1.0, RUIN)
             if b.cells[ORDER, cell] != NONE:

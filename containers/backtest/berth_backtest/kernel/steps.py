@@ -15,8 +15,7 @@ from berth_backtest.kernel.jit import get, hot, inner, put, step_function
 from berth_backtest.kernel.layout import (
     CASH,
     ENTRY_BAR,
-    ENTRY_UNITS,
-    ENTRY_VALUE,
+    ENTRY_PRICE,
     HIGH,
     LOWEST,
     NONE,
@@ -138,7 +137,7 @@ def show(
     c = b.cells
     units = c[UNITS, cell]
     held = units != 0.0
-    entry = c[ENTRY_VALUE, cell] / c[ENTRY_UNITS, cell] if held else np.nan
+    entry = c[ENTRY_PRICE, cell] if held else np.nan
     cash = b.purses[CASH, cell * b.own]
     put(work, S_POS + lane, units)
     put(work, S_ENTRY + lane, entry)

@@ -9,7 +9,6 @@ from berth_backtest.kernel.layout import (
     ADDED_BAR,
     COUNTED,
     ENTRY_BAR,
-    ENTRY_UNITS,
     FROM_ENTRY_CLOSE,
     GO_FLAT,
     HAS_OPEN,
@@ -21,7 +20,7 @@ from berth_backtest.kernel.layout import (
     ORDER,
     ORDER_REASON,
     PROFITED,
-    REFERENCE_VALUE,
+    REFERENCE,
     SLIPPAGE,
     STOP_FROM,
     STOP_LOSS,
@@ -29,6 +28,8 @@ from berth_backtest.kernel.layout import (
     STOPPED,
     T_PLUS_1,
     TAKE_PROFIT,
+    TIE,
+    TIES,
     TRAILED,
     TRAILING,
     UNITS,
@@ -72,7 +73,7 @@ def check_cell(b: Book, cell: int, t: int, side: float, high: float, low: float)
     c = b.cells
     adverse = side * (low if side > 0.0 else high)
     favourable = side * (high if side > 0.0 else low)
-    reference = c[REFERENCE_VALUE, cell] / c[ENTRY_UNITS, cell]
+    reference = c[REFERENCE, cell]
     level = -np.inf
     reason = STOPPED
     if c[STOP_LOSS, cell] > 0.0:
@@ -80,16 +81,33 @@ def check_cell(b: Book, cell: int, t: int, side: float, high: float, low: float)
     if c[TRAILING, cell] > 0.0:
         best = max(reference, c[HIGH, cell]) if side > 0.0 else min(reference, c[LOWEST, cell])
         trail = side * (best * (1.0 - side * c[TRAILING, cell]))
-        if trail > level:
+        if trail > level and not is_tie(trail, level):
             level = trail
             reason = TRAILED
-    if adverse <= level:
+    if touches(b, cell, adverse, level):
+        level = adverse if is_tie(adverse, level) else level
         slippage = b.rules[SLIPPAGE] if b.rules[STOP_SLIPPAGE] > 0.5 else 0.0
         hit(b, cell, t, hit_price(b, t, cell, side * level, side > 0.0), slippage, reason)
     elif c[TAKE_PROFIT, cell] > 0.0:
-        goal = reference * (1.0 + side * c[TAKE_PROFIT, cell])
-        if favourable >= side * goal:
-            hit(b, cell, t, hit_price(b, t, cell, goal, side < 0.0), 0.0, PROFITED)
+        goal = side * (reference * (1.0 + side * c[TAKE_PROFIT, cell]))
+        if touches(b, cell, -favourable, -goal):
+            goal = favourable if is_tie(favourable, goal) else goal
+            hit(b, cell, t, hit_price(b, t, cell, side * goal, side < 0.0), 0.0, PROFITED)
+
+
+@hot
+def is_tie(x: float, y: float) -> bool:
+    """Says whether a rounding could turn a comparison of the two."""
+    return bool(abs(x - y) <= TIE * abs(x))
+
+
+@hot
+def touches(b: Book, cell: int, adverse: float, level: float) -> bool:
+    """Says whether a price comes down to a level: 1.1 x 95 is above 104.5 in floats, and not in prices."""
+    if is_tie(adverse, level):
+        b.purses[TIES, cell * b.own] += 1.0
+        return True
+    return adverse < level
 
 
 @inner

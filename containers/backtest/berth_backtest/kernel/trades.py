@@ -12,8 +12,10 @@ from berth_backtest.kernel.layout import (
     COUNTED,
     DECIDED,
     ENTRY_BAR,
+    ENTRY_PRICE,
     ENTRY_UNITS,
     ENTRY_VALUE,
+    EXIT_PRICE,
     EXIT_UNITS,
     EXIT_VALUE,
     FEES,
@@ -38,7 +40,7 @@ from berth_backtest.kernel.layout import (
     NEW_UNITS,
     OPEN,
     ORDER_STOP_LOSS,
-    REFERENCE_VALUE,
+    REFERENCE,
     REJECTS,
     STOP_FROM,
     STOP_LOSS,
@@ -73,7 +75,7 @@ def increase(
     settle(b, purse, t)
     value = units * p
     if c[UNITS, cell] == 0.0:
-        for field in (ENTRY_UNITS, ENTRY_VALUE, REFERENCE_VALUE, EXIT_UNITS, EXIT_VALUE, MOST):
+        for field in (ENTRY_UNITS, ENTRY_VALUE, EXIT_UNITS, EXIT_VALUE, MOST):
             c[field, cell] = 0.0
         c[TRADE_FEES, cell] = c[CARRY, cell] = c[NEW_UNITS, cell] = 0.0
         c[ENTRY_BAR, cell] = t
@@ -86,9 +88,11 @@ def increase(
     reference = p if start == FROM_FILL else (close if start == FROM_ENTRY_CLOSE else c[DECIDED, cell])
     c[UNITS, cell] += side * units
     c[ADDED_BAR, cell] = t
+    before = c[ENTRY_UNITS, cell]
+    c[ENTRY_PRICE, cell] = mean_with(c[ENTRY_PRICE, cell], before, p, units)
+    c[REFERENCE, cell] = mean_with(c[REFERENCE, cell], before, reference, units)
     c[ENTRY_UNITS, cell] += units
     c[ENTRY_VALUE, cell] += value
-    c[REFERENCE_VALUE, cell] += units * reference
     c[MOST, cell] = max(c[MOST, cell], abs(c[UNITS, cell]))
     c[TRADE_FEES, cell] += cost
     date = float(b.dates[t]) if len(b.dates) > 0 else float(t)
@@ -115,16 +119,30 @@ def decrease(b: Book, cell: int, t: int, units: float, p: float, cost: float, re
     b.purses[FEES, purse] += cost
     b.purses[TRADED, purse] += value
     if side < 0.0:
-        b.purses[TIED, purse] -= SHORT_TIES * units * (c[ENTRY_VALUE, cell] / c[ENTRY_UNITS, cell])
+        b.purses[TIED, purse] -= SHORT_TIES * units * c[ENTRY_PRICE, cell]
     c[TRADE_FEES, cell] += cost
-    c[EXIT_UNITS, cell] += units
-    c[EXIT_VALUE, cell] += value
+    note_exit(b, cell, units, p)
     c[UNITS, cell] -= side * units
     if b.purses[CASH, purse] < 0.0:
         b.counts[C_DEBTS] = 1
     note(b, t, cell, FILLS_AT, reason, -side * units, p, cost)
     if c[UNITS, cell] == 0.0:
         end_trade(b, cell, t, side, reason)
+
+
+@inner
+def mean_with(mean: float, units: float, price: float, more: float) -> float:
+    """Returns the mean price of units and of more at another; equal prices stay what they are."""
+    return price if units == 0.0 else mean + (price - mean) * (more / (units + more))
+
+
+@inner
+def note_exit(b: Book, cell: int, units: float, p: float) -> None:
+    """Adds to what a trade has sold."""
+    c = b.cells
+    c[EXIT_PRICE, cell] = mean_with(c[EXIT_PRICE, cell], c[EXIT_UNITS, cell], p, units)
+    c[EXIT_UNITS, cell] += units
+    c[EXIT_VALUE, cell] += units * p
 
 
 @inner
@@ -143,8 +161,7 @@ def end_trade(b: Book, cell: int, t: int, side: float, reason: float) -> None:
         p[GAINS, purse] += pnl
     else:
         p[LOSSES, purse] -= pnl
-    price = b.cells[EXIT_VALUE, cell] / b.cells[EXIT_UNITS, cell]
-    record_trade(b, cell, side, t, price, pnl, reason)
+    record_trade(b, cell, side, t, b.cells[EXIT_PRICE, cell], pnl, reason)
 
 
 @inner
@@ -166,7 +183,7 @@ def record_trade(b: Book, cell: int, side: float, t: int, price: float, pnl: flo
         row[T_CELL] = cell
         row[T_ENTRY_BAR] = c[ENTRY_BAR, cell]
         row[T_EXIT_BAR] = t
-        row[T_ENTRY] = c[ENTRY_VALUE, cell] / c[ENTRY_UNITS, cell]
+        row[T_ENTRY] = c[ENTRY_PRICE, cell]
         row[T_EXIT] = price
         row[T_UNITS] = side * c[MOST, cell]
         row[T_FEES] = c[TRADE_FEES, cell]
