@@ -45,24 +45,25 @@ export async function checkBucket(settings: S3Settings, { store, random }: Start
   }
 }
 
+/** In lower case: stores agree on the words alone. */
 const hints: Record<string, string> = {
-  NoSuchBucket: 'There is no such bucket: make it, or name another one in BERTH_OBJECT_STORE.',
-  InvalidAccessKeyId: 'The store does not know the key: set BERTH_OBJECT_STORE_KEY_ID.',
-  SignatureDoesNotMatch: 'The secret does not fit the key: set BERTH_OBJECT_STORE_SECRET.',
-  RequestTimeTooSkewed: 'The clock of this machine is wrong: set it.',
-  RequestTimeout: 'The line to BERTH_OBJECT_STORE_ENDPOINT is too slow.',
-  CredentialsProviderError:
+  nosuchbucket: 'There is no such bucket: make it, or name another one in BERTH_OBJECT_STORE.',
+  invalidaccesskeyid: 'The store does not know the key: set BERTH_OBJECT_STORE_KEY_ID.',
+  signaturedoesnotmatch: 'The secret does not fit the key: set BERTH_OBJECT_STORE_SECRET.',
+  requesttimetooskewed: 'The clock of this machine is wrong: set it.',
+  requesttimeout: 'The line to BERTH_OBJECT_STORE_ENDPOINT is too slow.',
+  credentialsprovidererror:
     'There are no credentials: set BERTH_OBJECT_STORE_KEY_ID and BERTH_OBJECT_STORE_SECRET, or give this machine a role.',
-  AuthorizationHeaderMalformed: 'The bucket is in another region: set BERTH_OBJECT_STORE_REGION.',
-  PermanentRedirect: 'The bucket is in another region: set BERTH_OBJECT_STORE_REGION.',
-  SecondLevelDomainForbidden:
+  authorizationheadermalformed: 'The bucket is in another region: set BERTH_OBJECT_STORE_REGION.',
+  permanentredirect: 'The bucket is in another region: set BERTH_OBJECT_STORE_REGION.',
+  secondleveldomainforbidden:
     'The store wants the bucket in the host name: set BERTH_OBJECT_STORE_PATH_STYLE=false.',
-  PathStyleDomainForbidden:
+  pathstyledomainforbidden:
     'The store wants the bucket in the host name: set BERTH_OBJECT_STORE_PATH_STYLE=false.',
 }
 
 function whatToDo({ code, status }: S3Failed, { path_style }: S3Settings): string {
-  const known = hints[code]
+  const known = hints[code.toLowerCase()]
   if (known !== undefined) return known
   if (status === 301) return 'The bucket is in another region: set BERTH_OBJECT_STORE_REGION.'
   if (status === 401 || status === 403)
