@@ -154,6 +154,25 @@ describe('over a line', () => {
     },
   )
 
+  test('an upload is aborted after the part on its way has ended: one that lands later would be billed', async () => {
+    const { line, store, left } = await openOver()
+    const calls: string[] = []
+    const note = (chunk: Buffer) => {
+      const [word] = /^(HTTP|POST|PUT|DELETE)(?=[ /])/.exec(chunk.toString('latin1', 0, 10)) ?? []
+      if (word) calls.push(word === 'HTTP' ? 'answer' : word)
+      return chunk
+    }
+    line.sent = note
+    line.received = note
+    const broken = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new Uint8Array(9_000_000)),
+      pull: (controller) => controller.error(new Error('connection reset')),
+    })
+    await expect(store.put('key', broken, { max_bytes: 100_000_000 })).rejects.toThrow('connection reset')
+    expect(calls).toEqual(['POST', 'answer', 'PUT', 'answer', 'DELETE', 'answer'])
+    expect(await left()).toEqual([])
+  })
+
   test('a get goes on where it was broken off', async () => {
     const { line, store } = await openOver()
     const content = randomBytes(5_000_000)
