@@ -1,11 +1,16 @@
 import { existsSync } from 'node:fs'
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
 const globalSetup = './test/support/global-setup.ts'
+
+/** They have nothing to do with a database: run with the embedded one alone. */
+const withoutDatabase = ['test/infra/{object-store,s3-store}.test.ts', 'test/end-to-end/object-store.test.ts']
+const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(isPostgres ? withoutDatabase : [])],
     globalSetup: existsSync(globalSetup) ? [globalSetup] : [],
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
     testTimeout: 60_000,

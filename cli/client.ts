@@ -133,15 +133,24 @@ async function once(io: Io, { signal }: Manner, input: Input, init: RequestInit)
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(new Error('it takes too long')), answer_ms)
   try {
+    const bounds = { redirect: 'manual', signal: AbortSignal.any([signal, late.signal]) } as const
     // A redirect would turn a POST into a GET and might take the key elsewhere.
-    return await io.fetch(input, {
-      ...init,
-      redirect: 'manual',
-      signal: AbortSignal.any([signal, late.signal]),
-    })
+    const answer = await io.fetch(input, { ...init, ...bounds })
+    const store = storeOf(input, answer)
+    if (store === null) return answer
+    await answer.body?.cancel()
+    return await io.fetch(store, bounds)
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Where the bytes of a file are: at the server's object store, whose address is signed and gets no key. */
+function storeOf(input: Input, { status, headers }: Response): URL | null {
+  const asked = new URL(input instanceof Request ? input.url : input)
+  const to = headers.get('location')
+  if (status !== 307 || to === null || !asked.pathname.includes('/artifacts/')) return null
+  return URL.parse(to, asked.href)
 }
 
 /** Whether trying again can help. A certificate that is not trusted stays so. */

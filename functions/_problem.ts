@@ -10,7 +10,7 @@ import {
   type Refusal,
   refusalOf,
 } from '../jobs/errors.ts'
-import type { Log } from '../jobs/deps.ts'
+import { type Log, StoreFailed } from '../jobs/deps.ts'
 import type { Env } from './_env.ts'
 
 /** More field errors than this help nobody. */
@@ -49,6 +49,10 @@ export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
     path: c.req.path,
     error: error instanceof Error ? (error.stack ?? error.message) : String(error),
   })
+  if (error instanceof StoreFailed)
+    return answer(c, 'busy', 'The object store failed; the request id is in the log.', [], {
+      'Retry-After': '5',
+    })
   return answer(c, 'internal', 'Berth failed; the request id is in its log.', [])
 }
 

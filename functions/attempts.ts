@@ -1,15 +1,16 @@
 // What runners call, with their own token (docs/contracts.md §6).
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
-import { isArtifactName, openCheckpoint, openMergeInput, storeArtifact } from '../jobs/artifacts.ts'
-import { openDataset } from '../jobs/datasets.ts'
+import { findCheckpoint, findMergeInput, isArtifactName, storeArtifact } from '../jobs/artifacts.ts'
+import { findJobDataset } from '../jobs/datasets.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { appendLog, logChunk } from '../jobs/logs.ts'
 import { answer, attemptOfToken, recordReport, report, runnerSpec } from '../jobs/report.ts'
 import { bearer } from './_auth.ts'
 import type { Env } from './_env.ts'
+import { objectAnswers, sendObject } from './_object.ts'
 import { problemAnswers } from './_problem.ts'
-import { anyJson, attemptParam, json200, octetBody, octets } from './_schemas.ts'
+import { anyJson, attemptParam, json200, octetBody } from './_schemas.ts'
 
 const tags = ['runner']
 const stop = z.object({ reason: z.string(), grace_ms: z.int() }).optional()
@@ -161,50 +162,37 @@ export const checkpointRoute = createRoute({
   summary: 'The checkpoint that a runner starts from',
   tags,
   request: { params: attemptParam },
-  responses: {
-    200: octets('Its bytes'),
-    ...problemAnswers,
-  },
+  responses: { ...objectAnswers, ...problemAnswers },
 })
 
 export const readCheckpoint =
   (deps: Deps): RouteHandler<typeof checkpointRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    const found = await openCheckpoint(deps, attempt.shard_id)
-    if (!found) throw new AppError('not_found', 'There is no checkpoint.')
-    return c.body(found.body, 200, { 'Content-Length': String(found.bytes) }) as never
+    const found = await findCheckpoint(deps, attempt.shard_id)
+    const sent = found && (await sendObject(c, deps.store, found))
+    if (!sent) throw new AppError('not_found', 'There is no checkpoint.')
+    return sent as never
   }
 
 export const datasetRoute = createRoute({
   method: 'get',
   path: '/v1/attempts/{id}/dataset',
   operationId: 'readAttemptDataset',
-  summary: 'The dataset that a job reads its prices from, also from a byte on',
+  summary: 'The dataset that a job reads its prices from',
   tags,
   request: { params: attemptParam },
-  responses: {
-    200: octets('Its bytes'),
-    206: octets('Those that were asked for by Range'),
-    ...problemAnswers,
-  },
+  responses: { ...objectAnswers, ...problemAnswers },
 })
 
 export const readDataset =
   (deps: Deps): RouteHandler<typeof datasetRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    // Who was cut off goes on where it was: no other kind of range is asked for.
-    const start = Number(/^bytes=(\d{1,15})-$/.exec(c.req.header('range') ?? '')?.[1] ?? 0)
-    const found = await openDataset(deps, attempt, start)
-    if (!found) throw new AppError('not_found', 'This job reads no dataset.')
-    const { bytes, body } = found
-    if (start === 0) return c.body(body, 200, { 'Content-Length': String(bytes) }) as never
-    if (start >= bytes) return c.body(null, 416 as never, { 'Content-Range': `bytes */${bytes}` }) as never
-    return c.body(body, 206, {
-      'Content-Length': String(bytes - start),
-      'Content-Range': `bytes ${start}-${bytes - 1}/${bytes}`,
-    }) as never
+    const found = await findJobDataset(deps, attempt)
+    const sent = found && (await sendObject(c, deps.store, { ...found, name: `data-0.${found.format}` }))
+    if (!sent) throw new AppError('not_found', 'This job reads no dataset.')
+    return sent as never
   }
 
 export const mergeInputRoute = createRoute({
@@ -227,10 +215,7 @@ export const mergeInputRoute = createRoute({
         .meta({ param: { name: 'name', in: 'path' } }),
     }),
   },
-  responses: {
-    200: octets('Its bytes'),
-    ...problemAnswers,
-  },
+  responses: { ...objectAnswers, ...problemAnswers },
 })
 
 export const readMergeInput =
@@ -238,7 +223,8 @@ export const readMergeInput =
   async (c) => {
     const { id, index, name } = c.req.valid('param')
     const attempt = await attemptOfToken(deps, id, bearer(c))
-    const found = await openMergeInput(deps, attempt, index, name)
-    if (!found) throw new AppError('not_found', 'There is no such file of a part of this job.')
-    return c.body(found.body, 200, { 'Content-Length': String(found.bytes) }) as never
+    const found = await findMergeInput(deps, attempt, index, name)
+    const sent = found && (await sendObject(c, deps.store, found))
+    if (!sent) throw new AppError('not_found', 'There is no such file of a part of this job.')
+    return sent as never
   }

@@ -1,11 +1,12 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
-import { openArtifact } from '../jobs/artifacts.ts'
+import { findArtifact } from '../jobs/artifacts.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { findJob } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
+import { objectAnswers, sendObject } from './_object.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobParam, octets } from './_schemas.ts'
+import { jobParam } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -21,12 +22,11 @@ export const route = createRoute({
         .meta({ param: { name: 'name', in: 'path' } }),
     }),
   },
-  responses: {
-    200: octets('Its bytes'),
-    ...problemAnswers,
-  },
+  responses: { ...objectAnswers, ...problemAnswers },
 })
 
+/** What a browser runs. */
+const pages = /^(text\/html|image\/svg\+xml)\b/
 /** A page that a program made is shown, but alone: no script of it reaches our origin. */
 const sandbox =
   "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -36,13 +36,18 @@ export const handler =
   async (c) => {
     const { id, name } = c.req.valid('param')
     const job = await findJob(deps, c.get('principal').project_id, id)
-    const found = await openArtifact(deps, job.cached_from ?? job.id, name)
-    if (!found) throw new AppError('not_found', `${job.id} has no artifact ${JSON.stringify(name)}.`)
-    return c.body(found.body, 200, {
-      'Content-Type': found.content_type,
-      'Content-Length': String(found.bytes),
-      'Content-Security-Policy': sandbox,
-      'X-Content-Type-Options': 'nosniff',
-      ETag: `"${found.sha256}"`,
-    }) as never
+    const found = await findArtifact(deps, job.cached_from ?? job.id, name)
+    const sent =
+      found &&
+      (await sendObject(c, deps.store, found, {
+        // The store would show a page on an origin of its own and without this.
+        redirect: !pages.test(found.content_type),
+        headers: {
+          'Content-Security-Policy': sandbox,
+          'X-Content-Type-Options': 'nosniff',
+          ETag: `"${found.sha256}"`,
+        },
+      }))
+    if (!sent) throw new AppError('not_found', `${job.id} has no artifact ${JSON.stringify(name)}.`)
+    return sent as never
   }

@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Offer, Provider } from '../providers/provider.ts'
 import { type Catalogue, keepCatalogue } from '../jobs/catalogue.ts'
-import type { Deps, Log, Sealer, Settings } from '../jobs/deps.ts'
+import type { Deps, Log, ObjectStore, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
 import { createLanes } from '../jobs/lanes.ts'
@@ -56,6 +56,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
   const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
   const key = loadSecretKey(config)
   const sealer = createSealer(key)
+  const objects = await openStore(config, random, log)
   const { db, close } = await openDatabase(config)
   try {
     const high_water = highWaterFile(config.data_dir)
@@ -72,7 +73,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       clock,
       random,
       sealer,
-      store: createFolderStore(join(config.data_dir, 'objects')),
+      store: objects.store,
       describe_table: describeTable,
       runner_key: createSecretKey(deriveKey(key, 'runner-token')),
       installation,
@@ -112,6 +113,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       async close() {
         await nudges?.close()
         await close()
+        objects.close()
         unlock()
       },
     }
@@ -119,6 +121,25 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
     await close()
     throw error
   }
+}
+
+/** The SDK is loaded only where a bucket is named. */
+async function openStore(
+  config: Config,
+  random: (bytes: number) => Uint8Array,
+  log: Log,
+): Promise<{ store: ObjectStore; close: () => void }> {
+  const { data_dir, object_store } = config
+  if (object_store === null)
+    return { store: createFolderStore(join(data_dir, 'objects')), close: () => undefined }
+  const now = () => new Date()
+  const { createS3Store } = await import('./s3-store.ts')
+  const { checkBucket, tidyUnfinished } = await import('./s3-start.ts')
+  const { store, client, close } = createS3Store(object_store, { data_dir, now, log })
+  const start = { client, store, random, now, log }
+  await checkBucket(object_store, start)
+  await tidyUnfinished(object_store, start)
+  return { store, close }
 }
 
 function settingsOf(config: Config, address: () => string): Settings {

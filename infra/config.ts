@@ -6,6 +6,7 @@ import { parse as parseDotenv } from 'dotenv'
 import type { z } from 'zod'
 import { settings } from './settings.ts'
 import type { Role, Variable } from './settings.ts'
+import type { S3Settings } from './s3-client.ts'
 
 export interface Config {
   host: string
@@ -25,6 +26,8 @@ export interface Config {
   cache_ttl_s: number
   cache_max_entries: number
   keep_days: number
+  /** null: a folder in `data_dir`. */
+  object_store: S3Settings | null
   local_data_dirs: readonly string[]
   local_provider: boolean
   local_usd_per_hour: number
@@ -74,10 +77,22 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (values['BERTH_SECRET_KEY'] && values['BERTH_SECRET_KEY_FILE']) {
     problems.push('BERTH_SECRET_KEY and BERTH_SECRET_KEY_FILE are both set: keep one of them')
   }
+  problems.push(...storeProblems(values, (name) => Boolean(env[name]?.trim())))
   if (problems.length > 0) {
     throw new ConfigError(`${problems.join('\n')}\nREADME.md lists all variables.`)
   }
   return toConfig(values as Values)
+}
+
+function storeProblems(values: Record<string, unknown>, isGiven: (name: string) => boolean): string[] {
+  const parts = Object.keys(settings).filter((name) => name.startsWith('BERTH_OBJECT_STORE_'))
+  const alone = isGiven('BERTH_OBJECT_STORE') ? [] : parts.filter(isGiven)
+  const halves = ['BERTH_OBJECT_STORE_KEY_ID', 'BERTH_OBJECT_STORE_SECRET']
+  const missing = halves.filter((name) => values[name] === null)
+  return [
+    ...alone.map((name) => `${name} is set without BERTH_OBJECT_STORE: name the bucket there`),
+    ...(missing.length === 1 ? [`${missing[0]} is not set: a key id and its secret go together`] : []),
+  ]
 }
 
 /** Reads the process's environment and, for what is not set there, the file `.env` in `folder`. */
@@ -108,6 +123,7 @@ function toConfig(values: Values): Config {
     cache_ttl_s: values.BERTH_CACHE_TTL_S,
     cache_max_entries: values.BERTH_CACHE_MAX_ENTRIES,
     keep_days: values.BERTH_KEEP_DAYS,
+    object_store: toStore(values),
     local_data_dirs: values.BERTH_LOCAL_DATA_DIRS,
     local_provider: values.BERTH_LOCAL_PROVIDER ?? values.BERTH_DATABASE_URL === null,
     local_usd_per_hour: values.BERTH_LOCAL_USD_PER_HOUR,
@@ -117,6 +133,19 @@ function toConfig(values: Values): Config {
     sse_max_s: values.BERTH_SSE_MAX_S,
     python: values.BERTH_PYTHON,
     log_level: values.BERTH_LOG_LEVEL,
+  }
+}
+
+function toStore(values: Values): S3Settings | null {
+  const { BERTH_OBJECT_STORE_KEY_ID: key_id, BERTH_OBJECT_STORE_SECRET: secret } = values
+  if (values.BERTH_OBJECT_STORE === null) return null
+  return {
+    ...values.BERTH_OBJECT_STORE,
+    endpoint: values.BERTH_OBJECT_STORE_ENDPOINT,
+    region: values.BERTH_OBJECT_STORE_REGION,
+    path_style: values.BERTH_OBJECT_STORE_PATH_STYLE,
+    credentials: key_id !== null && secret !== null ? { key_id, secret } : null,
+    redirect: values.BERTH_OBJECT_STORE_REDIRECT,
   }
 }
 

@@ -39,6 +39,18 @@ const publicUrl = z
   }, 'must be an http:// or https:// address without a user, a query or a fragment')
   .transform((text) => text.replace(/\/+$/, ''))
 
+/** `s3://bucket/prefix`: prefixes are limited to what is safe in every store and every log. */
+const bucketUrl = z
+  .string()
+  .regex(
+    /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9][A-Za-z0-9._=-]{0,99}){0,5}\/?$/,
+    'must be s3://bucket or s3://bucket/prefix',
+  )
+  .transform((text) => {
+    const [bucket = '', ...prefix] = text.slice('s3://'.length).replace(/\/$/, '').split('/')
+    return { bucket, prefix: prefix.join('/') }
+  })
+
 /** Every variable: what it means, what an unset one is, how its text is read. */
 export const settings = {
   BERTH_HOST: {
@@ -104,6 +116,48 @@ export const settings = {
     default: 'false',
     meaning:
       'webhooks and data URLs may reach private addresses, any port and plain http (tests, on-premises)',
+    parse: truth,
+  },
+  BERTH_OBJECT_STORE: {
+    default: null,
+    shown: '`$BERTH_DATA_DIR/objects`',
+    meaning:
+      'where artifacts and datasets lie: `s3://bucket` or `s3://bucket/prefix` of an S3-compatible store',
+    parse: bucketUrl,
+  },
+  BERTH_OBJECT_STORE_ENDPOINT: {
+    default: null,
+    shown: 'AWS, of the region',
+    meaning: 'address of that store, as `https://oss-cn-hangzhou.aliyuncs.com`',
+    parse: publicUrl,
+  },
+  BERTH_OBJECT_STORE_REGION: {
+    default: 'us-east-1',
+    meaning: 'region of the bucket',
+    parse: z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be the name of a region'),
+  },
+  BERTH_OBJECT_STORE_KEY_ID: {
+    default: null,
+    shown: 'what the AWS SDK finds',
+    meaning:
+      'access key id for the store; without it AWS_ACCESS_KEY_ID, a profile or the role of the machine',
+    parse: z.string().max(256).regex(/^\S+$/, 'must be an access key id'),
+  },
+  BERTH_OBJECT_STORE_SECRET: {
+    default: null,
+    shown: 'what the AWS SDK finds',
+    meaning: 'secret of that access key',
+    parse: z.string().max(1024).regex(/^\S+$/, 'must be a secret key'),
+  },
+  BERTH_OBJECT_STORE_PATH_STYLE: {
+    default: 'false',
+    meaning: 'put the bucket in the path and not in the host name (MinIO)',
+    parse: truth,
+  },
+  BERTH_OBJECT_STORE_REDIRECT: {
+    default: 'true',
+    meaning:
+      'send downloads to the store by presigned addresses; false: through this server, for a store that clients and machines do not reach',
     parse: truth,
   },
   BERTH_LOCAL_DATA_DIRS: {

@@ -3,6 +3,7 @@
 import { checkout, InstallError } from './install.mjs'
 import { ensureNode } from './node-env.mjs'
 import { ensurePython } from './python-env.mjs'
+import { ensureS3Server } from './s3-server-env.mjs'
 import { runSteps } from './run-steps.mjs'
 
 const vitest = ['vitest', 'run', '--reporter=default', '--reporter=./infra/vitest-figures.mjs']
@@ -77,6 +78,8 @@ const steps = [
 
 await ensureNode().catch(refuse)
 const noPython = await ensurePython({ dev: true }).then(() => null, tell)
+// Without it its tests are skipped, and say so.
+await ensureS3Server().catch(tell)
 const unable = ({ command }) => (command[0].startsWith('.venv') ? noPython : null)
 process.exitCode = await runSteps(steps, { root: checkout, unable })
 

@@ -168,8 +168,8 @@ export async function listArtifacts(
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** One artifact's bytes; null: there is none of that name. */
-export async function openArtifact(deps: Deps, job_id: string, path: string) {
+/** One artifact; null: there is none of that name. */
+export async function findArtifact(deps: Deps, job_id: string, path: string) {
   const cut = shardPath.exec(path)
   const [, index, name = path] = cut ?? []
   const rows = await newest(deps, job_id)
@@ -180,8 +180,7 @@ export async function openArtifact(deps: Deps, job_id: string, path: string) {
       ? each.name === name && String(each.index) === index
       : each.name === path,
   )
-  const object = row && (await deps.store.get(row.object_key))
-  return object ? { ...row, name: path, body: object.body } : null
+  return row ?? null
 }
 
 /** What the merge of a job reads: everything that its parts made, at addresses for the merge's own runner. */
@@ -198,7 +197,7 @@ export async function mergeInputs(
 }
 
 /** One of the merge's inputs; null: it is not a merge, or there is no such file. */
-export async function openMergeInput(deps: Deps, attempt: AttemptRow, index: number, name: string) {
+export async function findMergeInput(deps: Deps, attempt: AttemptRow, index: number, name: string) {
   const { role } = await deps.db
     .selectFrom('shards')
     .select('role')
@@ -209,7 +208,7 @@ export async function openMergeInput(deps: Deps, attempt: AttemptRow, index: num
     .where('shards.index', '=', index)
     .where('artifacts.name', '=', name)
     .execute()
-  return row ? deps.store.get(row.object_key) : null
+  return row ?? null
 }
 
 const succeeded = (deps: Deps, job_id: string) =>
@@ -231,13 +230,13 @@ const newest = (deps: Deps, job_id: string) =>
     .orderBy('attempt_id', 'desc')
 
 /** The checkpoint that an attempt starts from; null: from the beginning. */
-export async function openCheckpoint(deps: Deps, shard_id: string) {
+export async function findCheckpoint(deps: Deps, shard_id: string) {
   const shard = await deps.db
     .selectFrom('shards')
     .select('checkpoint')
     .where('id', '=', shard_id)
     .executeTakeFirstOrThrow()
-  return shard.checkpoint ? deps.store.get(shard.checkpoint.object_key) : null
+  return shard.checkpoint
 }
 
 const contentTypeOf = (name: string) =>

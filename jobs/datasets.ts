@@ -214,15 +214,15 @@ export async function datasetInput(
   return { input: { name: `data-0.${format}`, url, sha256 }, reading }
 }
 
-/** The bytes of what a job reads, also when the dataset has been deleted since; null: it reads none. */
-export async function openDataset(deps: Deps, { job_id }: Pick<AttemptRow, 'job_id'>, start: number) {
+/** The object that a job reads, also when the dataset has been deleted since; null: it reads none. */
+export async function findJobDataset(deps: Deps, { job_id }: Pick<AttemptRow, 'job_id'>) {
   const row = await deps.db
     .selectFrom('jobs')
     .innerJoin('datasets', 'datasets.id', 'jobs.dataset_id')
-    .select(['datasets.object_key', 'datasets.bytes'])
+    .select(['datasets.object_key', 'datasets.bytes', 'datasets.format'])
     .where('jobs.id', '=', job_id)
     .executeTakeFirst()
-  return row?.object_key ? deps.store.get(row.object_key, { start, end: row.bytes }) : null
+  return row?.object_key ? { ...row, object_key: row.object_key } : null
 }
 
 export async function viewOf(deps: Deps, row: DatasetRow): Promise<DatasetView> {

@@ -25,6 +25,16 @@ export interface ObjectStore {
   ): Promise<{ bytes: number; body: ReadableStream<Uint8Array> } | null>
   /** Idempotent. */
   delete(key: string): Promise<void>
+  /**
+   * An address at which whoever has it reads the object for some minutes, whole or in ranges, as a file of that name.
+   * null: there is none, and its bytes go through this server. Does not look whether the object is there.
+   */
+  link(key: string, as: { name: string; content_type: string }): Promise<string | null>
+}
+
+/** The store did not do what it was asked: unreachable, refusing or broken. Names no credential. */
+export class StoreFailed extends Error {
+  override readonly name = 'StoreFailed'
 }
 
 /** A file that is read in stretches. */

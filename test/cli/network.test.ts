@@ -1,5 +1,9 @@
 // The client against a network that loses, cuts, damages and misleads.
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { backtest } from '../support/world.ts'
@@ -56,6 +60,34 @@ test('a redirect is not followed with the key', async () => {
   const { code, stderr } = await served.cli(['submit', '-'], { stdin: job })
   expect({ code, requests: served.seen.length }).toEqual({ code: 2, requests: 1 })
   expect(stderr).toContain('set BERTH_URL')
+})
+
+test('a file is fetched from the object store that the server names, without the key', async () => {
+  await using served = await openServed()
+  const content = Buffer.from('0,1\n')
+  const asked: IncomingHttpHeaders[] = []
+  const store = createServer((request, response) => {
+    asked.push(request.headers)
+    response.end(content)
+  }).listen(0, '127.0.0.1')
+  await once(store, 'listening')
+  const away = `http://127.0.0.1:${(store.address() as AddressInfo).port}/signed`
+  const item = {
+    name: 'deep/a.csv',
+    bytes: content.length,
+    sha256: createHash('sha256').update(content).digest('hex'),
+    content_type: 'text/csv',
+    url: '',
+  }
+  served.fault(({ request }) =>
+    request.url.endsWith('/artifacts')
+      ? Response.json({ items: [item], next_cursor: null })
+      : new Response(null, { status: 307, headers: { location: away } }),
+  )
+  const { code, stdout } = await served.cli(['artifacts', 'job_x', '--download', 'files'])
+  store.close()
+  expect([code, readFileSync(stdout.trim(), 'utf8')]).toEqual([0, '0,1\n'])
+  expect(asked.map(({ authorization }) => authorization)).toEqual([undefined])
 })
 
 test('following survives connections that break anywhere: every line once, in order', async () => {

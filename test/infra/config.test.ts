@@ -30,6 +30,7 @@ test('nothing set is a complete embedded configuration', () => {
     public_url: null,
     roles: ['api', 'pass', 'webhooks', 'offers'],
     allow_private_targets: false,
+    object_store: null,
     local_data_dirs: [],
     local_provider: true,
     local_usd_per_hour: 0.01,
@@ -57,6 +58,13 @@ test('every variable arrives', () => {
     BERTH_PUBLIC_URL: 'https://berth.example.com/',
     BERTH_ROLES: 'pass, api,pass',
     BERTH_ALLOW_PRIVATE_TARGETS: 'true',
+    BERTH_OBJECT_STORE: 's3://desk-results/berth/one/',
+    BERTH_OBJECT_STORE_ENDPOINT: 'https://oss-cn-hangzhou.aliyuncs.com/',
+    BERTH_OBJECT_STORE_REGION: 'oss-cn-hangzhou',
+    BERTH_OBJECT_STORE_KEY_ID: 'LTAI',
+    BERTH_OBJECT_STORE_SECRET: 'hunter2',
+    BERTH_OBJECT_STORE_PATH_STYLE: 'true',
+    BERTH_OBJECT_STORE_REDIRECT: 'false',
     BERTH_LOCAL_DATA_DIRS: '/data/a, /data/b',
     BERTH_LOCAL_PROVIDER: '1',
     BERTH_LOCAL_USD_PER_HOUR: '1.25',
@@ -81,6 +89,15 @@ test('every variable arrives', () => {
     public_url: 'https://berth.example.com',
     roles: ['pass', 'api'],
     allow_private_targets: true,
+    object_store: {
+      bucket: 'desk-results',
+      prefix: 'berth/one',
+      endpoint: 'https://oss-cn-hangzhou.aliyuncs.com',
+      region: 'oss-cn-hangzhou',
+      path_style: true,
+      credentials: { key_id: 'LTAI', secret: 'hunter2' },
+      redirect: false,
+    },
     local_data_dirs: ['/data/a', '/data/b'],
     local_provider: true,
     local_usd_per_hour: 1.25,
@@ -116,6 +133,14 @@ describe('a bad value is refused by the name of its variable, without the value'
     ['BERTH_PUBLIC_URL', 'berth.example.com'],
     ['BERTH_PUBLIC_URL', 'https://user:hunter2@berth.example.com'],
     ['BERTH_PUBLIC_URL', 'https://berth.example.com/?a=b'],
+    ['BERTH_OBJECT_STORE', '/srv/objects'],
+    ['BERTH_OBJECT_STORE', 's3://Bucket'],
+    ['BERTH_OBJECT_STORE', 's3://bucket/../other'],
+    ['BERTH_OBJECT_STORE', 's3://key:hunter2@bucket'],
+    ['BERTH_OBJECT_STORE_ENDPOINT', 'https://key:hunter2@store'],
+    ['BERTH_OBJECT_STORE_REGION', 'two words'],
+    ['BERTH_OBJECT_STORE_SECRET', 'hunter2 hunter2'],
+    ['BERTH_OBJECT_STORE_REDIRECT', 'perhaps'],
     ['BERTH_ROLES', 'api,cook'],
     ['BERTH_ROLES', ','],
     ['BERTH_ALLOW_PRIVATE_TARGETS', 'perhaps'],
@@ -157,6 +182,16 @@ test("the client's variables and the tests' own do not stop a server", () => {
 test('a secret key given twice is refused', () => {
   const env = { BERTH_SECRET_KEY: Buffer.alloc(32).toString('base64'), BERTH_SECRET_KEY_FILE: '/k' }
   expect(messageOf(env)).toContain('keep one of them')
+})
+
+test('a store is told by its bucket, and a key id and its secret go together', () => {
+  const store = { BERTH_OBJECT_STORE: 's3://bucket' }
+  expect(parseConfig(store).object_store).toMatchObject({ prefix: '', endpoint: null, credentials: null })
+  const half = messageOf({ ...store, BERTH_OBJECT_STORE_SECRET: 'hunter2' })
+  expect(half).toContain('BERTH_OBJECT_STORE_KEY_ID is not set')
+  expect(half).not.toContain('hunter2')
+  const alone = { BERTH_OBJECT_STORE_ENDPOINT: 'http://minio:9000' }
+  expect(messageOf(alone)).toContain('BERTH_OBJECT_STORE_ENDPOINT is set without BERTH_OBJECT_STORE')
 })
 
 test('.env is read, and the environment wins over it', async () => {

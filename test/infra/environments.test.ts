@@ -2,7 +2,7 @@
 // and what is said. That the real ones do their part is shown by every `npm test` on a fresh checkout.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -18,6 +18,7 @@ type Ensure = (options: Options) => Promise<string>
 
 const infra = resolve(import.meta.dirname, '../../infra')
 const { ensurePython } = (await import(join(infra, 'python-env.mjs'))) as { ensurePython: Ensure }
+const { ensureS3Server } = (await import(join(infra, 's3-server-env.mjs'))) as { ensureS3Server: Ensure }
 const { ensureNode } = (await import(join(infra, 'node-env.mjs'))) as { ensureNode: Ensure }
 
 const fakeUv = `#!/bin/sh
@@ -226,5 +227,44 @@ describe('the Node packages', () => {
     await expect(long).rejects.toThrow(/line 7\n\.\.\.\nline 180\n[^]*line 199\n\nRun the same command again/)
     await run(ensureNode)
     expect(calls()).toEqual([npm])
+  })
+})
+
+describe('the S3 server of the tests', () => {
+  const javaOf = (version: string) => `#!/bin/sh\necho 'openjdk version "${version}" 2025-04-15' >&2\n`
+  const mvn = `#!/bin/sh
+echo "mvn $*" >> "$ROOT/calls"
+if [ -n "$FAIL_MVN" ]; then echo "$FAIL_MVN"; exit 1; fi
+for each in "$@"; do case "$each" in -DoutputDirectory=*) to="\${each#*=}" ;; esac; done
+echo other > "$to/s3proxy-4.1.0-jar-with-dependencies.jar"
+`
+
+  test.each([
+    [{}, {}, 'Java is not installed'],
+    [{ java: javaOf('11.0.2') }, {}, 'Java is 11, not 17 or newer'],
+    [{ java: javaOf('21.0.1') }, {}, 'Maven (mvn) is not installed'],
+    [
+      { java: javaOf('17.0.15'), mvn },
+      { FAIL_MVN: 'no network' },
+      'Maven could not fetch it (1):\nno network',
+    ],
+    [{ java: javaOf('17.0.15'), mvn }, {}, 'what Maven fetched has the sha256'],
+  ] as const)('is left out, and why is said: %#', async (programs, env, message) => {
+    const { run, at } = newCheckout()
+    for (const [name, text] of Object.entries(programs)) writeFileSync(at('bin', name), text, { mode: 0o755 })
+    const failing = run(ensureS3Server, { env })
+    await expect(failing).rejects.toThrow(`The tests of S3-compatible stores are skipped: ${message}`)
+    const cache = at('node_modules/.cache/berth')
+    expect(existsSync(cache) ? readdirSync(cache) : []).toEqual([])
+  })
+
+  test('that is there is not fetched again', async () => {
+    const { run, at, calls } = newCheckout()
+    writeFileSync(at('bin/java'), javaOf('17.0.15'), { mode: 0o755 })
+    const jar = at('node_modules/.cache/berth/s3proxy-4.1.0.jar')
+    mkdirSync(at('node_modules/.cache/berth'), { recursive: true })
+    writeFileSync(jar, '')
+    expect(await run(ensureS3Server)).toBe(jar)
+    expect(calls()).toEqual([])
   })
 })

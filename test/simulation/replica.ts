@@ -94,6 +94,7 @@ export function startReplica(shared: Shared): Replica {
       put: (...given) => pointed('put', () => shared.common.store.put(...given)),
       get: (...given) => pointed('get', () => shared.common.store.get(...given)),
       delete: (...given) => pointed('delete', () => shared.common.store.delete(...given)),
+      link: (...given) => shared.common.store.link(...given),
     },
     outbound_fetch: (...given) => pointed('fetch', () => shared.common.outbound_fetch(...given)),
     log: (level, message, fields) => {

@@ -20,5 +20,6 @@ export function memoryStore(): ObjectStore {
       objects.delete(key)
       return Promise.resolve()
     },
+    link: () => Promise.resolve(null),
   }
 }
