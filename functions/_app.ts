@@ -5,6 +5,7 @@ import { createAdmission } from '../jobs/admission.ts'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
+import { createFollowers } from '../jobs/followers.ts'
 import { createPace } from '../jobs/pace.ts'
 import { requireKey } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
@@ -34,6 +35,7 @@ import * as orphans from './orphans.ts'
 import * as policy from './policy.ts'
 import * as project from './project.ts'
 import * as readArtifact from './read-artifact.ts'
+import * as readFeed from './read-feed.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
 import * as readUsage from './read-usage.ts'
@@ -49,7 +51,9 @@ const guarded = [
   'datasets/:id',
   'datasets/:id/complete',
   'jobs/*',
+  'events',
   'webhooks/*',
+  'deliveries/*',
   'budgets/*',
   'usage',
   'orphans/*',
@@ -78,6 +82,7 @@ export function createApp(deps: Deps) {
     .openapi(cancelJobs.route, cancelJobs.handler(deps))
     .openapi(explainJob.route, explainJob.handler(deps))
     .openapi(listEvents.route, listEvents.handler(deps))
+    .openapi(readFeed.route, readFeed.handler(deps, createFollowers(deps)))
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
     .openapi(listPoints.route, listPoints.handler(deps))

@@ -10,6 +10,7 @@ import type { Deps, Log, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
+import { renumberFeed } from '../jobs/store/events.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
 import { createDatabaseClock, migrate, openDatabase } from './db.ts'
@@ -153,6 +154,8 @@ async function prepare(config: Config, { db, sealer, random, log, mark }: Prepar
   await checkSecretKey({ db, sealer })
   // The folder's lock says that whoever held these is dead.
   if (config.database_url === null) await releaseAll(db)
+  if (await renumberFeed(db))
+    log('warn', 'the database was put back from a copy: readers of /v1/events begin anew')
   const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
   if (await quarantineIfRestored({ db, clock }, mark))
     log('warn', 'the database is older than this data folder: for a day nothing unknown is stopped')

@@ -60,8 +60,17 @@ export interface Waker {
   /** Resolves at the next wake of the topic, after `timeout_ms`, or when the signal aborts. */
   wait: (topic: string, timeout_ms: number, signal?: AbortSignal) => Promise<void>
 }
-/** Topics: the pass has work; the webhook sender has work; something of this job has changed. */
-export const topics = { pass: 'pass', webhooks: 'webhooks', job: (id: string) => `job:${id}` } as const
+/**
+ * Topics: the pass has work; the webhook sender has work; there are events; something of this job has changed; who follows
+ * the feed of this project can go on.
+ */
+export const topics = {
+  pass: 'pass',
+  webhooks: 'webhooks',
+  events: 'events',
+  job: (id: string) => `job:${id}`,
+  feed: (project_id: string) => `feed:${project_id}`,
+} as const
 
 export interface Settings {
   /** Where runners reach this server. */

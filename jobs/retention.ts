@@ -4,6 +4,7 @@ import { unnamed } from './artifacts.ts'
 import { dropParts } from './uploads.ts'
 import type { Deps } from './deps.ts'
 import { pruneCache } from './store/cache.ts'
+import { raiseFloors } from './store/events.ts'
 import type { Tx } from './store/schema.ts'
 
 /** Time to change one's mind, by asking the operator. */
@@ -138,6 +139,9 @@ export async function dropOldPartitions(db: Tx, before: Date): Promise<string[]>
       const month = /^(?:events|log_chunks)_(\d{4})_(\d{2})$/.exec(name)
       return month !== null && Date.UTC(Number(month[1]), Number(month[2]), 1) <= before.getTime()
     })
-  for (const name of old) await sql`drop table ${sql.table(name)}`.execute(db)
+  for (const name of old) {
+    if (name.startsWith('events_')) await raiseFloors(db, name)
+    await sql`drop table ${sql.table(name)}`.execute(db)
+  }
   return old
 }
