@@ -19,6 +19,7 @@ import * as cancelJobs from './cancel-jobs.ts'
 import * as createJob from './create-job.ts'
 import * as createJobs from './create-jobs.ts'
 import * as datasets from './datasets.ts'
+import * as deliveries from './deliveries.ts'
 import * as deleteJob from './delete-job.ts'
 import * as estimateJob from './estimate-job.ts'
 import * as explainJob from './explain-job.ts'
@@ -41,6 +42,7 @@ import * as readResult from './read-result.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as stopJob from './stop-job.ts'
+import * as webhooks from './webhooks.ts'
 
 /** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
 const maxRunnerJson_bytes = 2 * 1024 ** 2
@@ -90,6 +92,17 @@ export function createApp(deps: Deps) {
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))
     .openapi(readWebhookSecret.route, readWebhookSecret.handler(deps))
+    .openapi(webhooks.openRoute, webhooks.create(deps))
+    .openapi(webhooks.listRoute, webhooks.list(deps))
+    .openapi(webhooks.getRoute, webhooks.get(deps))
+    .openapi(webhooks.patchRoute, webhooks.patch(deps))
+    .openapi(webhooks.deleteRoute, webhooks.remove(deps))
+    .openapi(webhooks.rotateRoute, webhooks.rotate(deps))
+    .openapi(deliveries.testRoute, deliveries.test(deps))
+    .openapi(deliveries.ofWebhookRoute, deliveries.ofWebhook(deps))
+    .openapi(deliveries.ofJobRoute, deliveries.ofJob(deps))
+    .openapi(deliveries.getRoute, deliveries.get(deps))
+    .openapi(deliveries.redeliverRoute, deliveries.again(deps))
     .openapi(datasets.openRoute, datasets.create(deps))
     .openapi(datasets.listRoute, datasets.list(deps))
     .openapi(datasets.getRoute, datasets.get(deps))

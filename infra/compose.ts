@@ -21,7 +21,7 @@ import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
 import { type Loops, refreshOffers, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
-import { checkTarget, createOutboundFetch } from './outbound.ts'
+import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres } from './nudge.ts'
 import { programVersions } from './program-version.ts'
@@ -81,6 +81,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       waker: nudges?.waker ?? createWaker(),
       outbound_fetch: createOutboundFetch(outbound),
       check_target: (url) => checkTarget(url, outbound),
+      resolve_target: (url) => resolveTarget(url, outbound),
       settings: settingsOf(config, () => address),
       log,
     }

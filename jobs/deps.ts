@@ -113,6 +113,8 @@ export interface Deps {
   outbound_fetch: (url: string, init: RequestInit) => Promise<Response>
   /** null: the target may be called; else why not. Names no secret. */
   check_target: (url: string) => string | null
+  /** The same of what a name leads to now; it is asked again whenever it is called. */
+  resolve_target: (url: string) => Promise<string | null>
   settings: Settings
   log: Log
 }

@@ -5,6 +5,7 @@ import { dropParts } from './uploads.ts'
 import type { Deps } from './deps.ts'
 import { pruneCache } from './store/cache.ts'
 import { raiseFloors } from './store/events.ts'
+import { pruneMessages } from './store/prune-messages.ts'
 import type { Tx } from './store/schema.ts'
 
 /** Time to change one's mind, by asking the operator. */
@@ -12,7 +13,7 @@ const kept_ms = 7 * 86_400_000
 /** Jobs of one round; the rest waits for the next. */
 const purgeBatch = 100
 
-/** Forgets old results, and removes artifacts, points and logs of jobs that were deleted a week ago. */
+/** Forgets old results and messages, and removes artifacts, points and logs of jobs that were deleted a week ago. */
 export async function sweepRetention(deps: Deps): Promise<void> {
   const now = deps.clock.now()
   const { cache_ttl_s, cache_max_entries } = deps.settings
@@ -34,6 +35,7 @@ export async function sweepRetention(deps: Deps): Promise<void> {
     for (const key of objects) await deps.store.delete(key)
   }
   await purgeDatasets(deps, now)
+  await pruneMessages(deps.db, now)
 }
 
 /** Removes the bytes of deleted datasets that nothing reads any more, and of uploads that nobody goes on with. */
