@@ -3,8 +3,8 @@ import { type Deps, topics } from './deps.ts'
 import { AppError } from './errors.ts'
 import { type FeedEvent, type Place, readFeed } from './feed.ts'
 
-/** Streams of one process: each holds a connection and some kilobytes. */
-const maxFollowers = 10_000
+/** Streams of one process: each holds a connection and, measured, 120 KiB. */
+const maxFollowers = 5_000
 /** A reader that is further behind than this reads from the database. */
 const kept = 1_000
 const page = 500
