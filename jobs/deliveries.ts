@@ -109,14 +109,13 @@ export async function redeliver(deps: Deps, project_id: string, id: string): Pro
       if (disabled_at !== null)
         throw new AppError('webhook_disabled', `${found.webhook_id} is disabled: enable it first.`)
     }
-    // A new message has no receiver yet, and is sent soon in any case.
-    if (found.receiver_id === null) return
-    // Before the message, in the order of those who send.
-    await tx
-      .updateTable('receivers')
-      .set({ closed_until: null, due_at: now, updated_at: now })
-      .where('id', '=', found.receiver_id)
-      .execute()
+    // Before the message, in the order of those who send. One without a receiver is given to its own as a new one is.
+    if (found.receiver_id !== null)
+      await tx
+        .updateTable('receivers')
+        .set({ closed_until: null, due_at: now, updated_at: now })
+        .where('id', '=', found.receiver_id)
+        .execute()
     await sql`
       update deliveries set state = 'pending', next_attempt_at = ${now}, ended_at = null,
         round = case when state = 'pending' then round else attempts end

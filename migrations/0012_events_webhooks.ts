@@ -50,8 +50,9 @@ const webhooks = [
   ) with (fillfactor = 70)`,
   `create index receivers_due on receivers (due_at) where due_at is not null`,
   `create index receivers_idle on receivers (updated_at) where webhook_id is null`,
-  // receiver_id: null until a sender has seen it. round: the attempts before it was asked for again.
-  `alter table deliveries add column webhook_id text references webhooks, add column receiver_id text,
+  // receiver_id: null until a sender has seen it. round: the attempts before it was asked for again. No reference to
+  // the webhook: it would let every commit lock its row.
+  `alter table deliveries add column webhook_id text, add column receiver_id text,
     add column round int not null default 0`,
   `drop index deliveries_due`,
   `create index deliveries_fresh on deliveries (id) where receiver_id is null and state = 'pending'`,

@@ -226,6 +226,18 @@ test('a message is sent again under its id, with a schedule of its own', async (
   expect(await call(world, 'POST', path)).toMatchObject({ status: 409, body: { code: 'webhook_disabled' } })
 })
 
+test('a message that an earlier version delivered can be asked for again', async () => {
+  await using world = await openTestWorld()
+  const id = await announce(world, { webhook: { url: 'https://own.example.com/' } })
+  await world.deliver()
+  await world.deps.db.updateTable('deliveries').set({ receiver_id: null }).execute()
+  await world.deps.db.deleteFrom('receivers').execute()
+  const path = `/v1/jobs/${id}/deliveries`
+  const [delivery] = (await call<{ items: DeliveryView[] }>(world, 'GET', path)).body.items
+  expect((await call(world, 'POST', `/v1/deliveries/${delivery?.id}/redeliver`)).status).toBe(202)
+  expect(await world.deliver()).toBe(1)
+})
+
 describe('an endpoint', () => {
   test('that answers 410 is disabled, what waits for it is given up, and the others are told', async () => {
     await using world = await openTestWorld()
