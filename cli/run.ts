@@ -19,6 +19,7 @@ import { addResult } from './result.ts'
 import { addSubmit } from './submit.ts'
 import { harmless, hasColours, oneLine, paint } from './text.ts'
 import { addWait } from './wait.ts'
+import { addWebhooks } from './webhooks.ts'
 
 const environmentHelp = `
 Environment:
@@ -69,6 +70,7 @@ function createProgram(context: Context): Command {
     addEvents,
     addResult,
     addArtifacts,
+    addWebhooks,
   ]
   for (const add of [...adders, addOrders, addDoctor, addRestore, addAdmin]) add(program, context)
   return program

@@ -5,6 +5,7 @@ import { createAdmission } from '../jobs/admission.ts'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
+import { createFollowers } from '../jobs/followers.ts'
 import { createPace } from '../jobs/pace.ts'
 import { requireKey } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
@@ -18,6 +19,7 @@ import * as cancelJobs from './cancel-jobs.ts'
 import * as createJob from './create-job.ts'
 import * as createJobs from './create-jobs.ts'
 import * as datasets from './datasets.ts'
+import * as deliveries from './deliveries.ts'
 import * as deleteJob from './delete-job.ts'
 import * as estimateJob from './estimate-job.ts'
 import * as explainJob from './explain-job.ts'
@@ -34,11 +36,13 @@ import * as orphans from './orphans.ts'
 import * as policy from './policy.ts'
 import * as project from './project.ts'
 import * as readArtifact from './read-artifact.ts'
+import * as readFeed from './read-feed.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as stopJob from './stop-job.ts'
+import * as webhooks from './webhooks.ts'
 
 /** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
 const maxRunnerJson_bytes = 2 * 1024 ** 2
@@ -49,7 +53,9 @@ const guarded = [
   'datasets/:id',
   'datasets/:id/complete',
   'jobs/*',
+  'events',
   'webhooks/*',
+  'deliveries/*',
   'budgets/*',
   'usage',
   'orphans/*',
@@ -78,6 +84,7 @@ export function createApp(deps: Deps) {
     .openapi(cancelJobs.route, cancelJobs.handler(deps))
     .openapi(explainJob.route, explainJob.handler(deps))
     .openapi(listEvents.route, listEvents.handler(deps))
+    .openapi(readFeed.route, readFeed.handler(deps, createFollowers(deps)))
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
     .openapi(listPoints.route, listPoints.handler(deps))
@@ -85,6 +92,17 @@ export function createApp(deps: Deps) {
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))
     .openapi(readWebhookSecret.route, readWebhookSecret.handler(deps))
+    .openapi(webhooks.openRoute, webhooks.create(deps))
+    .openapi(webhooks.listRoute, webhooks.list(deps))
+    .openapi(webhooks.getRoute, webhooks.get(deps))
+    .openapi(webhooks.patchRoute, webhooks.patch(deps))
+    .openapi(webhooks.deleteRoute, webhooks.remove(deps))
+    .openapi(webhooks.rotateRoute, webhooks.rotate(deps))
+    .openapi(deliveries.testRoute, deliveries.test(deps))
+    .openapi(deliveries.ofWebhookRoute, deliveries.ofWebhook(deps))
+    .openapi(deliveries.ofJobRoute, deliveries.ofJob(deps))
+    .openapi(deliveries.getRoute, deliveries.get(deps))
+    .openapi(deliveries.redeliverRoute, deliveries.again(deps))
     .openapi(datasets.openRoute, datasets.create(deps))
     .openapi(datasets.listRoute, datasets.list(deps))
     .openapi(datasets.getRoute, datasets.get(deps))

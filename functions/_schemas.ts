@@ -75,6 +75,19 @@ export const eventSchema = z
   .object({ sequence: count, type: z.string(), at, data: json })
   .meta({ id: 'Event' })
 
+export const feedEventSchema = z
+  .object({
+    id: z
+      .string()
+      .meta({ example: '0-1831-4207', description: 'Its place in the feed: what `after` takes.' }),
+    job_id: z.string().nullable(),
+    sequence: count.meta({ description: 'Of its job, or of what it tells of.' }),
+    type: z.string(),
+    at,
+    data: json,
+  })
+  .meta({ id: 'FeedEvent' })
+
 export const logSchema = z
   .object({
     shard: count,

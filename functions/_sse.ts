@@ -16,16 +16,30 @@ export interface Message {
 
 export const wantsStream = (c: Context<Env>) => /\btext\/event-stream\b/.test(c.req.header('accept') ?? '')
 
+/** What is streamed, read on from a cursor. */
+export interface Source {
+  start: string | null
+  /** What is there after the cursor; `over`: nothing more will come. */
+  next: (cursor: string | null) => Promise<{ messages: Message[]; cursor: string | null; over: boolean }>
+  /** Resolves when there may be more after the cursor, at the latest after some time. */
+  wait: (cursor: string | null, ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/** Waits for changes of a job. */
+export const waitForJob =
+  (deps: Deps, job_id: string): Source['wait'] =>
+  (_, ms, signal) =>
+    deps.waker.wait(topics.job(job_id), ms, signal)
+
 /**
- * Streams what `next` finds, in order, until it says that nothing more will come or the bound of
- * BERTH_SSE_MAX_S is reached; clients resume with Last-Event-ID. `next` reads after the cursor it is given.
+ * Streams a source, in order, until it says that nothing more will come or the bound of BERTH_SSE_MAX_S is reached;
+ * clients resume with Last-Event-ID.
  */
 export function streamEvents(
   c: Context<Env>,
   deps: Deps,
-  job_id: string,
-  start: string | null,
-  next: (cursor: string | null) => Promise<{ messages: Message[]; cursor: string | null; over: boolean }>,
+  { start, next, wait }: Source,
+  ended = () => {},
 ): Response {
   c.header('Cache-Control', 'no-store')
   c.header('X-Accel-Buffering', 'no')
@@ -35,17 +49,22 @@ export function streamEvents(
     const end = deps.clock.now().getTime() + deps.settings.sse_max_s * 1_000
     let cursor = start
     let spoke_at = deps.clock.now().getTime()
-    while (!gone.signal.aborted && deps.clock.now().getTime() < end) {
-      const found = await next(cursor)
-      for (const message of found.messages) await stream.writeSSE(message)
-      cursor = found.cursor
-      if (found.over && found.messages.length === 0) return stream.writeSSE({ event: 'end', data: '{}' })
-      if (found.messages.length > 0) spoke_at = deps.clock.now().getTime()
-      else await deps.waker.wait(topics.job(job_id), poll_ms, gone.signal)
-      if (deps.clock.now().getTime() - spoke_at >= keepAlive_ms) {
-        await stream.write(': still here\n\n')
-        spoke_at = deps.clock.now().getTime()
+    try {
+      while (!gone.signal.aborted && deps.clock.now().getTime() < end) {
+        const found = await next(cursor)
+        for (const message of found.messages) await stream.writeSSE(message)
+        cursor = found.cursor
+        if (found.over && found.messages.length === 0)
+          return await stream.writeSSE({ event: 'end', data: '{}' })
+        if (found.messages.length > 0) spoke_at = deps.clock.now().getTime()
+        else await wait(cursor, poll_ms, gone.signal)
+        if (deps.clock.now().getTime() - spoke_at >= keepAlive_ms) {
+          await stream.write(': still here\n\n')
+          spoke_at = deps.clock.now().getTime()
+        }
       }
+    } finally {
+      ended()
     }
   })
 }

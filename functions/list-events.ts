@@ -6,7 +6,7 @@ import { isTerminal } from '../jobs/state.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { eventSchema, jobParam, json200, limit, page } from './_schemas.ts'
-import { streamEvents, wantsStream } from './_sse.ts'
+import { type Source, streamEvents, waitForJob, wantsStream } from './_sse.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -37,7 +37,7 @@ export const handler =
         200,
       )
     }
-    return streamEvents(c, deps, id, String(start), async (after) => {
+    const next: Source['next'] = async (after) => {
       const over = isTerminal((await findJob(deps, project_id, id)).state)
       const events = await listEvents(deps, id, Number(after), most)
       const messages = events.map((event) => ({
@@ -46,7 +46,8 @@ export const handler =
         data: JSON.stringify(event),
       }))
       return { messages, cursor: messages.at(-1)?.id ?? after, over }
-    }) as never
+    }
+    return streamEvents(c, deps, { start: String(start), next, wait: waitForJob(deps, id) }) as never
   }
 
 function sequenceOf(text: string | undefined): number {

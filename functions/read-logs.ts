@@ -8,7 +8,7 @@ import { isTerminal } from '../jobs/state.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { jobParam, logSchema, page } from './_schemas.ts'
-import { streamEvents, wantsStream } from './_sse.ts'
+import { type Source, streamEvents, waitForJob, wantsStream } from './_sse.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -49,17 +49,17 @@ export const handler =
       const { items, cursor: next } = await searchLogs(deps, id, { search, cursor: start, limit })
       return answer(c, { items, next_cursor: next }, format)
     }
-    if (wantsStream(c))
-      return streamEvents(c, deps, id, start, async (after) => {
-        const over = isTerminal((await findJob(deps, project_id, id)).state)
-        const { items } = await readLogs(deps, id, after, limit)
-        let position = after
-        const messages = items.map((line) => {
-          position = advance(position, line)
-          return { id: position, event: 'log', data: JSON.stringify(line) }
-        })
-        return { messages, cursor: position, over }
-      }) as never
+    const next: Source['next'] = async (after) => {
+      const over = isTerminal((await findJob(deps, project_id, id)).state)
+      const { items } = await readLogs(deps, id, after, limit)
+      let position = after
+      const messages = items.map((line) => {
+        position = advance(position, line)
+        return { id: position, event: 'log', data: JSON.stringify(line) }
+      })
+      return { messages, cursor: position, over }
+    }
+    if (wantsStream(c)) return streamEvents(c, deps, { start, next, wait: waitForJob(deps, id) }) as never
     const found = await readLogs(deps, id, start, limit)
     const next_cursor = found.items.length >= limit ? found.cursor : null
     return answer(c, { items: found.items, next_cursor }, format)

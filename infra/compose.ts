@@ -11,6 +11,7 @@ import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
 import { createLanes } from '../jobs/lanes.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
+import { renumberFeed } from '../jobs/store/events.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
 import { createDatabaseClock, migrate, openDatabase } from './db.ts'
@@ -21,7 +22,7 @@ import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
 import { type Loops, refreshOffers, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
-import { checkTarget, createOutboundFetch } from './outbound.ts'
+import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres } from './nudge.ts'
 import { programVersions } from './program-version.ts'
@@ -83,6 +84,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       lanes: createLanes(),
       outbound_fetch: createOutboundFetch(outbound),
       check_target: (url) => checkTarget(url, outbound),
+      resolve_target: (url) => resolveTarget(url, outbound),
       settings: settingsOf(config, () => address),
       log,
     }
@@ -176,6 +178,8 @@ async function prepare(config: Config, { db, sealer, random, log, mark }: Prepar
   await checkSecretKey({ db, sealer })
   // The folder's lock says that whoever held these is dead.
   if (config.database_url === null) await releaseAll(db)
+  if (await renumberFeed(db))
+    log('warn', 'the database was put back from a copy: readers of /v1/events begin anew')
   const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
   if (await quarantineIfRestored({ db, clock }, mark))
     log('warn', 'the database is older than this data folder: for a day nothing unknown is stopped')

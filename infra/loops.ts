@@ -9,7 +9,7 @@ import { dropOldPartitions, sweepRetention } from '../jobs/retention.ts'
 import type { Tx } from '../jobs/store/schema.ts'
 import { renewReplica } from '../jobs/store/claim.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
-import { deliverDue } from '../jobs/webhooks.ts'
+import { deliverDue, newFlight } from '../jobs/webhooks.ts'
 
 /** Without a nudge the pass runs this often: the latency that a lost nudge costs. */
 const poll_ms = 1_000
@@ -97,11 +97,12 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
       () => sweepFolders(work),
       () => pauseFor(sweep_ms, signal),
     )
+  const sender = createSender(deps)
   if (roles.includes('webhooks'))
     run(
       'webhooks',
-      () => deliverDue(deps),
-      () => deps.waker.wait(topics.webhooks, webhooks_ms, signal),
+      () => sender.round(),
+      () => sender.pause(signal),
     )
   if (roles.includes('offers'))
     run(
@@ -113,7 +114,28 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     async stop() {
       ended.abort()
       await Promise.all(running)
+      await sender.sent()
     },
+  }
+}
+
+/** Sends messages. A receiver may take its time; the next round does not wait for it. */
+function createSender(deps: Deps) {
+  const flight = newFlight()
+  const sending = new Set<Promise<void>>()
+  let again = false
+  return {
+    async round() {
+      again = false
+      const { done, ...round } = await deliverDue(deps, flight)
+      const sent = done.finally(() => sending.delete(sent))
+      sending.add(sent)
+      again = round.again
+    },
+    pause: (signal: AbortSignal) =>
+      again ? Promise.resolve() : deps.waker.wait(topics.webhooks, webhooks_ms, signal),
+    /** Resolves when nothing is under way. */
+    sent: () => Promise.all(sending),
   }
 }
 

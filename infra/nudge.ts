@@ -8,7 +8,7 @@ const channel = 'berth_nudge'
 const notify_ms = 50
 /** Between two tries to listen again; meanwhile everyone polls once a second. */
 const reconnect_ms = 2_000
-const shared: readonly string[] = [topics.pass, topics.webhooks]
+const shared: readonly string[] = [topics.pass, topics.webhooks, topics.events]
 
 export interface Nudges {
   waker: Waker

@@ -12,6 +12,8 @@ const maxUrlLength = 2048
 const httpsPorts = ['', '443', '8443']
 /** Names that never leave the network they are asked in (RFC 6761, 6762, 8375, ICANN's .internal). */
 const privateNames = ['localhost', 'local', 'internal', 'home.arpa', 'lan', 'intranet', 'corp', 'home']
+/** The metadata service of Tencent Cloud by name; those of the others end in one of these. */
+const metadataNames = ['metadata.tencentyun.com']
 
 export interface Address {
   address: string
@@ -92,6 +94,31 @@ export function checkTarget(text: string, { allow_private }: { allow_private: bo
   return allow_private ? checkScheme(url, ['https:', 'http:']) : checkPublic(url)
 }
 
+/**
+ * Whether what the name of an allowed URL leads to now may be called. A name without an answer is no reason: it may have
+ * one later, and is checked at every call.
+ */
+export async function resolveTarget(
+  text: string,
+  options: Omit<OutboundOptions, 'timeout_ms'>,
+): Promise<string | null> {
+  const { allow_private, resolve = resolveAll } = options
+  const url = URL.parse(text)
+  if (allow_private || url === null || isIP(hostOf(url.hostname)) !== 0) return null
+  const addresses = await within(registration_ms, resolve(url.hostname)).catch(() => [])
+  return addresses.every(({ address }) => isPublicAddress(address)) ? null : privateName
+}
+
+/** Who registers a target waits for the resolver this long. */
+const registration_ms = 3_000
+const privateName = 'the name leads to a private, local or reserved address'
+
+async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error('too late')), ms)
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer))
+}
+
 function checkScheme(url: URL, schemes: readonly string[]): string | null {
   return schemes.includes(url.protocol) ? null : `only ${schemes.join('// and ')}// is allowed`
 }
@@ -104,10 +131,14 @@ function checkPublic(url: URL): string | null {
 }
 
 function isPublicHost(hostname: string): boolean {
-  const host = hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
+  const host = hostOf(hostname)
   if (isIP(host) !== 0) return isPublicAddress(host)
-  return host.includes('.') && !privateNames.some((name) => host === name || host.endsWith(`.${name}`))
+  const names = [...privateNames, ...metadataNames]
+  return host.includes('.') && !names.some((name) => host === name || host.endsWith(`.${name}`))
 }
+
+/** A host without the brackets of IPv6 and the dot of the root. */
+const hostOf = (hostname: string) => hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
 
 // A custom lookup is not called for an address literal: checkTarget has seen those.
 function createLookup(
@@ -121,8 +152,7 @@ function createLookup(
         if (first === undefined) return callback(new OutboundError('failed', 'the name has no address'), '')
         // One bad address refuses them all: which one is connected to is not ours to choose.
         if (!allow_private && !addresses.every(({ address }) => isPublicAddress(address))) {
-          const reason = 'the name leads to a private, local or reserved address'
-          return callback(new OutboundError('refused', reason), '')
+          return callback(new OutboundError('refused', privateName), '')
         }
         return all ? callback(null, addresses) : callback(null, first.address, first.family)
       },
@@ -143,6 +173,7 @@ const special4 = blockList('ipv4', [
   '10.0.0.0/8', // private (RFC 1918)
   '100.64.0.0/10', // shared (RFC 6598); Alibaba Cloud's metadata service is 100.100.100.200
   '127.0.0.0/8', // loopback
+  '168.63.129.16/32', // Azure's own, public by its number, inside every virtual machine there
   '169.254.0.0/16', // link-local (RFC 3927); the metadata service of AWS, Azure, Google and Tencent Cloud
   '172.16.0.0/12', // private
   '192.0.0.0/24', // IETF protocol assignments (RFC 6890); Oracle Cloud's metadata service

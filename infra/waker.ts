@@ -4,8 +4,8 @@ import type { Waker } from '../jobs/deps.ts'
 export function createWaker(): Waker {
   const waiting = new Map<string, Set<() => void>>()
   const missed = new Set<string>()
-  // Only these have one steady waiter that must not miss a wake; job topics would pile up.
-  const kept = (topic: string) => !topic.startsWith('job:')
+  // Only these have one steady waiter that must not miss a wake; topics of one job or project would pile up.
+  const kept = (topic: string) => !topic.includes(':')
   return {
     wake(topic) {
       const waiters = waiting.get(topic)

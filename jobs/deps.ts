@@ -72,8 +72,17 @@ export interface Waker {
   /** Resolves at the next wake of the topic, after `timeout_ms`, or when the signal aborts. */
   wait: (topic: string, timeout_ms: number, signal?: AbortSignal) => Promise<void>
 }
-/** Topics: the pass has work; the webhook sender has work; something of this job has changed. */
-export const topics = { pass: 'pass', webhooks: 'webhooks', job: (id: string) => `job:${id}` } as const
+/**
+ * Topics: the pass has work; the webhook sender has work; there are events; something of this job has changed; who follows
+ * the feed of this project can go on.
+ */
+export const topics = {
+  pass: 'pass',
+  webhooks: 'webhooks',
+  events: 'events',
+  job: (id: string) => `job:${id}`,
+  feed: (project_id: string) => `feed:${project_id}`,
+} as const
 
 export interface Settings {
   /** Where runners reach this server. */
@@ -118,6 +127,8 @@ export interface Deps {
   outbound_fetch: (url: string, init: RequestInit) => Promise<Response>
   /** null: the target may be called; else why not. Names no secret. */
   check_target: (url: string) => string | null
+  /** The same of what a name leads to now; it is asked again whenever it is called. */
+  resolve_target: (url: string) => Promise<string | null>
   settings: Settings
   log: Log
 }

@@ -22,9 +22,29 @@ export type Made = { job_id: string } | { problem: Refusal }
 export async function claimKey(
   tx: Tx,
   project_id: string,
-  { key, body_sha256 }: IdempotencyKey,
+  key: IdempotencyKey,
   now: Date,
 ): Promise<Made[] | null> {
+  const row = await findKey(tx, project_id, key, now)
+  return row && withoutDeleted(tx, row.items ?? (row.resource_id ? [{ job_id: row.resource_id }] : []))
+}
+
+/** The same for a request that makes one thing that is no job: its id. */
+export async function claimResource(
+  tx: Tx,
+  project_id: string,
+  key: IdempotencyKey,
+  now: Date,
+): Promise<string | null> {
+  return (await findKey(tx, project_id, key, now))?.resource_id ?? null
+}
+
+async function findKey(
+  tx: Tx,
+  project_id: string,
+  { key, body_sha256 }: IdempotencyKey,
+  now: Date,
+): Promise<{ resource_id: string | null; items: Made[] | null } | null> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`${project_id}/${key}`}, 1))`.execute(tx)
   const row = await tx
     .selectFrom('idempotency')
@@ -42,7 +62,20 @@ export async function claimKey(
       'idempotency_key_reused',
       'This Idempotency-Key was used with another body: use a new key.',
     )
-  return withoutDeleted(tx, row.items ?? (row.resource_id ? [{ job_id: row.resource_id }] : []))
+  return row
+}
+
+export async function keepResource(
+  tx: Tx,
+  project_id: string,
+  { key, body_sha256 }: IdempotencyKey,
+  resource_id: string,
+  now: Date,
+): Promise<void> {
+  await tx
+    .insertInto('idempotency')
+    .values({ project_id, key, body_sha256, resource_id, created_at: now })
+    .execute()
 }
 
 export async function keepKey(

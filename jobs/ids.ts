@@ -9,6 +9,7 @@ export type IdPrefix =
   | 'att'
   | 'rep'
   | 'dlv'
+  | 'whk'
   | 'art'
   | 'req'
   | 'bud'

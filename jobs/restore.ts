@@ -10,6 +10,7 @@ import type { JobRow, NewAttempt } from './plan.ts'
 import { claimShard, newReplicaId, release } from './store/claim.ts'
 import { commitDecision } from './store/commit.ts'
 import { allowance, noMoney, type Role } from './shards.ts'
+import { endPositions } from './store/events.ts'
 import { moneyOf } from './store/snapshot.ts'
 import type { Tables } from './store/schema.ts'
 import type { Bearer } from './tokens.ts'
@@ -58,6 +59,7 @@ export async function quarantine(deps: Pick<Deps, 'db' | 'clock'>): Promise<Date
   const quarantine_until = new Date(now_ms + quarantine_ms)
   const launches_held_until = new Date(now_ms + hold_ms)
   await deps.db.updateTable('installation').set({ quarantine_until, launches_held_until }).execute()
+  await endPositions(deps.db)
   return quarantine_until
 }
 

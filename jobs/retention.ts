@@ -4,6 +4,8 @@ import { unnamed } from './artifacts.ts'
 import { dropParts } from './uploads.ts'
 import type { Deps } from './deps.ts'
 import { pruneCache } from './store/cache.ts'
+import { raiseFloors } from './store/events.ts'
+import { pruneMessages } from './store/prune-messages.ts'
 import type { Tx } from './store/schema.ts'
 
 /** Time to change one's mind, by asking the operator. */
@@ -11,7 +13,7 @@ const kept_ms = 7 * 86_400_000
 /** Jobs of one round; the rest waits for the next. */
 const purgeBatch = 100
 
-/** Forgets old results, and removes artifacts, points and logs of jobs that were deleted a week ago. */
+/** Forgets old results and messages, and removes artifacts, points and logs of jobs that were deleted a week ago. */
 export async function sweepRetention(deps: Deps): Promise<void> {
   const now = deps.clock.now()
   const { cache_ttl_s, cache_max_entries } = deps.settings
@@ -33,6 +35,7 @@ export async function sweepRetention(deps: Deps): Promise<void> {
     for (const key of objects) await deps.store.delete(key)
   }
   await purgeDatasets(deps, now)
+  await pruneMessages(deps.db, now)
 }
 
 /** Removes the bytes of deleted datasets that nothing reads any more, and of uploads that nobody goes on with. */
@@ -138,6 +141,9 @@ export async function dropOldPartitions(db: Tx, before: Date): Promise<string[]>
       const month = /^(?:events|log_chunks)_(\d{4})_(\d{2})$/.exec(name)
       return month !== null && Date.UTC(Number(month[1]), Number(month[2]), 1) <= before.getTime()
     })
-  for (const name of old) await sql`drop table ${sql.table(name)}`.execute(db)
+  for (const name of old) {
+    if (name.startsWith('events_')) await raiseFloors(db, name)
+    await sql`drop table ${sql.table(name)}`.execute(db)
+  }
   return old
 }

@@ -45,8 +45,11 @@ const placement = z
   })
   .prefault({})
 
+/** Whether it may be called is another question: targets are checked before they are stored. */
+export const webhookUrl = z.url({ protocol: /^https?$/, error: 'must be an https:// address' }).max(2_000)
+
 const webhook = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: 'must be an https:// address' }).max(2_000),
+  url: webhookUrl,
   events: z
     .array(z.enum(jobEventTypes))
     .min(1)

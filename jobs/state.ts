@@ -142,6 +142,14 @@ export const jobEventTypes = [
   'job.cancelled',
 ] as const
 export type JobEventType = (typeof jobEventTypes)[number]
+/** All that is told, also what concerns no job. */
+export const eventTypes = [
+  ...jobEventTypes,
+  'budget.warning',
+  'budget.exhausted',
+  'webhook.disabled',
+] as const
+export type EventType = (typeof eventTypes)[number]
 
 /** Whether a job, shard or attempt in this state can still change. */
 export function isTerminal(state: JobState | ShardState | AttemptState): boolean {

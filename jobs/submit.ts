@@ -8,11 +8,11 @@ import { claimKey, type IdempotencyKey, keepKey, type Made } from './idempotency
 import { type IdPrefix, newId } from './ids.ts'
 import type { JobRow } from './plan.ts'
 import { type JobSpec, priorityOf } from './spec.ts'
-import { deliveryRow, eventRow } from './store/fold.ts'
+import { appendEvents, eventRow } from './store/events.ts'
+import { enqueueFirst } from './store/messages.ts'
 import { type Earlier, findEarlier, lendPriority } from './store/cache.ts'
 import { relist } from './store/lists.ts'
 import { newShard, queueKeyOf } from './store/queue.ts'
-import { insertRows } from './store/rows.ts'
 import type { Tx, Warning } from './store/schema.ts'
 
 /** Rows in one statement: PostgreSQL takes 65,535 parameters, and no row here has more than 16. */
@@ -49,32 +49,36 @@ export async function submitJobs(
   idempotency: IdempotencyKey | null,
 ): Promise<Submitted> {
   const now = deps.clock.now()
-  const submitted = await deps.db.transaction().execute(async (tx) => {
+  const { tells, ...submitted } = await deps.db.transaction().execute(async (tx) => {
     const earlier = idempotency && (await claimKey(tx, project_id, idempotency, now))
-    if (earlier) return { items: earlier, replayed: true }
+    if (earlier) return { items: earlier, replayed: true, tells: false }
     const fresh = prepared.filter((each) => 'spec' in each)
     await admit(
       tx,
       fresh.reduce((sum, { shards }) => sum + shards, 0),
     )
-    const ids = (await insert(tx, deps, project_id, fresh, now)).values()
+    const inserted = await insert(tx, deps, project_id, fresh, now)
+    const ids = inserted.ids.values()
     const items = prepared.map((each) => ('spec' in each ? { job_id: ids.next().value ?? '' } : each))
     if (idempotency) await keepKey(tx, project_id, idempotency, items, now)
-    return { items, replayed: false }
+    return { items, replayed: false, tells: inserted.tells }
   })
-  if (!submitted.replayed) deps.waker.wake(topics.pass)
+  if (submitted.replayed) return submitted
+  deps.waker.wake(topics.pass)
+  deps.waker.wake(topics.events)
+  if (tells) deps.waker.wake(topics.webhooks)
   return submitted
 }
 
-/** Answers the ids, in the order of the jobs. */
+/** Answers the ids, in the order of the jobs, and whether there are messages to send. */
 async function insert(
   tx: Tx,
   deps: Deps,
   project_id: string,
   jobs: readonly NewJob[],
   now: Date,
-): Promise<string[]> {
-  if (jobs.length === 0) return []
+): Promise<{ ids: string[]; tells: boolean }> {
+  if (jobs.length === 0) return { ids: [], tells: false }
   const ids = newIds(deps, 'job', jobs.length, now)
   const starts = await startsOf(tx, deps, project_id, { jobs, ids, now })
   const rows = await insertJobs(tx, project_id, jobs, { ids, starts, now })
@@ -91,15 +95,12 @@ async function insert(
     rows.flatMap((row) => (row.follows ? [{ leader: row.follows, queue_key: queueKeyOf(row) }] : [])),
   )
   const told = { ...deps, public_url: deps.settings.public_url, now }
-  const events = rows.flatMap((row) => firstEvents(row).map((event) => ({ row, event })))
-  await insertRows(
+  const first = rows.map((job) => ({ job, events: firstEvents(job) }))
+  await appendEvents(
     tx,
-    'events',
-    events.map(({ row, event }) => eventRow(row, { ...event, at: now })),
+    first.flatMap(({ job, events }) => events.map((event) => eventRow(job, { ...event, at: now }))),
   )
-  const deliveries = events.flatMap(({ row, event }) => deliveryRow(told, row, [], event) ?? [])
-  await insertRows(tx, 'deliveries', deliveries)
-  return ids
+  return { ids, tells: await enqueueFirst(tx, told, first) }
 }
 
 /** How a job begins: on its own, with a result that there is, or behind a job that is at work on the same. */

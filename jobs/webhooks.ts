@@ -1,27 +1,86 @@
 // Delivers the outbox: at least once, signed by the Standard Webhooks specification, every attempt stored.
 import { Webhook } from 'standardwebhooks'
-import { sql } from 'kysely'
-import type { Selectable } from 'kysely'
-import type { Deps } from './deps.ts'
-import type { Tables } from './store/schema.ts'
+import { type Answer, retryAfter_s } from './delivery.ts'
+import { type Deps, topics } from './deps.ts'
+import { type Claimed, claimMessages, maxRouted, routeMessages } from './store/outbox.ts'
+import { recordResults, type Result } from './store/results.ts'
 
-type Delivery = Selectable<Tables['deliveries']>
-
-/** Waits after each failed attempt, in seconds, with jitter: three days in all. */
-const schedule_s = [5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 72_000]
-const jitter = 0.2
-/** A receiver must answer within this; the specification names 15 to 30 s. */
+/** A receiver must answer within this, its answer's body too; the specification names 15 to 30 s. */
 export const delivery_ms = 15_000
-/** Deliveries in flight at once: a slow receiver must not hold all of them for long. */
-const inFlight = 16
-const maxRetryAfter_s = 86_400
+/** After this a message is another sender's: the first is dead, or has come to nothing. */
+export const lease_ms = 2 * delivery_ms
+/**
+ * Messages in flight of one process: each is a connection and up to 20 kB. Receivers that hang hold few each, and so
+ * many that hang at once leave room.
+ */
+const maxInFlight = 512
+/** Results of one transaction. */
+const maxRecorded = 200
+/** Characters that are kept of an error, and of what a receiver answered: enough for people to see what is wrong. */
 const storedError = 500
+const storedResponse = 1_000
 
-/** Sends what is due once; answers how many were tried. */
-export async function deliverDue(deps: Deps): Promise<number> {
-  const due = await claimDeliveries(deps)
-  await Promise.all(due.map((delivery) => deliver(deps, delivery)))
-  return due.length
+/** What one sender is about. */
+export interface Flight {
+  sending: number
+  /** Whether something due was left for want of room. */
+  full: boolean
+  results: Result[]
+  recording: Promise<void> | null
+}
+export const newFlight = (): Flight => ({ sending: 0, full: false, results: [], recording: null })
+
+export interface Round {
+  tried: number
+  /** Whether the next round is to come at once. */
+  again: boolean
+  /** When all that was tried is recorded. */
+  done: Promise<void>
+}
+
+/** Begins to send what is due, as much as there is room for. */
+export async function deliverDue(deps: Deps, flight: Flight = newFlight()): Promise<Round> {
+  const routed = await routeMessages(deps.db, deps.clock.now())
+  const now = deps.clock.now()
+  const free = maxInFlight - flight.sending
+  const claimed = await claimMessages(deps.db, { now, until: new Date(now.getTime() + lease_ms), free })
+  flight.full = claimed.length >= free
+  return {
+    tried: claimed.length,
+    again: !flight.full && (claimed.length > 0 || routed === maxRouted),
+    done: Promise.all(claimed.map((message) => deliver(deps, flight, message))).then(() => undefined),
+  }
+}
+
+/** Sends a message that the caller has claimed, and records what came of it. */
+export async function deliver(deps: Deps, flight: Flight, message: Claimed): Promise<void> {
+  flight.sending++
+  const began = deps.clock.now()
+  const answer = await send(deps, message, began)
+  flight.sending--
+  const result = { message, began, ended: deps.clock.now(), answer }
+  flight.results.push(result)
+  // What comes while a transaction is under way goes together in the next.
+  while (flight.results.includes(result))
+    await (flight.recording ??= record(deps, flight).finally(() => (flight.recording = null)))
+  await flight.recording
+}
+
+async function record(deps: Deps, flight: Flight): Promise<void> {
+  const results = flight.results.splice(0, maxRecorded)
+  const now = deps.clock.now()
+  try {
+    const told = { ...deps, public_url: deps.settings.public_url, now }
+    const { more, told: tells } = await recordResults(deps.db, told, results)
+    if (more || flight.full) deps.waker.wake(topics.webhooks)
+    if (tells) deps.waker.wake(topics.events)
+  } catch (error) {
+    // Their leases end, and they are sent again.
+    deps.log('error', 'what came of messages was not recorded', {
+      messages: results.length,
+      error: error instanceof Error ? error.message : String(error),
+    })
+  }
 }
 
 /** The project's signing secret, `whsec_...`. */
@@ -36,93 +95,46 @@ export async function webhookSecret(deps: Pick<Deps, 'db' | 'sealer'>, project_i
 
 /** Binds a sealed secret to its row, so that it cannot be moved to another project. */
 export const secretContext = (project_id: string) => `projects/${project_id}/webhook_secret`
+/** The same of an endpoint's. */
+export const endpointContext = (webhook_id: string) => `webhooks/${webhook_id}/secret`
 
-async function claimDeliveries(deps: Deps): Promise<Delivery[]> {
-  const now = deps.clock.now()
-  const until = new Date(now.getTime() + delivery_ms * 2)
-  const { rows } = await sql<Delivery>`
-    update deliveries set claimed_until = ${until} where id in (
-      select id from deliveries
-      where state = 'pending' and next_attempt_at <= ${now} and (claimed_until is null or claimed_until < ${now})
-      order by next_attempt_at limit ${inFlight} for update skip locked)
-    returning *`.execute(deps.db)
-  return rows
+/** One signature for each secret that signs now: a receiver accepts a message that any of them has signed. */
+function signatures({ sealer }: Deps, message: Claimed, at: Date): string {
+  const { id, project_id, webhook_id, secret_sealed, old_secrets, body } = message
+  const context = webhook_id === null ? secretContext(project_id) : endpointContext(webhook_id)
+  const old = old_secrets.filter(({ until }) => new Date(until) > at).map(({ sealed }) => sealed)
+  return [secret_sealed, ...old]
+    .map((sealed) => new Webhook(sealer.open(sealed, context)).sign(id, at, body))
+    .join(' ')
 }
 
-interface Answer {
-  status: number | null
-  error: string | null
-  retry_after_s: number | null
-}
-
-async function deliver(deps: Deps, delivery: Delivery): Promise<void> {
-  const at = deps.clock.now()
-  const answer = await send(deps, delivery, at)
-  const now = deps.clock.now()
-  const number = delivery.attempts + 1
-  const delivered = answer.status !== null && answer.status >= 200 && answer.status < 300
-  const wait_s = answer.retry_after_s ?? schedule_s[number - 1]
-  const exhausted = !delivered && (answer.status === 410 || schedule_s[number - 1] === undefined)
-  await deps.db.transaction().execute(async (tx) => {
-    const moved = await tx
-      .updateTable('deliveries')
-      .set({
-        attempts: number,
-        claimed_until: null,
-        state: delivered ? 'delivered' : exhausted ? 'exhausted' : 'pending',
-        next_attempt_at: delivered || exhausted ? null : later(deps, now, wait_s ?? 0),
-        ended_at: delivered || exhausted ? now : null,
-      })
-      .where('id', '=', delivery.id)
-      .where('attempts', '=', delivery.attempts)
-      .where('state', '=', 'pending')
-      .executeTakeFirst()
-    if (moved.numUpdatedRows === 0n) return
-    await tx
-      .insertInto('delivery_attempts')
-      .values({
-        delivery_id: delivery.id,
-        project_id: delivery.project_id,
-        number,
-        at,
-        duration_ms: now.getTime() - at.getTime(),
-        status: answer.status,
-        error: answer.error,
-      })
-      .execute()
-  })
-}
-
-async function send(deps: Deps, delivery: Delivery, at: Date): Promise<Answer> {
+async function send(deps: Deps, message: Claimed, at: Date): Promise<Answer> {
   try {
-    const secret = await webhookSecret(deps, delivery.project_id)
-    const response = await deps.outbound_fetch(delivery.url, {
+    const response = await deps.outbound_fetch(message.url, {
       method: 'POST',
       redirect: 'manual',
       headers: {
         'content-type': 'application/json',
         'user-agent': 'Berth-Webhooks',
-        'webhook-id': delivery.id,
+        'webhook-id': message.id,
         'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-        'webhook-signature': new Webhook(secret).sign(delivery.id, at, delivery.body),
+        'webhook-signature': signatures(deps, message, at),
       },
-      body: delivery.body,
+      body: message.body,
     })
-    await response.body?.cancel()
-    const error = response.ok ? null : `answered ${response.status}`
-    return { status: response.status, error, retry_after_s: retryAfter(response.headers.get('retry-after')) }
+    return {
+      status: response.status,
+      error: response.ok ? null : `answered ${response.status}`,
+      response: storable(await response.text()),
+      retry_after_s: retryAfter_s(response.headers.get('retry-after'), at),
+    }
   } catch (error) {
-    const message = error instanceof Error ? error.message : 'failed'
-    return { status: null, error: message.slice(0, storedError), retry_after_s: null }
+    const why = error instanceof Error ? error.message : 'failed'
+    return { status: null, error: why.slice(0, storedError), response: null, retry_after_s: null }
   }
 }
 
-function later(deps: Deps, now: Date, seconds: number): Date {
-  const spread = 1 + jitter * ((deps.random(1)[0] ?? 0) / 255)
-  return new Date(now.getTime() + seconds * 1_000 * spread)
-}
-
-function retryAfter(header: string | null): number | null {
-  const seconds = header === null ? Number.NaN : Number(header)
-  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, maxRetryAfter_s) : null
+/** The beginning, without what PostgreSQL has no text for. */
+function storable(text: string): string | null {
+  return text === '' ? null : text.slice(0, storedResponse).replaceAll('\0', '\uFFFD').toWellFormed()
 }

@@ -14,17 +14,10 @@ import type { Claimed } from './claim.ts'
 import { newId } from '../ids.ts'
 import { isTerminal } from '../state.ts'
 import { passOn } from './cache.ts'
-import {
-  enqueueDeliveries,
-  eventRow,
-  type FoldDeps,
-  foldedColumns,
-  type FoldedJob,
-  foldJob,
-  type JobDelta,
-  noDelta,
-} from './fold.ts'
+import { appendEvents, eventRow, numberEvents } from './events.ts'
+import { type FoldDeps, foldedColumns, type FoldedJob, foldJob, type JobDelta, noDelta } from './fold.ts'
 import { relist } from './lists.ts'
+import { enqueueMessages } from './messages.ts'
 import { newShard, shapeOnClass } from './queue.ts'
 import { type Told, writeMemory } from './open.ts'
 import { type Launch, lockPlaces, type Places } from './places.ts'
@@ -224,8 +217,9 @@ export async function writeBatch(tx: Tx, deps: FoldDeps, batch: Batch): Promise<
   const merges = folded.filter((each) => each.merges).map(({ job }) => mergeShard(job, deps))
   if (merges.length > 0) await tx.insertInto('shards').values(merges).execute()
   const events = folded.flatMap(({ job, events: of_job }) => of_job.map((event) => eventRow(job, event)))
-  await insertRows(tx, 'events', [...events, ...purse.events])
-  await enqueueDeliveries(tx, deps, folded)
+  const of_budgets = await numberEvents(tx, 'budgets', purse.events)
+  await appendEvents(tx, [...events, ...of_budgets])
+  await enqueueMessages(tx, deps, folded, of_budgets)
   await writePurse(tx, purse)
   await insertRows(tx, 'ledger', [...purse.ledger, ...ledger])
   await writeMemory(tx, told, now)

@@ -5,6 +5,8 @@ import { sql } from 'kysely'
 import type { Selectable } from 'kysely'
 import { metering_s, stopGrace_s, uploadGrace_s } from '../bounds.ts'
 import type { AttemptRow, JobRow } from '../plan.ts'
+import type { EventType } from '../state.ts'
+import type { NewEvent } from './events.ts'
 import { insertRows, updateRows, type Values } from './rows.ts'
 import type { Tables, Tx } from './schema.ts'
 
@@ -28,7 +30,8 @@ export interface Purse {
   /** By attempt: what is stored, and what takes its place. */
   reservations: Map<string, { stored: readonly Reservation[]; held: Reservation[] }>
   ledger: Values<'ledger'>[]
-  events: Values<'events'>[]
+  /** Without their numbers. */
+  events: NewEvent[]
 }
 
 /** Locks what jobs of these projects would spend from, and what these attempts hold. */
@@ -237,7 +240,7 @@ function enter(
 }
 
 /** Once a period: marks the budget and appends the event to the project's feed. */
-function note(purse: Purse, key: string, column: 'warned_at' | 'exhausted_at', type: string, at: Date) {
+function note(purse: Purse, key: string, column: 'warned_at' | 'exhausted_at', type: EventType, at: Date) {
   const period = purse.periods.get(key)?.period
   if (!period || period[column] !== null) return
   change(purse, key, () => ({ [column]: at }))

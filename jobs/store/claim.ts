@@ -140,6 +140,11 @@ export async function releaseAll(db: Database): Promise<void> {
     .set({ claimed_until: null })
     .where('claimed_until', 'is not', null)
     .execute()
+  await db
+    .updateTable('receivers')
+    .set({ due_at: new Date(0) })
+    .where('due_at', 'is not', null)
+    .execute()
 }
 
 /** Shows the others that this replica lives. */

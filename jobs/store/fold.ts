@@ -1,8 +1,6 @@
-// A job's state follows from its shards: counters, events and webhook deliveries in the same transaction.
+// A job's state follows from its shards: counters and the events that tell of it.
 import { sql } from 'kysely'
-import { newId } from '../ids.ts'
-import type { AttemptRow, JobRow } from '../plan.ts'
-import type { JobSpec } from '../spec.ts'
+import type { JobRow } from '../plan.ts'
 import type { DeviceClass } from '../shards.ts'
 import {
   isTerminal,
@@ -12,9 +10,7 @@ import {
   type ShardState,
   type TerminalState,
 } from '../state.ts'
-import { jobView } from '../view.ts'
 import { movedJob } from './move.ts'
-import { insertRows, type Values } from './rows.ts'
 import type { JobError, Tx, Warning } from './schema.ts'
 
 /** What the commits of one batch add to a job. */
@@ -206,75 +202,6 @@ function eventData(job: FoldedJob, delta: JobDelta): Record<string, unknown> {
     state: job.state,
     ...(delta.attempt && job.state === 'scheduled' ? { attempt: delta.attempt } : {}),
     ...(isTerminal(job.state) ? { outcome: job.outcome, error: job.error } : {}),
-  }
-}
-
-/** The row of an event; it is appended under the job's lock. */
-export function eventRow(
-  job: Pick<JobRow, 'id' | 'project_id' | 'created_at'>,
-  { sequence, type, at, data }: Omit<JobEvent, 'type'> & { type: string },
-): Values<'events'> {
-  const { id: job_id, project_id, created_at: partition_at } = job
-  return { project_id, job_id, sequence, type, at, data, partition_at }
-}
-
-/** The messages of many events, as the jobs and their attempts are stored now. */
-export async function enqueueDeliveries(
-  tx: Tx,
-  deps: FoldDeps,
-  told: readonly { job: Pick<JobRow, 'id' | 'spec'>; events: readonly JobEvent[] }[],
-): Promise<void> {
-  const wanted = told
-    .map(({ job, events }) => ({ job, events: events.filter((event) => isTold(job.spec, event)) }))
-    .filter(({ events }) => events.length > 0)
-  if (wanted.length === 0) return
-  const ids = wanted.map(({ job }) => job.id)
-  const jobs = await tx.selectFrom('jobs').selectAll().where('id', 'in', ids).execute()
-  const { rows } = await sql<AttemptRow>`
-    select newest.* from unnest(${ids}::text[]) as of_job(id), lateral (
-      select * from attempts where job_id = of_job.id order by id desc limit ${shownAttempts}) as newest`.execute(
-    tx,
-  )
-  const attempts = Map.groupBy(rows, ({ job_id }) => job_id)
-  const messages = wanted.flatMap(({ job: { id }, events }) => {
-    const job = jobs.find((each) => each.id === id)
-    return job ? events.flatMap((event) => deliveryRow(deps, job, attempts.get(id) ?? [], event) ?? []) : []
-  })
-  await insertRows(tx, 'deliveries', messages)
-}
-
-/** As many as a job shows. */
-const shownAttempts = 20
-
-const isTold = ({ webhook }: JobSpec, { type }: Pick<JobEvent, 'type'>): boolean =>
-  webhook?.events.includes(type) ?? false
-
-/** The message of an event, with the id and body that all its deliveries will have; null: nobody wants it. */
-export function deliveryRow(
-  deps: FoldDeps,
-  job: JobRow,
-  attempts: readonly AttemptRow[],
-  { type, sequence }: Pick<JobEvent, 'type' | 'sequence'>,
-): Values<'deliveries'> | null {
-  if (!isTold(job.spec, { type })) return null
-  const view = jobView(
-    job,
-    { attempts, heartbeats: [], spent_micros: null },
-    { now: deps.now, public_url: deps.public_url(), brief: true },
-  )
-  const { params: _, ...brief } = view
-  const body = { type, timestamp: deps.now.toISOString(), data: { job: brief, sequence } }
-  return {
-    id: newId('dlv', deps.now, deps.random),
-    project_id: job.project_id,
-    job_id: job.id,
-    sequence,
-    type,
-    url: job.spec.webhook?.url ?? '',
-    body: JSON.stringify(body),
-    state: 'pending',
-    next_attempt_at: deps.now,
-    created_at: deps.now,
   }
 }
 

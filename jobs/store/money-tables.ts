@@ -27,6 +27,7 @@ export interface MoneyTables {
     label_value: string | null
     period: 'month' | 'total'
     limit_micros: number
+    event_sequence: Generated<number>
     created_at: Date
   }
   budget_periods: {

@@ -5,6 +5,7 @@ import type { Made } from '../idempotency.ts'
 import type { RankingView } from '../ranking-view.ts'
 import type { DeviceClass } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
+import type { MessageTables } from './message-tables.ts'
 import type { MoneyTables } from './money-tables.ts'
 import type { Json, ResultTables } from './result-tables.ts'
 import type {
@@ -45,7 +46,7 @@ export interface Checkpoint {
   object_key: string
 }
 
-export interface Tables extends MoneyTables, ResultTables {
+export interface Tables extends MoneyTables, MessageTables, ResultTables {
   installation: {
     one: Generated<boolean>
     id: string
@@ -53,6 +54,7 @@ export interface Tables extends MoneyTables, ResultTables {
     high_water_at: Date | null
     quarantine_until: Date | null
     launches_held_until: Date | null
+    feed_epoch: Generated<number>
   }
   projects: {
     id: string
@@ -220,17 +222,6 @@ export interface Tables extends MoneyTables, ResultTables {
     metrics: Json<Record<string, unknown>>
     machine: Json<Record<string, unknown>>
   }
-  events: {
-    project_id: string
-    job_id: string | null
-    sequence: number
-    type: string
-    at: Date
-    data: Json<Record<string, unknown>>
-    xid: Generated<string>
-    id: Generated<number>
-    partition_at: Date
-  }
   log_chunks: {
     project_id: string
     job_id: string
@@ -256,30 +247,6 @@ export interface Tables extends MoneyTables, ResultTables {
     nonce: string | null
     stop_called_at: Date | null
     gone_at: Date | null
-  }
-  deliveries: {
-    id: string
-    project_id: string
-    job_id: string | null
-    sequence: number
-    type: string
-    url: string
-    body: string
-    state: 'pending' | 'delivered' | 'exhausted'
-    attempts: Generated<number>
-    next_attempt_at: Date | null
-    claimed_until: Date | null
-    created_at: Date
-    ended_at: Date | null
-  }
-  delivery_attempts: {
-    delivery_id: string
-    project_id: string
-    number: number
-    at: Date
-    duration_ms: number
-    status: number | null
-    error: string | null
   }
 }
 

@@ -27,7 +27,7 @@ export interface Options {
   columns?: number
   interrupted?: AbortSignal
   /** Filled while the client runs. */
-  live?: { stderr: string }
+  live?: { stderr: string; stdout?: string }
 }
 
 export interface Outcome {
@@ -95,7 +95,10 @@ export async function openServed() {
 }
 
 export async function runCli(argv: string[], options: Options = {}, cwd = tmpdir()): Promise<Outcome> {
-  const out = collector(options, () => undefined)
+  const out = collector(
+    options,
+    (text) => options.live && (options.live.stdout = (options.live.stdout ?? '') + text),
+  )
   const err = collector(options, (text) => options.live && (options.live.stderr += text))
   const io: Io = {
     env: options.env ?? {},

@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { checkTarget, createOutboundFetch, OutboundError } from '../../infra/outbound.ts'
+import { checkTarget, createOutboundFetch, OutboundError, resolveTarget } from '../../infra/outbound.ts'
 import type { OutboundOptions } from '../../infra/outbound.ts'
 
 const hostile = [
@@ -46,7 +46,18 @@ const hostile = [
   'https://[fe80::1]/',
   'https://[fec0::1]/',
   // metadata services of clouds
-  'https://169.254.169.254/latest/meta-data/',
+  'https://169.254.169.254/latest/meta-data/', // AWS, Azure, Google Cloud
+  'https://2852039166/',
+  'https://0xa9fea9fe/',
+  'https://0251.0376.0251.0376/',
+  'https://0xa9.254.0251.254/',
+  'https://169.254.43518/',
+  'https://169.254.169.254./',
+  'https://169.254.0.23/latest/meta-data/', // Tencent Cloud
+  'https://metadata.tencentyun.com/latest/meta-data/',
+  'https://METADATA.TENCENTYUN.COM./',
+  'https://168.63.129.16/machine?comp=goalstate', // Azure's wire server
+  'https://[::ffff:168.63.129.16]/',
   'https://100.100.100.200/latest/meta-data/',
   'https://192.0.0.192/opc/v2/',
   'https://[fd00:ec2::254]/latest/meta-data/',
@@ -56,7 +67,10 @@ const hostile = [
   'https://[64:ff9b::7f00:1]/',
   'https://[64:ff9b::a9fe:a9fe]/',
   'https://[64:ff9b:1::1]/',
+  'https://[64:ff9b::6464:64c8]/',
   'https://[2002:7f00:1::]/',
+  'https://[2002:a9fe:a9fe::]/',
+  'https://[2002:6464:64c8::1]/',
   'https://[2001::1]/',
   'https://[::ffff:a9fe:a9fe]/',
   // not unicast, reserved, documentation
@@ -106,6 +120,9 @@ const hostile = [
   'https://user:hunter2@example.com/',
   'https://:hunter2@example.com/',
   'https://example.com@127.0.0.1/',
+  'https://example.com:443@169.254.169.254/',
+  'https://example.com%40169.254.169.254@10.0.0.1/',
+  'https://@10.0.0.1/',
   'https://example.com#@127.0.0.1/',
   'https://example.com/#',
   `https://example.com/${'a'.repeat(2048)}`,
@@ -129,12 +146,24 @@ const privateAddresses = [
     '127.0.0.1',
     '10.1.2.3',
     '169.254.169.254',
+    '169.254.0.23',
+    '168.63.129.16',
     '100.100.100.200',
     '192.168.0.1',
     '0.0.0.0',
     '255.255.255.255',
   ],
-  ['::1', '::', '::ffff:10.0.0.1', 'fe80::1%eth0', 'fd00::1', '64:ff9b::a00:1', '2002:a00:1::', 'nonsense'],
+  [
+    'fd00:ec2::254',
+    '::1',
+    '::',
+    '::ffff:10.0.0.1',
+    'fe80::1%eth0',
+    'fd00::1',
+    '64:ff9b::a00:1',
+    '2002:a00:1::',
+    'nonsense',
+  ],
 ].flat()
 
 function addressOf(address: string): { address: string; family: number } {
@@ -178,16 +207,39 @@ test.each(fine)('%s is allowed', (url) => {
   expect(checkTarget(url, { allow_private: false })).toBeNull()
 })
 
-describe('a name that leads to a private address is refused at the call', () => {
+describe('a name that leads to a private address is refused at registration and at the call', () => {
+  const url = 'https://hook.example.com:8443/'
+  const answering = (addresses: readonly string[]) => ({
+    allow_private: false,
+    resolve: async () => addresses.map(addressOf),
+  })
+
   test.each(privateAddresses)('%s', async (address) => {
     const { port, calls } = await serve((_, response) => response.end())
     for (const addresses of [[address], ['93.184.215.14', address], [address, '93.184.215.14']]) {
-      const call = open({ allow_private: false, resolve: async () => addresses.map(addressOf) })
-      const answer = call('https://hook.example.com:8443/')
-      await expect(answer).rejects.toMatchObject({ code: 'refused' })
+      const reason = await resolveTarget(url, answering(addresses))
+      const answer = open(answering(addresses))(url)
+      await expect(answer).rejects.toMatchObject({ code: 'refused', message: reason })
       await expect(answer).rejects.not.toMatchObject({ message: expect.stringContaining(address) })
     }
     expect(calls, `port ${port}`).toEqual([])
+  })
+
+  test('also one that was public when it was registered', async () => {
+    const answers = [['93.184.215.14'], ['169.254.169.254']]
+    const rebinding = { allow_private: false, resolve: async () => (answers.shift() ?? []).map(addressOf) }
+    expect(checkTarget(url, rebinding)).toBeNull()
+    expect(await resolveTarget(url, rebinding)).toBeNull()
+    await expect(open(rebinding)(url)).rejects.toMatchObject({ code: 'refused' })
+  })
+
+  test('a public one, one without an answer now and an address may be registered', async () => {
+    expect(await resolveTarget(url, answering(['93.184.215.14', '2606:4700::1111']))).toBeNull()
+    expect(await resolveTarget(url, answering([]))).toBeNull()
+    const failing = { allow_private: false, resolve: () => Promise.reject(new Error('ENOTFOUND')) }
+    expect(await resolveTarget(url, failing)).toBeNull()
+    expect(await resolveTarget('https://8.8.8.8/', failing)).toBeNull()
+    expect(await resolveTarget('http://127.0.0.1/', { ...failing, allow_private: true })).toBeNull()
   })
 })
 
@@ -232,11 +284,13 @@ test('method, headers and bytes arrive, and the answer comes back', async () => 
   ])
 })
 
-test('a redirect is returned and not followed', async () => {
-  const { port, calls } = await serve((_, response) => response.writeHead(302, { location: '/b' }).end())
-  const answer = await open()(`http://127.0.0.1:${port}/a`)
-  expect([answer.status, answer.headers.get('location')]).toEqual([302, '/b'])
-  expect(calls).toHaveLength(1)
+test.each([301, 302, 303, 307, 308])('a redirect (%i) is returned and not followed', async (status) => {
+  const other = await serve((_, response) => response.end('secret'))
+  const location = `http://127.0.0.1:${other.port}/latest/meta-data/`
+  const { port, calls } = await serve((_, response) => response.writeHead(status, { location }).end())
+  const answer = await open()(`http://127.0.0.1:${port}/a`, { method: 'POST', body: '{}' })
+  expect([answer.status, answer.headers.get('location')]).toEqual([status, location])
+  expect([calls.length, other.calls]).toEqual([1, []])
 })
 
 test.each([204, 304])('an answer without a body (%i) is an answer', async (status) => {

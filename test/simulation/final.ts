@@ -2,6 +2,7 @@
 import { billMicros, type Machine } from '../fakes/model-cloud.ts'
 import type { ModelCloud } from '../fakes/model-cloud.ts'
 import type { AttemptRow, JobRow, ShardRow } from '../../jobs/plan.ts'
+import { wholeFeed } from './feed.ts'
 import { partText } from './runner.ts'
 import { sweepPoints, type Told } from './users.ts'
 import type { World } from './world.ts'
@@ -35,6 +36,7 @@ export async function finalCheck(world: World): Promise<void> {
       world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
   }
   await budgets(world)
+  await wholeFeed(world)
   orphans(world, facts)
   for (const job of jobs) {
     await events(world, job)

@@ -38,9 +38,21 @@ export const recordDefects: readonly Defect[] = [
   {
     name: 'a message gets a new id each time it is sent',
     file: 'jobs/webhooks.ts',
-    edits: [["'webhook-id': delivery.id,", "'webhook-id': `${delivery.id}-${delivery.attempts}`,"]],
+    edits: [["'webhook-id': message.id,", "'webhook-id': `${message.id}-${message.attempts}`,"]],
     by: /is delivered, and nobody got it/,
     seed: 33,
+  },
+  {
+    name: 'new messages do not wake their receiver',
+    file: 'jobs/store/outbox.ts',
+    edits: [
+      [
+        'do update set due_at = greatest(excluded.due_at, receivers.closed_until)',
+        'do update set due_at = receivers.due_at',
+      ],
+    ],
+    by: /neither delivered nor exhausted/,
+    seed: 1,
   },
   {
     name: 'a submit sent again is a second job',

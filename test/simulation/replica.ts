@@ -38,6 +38,7 @@ export interface Shared {
     | 'offers'
     | 'outbound_fetch'
     | 'check_target'
+    | 'resolve_target'
     | 'settings'
   >
   replicas: Replica[]
@@ -112,7 +113,7 @@ export function startReplica(shared: Shared): Replica {
     // Calls may take a minute; the next pass need not wait for them.
     void calls.catch((error: unknown) => shared.violated(`a call was not recorded: ${String(error)}`))
   })
-  void loop(shared, self, topics.webhooks, waker, () => code.deliverDue(deps))
+  void loop(shared, self, topics.webhooks, waker, async () => (await code.deliverDue(deps)).done)
   void scan(shared, deps, owner)
   return self
 }

@@ -216,6 +216,7 @@ function sharedBy(
       offers: () => catalogued(world.clouds.flatMap(({ account }) => account.offers)),
       outbound_fetch: world.receiver.fetch,
       check_target: () => null,
+      resolve_target: () => Promise.resolve(null),
       settings: {
         berth_url: () => 'http://berth.test',
         public_url: () => 'http://berth.test',

@@ -55,6 +55,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
       return receiver(url)
     },
     check_target: (url) => (url.includes('forbidden') ? 'is not allowed' : null),
+    resolve_target: (url) => Promise.resolve(url.includes('rebound') ? 'leads to a private address' : null),
     settings: {
       berth_url: () => 'http://berth.test',
       public_url: () => 'http://berth.test',
@@ -94,7 +95,15 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     advance(seconds: number) {
       now_ms += seconds * 1_000
     },
-    deliver: () => deliverDue(deps),
+    /** Sends until nothing is due; answers how many were tried. */
+    async deliver() {
+      for (let sum = 0; ;) {
+        const { tried, done } = await deliverDue(deps)
+        await done
+        if (tried === 0) return sum
+        sum += tried
+      }
+    },
     receive(answer: typeof receiver) {
       receiver = answer
     },

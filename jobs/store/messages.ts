@@ -1,0 +1,195 @@
+// Messages: one for each event and each that is to be told of it, written in the event's transaction with the id and the
+// body that all its deliveries will have.
+import { sql } from 'kysely'
+import { newId } from '../ids.ts'
+import type { AttemptRow, JobRow } from '../plan.ts'
+import type { EventType } from '../state.ts'
+import { type JobView, jobView } from '../view.ts'
+import type { NewEvent } from './events.ts'
+import type { FoldDeps, JobEvent } from './fold.ts'
+import { insertRows, type Values } from './rows.ts'
+import type { Tx } from './schema.ts'
+
+/** The Standard Webhooks specification asks for less than 20 kB. */
+const maxBody_bytes = 19_500
+/** Messages of one statement: their bodies are in memory twice while it is sent. */
+const maxRows = 500
+
+/** A registered endpoint that is told of events now. */
+interface Endpoint {
+  id: string
+  project_id: string
+  url: string
+  events: EventType[] | null
+}
+type Message = Values<'deliveries'>
+type JobOf<Event> = { job: Pick<JobRow, 'id' | 'spec' | 'project_id'>; events: readonly Event[] }
+
+/** Writes the messages of many events, as the jobs and their attempts are stored now. */
+export async function enqueueMessages(
+  tx: Tx,
+  deps: FoldDeps,
+  told: readonly JobOf<JobEvent>[],
+  project_events: readonly NewEvent[],
+): Promise<void> {
+  const happened = told.filter(({ events }) => events.length > 0)
+  const project_ids = [
+    ...happened.map(({ job }) => job.project_id),
+    ...project_events.map((event) => event.project_id ?? ''),
+  ]
+  const endpoints = await endpointsOf(tx, project_ids)
+  const wanted = happened
+    .map(({ job, events }) => ({ job, events: events.filter((event) => isWanted(endpoints, job, event)) }))
+    .filter(({ events }) => events.length > 0)
+  const { jobs, attempts } = await readJobs(
+    tx,
+    wanted.map(({ job }) => job.id),
+  )
+  const messages = wanted.flatMap(({ job: { id }, events }) => {
+    const job = jobs.get(id)
+    return job
+      ? events.flatMap((event) => messagesOf(deps, endpoints, { job, attempts: attempts.get(id) }, event))
+      : []
+  })
+  await insertMessages(tx, [
+    ...messages,
+    ...project_events.flatMap((event) => projectMessages(deps, endpoints, event)),
+  ])
+}
+
+/** Writes the messages of jobs that are as new as their events. Answers whether there are any. */
+export async function enqueueFirst(
+  tx: Tx,
+  deps: FoldDeps,
+  jobs: readonly { job: JobRow; events: readonly Pick<JobEvent, 'type' | 'sequence'>[] }[],
+): Promise<boolean> {
+  const endpoints = await endpointsOf(
+    tx,
+    jobs.map(({ job }) => job.project_id),
+  )
+  const messages = jobs.flatMap(({ job, events }) =>
+    events.flatMap((event) => messagesOf(deps, endpoints, { job, attempts: [] }, event)),
+  )
+  await insertMessages(tx, messages)
+  return messages.length > 0
+}
+
+type Endpoints = ReadonlyMap<string, readonly Endpoint[]>
+
+async function endpointsOf(tx: Tx, project_ids: readonly string[]): Promise<Endpoints> {
+  const ids = [...new Set(project_ids)]
+  if (ids.length === 0) return new Map()
+  const rows: Endpoint[] = await tx
+    .selectFrom('webhooks')
+    .select(['id', 'project_id', 'url', 'events'])
+    .where(sql<boolean>`project_id = any(${ids}::text[])`)
+    .where('deleted_at', 'is', null)
+    .where('disabled_at', 'is', null)
+    .orderBy('id')
+    .execute()
+  return Map.groupBy(rows, ({ project_id }) => project_id)
+}
+
+/** As many as a job shows. */
+const shownAttempts = 20
+
+async function readJobs(
+  tx: Tx,
+  ids: readonly string[],
+): Promise<{ jobs: Map<string, JobRow>; attempts: Map<string, AttemptRow[]> }> {
+  if (ids.length === 0) return { jobs: new Map(), attempts: new Map() }
+  const jobs = await tx.selectFrom('jobs').selectAll().where('id', 'in', ids).execute()
+  const { rows } = await sql<AttemptRow>`
+    select newest.* from unnest(${ids}::text[]) as of_job(id), lateral (
+      select * from attempts where job_id = of_job.id order by id desc limit ${shownAttempts}) as newest`.execute(
+    tx,
+  )
+  return {
+    jobs: new Map(jobs.map((job) => [job.id, job])),
+    attempts: Map.groupBy(rows, ({ job_id }) => job_id),
+  }
+}
+
+const hears = ({ events }: Endpoint, type: EventType) => events === null || events.includes(type)
+const isTold = ({ spec }: Pick<JobRow, 'spec'>, { type }: Pick<JobEvent, 'type'>) =>
+  spec.webhook?.events.includes(type) ?? false
+const isWanted = (endpoints: Endpoints, job: Pick<JobRow, 'spec' | 'project_id'>, event: JobEvent) =>
+  isTold(job, event) || (endpoints.get(job.project_id)?.some((each) => hears(each, event.type)) ?? false)
+
+function messagesOf(
+  deps: FoldDeps,
+  endpoints: Endpoints,
+  { job, attempts = [] }: { job: JobRow; attempts: readonly AttemptRow[] | undefined },
+  event: Pick<JobEvent, 'type' | 'sequence'>,
+): Message[] {
+  const { project_id, spec } = job
+  const hearing = endpoints.get(project_id)?.filter((each) => hears(each, event.type)) ?? []
+  const own = isTold(job, event) ? [{ id: null, url: spec.webhook?.url ?? '' }] : []
+  if (hearing.length + own.length === 0) return []
+  const { params: _, ...brief } = jobView(
+    job,
+    { attempts, heartbeats: [], spent_micros: null },
+    { now: deps.now, public_url: deps.public_url(), brief: true },
+  )
+  const { type, sequence } = event
+  const body = bodyOf(deps, type, (cut) => ({ job: cut(brief), sequence }))
+  const about = { project_id, job_id: job.id, sequence, type, body }
+  return [...own, ...hearing].map(({ id, url }) => message(deps, { ...about, webhook_id: id, url }))
+}
+
+function projectMessages(deps: FoldDeps, endpoints: Endpoints, event: NewEvent): Message[] {
+  const { type, sequence = 0, data, project_id = '' } = event
+  const hearing = endpoints.get(project_id)?.filter((each) => hears(each, type)) ?? []
+  if (hearing.length === 0) return []
+  const body = bodyOf(deps, type, () => ({ ...data, sequence }))
+  const about = { project_id, job_id: null, sequence, type, body }
+  return hearing.map(({ id, url }) => message(deps, { ...about, webhook_id: id, url }))
+}
+
+type About = Required<
+  Pick<Message, 'project_id' | 'job_id' | 'sequence' | 'type' | 'body' | 'webhook_id' | 'url'>
+>
+
+/** A message that waits to be sent. */
+export function message(deps: Pick<FoldDeps, 'now' | 'random'>, about: About): Message {
+  const { now, random } = deps
+  return { id: newId('dlv', now, random), ...about, state: 'pending', next_attempt_at: now, created_at: now }
+}
+
+/** What a message says; of a job that is too large for one the longest parts are left out, in this order. */
+function bodyOf(
+  { now }: FoldDeps,
+  type: EventType,
+  data: (cut: (view: Brief) => object) => Record<string, unknown>,
+): string {
+  let body = ''
+  for (const cut of cuts) {
+    body = JSON.stringify({ type, timestamp: now.toISOString(), data: data(cut) })
+    if (Buffer.byteLength(body) < maxBody_bytes) return body
+  }
+  return body
+}
+
+type Brief = Omit<JobView, 'params'>
+
+const cuts: readonly ((view: Brief) => object)[] = [
+  (brief) => brief,
+  (brief) => ({ ...brief, result: null }),
+  (brief) => ({ ...brief, result: null, attempts: [], error: withoutLog(brief) }),
+  (brief) => ({
+    ...brief,
+    result: null,
+    attempts: [],
+    error: withoutLog(brief),
+    labels: {},
+    warnings: [],
+  }),
+]
+
+const withoutLog = ({ error }: Pick<JobView, 'error'>) =>
+  error && { ...error, message: error.message.slice(0, 1_000), log_tail: null }
+
+async function insertMessages(tx: Tx, messages: readonly Message[]): Promise<void> {
+  for (let first = 0; first < messages.length; first += maxRows)
+    await insertRows(tx, 'deliveries', messages.slice(first, first + maxRows))
+}
