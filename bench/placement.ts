@@ -3,7 +3,7 @@
 import { catalogueOf } from '../jobs/catalogue.ts'
 import { signatureOf } from '../jobs/expect.ts'
 import { deviceDefaults } from '../jobs/limits.ts'
-import { type Places, rank, remembering, type Work } from '../jobs/market.ts'
+import { type Places, rank, remembering, signing, type Work } from '../jobs/market.ts'
 import { whole } from '../jobs/shards.ts'
 import { jobSpec } from '../jobs/spec.ts'
 import { countLaunch, type OpenCounts } from '../jobs/store/open.ts'
@@ -121,6 +121,7 @@ function placesOf(offers: readonly Offer[]): Places {
     rows: new Map(),
     histories: new Map(),
     traits_of: () => traits,
+    signature_of: signing(),
   }
 }
 

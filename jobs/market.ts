@@ -35,6 +35,7 @@ export interface Places {
   /** Rows of datasets, by id; null: the file does not tell. */
   rows: Map<string, number | null>
   traits_of: (provider: string, account: string) => ProviderTraits
+  signature_of: (work: Pick<Work, 'spec' | 'part'>) => string
 }
 
 /** Work that looks for a place. */
@@ -60,6 +61,26 @@ export async function loadPlaces(deps: Deps): Promise<Places> {
     histories: new Map(),
     rows: new Map(),
     traits_of: traitsOf(deps),
+    signature_of: signing(),
+  }
+}
+
+/** How old the market may be that a submit is estimated by: a change is counted some milliseconds before it is there. */
+const oldest_ms = 1_000
+
+/**
+ * The market for estimates, which need not be of this very moment: loaded anew where something has changed, going by
+ * the count of changes that the caller has read.
+ */
+export function createMarket(deps: Deps): (changes: number) => Promise<Places> {
+  let known: { places: Places; changes: number; at_ms: number } | null = null
+  return async (changes) => {
+    const at_ms = deps.clock.now().getTime()
+    const isSame = known && known.changes >= changes && known.places.offers === deps.offers()
+    if (known && isSame && at_ms - known.at_ms <= oldest_ms) return known.places
+    const places = await loadPlaces(deps)
+    known = { places, changes, at_ms }
+    return places
   }
 }
 
@@ -72,7 +93,7 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
   for (const id of unknown) places.policies.set(id, policies.get(id) ?? null)
   const asked = new Map<string, { project_id: string; signature: string }>()
   for (const { project_id, spec, part } of work) {
-    const signature = signatureOf(spec, part)
+    const signature = places.signature_of({ spec, part })
     const key = `${project_id}/${signature}`
     if (!places.histories.has(key)) asked.set(key, { project_id, signature })
   }
@@ -95,6 +116,19 @@ export function nextTry(places: Places, work: Work, now: Date): Date | null {
     return known && !ruledOut(entry) ? [known.blocked_until.getTime()] : []
   })
   return times.length === 0 ? null : new Date(Math.min(...times))
+}
+
+/** Computes each signature once: it is asked for several times, and is a hash of much. */
+export function signing(): Places['signature_of'] {
+  const known = new WeakMap<JobSpec, Map<string, string>>()
+  return ({ spec, part }) => {
+    const of_spec = known.get(spec) ?? new Map<string, string>()
+    known.set(spec, of_spec)
+    const key = `${part.role}/${part.of}`
+    const signature = of_spec.get(key) ?? signatureOf(spec, part)
+    of_spec.set(key, signature)
+    return signature
+  }
 }
 
 function wantedOf(places: Places, work: Work, now: Date): Wanted {
@@ -125,7 +159,7 @@ export function take(places: Places, work: Pick<Work, 'project_id' | 'spec'>, of
 function marketFor(places: Places, work: Work, now: Date): Market {
   const { open } = places
   const { project_id, spec, part } = work
-  const history = places.histories.get(`${project_id}/${signatureOf(spec, part)}`) ?? new Map()
+  const history = places.histories.get(`${project_id}/${places.signature_of(work)}`) ?? new Map()
   const rows = places.rows.get(datasetOf(spec) ?? '') ?? null
   const { seconds, basis } = expecting({ spec, part, rows }, history)
   const traits_of = traitsByEntry(places)

@@ -7,6 +7,17 @@ import type { Tables, Tx } from './schema.ts'
 const types = {
   jobs: {
     id: 'text',
+    project_id: 'text',
+    kind: 'text',
+    name: 'text',
+    spec: 'json',
+    priority: 'text',
+    labels: 'jsonb',
+    estimated_micros: 'bigint',
+    cache_key: 'text',
+    follows: 'text',
+    dataset_id: 'text',
+    created_at: 'timestamptz',
     state: 'text',
     outcome: 'text',
     error: 'jsonb',
@@ -29,8 +40,14 @@ const types = {
   },
   shards: {
     id: 'text',
+    project_id: 'text',
+    job_id: 'text',
+    index: 'int',
+    role: 'text',
     state: 'text',
     shape_hash: 'text',
+    queue_key: 'timestamptz',
+    created_at: 'timestamptz',
     due_at: 'timestamptz',
     not_before: 'timestamptz',
     waiting_since: 'timestamptz',
@@ -141,8 +158,8 @@ const types = {
   },
 } as const satisfies { [Table in keyof Tables]?: { [Column in keyof Tables[Table]]?: string } }
 
-type Table = keyof typeof types
-type Column<Name extends Table> = keyof (typeof types)[Name] & keyof Selectable<Tables[Name]>
+export type Table = keyof typeof types
+export type Column<Name extends Table> = keyof (typeof types)[Name] & keyof Selectable<Tables[Name]>
 /** Values of columns as they are read; JSON is written as its text. */
 export type Values<Name extends Table> = { [C in Column<Name>]?: Selectable<Tables[Name]>[C] | undefined }
 
@@ -156,10 +173,23 @@ export async function insertRows<Name extends Table>(
   const [first] = rows
   if (!first) return
   const columns = Object.keys(first) as Column<Name>[]
+  await insertion(table, columns, rows, { rest: onConflict }).execute(tx)
+}
+
+/**
+ * The same as a part of a larger statement. `beside`: a text for each row that conditions may look at, as
+ * `given.beside`; `rest`: what follows on the rows that are given, in the order of `given.n`.
+ */
+export function insertion<Name extends Table>(
+  table: Name,
+  columns: readonly Column<Name>[],
+  rows: readonly Values<Name>[],
+  { beside, rest }: { beside?: readonly (string | null)[]; rest: RawBuilder<unknown> },
+): RawBuilder<unknown> {
   const names = sql.join(columns.map((column) => sql.ref(String(column))))
-  await sql`insert into ${sql.table(table)} (${names})
+  return sql`insert into ${sql.table(table)} (${names})
     select ${sql.join(columns.map((column) => typed(table, column)))}
-    from ${unnested(table, columns, rows)} ${onConflict}`.execute(tx)
+    from ${unnested(table, columns, rows, beside)} ${rest}`
 }
 
 /** The rows that changed: what they are found by, and their columns with other values than before. */
@@ -209,13 +239,18 @@ function unnested<Name extends Table>(
   table: Name,
   columns: readonly Column<Name>[],
   rows: readonly Values<Name>[],
+  beside?: readonly (string | null)[],
 ): RawBuilder<unknown> {
   const arrays = columns.map((column) => {
     const isJson = typeOf(table, column).startsWith('json')
     return sql`${rows.map((row) => textOf(row[column] ?? null, isJson))}::text[]`
   })
   const names = columns.map((column) => sql.ref(String(column)))
-  return sql`unnest(${sql.join(arrays)}) as given(${sql.join(names)})`
+  if (beside) {
+    arrays.push(sql`${[...beside]}::text[]`)
+    names.push(sql.ref('beside'))
+  }
+  return sql`unnest(${sql.join(arrays)}) with ordinality as given(${sql.join(names)}, n)`
 }
 
 const typeOf = <Name extends Table>(table: Name, column: Column<Name>): string => {

@@ -156,7 +156,8 @@ async function openWorld(given: Given) {
   const fate = createFate(scheduler, draw.fork('fate'), plan, faults_ms)
   const shared = sharedBy(given, world, { sealer, installation, fate: fate.decide })
   const waker = { wake: () => undefined, wait: () => Promise.resolve() }
-  const quietly = { db, clock, random, providers: [], waker, log: () => undefined }
+  const gather = () => Promise.resolve()
+  const quietly = { db, clock, random, gather, providers: [], waker, log: () => undefined }
   const app = code.createApp({ ...shared.common, ...quietly })
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   world.ask = (path, init) => serve(app, path, { headers, ...init })
