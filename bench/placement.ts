@@ -3,7 +3,7 @@
 import { catalogueOf } from '../jobs/catalogue.ts'
 import { signatureOf } from '../jobs/expect.ts'
 import { deviceDefaults } from '../jobs/limits.ts'
-import { type Places, rank, remembering, type Work } from '../jobs/market.ts'
+import { type Places, rank, remembering, signing, type Work } from '../jobs/market.ts'
 import { whole } from '../jobs/shards.ts'
 import { jobSpec } from '../jobs/spec.ts'
 import { countLaunch, type OpenCounts } from '../jobs/store/open.ts'
@@ -123,6 +123,7 @@ function placesOf(offers: readonly Offer[]): Places {
     traits_of: () => traits,
     calls_of: () => 0,
     decided: new Map(),
+    signature_of: signing(),
   }
 }
 

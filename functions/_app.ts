@@ -1,12 +1,14 @@
 // Mounts every function. Runs on any runtime that has fetch: what it needs comes in as Deps.
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { Scalar } from '@scalar/hono-api-reference'
-import { createAdmission } from '../jobs/admission.ts'
+import { createKeyCheck } from '../jobs/keys.ts'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { createFollowers } from '../jobs/followers.ts'
 import { createPace } from '../jobs/pace.ts'
+import { createPreparation } from '../jobs/prepare.ts'
+import { createSubmit } from '../jobs/submit.ts'
 import { requireKey } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
@@ -71,10 +73,11 @@ export type App = ReturnType<typeof createApp>
 /** The whole API as one fetch handler. */
 export function createApp(deps: Deps) {
   const pace = createPace(deps)
-  const admit = createAdmission(deps)
+  const prepare = createPreparation(deps)
+  const submit = createSubmit(deps)
   return createBase(deps)
-    .openapi(createJob.route, createJob.handler(deps, admit))
-    .openapi(createJobs.route, createJobs.handler(deps, admit))
+    .openapi(createJob.route, createJob.handler(deps, prepare, submit))
+    .openapi(createJobs.route, createJobs.handler(deps, prepare, submit))
     .openapi(estimateJob.route, estimateJob.handler(deps))
     .openapi(listJobs.route, listJobs.handler(deps))
     .openapi(getJob.route, getJob.handler(deps))
@@ -153,10 +156,11 @@ function createBase(deps: Deps) {
   app.notFound(() => {
     throw new AppError('not_found', 'There is no such address: see /reference.')
   })
+  const checkKey = createKeyCheck(deps)
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
-  for (const path of guarded) app.use(path, requireKey(deps), limit, boundedJson(maxJson_bytes))
+  for (const path of guarded) app.use(path, requireKey(checkKey), limit, boundedJson(maxJson_bytes))
   // Its body is a stream of bytes, which putPart bounds.
-  app.use('/v1/datasets/:id/parts/:number', requireKey(deps), limit)
+  app.use('/v1/datasets/:id/parts/:number', requireKey(checkKey), limit)
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))

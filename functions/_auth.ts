@@ -1,15 +1,14 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
-import { checkKey, type Role } from '../jobs/keys.ts'
+import type { KeyCheck, Role } from '../jobs/keys.ts'
 import type { Env } from './_env.ts'
 
 const ranks: Record<Role, number> = { viewer: 0, member: 1, admin: 2 }
 
 /** Lets in who sends a valid key; reading needs a viewer, everything else a member. */
-export function requireKey(deps: Deps): MiddlewareHandler<Env> {
+export function requireKey(checkKey: KeyCheck): MiddlewareHandler<Env> {
   return async (c, next) => {
-    c.set('principal', await checkKey(deps, bearer(c)))
+    c.set('principal', await checkKey(bearer(c)))
     if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireRole(c, 'member')
     await next()
   }

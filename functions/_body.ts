@@ -39,24 +39,42 @@ export function boundedJson(
   }
 }
 
+// A length is looked for first: asking for the stream makes one, which costs more than a small body.
 const hasBody = (c: Context<Env>) =>
-  ['POST', 'PUT', 'PATCH'].includes(c.req.method) && c.req.raw.body !== null
+  ['POST', 'PUT', 'PATCH'].includes(c.req.method) &&
+  (c.req.header('content-length') !== undefined || c.req.raw.body !== null)
 
 async function readText(c: Context<Env>, max_bytes: number): Promise<string> {
   const tooLarge = () => new AppError('body_too_large', `The body may have at most ${max_bytes} bytes.`)
-  if (Number(c.req.header('content-length') ?? 0) > max_bytes) throw tooLarge()
+  const declared = c.req.header('content-length')
+  if (Number(declared ?? 0) > max_bytes) throw tooLarge()
+  // No more than was declared arrives.
+  const bytes =
+    declared === undefined
+      ? await readStream(c.req.raw.body, max_bytes, tooLarge)
+      : new Uint8Array(await c.req.raw.arrayBuffer())
+  if (bytes.byteLength > max_bytes) throw tooLarge()
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new AppError('malformed_json', 'The body is not valid UTF-8.', { cause })
+  }
+}
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+async function readStream(
+  body: ReadableStream<Uint8Array> | null,
+  max_bytes: number,
+  tooLarge: () => AppError,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of c.req.raw.body as ReadableStream<Uint8Array>) {
+  for await (const chunk of body ?? []) {
     bytes += chunk.byteLength
     if (bytes > max_bytes) throw tooLarge()
     chunks.push(chunk)
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch (cause) {
-    throw new AppError('malformed_json', 'The body is not valid UTF-8.', { cause })
-  }
+  return Buffer.concat(chunks)
 }
 
 function parse(text: string): unknown {

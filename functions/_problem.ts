@@ -11,6 +11,7 @@ import {
   refusalOf,
 } from '../jobs/errors.ts'
 import { type Log, StoreFailed } from '../jobs/deps.ts'
+import { type Fault, faultOf } from '../jobs/store/faults.ts'
 import type { Env } from './_env.ts'
 
 /** More field errors than this help nobody. */
@@ -43,7 +44,8 @@ export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
   if (refusal) return answer(c, refusal.code, refusal.detail, refusal.errors, headers)
   if (error instanceof HTTPException && error.status === 400)
     return answer(c, 'malformed_json', 'The body is not valid JSON.', [])
-  log('error', 'a request failed', {
+  const isBusy = error instanceof Error && passing.has(faultOf(error))
+  log(isBusy ? 'warn' : 'error', isBusy ? 'the database did not answer' : 'a request failed', {
     request_id: c.get('request_id'),
     method: c.req.method,
     path: c.req.path,
@@ -53,8 +55,15 @@ export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
     return answer(c, 'busy', 'The object store failed; the request id is in the log.', [], {
       'Retry-After': '5',
     })
+  if (isBusy)
+    return answer(c, 'busy', 'The database did not answer in time: try again in a moment.', [], {
+      'Retry-After': '1',
+    })
   return answer(c, 'internal', 'Berth failed; the request id is in its log.', [])
 }
+
+/** Faults of the database that pass: nothing was done, or with an Idempotency-Key the same again finds what was. */
+const passing: ReadonlySet<Fault | null> = new Set(['lost', 'silent', 'slow', 'conflict'] as const)
 
 /** What a client did wrong; null: the error is another one. */
 export function clientsFault(error: unknown): Refusal | null {

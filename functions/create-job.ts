@@ -1,13 +1,13 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { canonicalSha256 } from '../jobs/canonical.ts'
 import type { Deps } from '../jobs/deps.ts'
-import type { Admission } from '../jobs/admission.ts'
 import { AppError, type Refusal } from '../jobs/errors.ts'
 import type { Made } from '../jobs/idempotency.ts'
-import { prepareJobs } from '../jobs/prepare.ts'
+import type { Preparation } from '../jobs/prepare.ts'
 import { readJob } from '../jobs/read.ts'
 import { jobSpec } from '../jobs/spec.ts'
-import { submitJobs } from '../jobs/submit.ts'
+import type { Submit } from '../jobs/submit.ts'
+import { viewNewJob } from '../jobs/view-jobs.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idempotencyHeader, jobSchema, json200 } from './_schemas.ts'
@@ -39,17 +39,21 @@ export const route = createRoute({
 })
 
 export const handler =
-  (deps: Deps, admit: Admission): RouteHandler<typeof route, Env> =>
+  (deps: Deps, prepare: Preparation, submit: Submit): RouteHandler<typeof route, Env> =>
   async (c) => {
-    const { project_id } = c.get('principal')
+    const principal = c.get('principal')
+    const { project_id } = principal
     const key = c.req.valid('header')['idempotency-key']
-    const prepared = await prepareJobs(deps, project_id, [{ spec: c.req.valid('json') }])
+    const prepared = await prepare(principal, [{ spec: c.req.valid('json') }])
     for (const each of prepared) if ('problem' in each) throw refused(each.problem)
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
-    const { items, replayed } = await submitJobs(deps, admit, project_id, prepared, idempotency)
+    const request = { project_id, prepared, idempotency }
+    const { items, replayed, jobs } = await submit(request, () => c.req.raw.signal.aborted)
     const job_id = onlyJob(items)
-    await waitForEnd(deps, project_id, job_id, c.req.valid('query').wait_s)
-    const job = await readJob(deps, project_id, job_id)
+    const { wait_s } = c.req.valid('query')
+    await waitForEnd(deps, project_id, job_id, wait_s)
+    const stored = wait_s > 0 ? undefined : jobs.get(job_id)
+    const job = stored ? viewNewJob(deps, stored, 'whole') : await readJob(deps, project_id, job_id)
     c.header('Location', `/v1/jobs/${job_id}`)
     if (replayed) c.header('Idempotent-Replayed', 'true')
     return c.json(job, replayed ? 200 : 201)

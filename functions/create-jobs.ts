@@ -1,12 +1,11 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
-import type { Admission } from '../jobs/admission.ts'
 import { canonicalSha256 } from '../jobs/canonical.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { jobsOf } from '../jobs/idempotency.ts'
-import { type Parsed, prepareJobs } from '../jobs/prepare.ts'
+import type { Parsed, Preparation } from '../jobs/prepare.ts'
 import { jobSpec } from '../jobs/spec.ts'
-import { submitJobs } from '../jobs/submit.ts'
-import { viewPage } from '../jobs/view-jobs.ts'
+import type { Submit } from '../jobs/submit.ts'
+import { viewNewJob, viewPage } from '../jobs/view-jobs.ts'
 import { checkJson } from './_body.ts'
 import type { Env } from './_env.ts'
 import { clientsFault, problemAnswers, problemBody, problemSchema } from './_problem.ts'
@@ -45,15 +44,24 @@ export const route = createRoute({
 })
 
 export const handler =
-  (deps: Deps, admit: Admission): RouteHandler<typeof route, Env> =>
+  (deps: Deps, prepare: Preparation, submit: Submit): RouteHandler<typeof route, Env> =>
   async (c) => {
-    const { project_id } = c.get('principal')
+    const principal = c.get('principal')
+    const { project_id } = principal
     const key = c.req.valid('header')['idempotency-key']
     const parsed = c.req.valid('json').jobs.map(parseSpec)
-    const prepared = await prepareJobs(deps, project_id, parsed)
+    const prepared = await prepare(principal, parsed)
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
-    const { items, replayed } = await submitJobs(deps, admit, project_id, prepared, idempotency)
-    const views = new Map((await viewPage(deps, project_id, jobsOf(items))).map((job) => [job.id, job]))
+    const request = { project_id, prepared, idempotency }
+    const { items, replayed, jobs } = await submit(request, () => c.req.raw.signal.aborted)
+    const ids = jobsOf(items)
+    const read = await viewPage(
+      deps,
+      project_id,
+      ids.filter((id) => !jobs.has(id)),
+    )
+    const stored = ids.flatMap((id) => jobs.get(id) ?? []).map((job) => viewNewJob(deps, job, 'brief'))
+    const views = new Map([...read, ...stored].map((job) => [job.id, job]))
     if (replayed) c.header('Idempotent-Replayed', 'true')
     const answers = items.map((made, index) => {
       if ('problem' in made) return { index, problem: problemBody(made.problem, c.get('request_id')) }

@@ -1,9 +1,10 @@
 // Configuration in, a running Berth out: the only file that knows every part.
-import { createSecretKey, randomBytes } from 'node:crypto'
+import { createSecretKey } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Offer, Provider } from '../providers/provider.ts'
 import { type Catalogue, keepCatalogue } from '../jobs/catalogue.ts'
 import type { Deps, Log, ObjectStore, Sealer, Settings } from '../jobs/deps.ts'
@@ -14,7 +15,7 @@ import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { renumberFeed } from '../jobs/store/events.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
-import { createDatabaseClock, migrate, openDatabase } from './db.ts'
+import { createDatabaseClock, openDatabase } from './db.ts'
 import { describeTable } from './describe-table.ts'
 import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -24,8 +25,9 @@ import { type Loops, refreshOffers, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
 import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
-import { nudgeByPostgres } from './nudge.ts'
+import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
+import { pooledRandom } from './random.ts'
 import { createWaker } from './waker.ts'
 
 export interface Berth {
@@ -54,25 +56,25 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
 
 async function open(config: Config, accounts: readonly Provider[], unlock: () => void): Promise<Berth> {
   const log = createLog(config.log_level)
-  const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
+  const random = pooledRandom()
   const key = loadSecretKey(config)
   const sealer = createSealer(key)
   const objects = await openStore(config, random, log)
-  const { db, close } = await openDatabase(config)
+  const { db, close, migrate } = await openDatabase(config)
   try {
     const high_water = highWaterFile(config.data_dir)
+    await migrate()
     const prepared = await prepare(config, { db, sealer, random, log, mark: high_water.read() })
     const { clock, installation, made_admin_key } = prepared
     let offers: Catalogue = []
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
-    const outbound = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
-    const nudges =
-      config.database_url === null ? null : nudgeByPostgres(config.database_url, createWaker(), log)
+    const nudges = nudgesOf(config, log)
     const deps: Deps = {
       db,
       clock,
       random,
+      gather: setImmediate,
       sealer,
       store: objects.store,
       describe_table: describeTable,
@@ -82,9 +84,7 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       offers: () => offers,
       waker: nudges?.waker ?? createWaker(),
       lanes: createLanes(),
-      outbound_fetch: createOutboundFetch(outbound),
-      check_target: (url) => checkTarget(url, outbound),
-      resolve_target: (url) => resolveTarget(url, outbound),
+      ...outboundOf(config),
       settings: settingsOf(config, () => address),
       log,
     }
@@ -125,6 +125,16 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
   }
 }
 
+/** Calls to addresses that tenants choose. */
+function outboundOf(config: Config): Pick<Deps, 'outbound_fetch' | 'check_target' | 'resolve_target'> {
+  const bounds = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
+  return {
+    outbound_fetch: createOutboundFetch(bounds),
+    check_target: (url) => checkTarget(url, bounds),
+    resolve_target: (url) => resolveTarget(url, bounds),
+  }
+}
+
 /** The SDK is loaded only where a bucket is named. */
 async function openStore(
   config: Config,
@@ -142,6 +152,10 @@ async function openStore(
   await checkBucket(object_store, start)
   await tidyUnfinished(object_store, start)
   return { store, close }
+}
+
+function nudgesOf({ database_url, database_timeout_ms }: Config, log: Log): Nudges | null {
+  return database_url === null ? null : nudgeByPostgres(database_url, database_timeout_ms, createWaker(), log)
 }
 
 function settingsOf(config: Config, address: () => string): Settings {
@@ -170,9 +184,8 @@ interface Preparation {
   mark: Date | null
 }
 
-/** Brings a database to where work can begin; refuses one whose secrets the key does not open. */
+/** Brings a migrated database to where work can begin; refuses one whose secrets the key does not open. */
 async function prepare(config: Config, { db, sealer, random, log, mark }: Preparation) {
-  await migrate(db)
   const clock = await createDatabaseClock(db)
   const installation = await ensureInstallation({ db, clock, random, sealer })
   await checkSecretKey({ db, sealer })

@@ -15,6 +15,8 @@ export interface Config {
   data_dir: string
   /** null: the embedded database in `data_dir`. */
   database_url: string | null
+  database_connections: number
+  database_timeout_ms: number
   admin_key_file: string
   /** Base64 of 32 bytes; null: read `secret_key_file`. */
   secret_key: string | null
@@ -114,6 +116,8 @@ function toConfig(values: Values): Config {
     port: values.BERTH_PORT,
     data_dir,
     database_url: values.BERTH_DATABASE_URL,
+    database_connections: values.BERTH_DATABASE_CONNECTIONS,
+    database_timeout_ms: values.BERTH_DATABASE_TIMEOUT_MS,
     admin_key_file: values.BERTH_ADMIN_KEY_FILE ?? join(data_dir, 'admin.key'),
     secret_key: values.BERTH_SECRET_KEY,
     secret_key_file: values.BERTH_SECRET_KEY_FILE ?? join(data_dir, 'secret.key'),

@@ -1,22 +1,19 @@
 // Opens the database: PostgreSQL by URL, else PGlite in the data folder.
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Kysely, PGliteDialect, PostgresDialect, sql } from 'kysely'
+import { Kysely, PGliteDialect, sql } from 'kysely'
 import { FileMigrationProvider, Migrator } from 'kysely/migration'
 import { promises as fs } from 'node:fs'
 import * as path from 'node:path'
 import type { Clock } from '../jobs/deps.ts'
 import type { Database, Tables } from '../jobs/store/schema.ts'
-
-/** Connections of one process: a few for the pass, the rest for requests; PostgreSQL's default is 100 in all. */
-const maxConnections = 20
-const connect_ms = 10_000
-/** Longer statements are a mistake; the pass and the API use milliseconds. */
-const statement_ms = 60_000
+import { openKysely, openPool, usualBounds } from './postgres.ts'
 
 export interface OpenedDatabase {
   db: Database
   kind: 'postgres' | 'embedded'
+  /** Brings the schema up to date, however long that takes. */
+  migrate: () => Promise<void>
   close: () => Promise<void>
 }
 
@@ -24,10 +21,17 @@ export interface OpenedDatabase {
 export async function openDatabase(config: {
   database_url: string | null
   data_dir: string
+  database_connections?: number
+  database_timeout_ms?: number
 }): Promise<OpenedDatabase> {
-  return config.database_url === null
-    ? openEmbedded(join(config.data_dir, 'pg'))
-    : openPostgres(config.database_url)
+  const { database_url, database_connections, database_timeout_ms } = config
+  if (database_url === null) return openEmbedded(join(config.data_dir, 'pg'))
+  const pool = await openPool(database_url, {
+    connections: database_connections ?? usualBounds.connections,
+    timeout_ms: database_timeout_ms ?? usualBounds.timeout_ms,
+  })
+  const db = openKysely(pool)
+  return { db, kind: 'postgres', migrate: () => migratePostgres(database_url), close: () => db.destroy() }
 }
 
 async function openEmbedded(folder: string): Promise<OpenedDatabase> {
@@ -35,25 +39,13 @@ async function openEmbedded(folder: string): Promise<OpenedDatabase> {
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 })
   const pglite = await PGlite.create(folder, { parsers: { [types.INT8]: Number } })
   const db = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
-  return { db, kind: 'embedded', close: () => db.destroy() }
+  return { db, kind: 'embedded', migrate: () => migrate(db), close: () => db.destroy() }
 }
 
-async function openPostgres(url: string): Promise<OpenedDatabase> {
-  const { default: pg } = await import('pg')
-  pg.types.setTypeParser(pg.types.builtins.INT8, Number)
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: maxConnections,
-    connectionTimeoutMillis: connect_ms,
-    statement_timeout: statement_ms,
-    application_name: 'berth',
-  })
-  // A connection that breaks while idle is replaced by the pool; without a listener the process would end.
-  pool.on('error', () => undefined)
-  // The same for one that breaks between two statements: the next statement fails, and says so to whoever asked.
-  pool.on('connect', (client) => void client.on('error', () => undefined))
-  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
-  return { db, kind: 'postgres', close: () => db.destroy() }
+/** On a connection without bounds: an index of a large table takes as long as it takes. */
+async function migratePostgres(url: string): Promise<void> {
+  const db = openKysely(await openPool(url, { connections: 1, timeout_ms: null }))
+  await migrate(db).finally(() => db.destroy())
 }
 
 /** Brings the schema up to date; one migrator at a time by the library's advisory lock. */

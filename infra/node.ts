@@ -40,11 +40,15 @@ function healthOf(fetch: Fetch): Fetch {
       : new Response(null, { status: 404 })
 }
 
+/** Node's own 5 minutes would cut an upload: the largest artifact takes six hours at 3 MB/s. */
+const upload_ms = 6 * 3_600_000
+
 type Fetch = (request: Request) => Response | Promise<Response>
 
 async function listen(config: Config, fetch: Fetch) {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
-  const server = serve({ fetch, hostname: config.host, port: config.port }, resolve)
+  const serverOptions = { requestTimeout: upload_ms }
+  const server = serve({ fetch, hostname: config.host, port: config.port, serverOptions }, resolve)
   server.on('error', reject)
   try {
     const { port } = await promise

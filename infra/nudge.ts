@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, topics, type Waker } from '../jobs/deps.ts'
+import { connectionBounds } from './postgres.ts'
 
 const channel = 'berth_nudge'
 /** At most 20 notifications a second a process: NOTIFY takes a lock that all commits share. */
@@ -16,7 +17,7 @@ export interface Nudges {
 }
 
 /** Wraps a process's waker so that the pass and the webhooks of other processes wake too. */
-export function nudgeByPostgres(url: string, local: Waker, log: Log): Nudges {
+export function nudgeByPostgres(url: string, timeout_ms: number, local: Waker, log: Log): Nudges {
   const ended = new AbortController()
   const pending = new Set<string>()
   let client: pg.Client | null = null
@@ -27,8 +28,9 @@ export function nudgeByPostgres(url: string, local: Waker, log: Log): Nudges {
     while (pending.size > 0 && client) {
       const topic = [...pending].join(',')
       pending.clear()
-      // Lost when the connection breaks now: the others poll.
-      await client.query('select pg_notify($1, $2)', [channel, topic]).catch(() => undefined)
+      // Lost when the connection breaks now: the others poll. One that does not answer is given up.
+      const asked = client
+      await asked.query('select pg_notify($1, $2)', [channel, topic]).catch(() => void asked.end())
       await sleep(notify_ms)
     }
     sending = false
@@ -36,7 +38,11 @@ export function nudgeByPostgres(url: string, local: Waker, log: Log): Nudges {
 
   const listen = async () => {
     while (!ended.signal.aborted) {
-      const next = new pg.Client({ connectionString: url, application_name: 'berth nudges' })
+      const next = new pg.Client({
+        connectionString: url,
+        application_name: 'berth nudges',
+        ...connectionBounds(timeout_ms),
+      })
       const { promise: lost, resolve } = Promise.withResolvers<void>()
       next.on('error', () => resolve())
       next.on('end', () => resolve())

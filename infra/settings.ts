@@ -1,6 +1,7 @@
 // The table of the server's variables. infra/config.ts reads them.
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { usualBounds } from './postgres.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -73,6 +74,16 @@ export const settings = {
     shown: 'none: embedded',
     meaning: 'PostgreSQL, as `postgres://user:password@host/database`',
     parse: z.string().regex(/^postgres(ql)?:\/\/\S+$/, 'must begin with postgres://'),
+  },
+  BERTH_DATABASE_CONNECTIONS: {
+    default: String(usualBounds.connections),
+    meaning: 'most connections of one process to PostgreSQL, which allows 100 in all by default',
+    parse: wholeNumber(2, 1_000),
+  },
+  BERTH_DATABASE_TIMEOUT_MS: {
+    default: String(usualBounds.timeout_ms),
+    meaning: 'longest statement on PostgreSQL; a quarter longer, and its connection is given up',
+    parse: wholeNumber(100, 3_600_000),
   },
   BERTH_ADMIN_KEY_FILE: {
     default: null,

@@ -176,17 +176,15 @@ export async function deleteDataset(deps: Deps, project_id: string, id: string):
   if (numUpdatedRows === 0n) throw new AppError('not_found', `There is no dataset ${id.slice(0, 100)}.`)
 }
 
-/** The ready datasets among these ids of a project, by id. */
+/** The ready datasets among these ids, by id, whosever they are. */
 export async function readyDatasets(
   db: Deps['db'] | Tx,
-  project_id: string,
   ids: readonly string[],
 ): Promise<Map<string, DatasetRow>> {
   if (ids.length === 0) return new Map()
   const rows = await db
     .selectFrom('datasets')
     .selectAll()
-    .where('project_id', '=', project_id)
     .where('id', 'in', [...ids])
     .where('state', '=', 'ready')
     .where('deleted_at', 'is', null)

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { firstRoom } from './delivery.ts'
 import { type Deps, topics } from './deps.ts'
 import { AppError } from './errors.ts'
-import { claimResource, type IdempotencyKey, keepResource } from './idempotency.ts'
+import { claimResource, type IdempotencyKey } from './idempotency.ts'
 import { isId, newId } from './ids.ts'
 import { webhookUrl } from './spec.ts'
 import { eventTypes } from './state.ts'
@@ -69,7 +69,7 @@ export async function createEndpoint(
   const id = newId('whk', now, deps.random)
   const { secret, sealed } = newSecret(deps, id)
   const row = await deps.db.transaction().execute(async (tx) => {
-    const made = idempotency && (await claimResource(tx, project_id, idempotency, now))
+    const made = idempotency && (await claimResource(tx, { ...idempotency, project_id }, id, now))
     if (made)
       throw new AppError(
         'already_created',
@@ -96,7 +96,6 @@ export async function createEndpoint(
       .insertInto('receivers')
       .values({ id, project_id, webhook_id: id, room: firstRoom, updated_at: now })
       .execute()
-    if (idempotency) await keepResource(tx, project_id, idempotency, id, now)
     return inserted
   })
   return { ...viewEndpoint({ ...row, ...well }, now), secret }

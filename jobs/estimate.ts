@@ -19,21 +19,24 @@ export interface Estimate extends RankingView {
 
 /** Throws AppError invalid_request when no offer could ever take a strict spec, or it names a GPU of a cloud. */
 export async function estimate(deps: Deps, project_id: string, spec: JobSpec): Promise<Estimate> {
-  return (await openEstimates(deps, project_id, [spec]))(spec)
+  return (await openEstimates(deps, await loadPlaces(deps), [{ project_id, spec }]))(spec)
 }
 
 /** Loads what estimates of these specs need, once for all of them. */
 export async function openEstimates(
   deps: Deps,
-  project_id: string,
-  specs: readonly JobSpec[],
+  places: Places,
+  wanted: readonly { project_id: string; spec: JobSpec }[],
 ): Promise<(spec: JobSpec) => Estimate> {
-  const places = await loadPlaces(deps)
-  const uncut = specs.map((spec) => workOf(project_id, spec, whole))
+  const uncut = wanted.map(({ project_id, spec }) => workOf(project_id, spec, whole))
   await loadWork(deps, places, uncut)
   const works = new Map(uncut.map((work) => [work.spec, cut(deps, places, work)]))
   await loadWork(deps, places, [...works.values()])
-  return (spec) => estimateAt(deps, places, works.get(spec) ?? workOf(project_id, spec, whole))
+  return (spec) => {
+    const work = works.get(spec)
+    if (!work) throw new Error('an estimate of a spec that was not loaded')
+    return estimateAt(deps, places, work)
+  }
 }
 
 /** The job as so many parts as its work is worth. */

@@ -1,9 +1,12 @@
 // API keys: shown once, stored as a prefix to look up and a sha256 to compare.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
+import { type Selectable, sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
+import { createGroup } from './group.ts'
 import { newId } from './ids.ts'
 import type { Tables } from './store/schema.ts'
+import { countedChanges } from './store/queue.ts'
 import { sameToken } from './tokens.ts'
 
 export type Role = Tables['api_keys']['role']
@@ -11,6 +14,8 @@ export interface Principal {
   key_id: string
   project_id: string
   role: Role
+  /** How many changes of the market had been counted when it was checked (store/queue.ts). */
+  changes: number
 }
 
 /** Makes a key and answers it in clear, the only time. `berth_<prefix>_<secret>` */
@@ -38,23 +43,47 @@ export async function createKey(
   return key
 }
 
-/** Whose key this is. Throws AppError unauthorized without saying what is wrong with it. */
-export async function checkKey(deps: Pick<Deps, 'db' | 'clock'>, key: string): Promise<Principal> {
-  const prefix = /^berth_([0-9a-f]{12})_[A-Za-z0-9_-]{43}$/.exec(key)?.[1]
-  const row =
-    prefix &&
-    (await deps.db.selectFrom('api_keys').selectAll().where('prefix', '=', prefix).executeTakeFirst())
-  const now = deps.clock.now()
-  if (
-    !row ||
-    !sameToken(row.sha256, sha256(key)) ||
-    row.revoked_at ||
-    (row.expires_at && row.expires_at <= now)
-  )
-    throw new AppError('unauthorized', 'Send a valid API key as "Authorization: Bearer <key>".', {
-      headers: { 'WWW-Authenticate': 'Bearer' },
-    })
-  return { key_id: row.id, project_id: row.project_id, role: row.role }
+/**
+ * Whose key this is. Rejects with AppError unauthorized without saying what is wrong with it. Every check reads the row,
+ * one statement for all that come meanwhile, so a key that is revoked works nowhere from then on.
+ */
+export type KeyCheck = (key: string) => Promise<Principal>
+
+/** Keys in one statement: more would wait for a later one anyway. */
+const mostKeys = 500
+
+export function createKeyCheck({ db, clock, gather }: Pick<Deps, 'db' | 'clock' | 'gather'>): KeyCheck {
+  const find = createGroup<string, KeyRow | null>({
+    name: 'requests',
+    clock,
+    gather,
+    most_weight: mostKeys,
+    async run(prefixes) {
+      const { rows } =
+        await sql<KeyRow>`/* find keys */ select api_keys.*, ${countedChanges} as changes from api_keys
+        where prefix = any(${[...new Set(prefixes)]}::text[])`.execute(db)
+      const found = new Map(rows.map((row) => [row.prefix, row]))
+      return prefixes.map((prefix) => ({ value: found.get(prefix) ?? null }))
+    },
+  })
+  return async (key) => {
+    const prefix = /^berth_([0-9a-f]{12})_[A-Za-z0-9_-]{43}$/.exec(key)?.[1]
+    const row = prefix ? await find(prefix) : null
+    const now = clock.now()
+    if (
+      !row ||
+      !sameToken(row.sha256, sha256(key)) ||
+      row.revoked_at ||
+      (row.expires_at && row.expires_at <= now)
+    )
+      throw new AppError('unauthorized', 'Send a valid API key as "Authorization: Bearer <key>".', {
+        headers: { 'WWW-Authenticate': 'Bearer' },
+      })
+    const { id: key_id, project_id, role, changes } = row
+    return { key_id, project_id, role, changes }
+  }
 }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+type KeyRow = Selectable<Tables['api_keys']> & Pick<Principal, 'changes'>
+
+const sha256 = (text: string) => hash('sha256', text)

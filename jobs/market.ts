@@ -39,6 +39,7 @@ export interface Places {
   calls_of: (account: string) => number
   /** Launches by account that were decided and wait for their commit. */
   decided: Map<string, number>
+  signature_of: (work: Pick<Work, 'spec' | 'part'>) => string
 }
 
 /** Work that looks for a place. */
@@ -68,6 +69,26 @@ export async function loadPlaces(deps: Deps): Promise<Places> {
     traits_of: traitsOf(deps),
     calls_of: deps.lanes.calls,
     decided: new Map(),
+    signature_of: signing(),
+  }
+}
+
+/** How old the market may be that a submit is estimated by: a change is counted some milliseconds before it is there. */
+const oldest_ms = 1_000
+
+/**
+ * The market for estimates, which need not be of this very moment: loaded anew where something has changed, going by
+ * the count of changes that the caller has read.
+ */
+export function createMarket(deps: Deps): (changes: number) => Promise<Places> {
+  let known: { places: Places; changes: number; at_ms: number } | null = null
+  return async (changes) => {
+    const at_ms = deps.clock.now().getTime()
+    const isSame = known && known.changes >= changes && known.places.offers === deps.offers()
+    if (known && isSame && at_ms - known.at_ms <= oldest_ms) return known.places
+    const places = await loadPlaces(deps)
+    known = { places, changes, at_ms }
+    return places
   }
 }
 
@@ -80,7 +101,7 @@ export async function loadWork(deps: Deps, places: Places, work: readonly Work[]
   for (const id of unknown) places.policies.set(id, policies.get(id) ?? null)
   const asked = new Map<string, { project_id: string; signature: string }>()
   for (const { project_id, spec, part, signature: known } of work) {
-    const signature = known ?? signatureOf(spec, part)
+    const signature = known ?? places.signature_of({ spec, part })
     const key = `${project_id}/${signature}`
     if (!places.histories.has(key)) asked.set(key, { project_id, signature })
   }
@@ -103,6 +124,19 @@ export function nextTry(places: Places, work: Work, now: Date): Date | null {
     return known && !ruledOut(entry) ? [known.blocked_until.getTime()] : []
   })
   return times.length === 0 ? null : new Date(Math.min(...times))
+}
+
+/** Computes each signature once: it is asked for several times, and is a hash of much. */
+export function signing(): Places['signature_of'] {
+  const known = new WeakMap<JobSpec, Map<string, string>>()
+  return ({ spec, part }) => {
+    const of_spec = known.get(spec) ?? new Map<string, string>()
+    known.set(spec, of_spec)
+    const key = `${part.role}/${part.of}`
+    const signature = of_spec.get(key) ?? signatureOf(spec, part)
+    of_spec.set(key, signature)
+    return signature
+  }
 }
 
 function wantedOf(places: Places, work: Work, now: Date): Wanted {
@@ -156,7 +190,7 @@ export function callsFree({ traits_of, calls_of, decided }: Places, offer: Offer
 function marketFor(places: Places, work: Work, now: Date): Market {
   const { open } = places
   const { project_id, spec, part } = work
-  const signature = work.signature ?? signatureOf(spec, part)
+  const signature = work.signature ?? places.signature_of(work)
   const history = places.histories.get(`${project_id}/${signature}`) ?? new Map()
   const rows = places.rows.get(datasetOf(spec) ?? '') ?? null
   const { seconds, basis } = expecting({ spec, part, rows }, history)

@@ -4,7 +4,10 @@ import type { Deps } from './deps.ts'
 import { AppError, type Refusal, refusalOf } from './errors.ts'
 import { type Estimate, openEstimates } from './estimate.ts'
 import { readyDatasets } from './datasets.ts'
+import { createGroup } from './group.ts'
 import { datasetOf } from './kinds/backtest.ts'
+import type { Principal } from './keys.ts'
+import { createMarket } from './market.ts'
 import type { DatasetRow } from './plan.ts'
 import type { JobSpec } from './spec.ts'
 import type { Prepared } from './submit.ts'
@@ -14,29 +17,58 @@ import { checkFileUrls, checkTargets } from './targets.ts'
 export type Parsed = { spec: JobSpec } | { problem: Refusal }
 
 /** One of each, in their order: what is wrong with one is said in its place. */
-export async function prepareJobs(
-  deps: Deps,
-  project_id: string,
+export type Preparation = (
+  { project_id, changes }: Pick<Principal, 'project_id' | 'changes'>,
   parsed: readonly Parsed[],
-): Promise<Prepared[]> {
-  const specs = parsed.flatMap((each) => ('spec' in each ? [each.spec] : []))
-  const estimate = await openEstimates(deps, project_id, specs)
-  const datasets = await readyDatasets(deps.db, project_id, [
-    ...new Set(specs.flatMap((spec) => datasetOf(spec) ?? [])),
-  ])
-  const known = { project_id, estimate, datasets }
-  return parsed.map((each) => ('spec' in each ? prepare(deps, each.spec, known) : each))
+) => Promise<Prepared[]>
+
+/** Specs in one look: a thousand estimates take some tens of milliseconds. */
+const mostSpecs = 1_000
+
+/** Prepares what comes meanwhile with one look at the offers, and with the last one where nothing has changed. */
+export function createPreparation(deps: Deps): Preparation {
+  const market = createMarket(deps)
+  const group = createGroup<Request, Prepared[]>({
+    name: 'submits',
+    clock: deps.clock,
+    gather: deps.gather,
+    weigh: ({ parsed }) => parsed.length,
+    most_weight: mostSpecs,
+    async run(requests) {
+      const wanted = requests.flatMap(({ project_id, parsed }) =>
+        parsed.flatMap((each) => ('spec' in each ? [{ project_id, spec: each.spec }] : [])),
+      )
+      const estimate = await openEstimates(
+        deps,
+        await market(Math.max(...requests.map(({ changes }) => changes))),
+        wanted,
+      )
+      const named = new Set(wanted.flatMap(({ spec }) => datasetOf(spec) ?? []))
+      const datasets = await readyDatasets(deps.db, [...named])
+      return requests.map(({ project_id, parsed }) => ({
+        value: parsed.map((each) =>
+          'spec' in each ? prepare(deps, each.spec, { project_id, estimate, datasets }) : each,
+        ),
+      }))
+    },
+  })
+  return ({ project_id, changes }, parsed) => group({ project_id, changes, parsed })
+}
+
+interface Request extends Pick<Principal, 'project_id' | 'changes'> {
+  parsed: readonly Parsed[]
 }
 
 interface Known {
   project_id: string
   estimate: (spec: JobSpec) => Estimate
+  /** By id, of any project. */
   datasets: ReadonlyMap<string, DatasetRow>
 }
 
 function prepare(deps: Deps, spec: JobSpec, { project_id, estimate, datasets }: Known): Prepared {
   try {
-    const dataset = checkDataset(spec, datasets)
+    const dataset = checkDataset(project_id, spec, datasets)
     checkTargets(spec, deps.check_target)
     checkFileUrls(spec, deps.settings.local_data_dirs)
     const { warnings, estimated_micros, shards } = estimate(spec)
@@ -49,11 +81,12 @@ function prepare(deps: Deps, spec: JobSpec, { project_id, estimate, datasets }: 
 }
 
 /** The dataset that a spec names, if it names one. Throws AppError invalid_request. */
-function checkDataset(spec: JobSpec, datasets: Known['datasets']): DatasetRow | null {
+function checkDataset(project_id: string, spec: JobSpec, datasets: Known['datasets']): DatasetRow | null {
   const id = datasetOf(spec)
   if (id === null) return null
   const row = datasets.get(id)
-  if (!row) throw refusal('params.data.dataset', `${id} is no dataset of this project that is ready`)
+  if (row?.project_id !== project_id)
+    throw refusal('params.data.dataset', `${id} is no dataset of this project that is ready`)
   if (spec.params.execution?.fill === 'next_open' && row.columns && !row.columns.includes('open'))
     throw refusal(
       'params.execution.fill',
@@ -68,8 +101,8 @@ const refusal = (path: string, message: string) =>
 /** The job whose result would be given at once; null: it would run. */
 export async function cachedJob(deps: Deps, project_id: string, spec: JobSpec): Promise<string | null> {
   const id = datasetOf(spec)
-  const dataset = id && (await readyDatasets(deps.db, project_id, [id])).get(id)
-  const key = keyOf(deps, project_id, spec, dataset || null)
+  const dataset = id === null ? undefined : (await readyDatasets(deps.db, [id])).get(id)
+  const key = keyOf(deps, project_id, spec, dataset?.project_id === project_id ? dataset : null)
   if (key === null) return null
   const since = new Date(deps.clock.now().getTime() - deps.settings.cache_ttl_s * 1_000)
   const row = await deps.db

@@ -1,204 +1,246 @@
-// Accepts jobs: one transaction with the jobs, their shards, their first events and the idempotency row, in a number
-// of statements that does not depend on how many there are.
-import type { Admission } from './admission.ts'
+// Accepts jobs. Submits that come while a transaction is under way are written together in the next one, each answered
+// as if it had been alone; a single job is a batch of one.
+import { sql } from 'kysely'
+import { type Admission, createAdmission } from './admission.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
-import type { Refusal } from './errors.ts'
-import { claimKey, type IdempotencyKey, keepKey, type Made } from './idempotency.ts'
+import { AppError, type Refusal } from './errors.ts'
+import { createGroup, type Outcome } from './group.ts'
+import {
+  type Claim,
+  type IdempotencyKey,
+  jobsOf,
+  type Kept,
+  keyReused,
+  type Made,
+  nameOf,
+  readKept,
+} from './idempotency.ts'
 import { type IdPrefix, newId } from './ids.ts'
 import type { JobRow } from './plan.ts'
-import { type JobSpec, priorityOf } from './spec.ts'
-import { appendEvents, eventRow } from './store/events.ts'
-import { enqueueFirst } from './store/messages.ts'
-import { type Earlier, findEarlier, lendPriority } from './store/cache.ts'
-import { relist } from './store/lists.ts'
-import { newShard, queueKeyOf } from './store/queue.ts'
-import type { Tx, Warning } from './store/schema.ts'
+import { type AcceptedJob, writeNewJobs } from './store/new-jobs.ts'
+import type { Database } from './store/schema.ts'
 
-/** Rows in one statement: PostgreSQL takes 65,535 parameters, and no row here has more than 16. */
-const maxRows = 4_000
-
-export interface NewJob {
-  spec: JobSpec
-  warnings: Warning[]
-  /** Micro-dollars; null: nobody can tell. */
-  estimated_micros: number | null
+export interface NewJob extends Omit<AcceptedJob, 'id' | 'project_id' | 'claim' | 'shard_ids'> {
   /** Parts that it is cut into. */
   shards: number
-  /** Equal for jobs with one result; null: it may differ each time. */
-  cache_key: string | null
-  /** What it reads its prices from; null: a sample or files. */
-  dataset_id: string | null
 }
 /** What is to be submitted, or why it cannot be. */
 export type Prepared = NewJob | { problem: Refusal }
 
 export interface Submitted {
   /** One of each that was given, in their order. */
-  items: Made[]
+  items: readonly Made[]
   /** The key had been used with this body: nothing new was made. */
   replayed: boolean
+  /** What was stored, by id; of a replay nothing. */
+  jobs: ReadonlyMap<string, JobRow>
 }
 
-/** Stores those that can be, together. Throws AppError: queue_full, idempotency_key_reused. */
-export async function submitJobs(
-  deps: Deps,
-  admit: Admission,
-  project_id: string,
-  prepared: readonly Prepared[],
-  idempotency: IdempotencyKey | null,
-): Promise<Submitted> {
-  const now = deps.clock.now()
-  const { tells, ...submitted } = await deps.db.transaction().execute(async (tx) => {
-    const earlier = idempotency && (await claimKey(tx, project_id, idempotency, now))
-    if (earlier) return { items: earlier, replayed: true, tells: false }
-    const fresh = prepared.filter((each) => 'spec' in each)
-    await admit(
-      tx,
-      fresh.reduce((sum, { shards }) => sum + shards, 0),
-    )
-    const inserted = await insert(tx, deps, project_id, fresh, now)
-    const ids = inserted.ids.values()
-    const items = prepared.map((each) => ('spec' in each ? { job_id: ids.next().value ?? '' } : each))
-    if (idempotency) await keepKey(tx, project_id, idempotency, items, now)
-    return { items, replayed: false, tells: inserted.tells }
+export interface SubmitRequest {
+  project_id: string
+  prepared: readonly Prepared[]
+  idempotency: IdempotencyKey | null
+}
+
+/**
+ * Stores those that can be, together, and durably when it answers. Rejects with AppError: queue_full,
+ * idempotency_key_reused, busy.
+ */
+export type Submit = (request: SubmitRequest, isGone?: () => boolean) => Promise<Submitted>
+
+/** Rows of jobs and shards in one statement: some tens of milliseconds. A request with more has one to itself. */
+const mostRows = 1_000
+
+export function createSubmit(deps: Deps): Submit {
+  const admission = createAdmission(deps)
+  const group = createGroup<Call, Submitted>({
+    name: 'submits',
+    clock: deps.clock,
+    gather: deps.gather,
+    weigh: (call) => 1 + call.prepared.length + shardsOf(call),
+    most_weight: mostRows,
+    run: (calls) => runSubmits(deps, admission, calls),
   })
-  if (submitted.replayed) return submitted
-  deps.waker.wake(topics.pass)
-  deps.waker.wake(topics.events)
-  if (tells) deps.waker.wake(topics.webhooks)
-  return submitted
-}
-
-/** Answers the ids, in the order of the jobs, and whether there are messages to send. */
-async function insert(
-  tx: Tx,
-  deps: Deps,
-  project_id: string,
-  jobs: readonly NewJob[],
-  now: Date,
-): Promise<{ ids: string[]; tells: boolean }> {
-  if (jobs.length === 0) return { ids: [], tells: false }
-  const ids = newIds(deps, 'job', jobs.length, now)
-  const starts = await startsOf(tx, deps, project_id, { jobs, ids, now })
-  const rows = await insertJobs(tx, project_id, jobs, { ids, starts, now })
-  const count = rows.reduce((sum, row) => sum + row.shards_total, 0)
-  const shard_ids = newIds(deps, 'shd', count, now).values()
-  const shards = rows.flatMap((row) => shardsOf(row, () => shard_ids.next().value ?? '', now))
-  for (const part of parts(shards)) await tx.insertInto('shards').values(part).execute()
-  await relist(
-    tx,
-    rows.map((to) => ({ from: null, to })),
-  )
-  await lendPriority(
-    tx,
-    rows.flatMap((row) => (row.follows ? [{ leader: row.follows, queue_key: queueKeyOf(row) }] : [])),
-  )
-  const told = { ...deps, public_url: deps.settings.public_url, now }
-  const first = rows.map((job) => ({ job, events: firstEvents(job) }))
-  await appendEvents(
-    tx,
-    first.flatMap(({ job, events }) => events.map((event) => eventRow(job, { ...event, at: now }))),
-  )
-  return { ids, tells: await enqueueFirst(tx, told, first) }
-}
-
-/** How a job begins: on its own, with a result that there is, or behind a job that is at work on the same. */
-interface Start {
-  given: Extract<Earlier, { has: 'result' }> | null
-  follows: string | null
-}
-
-async function startsOf(
-  tx: Tx,
-  deps: Deps,
-  project_id: string,
-  { jobs, ids, now }: { jobs: readonly NewJob[]; ids: readonly string[]; now: Date },
-): Promise<Start[]> {
-  const keys = [...new Set(jobs.flatMap(({ cache_key }) => cache_key ?? []))]
-  const since = new Date(now.getTime() - deps.settings.cache_ttl_s * 1_000)
-  const earlier = await findEarlier(tx, project_id, keys, since, now)
-  return jobs.map(({ cache_key }, index) => {
-    if (cache_key === null) return { given: null, follows: null }
-    const found = earlier.get(cache_key)
-    // Of equal jobs in one batch the first leads.
-    if (!found) earlier.set(cache_key, { has: 'leader', job_id: ids[index] ?? '' })
-    return {
-      given: found?.has === 'result' ? found : null,
-      follows: found?.has === 'leader' ? found.job_id : null,
-    }
-  })
-}
-
-/** A job with a result has ended as soon as it is there. */
-function firstEvents({ state, outcome }: JobRow) {
-  const queued = { type: 'job.queued' as const, sequence: 1, data: { state: 'queued' } }
-  if (state === 'queued') return [queued]
-  return [queued, { type: 'job.succeeded' as const, sequence: 2, data: { state, outcome, error: null } }]
-}
-
-async function insertJobs(
-  tx: Tx,
-  project_id: string,
-  jobs: readonly NewJob[],
-  { ids, starts, now }: { ids: readonly string[]; starts: readonly Start[]; now: Date },
-): Promise<JobRow[]> {
-  const values = jobs.map(({ spec, warnings, estimated_micros, shards, cache_key, dataset_id }, index) => ({
-    id: ids[index] ?? '',
-    project_id,
-    kind: spec.kind,
-    name: spec.name ?? null,
-    spec: JSON.stringify(spec),
-    priority: priorityOf(spec),
-    labels: JSON.stringify(spec.labels),
-    warnings: JSON.stringify(warnings),
-    estimated_micros,
-    cache_key,
-    dataset_id,
-    created_at: now,
-    ...beginning(starts[index]?.given ?? null, shards, now),
-    follows: starts[index]?.follows ?? null,
-  }))
-  const rows: JobRow[] = []
-  for (const part of parts(values))
-    rows.push(...(await tx.insertInto('jobs').values(part).returningAll().execute()))
-  return rows.toSorted((a, b) => (a.id < b.id ? -1 : 1))
-}
-
-/** State and counters of a job that waits, or that was given a result. */
-function beginning(given: Start['given'], shards: number, now: Date) {
-  const done = given !== null
-  return {
-    state: done ? ('succeeded' as const) : ('queued' as const),
-    outcome: done ? ('succeeded' as const) : null,
-    result: done ? JSON.stringify(given.result) : null,
-    device_class: given?.device_class ?? null,
-    cached_from: given?.job_id ?? null,
-    finished_at: done ? now : null,
-    event_sequence: done ? 2 : 1,
-    shards_total: done ? 1 : shards,
-    shards_waiting: done ? 0 : shards,
-    shards_succeeded: done ? 1 : 0,
-    shards_active: 0,
+  return async (request, isGone) => {
+    const call: Call = { ...request, accepted: null, items: [], tried: false }
+    const submitted = await group(call, isGone)
+    if (!submitted.replayed) for (const topic of [topics.pass, topics.events]) deps.waker.wake(topic)
+    return submitted
   }
 }
 
-function shardsOf(job: JobRow, nextId: () => string, now: Date) {
-  const indexes = Array.from({ length: job.shards_total }, (_, index) => index)
-  return indexes.map((index) => {
-    const shard = newShard(job, { id: nextId(), role: 'work', index }, now)
-    if (job.cached_from) return { ...shard, state: 'succeeded' as const, due_at: null, waiting_since: null }
-    // It waits for its leader as long as it would wait for a place.
-    return job.follows ? { ...shard, wait_reason: 'follows' as const, not_before: shard.due_at } : shard
-  })
+/** A request with what is fixed at its first try, so that another try is the same. */
+interface Call extends SubmitRequest {
+  accepted: readonly AcceptedJob[] | null
+  items: readonly Made[]
+  /** A try has failed, and may have been stored all the same. */
+  tried: boolean
 }
 
-/** In their order, so that jobs of one batch stand in the queue and in lists as they were given. */
+const newJobsOf = ({ prepared }: SubmitRequest) => prepared.filter((each) => 'spec' in each)
+const shardsOf = (request: SubmitRequest) => newJobsOf(request).reduce((sum, { shards }) => sum + shards, 0)
+
+async function runSubmits(
+  deps: Deps,
+  admission: Admission,
+  calls: readonly Call[],
+): Promise<Outcome<Submitted>[]> {
+  const { db, settings } = deps
+  const now = deps.clock.now()
+  fixIds(deps, calls, now)
+  const known = await knownBefore(db, admission, calls, now)
+  const decided = decide(calls, known, admission)
+  const fresh = decided.flatMap((each) => ('fresh' in each ? [each.fresh] : []))
+  const cached_since = new Date(now.getTime() - settings.cache_ttl_s * 1_000)
+  const writing = { random: deps.random, public_url: settings.public_url, now, cached_since }
+  const giveBack = (some: readonly Call[]) => some.forEach((call) => admission.giveBack(shardsOf(call)))
+  try {
+    const claims = fresh.flatMap((call) => claimOf(call) ?? [])
+    const { rows, refused, tells } = await writeNewJobs(
+      db,
+      writing,
+      fresh.flatMap(({ accepted }) => accepted ?? []),
+      claims,
+    )
+    if (tells) deps.waker.wake(topics.webhooks)
+    const jobs = new Map(rows.map((row) => [row.id, row]))
+    const isRefused = (call: Call) => refused.has(claimName(call) ?? '')
+    giveBack(fresh.filter(isRefused))
+    const kept = await readKept(
+      db,
+      claims.filter((claim) => refused.has(nameOf(claim))),
+      now,
+    )
+    return calls.map((call, index) => outcomeOf(call, decided[index], { jobs, kept, isRefused }))
+  } catch (error) {
+    giveBack(fresh)
+    for (const call of calls) call.tried = true
+    throw error
+  }
+}
+
+/** Gives ids, in the order in which the requests came: so jobs stand in the queue and in lists. */
+function fixIds(deps: Deps, calls: readonly Call[], now: Date): void {
+  const open = calls.filter(({ accepted }) => accepted === null)
+  const ids = newIds(deps, 'job', open.flatMap(newJobsOf).length, now).values()
+  const shard_ids = newIds(
+    deps,
+    'shd',
+    open.reduce((sum, call) => sum + shardsOf(call), 0),
+    now,
+  ).values()
+  const next = (some: Iterator<string, undefined>) => some.next().value ?? ''
+  for (const call of open) {
+    const { project_id } = call
+    const accepted: AcceptedJob[] = []
+    call.items = call.prepared.map((each) => {
+      if (!('spec' in each)) return each
+      const { shards, ...job } = each
+      const id = next(ids)
+      accepted.push({
+        ...job,
+        id,
+        project_id,
+        claim: claimName(call),
+        shard_ids: Array.from({ length: shards }, () => next(shard_ids)),
+      })
+      return { job_id: id }
+    })
+    call.accepted = accepted
+  }
+}
+
 const newIds = (deps: Deps, prefix: IdPrefix, count: number, now: Date) =>
   Array.from({ length: count }, () => newId(prefix, now, deps.random)).toSorted()
 
-function parts<Row>(rows: readonly Row[]): Row[][] {
-  return Array.from({ length: Math.ceil(rows.length / maxRows) }, (_, part) =>
-    rows.slice(part * maxRows, (part + 1) * maxRows),
-  )
+interface Known {
+  kept: ReadonlyMap<string, Kept>
+  /** Jobs of these requests that are there: what a try before did, whose answer was lost. */
+  stored: ReadonlyMap<string, JobRow>
 }
+
+async function knownBefore(
+  db: Database,
+  admission: Admission,
+  calls: readonly Call[],
+  now: Date,
+): Promise<Known> {
+  const tried = calls.filter((call) => call.tried).flatMap(({ items }) => jobsOf(items))
+  const stored = tried.length === 0 ? [] : await readJobs(db, tried)
+  const shards = calls.reduce((sum, call) => sum + shardsOf(call), 0)
+  // What a key has made before needs no room.
+  const claims = (await admission.hasRoom(db, shards)) ? [] : calls.flatMap((call) => claimOf(call) ?? [])
+  return { kept: await readKept(db, claims, now), stored: new Map(stored.map((row) => [row.id, row])) }
+}
+
+const readJobs = (db: Database, ids: readonly string[]): Promise<JobRow[]> =>
+  db
+    .selectFrom('jobs')
+    .selectAll()
+    .where(sql<boolean>`id = any(${[...ids]}::text[])`)
+    .execute()
+
+const claimOf = ({ project_id, idempotency, items }: Call): Claim | null =>
+  idempotency && { ...idempotency, project_id, items }
+const claimName = ({ project_id, idempotency }: SubmitRequest): string | null =>
+  idempotency && nameOf({ project_id, key: idempotency.key })
+
+/** `after`: an earlier request of the batch has the same key. */
+type Decided = Outcome<Submitted> | { fresh: Call } | { after: Call }
+
+/** What becomes of each request, in their order, as if each had come after the end of the one before. */
+function decide(calls: readonly Call[], { kept, stored }: Known, { admit }: Admission): Decided[] {
+  const first = new Map<string, Call>()
+  return calls.map((call) => {
+    const name = claimName(call)
+    if (jobsOf(call.items).some((id) => stored.has(id)))
+      return { value: { items: call.items, replayed: false, jobs: stored } }
+    const earlier = name === null ? undefined : kept.get(name)
+    if (earlier) return replay(call, earlier)
+    const before = name === null ? undefined : first.get(name)
+    if (before) return { after: before }
+    try {
+      admit(shardsOf(call))
+    } catch (error) {
+      return { error }
+    }
+    if (name !== null) first.set(name, call)
+    return { fresh: call }
+  })
+}
+
+interface Written {
+  jobs: ReadonlyMap<string, JobRow>
+  kept: ReadonlyMap<string, Kept>
+  isRefused: (call: Call) => boolean
+}
+
+function outcomeOf(
+  call: Call,
+  decided: Decided | undefined,
+  { jobs, kept, isRefused }: Written,
+): Outcome<Submitted> {
+  if (decided === undefined || 'value' in decided || 'error' in decided)
+    return decided ?? { error: new Error('a submit was not decided') }
+  const leading = 'fresh' in decided ? decided.fresh : decided.after
+  if (isRefused(leading)) {
+    const earlier = kept.get(claimName(call) ?? '')
+    // It was there a moment ago: its day is over, or its project is.
+    return earlier ? replay(call, earlier) : { error: gone }
+  }
+  if (leading === call) return { value: { items: call.items, replayed: false, jobs } }
+  return replay(call, { items: leading.items, body_sha256: leading.idempotency?.body_sha256 ?? '' })
+}
+const gone = new AppError('busy', 'The Idempotency-Key has just expired: send the request again.', {
+  headers: { 'Retry-After': '1' },
+})
+
+/** The answer of a request whose key was used before. */
+function replay(call: Call, earlier: Kept): Outcome<Submitted> {
+  if (earlier.body_sha256 !== call.idempotency?.body_sha256) return { error: keyReused() }
+  // Its own, if a try before was stored while this one waited for the key.
+  const own = call.tried && jobsOf(earlier.items)[0] === jobsOf(call.items)[0]
+  return { value: { items: earlier.items, replayed: !own, jobs: none } }
+}
+const none: ReadonlyMap<string, JobRow> = new Map()

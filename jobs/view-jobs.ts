@@ -38,6 +38,17 @@ export async function viewJob(deps: Deps, job: ViewedJob): Promise<JobView | und
   return whole
 }
 
+/** A job that has just been stored, as it was then: nothing has been launched. */
+export function viewNewJob(deps: Deps, job: ViewedJob, how: 'brief' | 'whole'): JobView {
+  const facts = { attempts: [], heartbeats: [], spent_micros: 0, settled: true }
+  const { clock, settings } = deps
+  return jobView(job, facts, {
+    now: clock.now(),
+    public_url: settings.public_url(),
+    brief: how === 'brief',
+  })
+}
+
 async function briefJobs(db: Database, project_id: string, ids: readonly string[]): Promise<ViewedJob[]> {
   return db
     .selectFrom('jobs')

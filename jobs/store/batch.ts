@@ -215,7 +215,7 @@ export async function writeBatch(tx: Tx, deps: FoldDeps, batch: Batch): Promise<
     folded.map(({ before, job }) => ({ from: before, to: job })),
   )
   const merges = folded.filter((each) => each.merges).map(({ job }) => mergeShard(job, deps))
-  if (merges.length > 0) await tx.insertInto('shards').values(merges).execute()
+  await insertRows(tx, 'shards', merges)
   const events = folded.flatMap(({ job, events: of_job }) => of_job.map((event) => eventRow(job, event)))
   const of_budgets = await numberEvents(tx, 'budgets', purse.events)
   await appendEvents(tx, [...events, ...of_budgets])

@@ -13,46 +13,43 @@ export type Earlier =
   | { has: 'result'; job_id: string; result: unknown; device_class: JobRow['device_class'] }
   | { has: 'leader'; job_id: string }
 
-/** For each key that has one, a result or a job that is at work on it, locked. */
+/** For each key that has one, a result or a job that is at work on it, locked. A key holds its project. */
 export async function findEarlier(
   tx: Tx,
-  project_id: string,
-  keys: readonly string[],
+  asked: readonly { project_id: string; key: string }[],
   since: Date,
   now: Date,
 ): Promise<Map<string, Earlier>> {
   const found = new Map<string, Earlier>()
-  if (keys.length === 0) return found
+  if (asked.length === 0) return found
+  const keys = asked.map(({ key }) => key)
+  const of_projects = sql`unnest(${asked.map(({ project_id }) => project_id)}::text[], ${keys}::text[])`
   await sql`
     select pg_advisory_xact_lock(2, slot) from (
-      select distinct (hashtext(key) & ${slots - 1}) as slot from unnest(${[...keys]}::text[]) as key order by slot
+      select distinct (hashtext(key) & ${slots - 1}) as slot from unnest(${keys}::text[]) as key order by slot
     ) as taken`.execute(tx)
-  const leaders = await tx
-    .selectFrom('jobs')
-    .select(['id', 'cache_key'])
-    .where('project_id', '=', project_id)
-    .where('cache_key', 'in', [...keys])
-    .where('follows', 'is', null)
-    .where('finished_at', 'is', null)
-    .where('order_kind', 'is', null)
-    .orderBy('id')
-    .forNoKeyUpdate()
-    .execute()
+  const { rows: leaders } = await sql<{ id: string; cache_key: string | null }>`
+    select id, cache_key from jobs
+    where (project_id, cache_key) in (select * from ${of_projects})
+      and follows is null and finished_at is null and order_kind is null
+    order by id for no key update`.execute(tx)
   for (const { id, cache_key } of leaders)
     if (cache_key !== null && !found.has(cache_key)) found.set(cache_key, { has: 'leader', job_id: id })
   // After the lock: a leader that has ended meanwhile has left its result here.
-  const results = await tx
-    .updateTable('result_cache')
-    .from('jobs')
-    .set({ used_at: now })
-    .whereRef('jobs.id', '=', 'result_cache.job_id')
-    .where('result_cache.project_id', '=', project_id)
-    .where('key', 'in', [...keys])
-    .where('result_cache.created_at', '>', since)
-    .returning(['key', 'job_id', 'jobs.result', 'jobs.device_class'])
-    .execute()
+  const { rows: results } = await sql<Result>`
+    update result_cache set used_at = ${now} from jobs
+    where jobs.id = result_cache.job_id and (result_cache.project_id, key) in (select * from ${of_projects})
+      and result_cache.created_at > ${since}
+    returning key, job_id, jobs.result, jobs.device_class`.execute(tx)
   for (const { key, ...row } of results) found.set(key, { has: 'result', ...row })
   return found
+}
+
+interface Result {
+  key: string
+  job_id: string
+  result: unknown
+  device_class: JobRow['device_class']
 }
 
 /** A leading job stands in the queue where the most urgent of its followers would. */

@@ -59,11 +59,15 @@ export async function relist(
         ${column(joined, 'project_id')}::text[]) on conflict do nothing`.execute(tx)
 }
 
-interface Entry {
+export interface Entry {
   list: string
   job_id: string
   project_id: string
 }
+
+/** Where jobs stand that were in no list. */
+export const entriesOf = (jobs: readonly Listed[]): Entry[] =>
+  jobs.flatMap((job) => listsOf(job).map((list) => ({ list, job_id: job.id, project_id: job.project_id })))
 
 const column = (entries: readonly Entry[], name: keyof Entry) => entries.map((entry) => entry[name])
 

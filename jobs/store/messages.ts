@@ -8,7 +8,7 @@ import { type JobView, jobView } from '../view.ts'
 import type { NewEvent } from './events.ts'
 import type { FoldDeps, JobEvent } from './fold.ts'
 import { insertRows, type Values } from './rows.ts'
-import type { Tx } from './schema.ts'
+import type { Database, Tx } from './schema.ts'
 
 /** The Standard Webhooks specification asks for less than 20 kB. */
 const maxBody_bytes = 19_500
@@ -57,29 +57,27 @@ export async function enqueueMessages(
   ])
 }
 
-/** Writes the messages of jobs that are as new as their events. Answers whether there are any. */
-export async function enqueueFirst(
-  tx: Tx,
+/** The messages of jobs that are as new as their events. */
+export async function firstMessages(
+  db: Database,
   deps: FoldDeps,
   jobs: readonly { job: JobRow; events: readonly Pick<JobEvent, 'type' | 'sequence'>[] }[],
-): Promise<boolean> {
+): Promise<Message[]> {
   const endpoints = await endpointsOf(
-    tx,
+    db,
     jobs.map(({ job }) => job.project_id),
   )
-  const messages = jobs.flatMap(({ job, events }) =>
+  return jobs.flatMap(({ job, events }) =>
     events.flatMap((event) => messagesOf(deps, endpoints, { job, attempts: [] }, event)),
   )
-  await insertMessages(tx, messages)
-  return messages.length > 0
 }
 
 type Endpoints = ReadonlyMap<string, readonly Endpoint[]>
 
-async function endpointsOf(tx: Tx, project_ids: readonly string[]): Promise<Endpoints> {
+async function endpointsOf(db: Database, project_ids: readonly string[]): Promise<Endpoints> {
   const ids = [...new Set(project_ids)]
   if (ids.length === 0) return new Map()
-  const rows: Endpoint[] = await tx
+  const rows: Endpoint[] = await db
     .selectFrom('webhooks')
     .select(['id', 'project_id', 'url', 'events'])
     .where(sql<boolean>`project_id = any(${ids}::text[])`)

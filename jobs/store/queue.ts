@@ -1,6 +1,6 @@
 // The queue: shards that wait for a place. Shards of one shape (project, kind, resources, placement, bounds) find a
 // place or none together, so a pass looks at the head of each shape and never scans the backlog.
-import { type Insertable, sql } from 'kysely'
+import { sql } from 'kysely'
 import { canonicalSha256 } from '../canonical.ts'
 import type { Change, JobRow } from '../plan.ts'
 import { type DeviceClass, type Role, shardSpec } from '../shards.ts'
@@ -8,7 +8,8 @@ import type { JobSpec } from '../spec.ts'
 import type { Priority } from '../state.ts'
 import { waitBound } from '../wait.ts'
 import { type Claimed, free, leaseFor } from './claim.ts'
-import type { Database, Tables } from './schema.ts'
+import type { Values } from './rows.ts'
+import type { Database } from './schema.ts'
 
 /** Shapes that one look sees. With more, the next one goes on among them. */
 const maxShapes = 1_000
@@ -27,7 +28,7 @@ export function newShard(
   >,
   shard: { id: string; role: Role; index: number },
   now: Date,
-): Insertable<Tables['shards']> {
+): Values<'shards'> {
   return {
     ...shard,
     project_id: job.project_id,
@@ -36,8 +37,10 @@ export function newShard(
     shape_hash: shapeOf(job.project_id, shardSpec(job, shard.role)),
     queue_key: queueKeyOf(job),
     due_at: waitBound({ job, shard: { waited_ms: 0, waiting_since: now, created_at: now } }),
+    not_before: null,
     waiting_since: now,
-    excluded_providers: '[]',
+    wait_reason: null,
+    excluded_providers: [],
     created_at: now,
   }
 }
@@ -125,6 +128,9 @@ async function headsAfter(db: Database, after: string): Promise<Head[]> {
 export async function countChange(db: Database): Promise<void> {
   await sql`select nextval('queue_changes')`.execute(db)
 }
+
+/** How many changes have been counted; the sequence has a value before the first, too. */
+export const countedChanges = sql<number>`(select last_value + is_called::int from queue_changes)`
 
 /** Changes of a plan after which the queue is worth another look. */
 export const movesQueue: ReadonlySet<Change['change']> = new Set([

@@ -1,174 +1,11 @@
 // Writes many rows in one statement. A column travels as one array of texts, or as one text where all rows have the
 // same, which the database reads as the type of the column: what a user wrote as JSON arrives as it was written.
 import { type RawBuilder, type Selectable, sql } from 'kysely'
+import { columnTypes } from './column-types.ts'
 import type { Tables, Tx } from './schema.ts'
 
-/** Columns that are written for many rows at once, and their types. */
-const types = {
-  jobs: {
-    id: 'text',
-    state: 'text',
-    outcome: 'text',
-    error: 'jsonb',
-    warnings: 'jsonb',
-    result: 'json',
-    shards_total: 'int',
-    shards_waiting: 'int',
-    shards_active: 'int',
-    shards_running: 'int',
-    shards_succeeded: 'int',
-    shards_failed: 'int',
-    shards_cancelled: 'int',
-    merge_state: 'text',
-    device_class: 'text',
-    cached_from: 'text',
-    providers: 'jsonb',
-    event_sequence: 'int',
-    started_at: 'timestamptz',
-    finished_at: 'timestamptz',
-  },
-  shards: {
-    id: 'text',
-    state: 'text',
-    shape_hash: 'text',
-    due_at: 'timestamptz',
-    not_before: 'timestamptz',
-    waiting_since: 'timestamptz',
-    waited_ms: 'bigint',
-    attempts: 'int',
-    attempts_used: 'int',
-    attempts_uncharged: 'int',
-    attempts_without_progress: 'int',
-    excluded_providers: 'jsonb',
-    lease_replica: 'text',
-    lease_token: 'text',
-    leased_until: 'timestamptz',
-    wait_reason: 'text',
-  },
-  attempts: {
-    id: 'text',
-    project_id: 'text',
-    job_id: 'text',
-    shard_id: 'text',
-    shard_index: 'int',
-    number: 'int',
-    state: 'text',
-    provider: 'text',
-    account: 'text',
-    region: 'text',
-    offer_id: 'text',
-    spot: 'boolean',
-    device: 'text',
-    usd_micros_per_hour: 'bigint',
-    basis: 'text',
-    min_billing_s: 'int',
-    timeout_s: 'int',
-    timeout_reason: 'text',
-    request: 'json',
-    nonce: 'text',
-    kind: 'text',
-    signature: 'text',
-    ranking: 'json',
-    handle: 'jsonb',
-    launch_called_at: 'timestamptz',
-    launched_at: 'timestamptz',
-    created_at: 'timestamptz',
-    started_at: 'timestamptz',
-    ended_at: 'timestamptz',
-    outcome: 'text',
-    outcome_at: 'timestamptz',
-    exit_code: 'int',
-    error: 'jsonb',
-    stop_reason: 'text',
-    stop_by: 'timestamptz',
-    instance: 'text',
-    bound_at: 'timestamptz',
-    seen_state: 'text',
-    seen_exit_code: 'int',
-    seen_detail: 'text',
-    seen_at: 'timestamptz',
-    gone_since: 'timestamptz',
-    exited_since: 'timestamptz',
-    reserved_until: 'timestamptz',
-  },
-  events: {
-    project_id: 'text',
-    job_id: 'text',
-    sequence: 'int',
-    type: 'text',
-    at: 'timestamptz',
-    data: 'jsonb',
-    partition_at: 'timestamptz',
-  },
-  deliveries: {
-    id: 'text',
-    project_id: 'text',
-    job_id: 'text',
-    webhook_id: 'text',
-    receiver_id: 'text',
-    sequence: 'int',
-    type: 'text',
-    url: 'text',
-    body: 'text',
-    state: 'text',
-    attempts: 'int',
-    next_attempt_at: 'timestamptz',
-    claimed_until: 'timestamptz',
-    created_at: 'timestamptz',
-    ended_at: 'timestamptz',
-  },
-  delivery_attempts: {
-    delivery_id: 'text',
-    project_id: 'text',
-    number: 'int',
-    at: 'timestamptz',
-    duration_ms: 'int',
-    status: 'int',
-    error: 'text',
-    response: 'text',
-  },
-  receivers: {
-    id: 'text',
-    project_id: 'text',
-    webhook_id: 'text',
-    room: 'int',
-    failures: 'int',
-    failing_since: 'timestamptz',
-    closed_until: 'timestamptz',
-    due_at: 'timestamptz',
-    updated_at: 'timestamptz',
-  },
-  ledger: {
-    project_id: 'text',
-    job_id: 'text',
-    attempt_id: 'text',
-    entry: 'text',
-    usd_micros: 'bigint',
-    basis: 'text',
-    billed_from: 'timestamptz',
-    billed_to: 'timestamptz',
-    at: 'timestamptz',
-  },
-  budget_periods: {
-    budget_id: 'text',
-    project_id: 'text',
-    period_start: 'timestamptz',
-    reserved_micros: 'bigint',
-    spent_micros: 'bigint',
-    warned_at: 'timestamptz',
-    exhausted_at: 'timestamptz',
-  },
-  reservations: {
-    attempt_id: 'text',
-    budget_id: 'text',
-    project_id: 'text',
-    period_start: 'timestamptz',
-    micros: 'bigint',
-  },
-} as const satisfies { [Table in keyof Tables]?: { [Column in keyof Tables[Table]]?: string } }
-
-type Table = keyof typeof types
-type Column<Name extends Table> = keyof (typeof types)[Name] & keyof Selectable<Tables[Name]>
+export type Table = keyof typeof columnTypes
+export type Column<Name extends Table> = keyof (typeof columnTypes)[Name] & keyof Selectable<Tables[Name]>
 /** Values of columns as they are read; JSON is written as its text. */
 export type Values<Name extends Table> = { [C in Column<Name>]?: Selectable<Tables[Name]>[C] | undefined }
 
@@ -185,6 +22,22 @@ export async function insertRows<Name extends Table>(
   const given = giving(table, columns, rows)
   await sql`insert into ${sql.table(table)} (${sql.join(columns.map((column) => sql.ref(String(column))))})
     select ${sql.join(columns.map(given.value))} from ${given.rows} ${onConflict}`.execute(tx)
+}
+
+/**
+ * The same as a part of a larger statement. `beside`: a text for each row that conditions may look at, as
+ * `given.beside`; `rest`: what follows on the rows that are given, in the order of `given.n`.
+ */
+export function insertion<Name extends Table>(
+  table: Name,
+  columns: readonly Column<Name>[],
+  rows: readonly Values<Name>[],
+  { beside, rest }: { beside?: readonly (string | null)[]; rest: RawBuilder<unknown> },
+): RawBuilder<unknown> {
+  const names = sql.join(columns.map((column) => sql.ref(String(column))))
+  return sql`insert into ${sql.table(table)} (${names})
+    select ${sql.join(columns.map((column) => typed(column, typeOf(table, column))))}
+    from ${unnested(table, columns, rows, beside)} ${rest}`
 }
 
 /** The rows that changed: what they are found by, and their columns with other values than before. */
@@ -240,10 +93,9 @@ function giving<Name extends Table>(
       values.set(column, type === 'text' ? sql`${first}::text` : sql`${first}::text::${sql.raw(type)}`)
       continue
     }
-    const name = sql`${sql.ref(String(column))}`
     arrays.push(sql`${texts}::text[]`)
-    names.push(name)
-    values.set(column, type === 'text' ? sql`given.${name}` : sql`given.${name}::${sql.raw(type)}`)
+    names.push(sql.ref(String(column)))
+    values.set(column, typed(column, type))
   }
   const all = sql`generate_series(1, ${rows.length}::int) as given(row)`
   return {
@@ -268,8 +120,31 @@ function textsOf<Name extends Table>(
   })
 }
 
+/** The same in a text that does not depend on the values, so that it can be planned once; numbered as `n`. */
+function unnested<Name extends Table>(
+  table: Name,
+  columns: readonly Column<Name>[],
+  rows: readonly Values<Name>[],
+  beside?: readonly (string | null)[],
+): RawBuilder<unknown> {
+  const arrays = columns.map(
+    (column) => sql`${textsOf(rows, column, typeOf(table, column).startsWith('json'))}::text[]`,
+  )
+  const names = columns.map((column) => sql.ref(String(column)))
+  if (beside) {
+    arrays.push(sql`${[...beside]}::text[]`)
+    names.push(sql.ref('beside'))
+  }
+  return sql`unnest(${sql.join(arrays)}) with ordinality as given(${sql.join(names)}, n)`
+}
+
+const typed = (column: PropertyKey, type: string): RawBuilder<unknown> =>
+  type === 'text'
+    ? sql`given.${sql.ref(String(column))}`
+    : sql`given.${sql.ref(String(column))}::${sql.raw(type)}`
+
 const typeOf = <Name extends Table>(table: Name, column: Column<Name>): string => {
-  const type = (types[table] as Record<string, string>)[String(column)]
+  const type = (columnTypes[table] as Record<string, string>)[String(column)]
   if (!type) throw new Error(`${table}.${String(column)} has no type here`)
   return type
 }

@@ -41,8 +41,8 @@ describe.skipIf(!isPostgres)('waking across processes (needs PostgreSQL)', () =>
     const url = `${inject('postgres_url')}/postgres`
     const log = () => undefined
     const [here, there] = [createWaker(), createWaker()]
-    const a = nudgeByPostgres(url, here, log)
-    const b = nudgeByPostgres(url, there, log)
+    const a = nudgeByPostgres(url, bound_ms, here, log)
+    const b = nudgeByPostgres(url, bound_ms, there, log)
     const heard = async () => {
       // Repeated because neither may be connected yet.
       for (let tries = 0; tries < 200; tries++) {

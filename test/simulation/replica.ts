@@ -88,6 +88,7 @@ export function startReplica(shared: Shared): Replica {
     db,
     clock,
     random: draw.fork(id).bytes,
+    gather: () => Promise.resolve(),
     providers: shared.providers.map((provider) => guarded(provider, point, pointed)),
     waker: waker.waker,
     lanes: code.createLanes(),

@@ -157,7 +157,8 @@ async function openWorld(given: Given) {
   const shared = sharedBy(given, world, { sealer, installation, fate: fate.decide })
   const waker = { wake: () => undefined, wait: () => Promise.resolve() }
   const lanes = code.createLanes()
-  const quietly = { db, clock, random, lanes, providers: [], waker, log: () => undefined }
+  const gather = () => Promise.resolve()
+  const quietly = { db, clock, random, gather, lanes, providers: [], waker, log: () => undefined }
   const app = code.createApp({ ...shared.common, ...quietly })
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   world.ask = (path, init) => serve(app, path, { headers, ...init })

@@ -37,6 +37,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     db,
     clock,
     random,
+    gather: () => Promise.resolve(),
     sealer,
     store: createFolderStore(folder),
     describe_table: describeTable,
