@@ -83,7 +83,7 @@ const caller =
 /** Takes messages at once, but for those that it never answers. */
 async function openReceiver() {
   const times = new Map<string, number>()
-  let arrived = (_: number) => {}
+  let arrived: (at_ms: number) => void = () => undefined
   const server = createServer((request, response) => {
     request.resume()
     if (request.url?.startsWith('/hang/')) return

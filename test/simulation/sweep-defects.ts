@@ -14,7 +14,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/cache.ts',
     edits: [["outcome === 'succeeded' && shards_failed === 0", 'shards_failed >= 0']],
     by: /follows job_\w+, which has|which has none/,
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'the points of one part replace those of another',
@@ -59,7 +59,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/store/commit.ts',
     edits: [['  return !fixed || classOf', "  return fixed !== 'none' || classOf"]],
     by: /two classes of device/,
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'the launches of one batch count once against a limit',
