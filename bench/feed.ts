@@ -77,7 +77,7 @@ async function submit(server: RunningServer): Promise<void> {
 
 /** Streams on connections of their own, all of them open. */
 async function openReaders(server: RunningServer, count: number) {
-  let heard = (_reader: number) => {}
+  let heard: (reader: number) => void = () => undefined
   const closing: (() => void)[] = []
   const open = (reader: number) =>
     new Promise<void>((resolve, reject) => {

@@ -2,7 +2,7 @@
 import { Webhook } from 'standardwebhooks'
 import { type Answer, retryAfter_s } from './delivery.ts'
 import { type Deps, topics } from './deps.ts'
-import { type Claimed, claimMessages, maxRouted, routeMessages } from './store/outbox.ts'
+import { type Claimed, claimMessages, lookForWork, maxRouted, routeMessages } from './store/outbox.ts'
 import { recordResults, type Result } from './store/results.ts'
 
 /** A receiver must answer within this, its answer's body too; the specification names 15 to 30 s. */
@@ -40,10 +40,12 @@ export interface Round {
 
 /** Begins to send what is due, as much as there is room for. */
 export async function deliverDue(deps: Deps, flight: Flight = newFlight()): Promise<Round> {
-  const routed = await routeMessages(deps.db, deps.clock.now())
+  const { fresh, due } = await lookForWork(deps.db, deps.clock.now())
+  const routed = fresh ? await routeMessages(deps.db, deps.clock.now()) : 0
   const now = deps.clock.now()
   const free = maxInFlight - flight.sending
-  const claimed = await claimMessages(deps.db, { now, until: new Date(now.getTime() + lease_ms), free })
+  const claim = { now, until: new Date(now.getTime() + lease_ms), free }
+  const claimed = due || routed > 0 ? await claimMessages(deps.db, claim) : []
   flight.full = claimed.length >= free
   return {
     tried: claimed.length,

@@ -30,6 +30,14 @@ export interface Claimed {
   old_secrets: OldSecret[]
 }
 
+/** Whether there are new messages, and whether any receiver has something to look at: one statement where there is not. */
+export async function lookForWork(db: Database, now: Date): Promise<{ fresh: boolean; due: boolean }> {
+  const { rows } = await sql<{ fresh: boolean; due: boolean }>`
+    select exists (select from deliveries where receiver_id is null and state = 'pending') as fresh,
+      exists (select from receivers where due_at <= ${now}) as due`.execute(db)
+  return rows[0] ?? { fresh: false, due: false }
+}
+
 /** Gives new messages to their receivers. Answers how many. */
 export async function routeMessages(db: Database, now: Date): Promise<number> {
   return db.transaction().execute(async (tx) => {

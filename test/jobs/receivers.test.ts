@@ -108,7 +108,7 @@ test('what could not be tried for four days is given up, and can be asked for ag
   await using world = await openTestWorld()
   // A job's own webhook: nothing is disabled.
   world.deps.settings.max_queued = 10_000
-  const jobs = Array.from({ length: 100 }, () =>
+  const jobs = Array.from({ length: 30 }, () =>
     backtest({ webhook: { url: 'https://down.example.com/', events: ['job.queued'] } }),
   )
   await world.request('POST', '/v1/jobs/batch', { body: { jobs } })

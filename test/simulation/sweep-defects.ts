@@ -59,7 +59,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/store/commit.ts',
     edits: [['  return !fixed || classOf', "  return fixed !== 'none' || classOf"]],
     by: /two classes of device/,
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'the launches of one batch count once against a limit',
