@@ -9,14 +9,12 @@ import { openDatabase } from '../infra/db.ts'
 import { deriveKey } from '../infra/secrets.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { serveClouds } from '../test/support/cloud-wire.ts'
-import { realBacktest } from '../test/support/desk.ts'
 import { startReplica } from '../test/support/replica.ts'
-import type { RunningServer } from '../test/support/server.ts'
 import { type Measurement, option, percentile, rounded } from './measurement.ts'
-import { copyJob, startCrowd } from './support/crowd.ts'
+import { copyJob, running, runOne, startCrowd } from './support/crowd.ts'
 import { startPostgres } from './support/postgres.ts'
 import { cpuSeconds, cpuSecondsOfFamily, residentMib } from './support/processes.ts'
-import { createSteadyCloud, type SteadyCloud } from './support/steady-cloud.ts'
+import { createSteadyCloud } from './support/steady-cloud.ts'
 
 /** The first reports come within this time, and as long again everything settles before it is measured. */
 const settle_s = 40
@@ -89,36 +87,6 @@ export const measure: Measurement = async (options) => {
     await close()
     rmSync(data_dir, { recursive: true, force: true })
   }
-}
-
-/** Submits one job, and answers for its runner that it has started. */
-async function runOne(server: RunningServer, { launches }: SteadyCloud, db: Database): Promise<void> {
-  const post = async (path: string, key: string, body: object) => {
-    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
-    const answer = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
-    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`)
-  }
-  await post('/v1/jobs', server.key, realBacktest({ timeout_s: 86_400 }))
-  await until(() => launches.length > 0)
-  const { request, token } = launches[0] as SteadyCloud['launches'][number]
-  await post(`/v1/attempts/${request.attempt_id}/report`, token, { type: 'started', instance: 'bench' })
-  await until(async () => (await running(db)) === 1)
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await holds()); tries++) {
-    if (tries > 600) throw new Error('the first job does not run')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
-async function running(db: Database): Promise<number> {
-  const rows = await db
-    .selectFrom('attempts')
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('state', '=', 'running')
-    .execute()
-  return Number(rows[0]?.count)
 }
 
 /** Seconds that the most overdue shard waits to be looked at. */

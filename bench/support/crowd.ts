@@ -6,10 +6,43 @@ import { sql } from 'kysely'
 import type { Database } from '../../jobs/store/schema.ts'
 import { newId } from '../../jobs/ids.ts'
 import { runnerToken } from '../../jobs/tokens.ts'
+import { realBacktest } from '../../test/support/desk.ts'
+import type { RunningServer } from '../../test/support/server.ts'
+import type { SteadyCloud } from './steady-cloud.ts'
 
 export interface Member {
   attempt_id: string
   token: string
+}
+
+/** Submits one job, and answers for its runner that it has started. */
+export async function runOne(server: RunningServer, { launches }: SteadyCloud, db: Database): Promise<void> {
+  const post = async (path: string, key: string, body: object) => {
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+    const answer = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`)
+  }
+  await post('/v1/jobs', server.key, realBacktest({ timeout_s: 86_400 }))
+  await until(() => launches.length > 0)
+  const { request, token } = launches[0] as SteadyCloud['launches'][number]
+  await post(`/v1/attempts/${request.attempt_id}/report`, token, { type: 'started', instance: 'bench' })
+  await until(async () => (await running(db)) === 1)
+}
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await holds()); tries++) {
+    if (tries > 600) throw new Error('the first job does not run')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+export async function running(db: Database): Promise<number> {
+  const rows = await db
+    .selectFrom('attempts')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('state', '=', 'running')
+    .execute()
+  return Number(rows[0]?.count)
 }
 
 /** Copies the only job of a database, which must run, so that `size` of them run. */

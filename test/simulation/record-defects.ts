@@ -45,7 +45,7 @@ export const recordDefects: readonly Defect[] = [
   {
     name: 'a submit sent again is a second job',
     file: 'jobs/idempotency.ts',
-    edits: [['      key,\n      body_sha256,\n', '      key: String(job_id),\n      body_sha256,\n']],
+    edits: [['where kept.created_at < ${expired}', 'where kept.created_at < ${now}']],
     by: /a submit sent again made|made another job|jobs are there for/,
     seed: 35,
   },
