@@ -84,6 +84,7 @@ class Engine:
         self.cash = rules.cash
         self.position: Position | None = None
         self.run = Run()
+        self.missed = False  # the order that waits is counted as not filled already
 
     def costs(self, value: float, sale: bool) -> float:
         r = self.rules
@@ -125,7 +126,8 @@ class Engine:
         p = price * (1 + side * self.rules.slippage)
         units = self.size(p, side < 0)
         if units <= 1e-12:
-            self.reject("cash")
+            if not self.missed:
+                self.reject("cash")
             return
         cost = self.costs(units * p, side < 0)
         self.cash -= side * units * p + cost
@@ -256,6 +258,7 @@ def simulate(
             now = state_of(closes, fast, slow)
             units = engine.position.units if engine.position else 0.0
             order = None if engine.run.ruined else wanted(rules, before, now, units)
+            engine.missed = False
             before, decided_at = now, t
             if order is not None and rules.fill == "close":
                 if not hit:
@@ -263,6 +266,7 @@ def simulate(
                 order = None
         elif order is not None and decided_at == t - 1:
             engine.reject("suspended" if bar == "suspended" else "no_bar")
+            engine.missed = True
             if not rules.retry:
                 order = 0 if engine.position is not None else None
         if t == n - 1:
