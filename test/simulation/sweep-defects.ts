@@ -14,7 +14,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/cache.ts',
     edits: [["outcome === 'succeeded' && shards_failed === 0", 'shards_failed >= 0']],
     by: /follows job_\w+, which has|which has none/,
-    seed: 2,
+    seed: 4,
   },
   {
     name: 'the points of one part replace those of another',
@@ -62,11 +62,11 @@ export const sweepDefects: readonly Defect[] = [
     seed: 2,
   },
   {
-    name: 'the launches of one batch count once against a limit',
+    name: 'the launches of one batch count once against a limit or the slots',
     file: 'jobs/store/commit.ts',
     edits: [['  if (launch) countPlace(batch.places, launch)\n', '']],
-    by: /is one of \d+ attempts, and \d+ may run/,
-    seed: 50,
+    by: /is one of \d+ attempts, and \d+ may run|attempts are at \w+\/\w+, which has/,
+    seed: 11,
   },
   {
     name: 'limits are those of the time of the decision',
