@@ -8,6 +8,7 @@ import { type JobView, jobView } from '../view.ts'
 import type { NewEvent } from './events.ts'
 import type { FoldDeps, JobEvent } from './fold.ts'
 import { insertRows, type Values } from './rows.ts'
+import { moneyOf } from './snapshot.ts'
 import type { Database, Tx } from './schema.ts'
 
 /** The Standard Webhooks specification asks for less than 20 kB. */
@@ -41,15 +42,14 @@ export async function enqueueMessages(
   const wanted = happened
     .map(({ job, events }) => ({ job, events: events.filter((event) => isWanted(endpoints, job, event)) }))
     .filter(({ events }) => events.length > 0)
-  const { jobs, attempts } = await readJobs(
+  const jobs = await readJobs(
     tx,
     wanted.map(({ job }) => job.id),
+    deps.now,
   )
   const messages = wanted.flatMap(({ job: { id }, events }) => {
-    const job = jobs.get(id)
-    return job
-      ? events.flatMap((event) => messagesOf(deps, endpoints, { job, attempts: attempts.get(id) }, event))
-      : []
+    const about = jobs.get(id)
+    return about ? events.flatMap((event) => messagesOf(deps, endpoints, about, event)) : []
   })
   await insertMessages(tx, [
     ...messages,
@@ -68,7 +68,7 @@ export async function firstMessages(
     jobs.map(({ job }) => job.project_id),
   )
   return jobs.flatMap(({ job, events }) =>
-    events.flatMap((event) => messagesOf(deps, endpoints, { job, attempts: [] }, event)),
+    events.flatMap((event) => messagesOf(deps, endpoints, { job, attempts: [], spent_micros: null }, event)),
   )
 }
 
@@ -91,21 +91,35 @@ async function endpointsOf(db: Database, project_ids: readonly string[]): Promis
 /** As many as a job shows. */
 const shownAttempts = 20
 
-async function readJobs(
-  tx: Tx,
-  ids: readonly string[],
-): Promise<{ jobs: Map<string, JobRow>; attempts: Map<string, AttemptRow[]> }> {
-  if (ids.length === 0) return { jobs: new Map(), attempts: new Map() }
+interface Told {
+  job: JobRow
+  /** The newest that are shown. */
+  attempts: readonly AttemptRow[]
+  /** null: what the attempts cost that are shown, which are all. */
+  spent_micros: number | null
+}
+
+async function readJobs(tx: Tx, ids: readonly string[], now: Date): Promise<Map<string, Told>> {
+  if (ids.length === 0) return new Map()
   const jobs = await tx.selectFrom('jobs').selectAll().where('id', 'in', ids).execute()
   const { rows } = await sql<AttemptRow>`
     select newest.* from unnest(${ids}::text[]) as of_job(id), lateral (
       select * from attempts where job_id = of_job.id order by id desc limit ${shownAttempts}) as newest`.execute(
     tx,
   )
-  return {
-    jobs: new Map(jobs.map((job) => [job.id, job])),
-    attempts: Map.groupBy(rows, ({ job_id }) => job_id),
-  }
+  const attempts = Map.groupBy(rows, ({ job_id }) => job_id)
+  const many = [...attempts].filter(([, shown]) => shown.length === shownAttempts).map(([id]) => id)
+  const money = await moneyOf(tx, many, now)
+  return new Map(
+    jobs.map((job) => [
+      job.id,
+      {
+        job,
+        attempts: attempts.get(job.id) ?? [],
+        spent_micros: money.get(job.id)?.spent_micros ?? null,
+      },
+    ]),
+  )
 }
 
 const hears = ({ events }: Endpoint, type: EventType) => events === null || events.includes(type)
@@ -117,7 +131,7 @@ const isWanted = (endpoints: Endpoints, job: Pick<JobRow, 'spec' | 'project_id'>
 function messagesOf(
   deps: FoldDeps,
   endpoints: Endpoints,
-  { job, attempts = [] }: { job: JobRow; attempts: readonly AttemptRow[] | undefined },
+  { job, attempts, spent_micros }: Told,
   event: Pick<JobEvent, 'type' | 'sequence'>,
 ): Message[] {
   const { project_id, spec } = job
@@ -126,7 +140,7 @@ function messagesOf(
   if (hearing.length + own.length === 0) return []
   const { params: _, ...brief } = jobView(
     job,
-    { attempts, heartbeats: [], spent_micros: null },
+    { attempts, heartbeats: [], spent_micros },
     { now: deps.now, public_url: deps.public_url(), brief: true },
   )
   const { type, sequence } = event

@@ -204,6 +204,36 @@ describe('its parts', () => {
     ])
   })
 
+  test('are all in the cost that a webhook tells, however many they are', async () => {
+    await using world = await open()
+    const parameters = { ...large, stop_loss: { range: [0, 0.999, 0.001] } }
+    const webhook = { url: 'https://example.com/hook', events: ['job.succeeded'] }
+    const { id } = await submit(world, sweep({ parallelism: { max_shards: 24 }, webhook }, parameters))
+    await world.settle(4)
+    const started = new Set<string>()
+    const machines = await fresh(world, started)
+    world.advance(100)
+    for (const machine of machines) await finish(world, machine)
+    await rest(world)
+    await runAll(world, started)
+    await world.deliver()
+    const told = JSON.parse(world.sent[0]?.body ?? '') as { data: { job: { cost: { actual_usd: number } } } }
+    const parts = await world.deps.db
+      .selectFrom('attempts')
+      .select(['launched_at', 'ended_at', 'usd_micros_per_hour'])
+      .where('job_id', '=', id)
+      .where('shard_index', '<', 24)
+      .execute()
+    expect(parts.length).toBe(24)
+    const seconds = parts.map(
+      ({ launched_at, ended_at }) => ((ended_at?.getTime() ?? 0) - (launched_at?.getTime() ?? 0)) / 1_000,
+    )
+    const usd =
+      (seconds.reduce((sum, each) => sum + each, 0) * (parts[0]?.usd_micros_per_hour ?? 0)) / 3_600e6
+    expect(usd).toBeGreaterThan(0)
+    expect(told.data.job.cost.actual_usd).toBeGreaterThanOrEqual(usd)
+  })
+
   test('are read by the merge alone', async () => {
     await using world = await open()
     await submit(world, sweep({ parallelism: { max_shards: 2 } }))
