@@ -106,7 +106,8 @@ class Engine:
 
         def fits(units: float) -> bool:
             value = units * p
-            return value + self.costs(value, short) <= budget * (1 + 1e-12)
+            # Lots within a rounding of the budget fit it; any number of units needs no such room.
+            return value + self.costs(value, short) <= budget * (1 if r.fractional else 1 + 1e-12)
 
         if not r.fractional:
             # Whole lots: counted down from above, until they fit.
