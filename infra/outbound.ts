@@ -12,8 +12,8 @@ const maxUrlLength = 2048
 const httpsPorts = ['', '443', '8443']
 /** Names that never leave the network they are asked in (RFC 6761, 6762, 8375, ICANN's .internal). */
 const privateNames = ['localhost', 'local', 'internal', 'home.arpa', 'lan', 'intranet', 'corp', 'home']
-/** The metadata service of Tencent Cloud by name; those of the others end in one of these. */
-const metadataNames = ['metadata.tencentyun.com']
+/** Metadata services by name: they give the machine's credentials to whoever asks. */
+const metadataNames = ['metadata.tencentyun.com', 'metadata.google.internal', 'metadata']
 
 export interface Address {
   address: string
@@ -21,7 +21,7 @@ export interface Address {
 }
 
 export interface OutboundOptions {
-  /** Private addresses, any port and plain http: for tests and on-premises receivers. */
+  /** Private addresses, any port and plain http: for tests and on-premises receivers. Never a cloud's metadata. */
   allow_private: boolean
   /** For the whole exchange, its answer's body too. */
   timeout_ms: number
@@ -91,7 +91,7 @@ export function checkTarget(text: string, { allow_private }: { allow_private: bo
   if (url === null || url.hostname === '') return 'not a URL: write it as https://host/path'
   if (url.username !== '' || url.password !== '') return 'a URL with a user or password is not allowed'
   if (text.includes('#')) return 'a URL with a fragment (#) is not allowed'
-  return allow_private ? checkScheme(url, ['https:', 'http:']) : checkPublic(url)
+  return allow_private ? checkPrivate(url) : checkPublic(url)
 }
 
 /**
@@ -104,9 +104,9 @@ export async function resolveTarget(
 ): Promise<string | null> {
   const { allow_private, resolve = resolveAll } = options
   const url = URL.parse(text)
-  if (allow_private || url === null || isIP(hostOf(url.hostname)) !== 0) return null
+  if (url === null || isIP(hostOf(url.hostname)) !== 0) return null
   const addresses = await within(registration_ms, resolve(url.hostname)).catch(() => [])
-  return addresses.every(({ address }) => isPublicAddress(address)) ? null : privateName
+  return addresses.every(({ address }) => isAllowed(address, allow_private)) ? null : privateName
 }
 
 /** Who registers a target waits for the resolver this long. */
@@ -121,6 +121,12 @@ async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
 
 function checkScheme(url: URL, schemes: readonly string[]): string | null {
   return schemes.includes(url.protocol) ? null : `only ${schemes.join('// and ')}// is allowed`
+}
+
+function checkPrivate(url: URL): string | null {
+  const host = hostOf(url.hostname)
+  const isMetadata = isIP(host) === 0 ? metadataNames.includes(host) : !isAllowed(host, true)
+  return checkScheme(url, ['https:', 'http:']) ?? (isMetadata ? 'a metadata service is never allowed' : null)
 }
 
 function checkPublic(url: URL): string | null {
@@ -151,7 +157,7 @@ function createLookup(
         const [first] = addresses
         if (first === undefined) return callback(new OutboundError('failed', 'the name has no address'), '')
         // One bad address refuses them all: which one is connected to is not ours to choose.
-        if (!allow_private && !addresses.every(({ address }) => isPublicAddress(address))) {
+        if (!addresses.every(({ address }) => isAllowed(address, allow_private))) {
           return callback(new OutboundError('refused', privateName), '')
         }
         return all ? callback(null, addresses) : callback(null, first.address, first.family)
@@ -160,6 +166,9 @@ function createLookup(
     )
   }
 }
+
+const isAllowed = (address: string, allow_private: boolean): boolean =>
+  allow_private ? !metadata.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6') : isPublicAddress(address)
 
 /** Globally reachable unicast, by the IANA registries of special-purpose addresses. */
 function isPublicAddress(address: string): boolean {
@@ -200,8 +209,20 @@ const special6 = blockList('ipv6', [
   '3fff::/20', // documentation (RFC 9637)
 ])
 
-function blockList(family: 'ipv4' | 'ipv6', networks: readonly string[]): BlockList {
-  const list = new BlockList()
+/** Metadata services, which no receiver is: not allowed where private addresses are. IPv4 counts inside IPv6 too. */
+const metadata = blockList('ipv4', [
+  '169.254.0.0/16',
+  '168.63.129.16/32',
+  '100.100.100.200/32',
+  '192.0.0.192/32',
+])
+blockList('ipv6', ['fd00:ec2::/32', 'fe80::/10', '64:ff9b::a9fe:0/112'], metadata)
+
+function blockList(
+  family: 'ipv4' | 'ipv6',
+  networks: readonly string[],
+  list: BlockList = new BlockList(),
+): BlockList {
   for (const network of networks) {
     const [address = '', bits] = network.split('/')
     list.addSubnet(address, Number(bits), family)

@@ -126,7 +126,7 @@ export const settings = {
   BERTH_ALLOW_PRIVATE_TARGETS: {
     default: 'false',
     meaning:
-      'webhooks and data URLs may reach private addresses, any port and plain http (tests, on-premises)',
+      'webhooks and data URLs may reach private addresses, any port and plain http (tests, on-premises), but no metadata service of a cloud',
     parse: truth,
   },
   BERTH_OBJECT_STORE: {

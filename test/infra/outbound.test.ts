@@ -252,6 +252,35 @@ test('private targets, any port and http are allowed on request, and nothing els
   }
 })
 
+describe('a metadata service is refused also where private targets are allowed', () => {
+  const allowed = { allow_private: true }
+  test.each([
+    'http://169.254.169.254/latest/meta-data/',
+    'http://2852039166/',
+    'http://169.254.0.23/',
+    'http://100.100.100.200/latest/meta-data/',
+    'http://168.63.129.16/machine',
+    'http://192.0.0.192/opc/v2/',
+    'http://[fd00:ec2::254]/',
+    'http://[::ffff:a9fe:a9fe]/',
+    'http://[64:ff9b::a9fe:a9fe]/',
+    'http://metadata.google.internal./computeMetadata/v1/',
+    'http://metadata.tencentyun.com/',
+    'http://metadata/',
+  ])('%s', async (url) => {
+    expect(checkTarget(url, allowed)).toContain('metadata service')
+    await expect(open()(url)).rejects.toMatchObject({ code: 'refused' })
+  })
+
+  test('by a name that leads to one, and no other private name', async () => {
+    const answering = (address: string) => ({ ...allowed, resolve: async () => [addressOf(address)] })
+    const url = 'http://hook.lan:8080/'
+    expect(await resolveTarget(url, answering('169.254.169.254'))).toContain('leads to')
+    await expect(open(answering('169.254.169.254'))(url)).rejects.toMatchObject({ code: 'refused' })
+    expect(await resolveTarget(url, answering('192.168.1.7'))).toBeNull()
+  })
+})
+
 test('the connection goes to the address that was checked, asked once, with the name as host', async () => {
   const { port, calls } = await serve((_, response) => response.end('ok'))
   const asked: string[] = []
