@@ -12,10 +12,8 @@ const retryAfter_s = 30
 export interface Admission {
   /** Whether so many shards find room; where not, by a count of this moment. */
   hasRoom: (db: Database, shards: number) => Promise<boolean>
-  /** Lets in so many shards more, or throws AppError queue_full. */
+  /** Lets in so many shards more, or throws AppError queue_full. What is then not stored is left out by the next count. */
   admit: (shards: number) => void
-  /** Gives back the room of shards that were let in and then not stored. */
-  giveBack: (shards: number) => void
 }
 
 export function createAdmission({ clock, settings }: Pick<Deps, 'clock' | 'settings'>): Admission {
@@ -38,9 +36,6 @@ export function createAdmission({ clock, settings }: Pick<Deps, 'clock' | 'setti
           headers: { 'Retry-After': String(retryAfter_s) },
         })
       waiting += shards
-    },
-    giveBack(shards) {
-      waiting -= shards
     },
   }
 }

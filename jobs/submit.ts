@@ -94,7 +94,6 @@ async function runSubmits(
   const fresh = decided.flatMap((each) => ('fresh' in each ? [each.fresh] : []))
   const cached_since = new Date(now.getTime() - settings.cache_ttl_s * 1_000)
   const writing = { random: deps.random, public_url: settings.public_url, now, cached_since }
-  const giveBack = (some: readonly Call[]) => some.forEach((call) => admission.giveBack(shardsOf(call)))
   try {
     const claims = fresh.flatMap((call) => claimOf(call) ?? [])
     const { rows, refused, tells } = await writeNewJobs(
@@ -106,7 +105,6 @@ async function runSubmits(
     if (tells) deps.waker.wake(topics.webhooks)
     const jobs = new Map(rows.map((row) => [row.id, row]))
     const isRefused = (call: Call) => refused.has(claimName(call) ?? '')
-    giveBack(fresh.filter(isRefused))
     const kept = await readKept(
       db,
       claims.filter((claim) => refused.has(nameOf(claim))),
@@ -114,7 +112,6 @@ async function runSubmits(
     )
     return calls.map((call, index) => outcomeOf(call, decided[index], { jobs, kept, isRefused }))
   } catch (error) {
-    giveBack(fresh)
     for (const call of calls) call.tried = true
     throw error
   }
