@@ -1,6 +1,8 @@
 // From the queue to the vendor's answers: who comes first, how much is called at once, and what is written for it.
+import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { runPass } from '../../jobs/reconcile.ts'
+import { isPostgres } from '../support/database.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 async function submit(world: World, more: Record<string, unknown> = {}): Promise<string> {
@@ -109,6 +111,30 @@ describe('an account that may be called twice a second', () => {
     expect(calls.most).toBe(2)
   })
 })
+
+// On PostgreSQL, with connections of their own, either may come first.
+test.skipIf(isPostgres)(
+  'a launch that is told something before its commit leaves its lane to others',
+  async () => {
+    await using world = await openTestWorld()
+    Object.assign(world.model.provider.traits, { calls_per_s: 1 })
+    const { db, random, lanes } = world.deps
+    const id = await submit(world)
+    const told: Promise<unknown>[] = []
+    const deciding = (bytes: number) => {
+      // What a launch is named by is drawn when it is decided.
+      if (bytes === 32) told.push(sql`update shards set facts_version = facts_version + 1`.execute(db))
+      return random(bytes)
+    }
+    const { calls } = await runPass({ ...world.deps, random: deciding }, 'rep_one')
+    await Promise.all([calls, ...told])
+    expect(told.length).toBeGreaterThan(0)
+    expect(await launched(world)).toEqual([])
+    expect(lanes.calls('model/main')).toBe(0)
+    await world.pass()
+    expect(await launched(world)).toEqual([id])
+  },
+)
 
 test('an intent says in its own commit that it is about to be called, with the request as it is repeated', async () => {
   await using world = await openTestWorld()
