@@ -106,13 +106,8 @@ export const artifactSchema = z
 export const page = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: z.array(item), next_cursor: z.string().nullable() })
 
-export const jobParam = z.object({
-  id: z
-    .string()
-    .max(64)
-    .meta({ param: { name: 'id', in: 'path' } }),
-})
-export const attemptParam = z.object({
+/** The id of what a path names. */
+export const idParam = z.object({
   id: z
     .string()
     .max(64)

@@ -10,7 +10,7 @@ import { bearer } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { objectAnswers, sendObject } from './_object.ts'
 import { problemAnswers } from './_problem.ts'
-import { anyJson, attemptParam, json200, octetBody } from './_schemas.ts'
+import { anyJson, idParam, json200, octetBody } from './_schemas.ts'
 
 const tags = ['runner']
 const stop = z.object({ reason: z.string(), grace_ms: z.int() }).optional()
@@ -22,7 +22,7 @@ export const specRoute = createRoute({
   operationId: 'fetchSpec',
   summary: 'What a runner is to do',
   tags,
-  request: { params: attemptParam },
+  request: { params: idParam },
   responses: { 200: json200(z.record(z.string(), anyJson), 'The spec'), ...problemAnswers },
 })
 
@@ -44,7 +44,7 @@ export const reportRoute = createRoute({
   summary: 'A runner reports',
   tags,
   request: {
-    params: attemptParam,
+    params: idParam,
     body: { required: true, content: { 'application/json': { schema: report } } },
   },
   responses: { 200: json200(answered, 'Recorded'), ...problemAnswers },
@@ -65,7 +65,7 @@ export const logsRoute = createRoute({
   summary: 'A runner sends the next chunk of its log',
   tags,
   request: {
-    params: attemptParam,
+    params: idParam,
     body: { required: true, content: { 'application/json': { schema: logChunk } } },
   },
   responses: { 200: json200(answered, 'Durable'), ...problemAnswers },
@@ -93,7 +93,7 @@ export const urlsRoute = createRoute({
   summary: 'Where a runner uploads its artifacts',
   tags,
   request: {
-    params: attemptParam,
+    params: idParam,
     body: {
       required: true,
       content: {
@@ -132,7 +132,7 @@ export const putRoute = createRoute({
   summary: 'A runner uploads one artifact',
   tags,
   request: {
-    params: attemptParam.extend({
+    params: idParam.extend({
       name: z
         .string()
         .max(255)
@@ -161,7 +161,7 @@ export const checkpointRoute = createRoute({
   operationId: 'readCheckpoint',
   summary: 'The checkpoint that a runner starts from',
   tags,
-  request: { params: attemptParam },
+  request: { params: idParam },
   responses: { ...objectAnswers, ...problemAnswers },
 })
 
@@ -181,7 +181,7 @@ export const datasetRoute = createRoute({
   operationId: 'readAttemptDataset',
   summary: 'The dataset that a job reads its prices from',
   tags,
-  request: { params: attemptParam },
+  request: { params: idParam },
   responses: { ...objectAnswers, ...problemAnswers },
 })
 
@@ -202,7 +202,7 @@ export const mergeInputRoute = createRoute({
   summary: 'A file of one of the parts that the runner of a merge joins',
   tags,
   request: {
-    params: attemptParam.extend({
+    params: idParam.extend({
       index: z.coerce
         .number()
         .int()

@@ -4,7 +4,7 @@ import type { Deps } from '../jobs/deps.ts'
 import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { json200, page } from './_schemas.ts'
+import { idParam, json200, page } from './_schemas.ts'
 
 const tags = ['money']
 const usd = z.number()
@@ -61,12 +61,7 @@ export const deleteRoute = createRoute({
   summary: 'Delete a budget (admin)',
   tags,
   request: {
-    params: z.object({
-      id: z
-        .string()
-        .max(64)
-        .meta({ param: { name: 'id', in: 'path' } }),
-    }),
+    params: idParam,
   },
   responses: { 204: { description: 'Deleted' }, ...problemAnswers },
 })

@@ -11,7 +11,7 @@ import { completeDataset, dropParts, putPart } from '../jobs/uploads.ts'
 import type { Deps } from '../jobs/deps.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { json200, limit, octetBody, page } from './_schemas.ts'
+import { idParam, json200, limit, octetBody, page } from './_schemas.ts'
 
 const tags = ['datasets']
 const count = z.int().min(0)
@@ -38,13 +38,6 @@ const dataset = z
       .meta({ description: 'While it is uploaded: PUT the parts that have not come, then complete it.' }),
   })
   .meta({ id: 'Dataset' })
-
-const idParam = z.object({
-  id: z
-    .string()
-    .max(64)
-    .meta({ param: { name: 'id', in: 'path' } }),
-})
 
 export const openRoute = createRoute({
   method: 'post',

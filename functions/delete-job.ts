@@ -3,7 +3,7 @@ import type { Deps } from '../jobs/deps.ts'
 import { deleteJob } from '../jobs/orders.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobParam } from './_schemas.ts'
+import { idParam } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'delete',
@@ -11,7 +11,7 @@ export const route = createRoute({
   operationId: 'deleteJob',
   summary: 'Delete a finished job',
   tags: ['jobs'],
-  request: { params: jobParam },
+  request: { params: idParam },
   responses: { 204: { description: 'Deleted' }, ...problemAnswers },
 })
 

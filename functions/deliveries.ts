@@ -6,8 +6,7 @@ import { findJob } from '../jobs/read.ts'
 import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { anyJson, jobParam, json200, limit, page } from './_schemas.ts'
-import { webhookParam } from './webhooks.ts'
+import { anyJson, idParam, json200, limit, page } from './_schemas.ts'
 
 const tags = ['webhooks']
 const at = z.iso.datetime()
@@ -55,7 +54,7 @@ export const ofWebhookRoute = createRoute({
   operationId: 'listWebhookDeliveries',
   summary: 'What an endpoint was told, newest first (member)',
   tags,
-  request: { params: webhookParam, query },
+  request: { params: idParam, query },
   responses: { 200: json200(page(delivery), 'A page'), ...problemAnswers },
 })
 
@@ -74,7 +73,7 @@ export const ofJobRoute = createRoute({
   operationId: 'listJobDeliveries',
   summary: 'Who was told of a job, newest first (member)',
   tags,
-  request: { params: jobParam, query },
+  request: { params: idParam, query },
   responses: { 200: json200(page(delivery), 'A page'), ...problemAnswers },
 })
 
@@ -93,7 +92,7 @@ export const getRoute = createRoute({
   operationId: 'getDelivery',
   summary: 'One delivery with its message and its attempts (member)',
   tags,
-  request: { params: webhookParam },
+  request: { params: idParam },
   responses: { 200: json200(whole, 'The delivery'), ...problemAnswers },
 })
 
@@ -110,7 +109,7 @@ export const redeliverRoute = createRoute({
   operationId: 'redeliver',
   summary: 'Send a message again, under the same `webhook-id`',
   tags,
-  request: { params: webhookParam },
+  request: { params: idParam },
   responses: { 202: json200(whole, 'It waits to be sent'), ...problemAnswers },
 })
 
@@ -129,7 +128,7 @@ export const testRoute = createRoute({
   operationId: 'testWebhook',
   summary: 'Send a `webhook.test` message now, once, and say what was answered',
   tags,
-  request: { params: webhookParam },
+  request: { params: idParam },
   responses: { 200: json200(whole, 'What came of it'), ...problemAnswers },
 })
 

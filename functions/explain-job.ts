@@ -5,7 +5,7 @@ import { jobStates } from '../jobs/state.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { rankingShape } from './_ranking.ts'
-import { jobParam, json200 } from './_schemas.ts'
+import { idParam, json200 } from './_schemas.ts'
 
 const explanation = z
   .object({
@@ -30,7 +30,7 @@ export const route = createRoute({
   operationId: 'explainJob',
   summary: 'Why a job waits, or why it went where it is',
   tags: ['jobs'],
-  request: { params: jobParam },
+  request: { params: idParam },
   responses: {
     200: json200(explanation, 'The ranking of now while it waits, the stored one once it was launched'),
     ...problemAnswers,

@@ -3,7 +3,7 @@ import type { Deps } from '../jobs/deps.ts'
 import { readJob } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobParam, jobSchema, json200 } from './_schemas.ts'
+import { idParam, jobSchema, json200 } from './_schemas.ts'
 import { waitForEnd } from './_wait.ts'
 
 export const route = createRoute({
@@ -13,7 +13,7 @@ export const route = createRoute({
   summary: 'Read a job',
   tags: ['jobs'],
   request: {
-    params: jobParam,
+    params: idParam,
     query: z.object({ wait_s: z.coerce.number().min(0).max(60).default(0) }),
   },
   responses: { 200: json200(jobSchema, 'The job'), ...problemAnswers },

@@ -4,7 +4,7 @@ import { deleteLimit, limitRequest, limitScopes, listLimits, putLimit } from '..
 import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { json200, page } from './_schemas.ts'
+import { idParam, json200, page } from './_schemas.ts'
 
 const tags = ['rules']
 const limit = z
@@ -56,12 +56,7 @@ export const deleteRoute = createRoute({
   summary: 'Delete a limit; a default comes back (admin)',
   tags,
   request: {
-    params: z.object({
-      id: z
-        .string()
-        .max(64)
-        .meta({ param: { name: 'id', in: 'path' } }),
-    }),
+    params: idParam,
   },
   responses: { 204: { description: 'Deleted' }, ...problemAnswers },
 })

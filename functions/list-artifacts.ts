@@ -4,7 +4,7 @@ import type { Deps } from '../jobs/deps.ts'
 import { findJob } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { artifactSchema, jobParam, json200, page } from './_schemas.ts'
+import { artifactSchema, idParam, json200, page } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -12,7 +12,7 @@ export const route = createRoute({
   operationId: 'listArtifacts',
   summary: 'The files that a job produced',
   tags: ['jobs'],
-  request: { params: jobParam },
+  request: { params: idParam },
   responses: { 200: json200(page(artifactSchema), 'All of them'), ...problemAnswers },
 })
 

@@ -3,7 +3,7 @@ import type { Deps } from '../jobs/deps.ts'
 import { findJob, listAttempts } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { attemptSchema, jobParam, json200, limit, page } from './_schemas.ts'
+import { attemptSchema, idParam, json200, limit, page } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -11,7 +11,7 @@ export const route = createRoute({
   operationId: 'listAttempts',
   summary: 'All attempts of a job, newest first',
   tags: ['jobs'],
-  request: { params: jobParam, query: z.strictObject({ limit, cursor: z.string().max(64).optional() }) },
+  request: { params: idParam, query: z.strictObject({ limit, cursor: z.string().max(64).optional() }) },
   responses: { 200: json200(page(attemptSchema), 'A page'), ...problemAnswers },
 })
 

@@ -5,7 +5,7 @@ import { findJob, listEvents } from '../jobs/read.ts'
 import { isTerminal } from '../jobs/state.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { eventSchema, jobParam, json200, limit, page } from './_schemas.ts'
+import { eventSchema, idParam, json200, limit, page } from './_schemas.ts'
 import { type Source, streamEvents, waitForJob, wantsStream } from './_sse.ts'
 
 export const route = createRoute({
@@ -15,7 +15,7 @@ export const route = createRoute({
   summary: 'Events of a job: a page, or a stream with `Accept: text/event-stream`',
   tags: ['jobs'],
   request: {
-    params: jobParam,
+    params: idParam,
     query: z.strictObject({ limit, cursor: z.string().max(20).optional() }),
     headers: z.object({ 'last-event-id': z.string().max(20).optional() }),
   },

@@ -4,7 +4,7 @@ import { listPoints, pointOrders } from '../jobs/points.ts'
 import { findJob } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { anyJson, jobParam, json200, limit, page } from './_schemas.ts'
+import { anyJson, idParam, json200, limit, page } from './_schemas.ts'
 
 const named = z.record(z.string(), anyJson)
 const point = z
@@ -24,7 +24,7 @@ export const route = createRoute({
   summary: 'The best points of a sweep, also while it runs; all of them are in the artifact points.parquet',
   tags: ['jobs'],
   request: {
-    params: jobParam,
+    params: idParam,
     query: z.strictObject({
       sort: z
         .enum(pointOrders)

@@ -4,7 +4,7 @@ import { listOrphans, stopOrphan } from '../jobs/orphans.ts'
 import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { json200 } from './_schemas.ts'
+import { idParam, json200 } from './_schemas.ts'
 
 const tags = ['providers']
 const at = z.iso.datetime()
@@ -55,12 +55,7 @@ export const stopRoute = createRoute({
   summary: 'Stop an orphan now (admin)',
   tags,
   request: {
-    params: z.object({
-      id: z
-        .string()
-        .max(64)
-        .meta({ param: { name: 'id', in: 'path' } }),
-    }),
+    params: idParam,
   },
   responses: { 202: json200(answer, 'The stop was called; a later scan confirms it'), ...problemAnswers },
 })

@@ -6,7 +6,7 @@ import { findJob } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
 import { objectAnswers, sendObject } from './_object.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobParam } from './_schemas.ts'
+import { idParam } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -15,7 +15,7 @@ export const route = createRoute({
   summary: 'One file that a job produced',
   tags: ['jobs'],
   request: {
-    params: jobParam.extend({
+    params: idParam.extend({
       name: z
         .string()
         .max(255)

@@ -7,7 +7,7 @@ import { searchLogs } from '../jobs/search-logs.ts'
 import { isTerminal } from '../jobs/state.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobParam, logSchema, page } from './_schemas.ts'
+import { idParam, logSchema, page } from './_schemas.ts'
 import { type Source, streamEvents, waitForJob, wantsStream } from './_sse.ts'
 
 export const route = createRoute({
@@ -17,7 +17,7 @@ export const route = createRoute({
   summary: 'The log of a job: a page, text, or a stream with `Accept: text/event-stream`',
   tags: ['jobs'],
   request: {
-    params: jobParam,
+    params: idParam,
     query: z.strictObject({
       limit: z.coerce.number().int().min(1).max(maxLogPage).default(500),
       cursor: z.string().max(16_384).optional(),

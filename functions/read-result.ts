@@ -6,7 +6,7 @@ import { isTerminal } from '../jobs/state.ts'
 import type { Json } from '../jobs/view.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { anyJson, jobParam, json200 } from './_schemas.ts'
+import { anyJson, idParam, json200 } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'get',
@@ -14,7 +14,7 @@ export const route = createRoute({
   operationId: 'readResult',
   summary: 'The result.json of the job’s program',
   tags: ['jobs'],
-  request: { params: jobParam },
+  request: { params: idParam },
   responses: { 200: json200(anyJson, 'The result'), ...problemAnswers },
 })
 

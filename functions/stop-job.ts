@@ -4,7 +4,7 @@ import { orderJob } from '../jobs/orders.ts'
 import { readJob } from '../jobs/read.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { jobParam, jobSchema, json200 } from './_schemas.ts'
+import { idParam, jobSchema, json200 } from './_schemas.ts'
 
 export const route = createRoute({
   method: 'post',
@@ -12,7 +12,7 @@ export const route = createRoute({
   operationId: 'stopJob',
   summary: 'Stop a job and keep the best so far',
   tags: ['jobs'],
-  request: { params: jobParam },
+  request: { params: idParam },
   responses: { 202: json200(jobSchema, 'The order is recorded'), ...problemAnswers },
 })
 

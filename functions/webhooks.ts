@@ -16,7 +16,7 @@ import { eventTypes } from '../jobs/state.ts'
 import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
-import { idempotencyHeader, json200, page } from './_schemas.ts'
+import { idempotencyHeader, idParam, json200, page } from './_schemas.ts'
 
 const tags = ['webhooks']
 const at = z.iso.datetime()
@@ -44,13 +44,6 @@ const webhook = z
 const withSecret = webhook
   .extend({ secret: z.string().meta({ description: 'Shown once: `whsec_...`' }) })
   .meta({ id: 'WebhookWithSecret' })
-
-export const webhookParam = z.object({
-  id: z
-    .string()
-    .max(64)
-    .meta({ param: { name: 'id', in: 'path' } }),
-})
 
 export const openRoute = createRoute({
   method: 'post',
@@ -99,7 +92,7 @@ export const getRoute = createRoute({
   operationId: 'getWebhook',
   summary: 'One endpoint and how it does (member)',
   tags,
-  request: { params: webhookParam },
+  request: { params: idParam },
   responses: { 200: json200(webhook, 'The webhook'), ...problemAnswers },
 })
 
@@ -117,7 +110,7 @@ export const patchRoute = createRoute({
   summary: 'Change, enable or disable an endpoint (admin)',
   tags,
   request: {
-    params: webhookParam,
+    params: idParam,
     body: { required: true, content: { 'application/json': { schema: endpointPatch } } },
   },
   responses: { 200: json200(webhook, 'The webhook'), ...problemAnswers },
@@ -137,7 +130,7 @@ export const deleteRoute = createRoute({
   operationId: 'deleteWebhook',
   summary: 'Delete an endpoint; what waits for it is given up (admin)',
   tags,
-  request: { params: webhookParam },
+  request: { params: idParam },
   responses: { 204: { description: 'Deleted' }, ...problemAnswers },
 })
 
@@ -156,7 +149,7 @@ export const rotateRoute = createRoute({
   summary: 'Make a new secret; the old one signs beside it for a day unless told otherwise (admin)',
   tags,
   request: {
-    params: webhookParam,
+    params: idParam,
     body: { required: false, content: { 'application/json': { schema: rotateRequest } } },
   },
   responses: { 200: json200(withSecret, 'The webhook, with its new secret'), ...problemAnswers },
