@@ -139,7 +139,7 @@ export const settings = {
   BERTH_OBJECT_STORE_ENDPOINT: {
     default: null,
     shown: 'AWS, of the region',
-    meaning: 'address of that store, as `https://oss-cn-hangzhou.aliyuncs.com`',
+    meaning: 'address of that store, as `https://s3.oss-cn-hangzhou.aliyuncs.com`',
     parse: publicUrl,
   },
   BERTH_OBJECT_STORE_REGION: {

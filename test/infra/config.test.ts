@@ -63,7 +63,7 @@ test('every variable arrives', () => {
     BERTH_ROLES: 'pass, api,pass',
     BERTH_ALLOW_PRIVATE_TARGETS: 'true',
     BERTH_OBJECT_STORE: 's3://desk-results/berth/one/',
-    BERTH_OBJECT_STORE_ENDPOINT: 'https://oss-cn-hangzhou.aliyuncs.com/',
+    BERTH_OBJECT_STORE_ENDPOINT: 'https://s3.oss-cn-hangzhou.aliyuncs.com/',
     BERTH_OBJECT_STORE_REGION: 'oss-cn-hangzhou',
     BERTH_OBJECT_STORE_KEY_ID: 'LTAI',
     BERTH_OBJECT_STORE_SECRET: 'hunter2',
@@ -98,7 +98,7 @@ test('every variable arrives', () => {
     object_store: {
       bucket: 'desk-results',
       prefix: 'berth/one',
-      endpoint: 'https://oss-cn-hangzhou.aliyuncs.com',
+      endpoint: 'https://s3.oss-cn-hangzhou.aliyuncs.com',
       region: 'oss-cn-hangzhou',
       path_style: true,
       credentials: { key_id: 'LTAI', secret: 'hunter2' },
