@@ -273,6 +273,7 @@ export function traitsOf(
 
 /** Of an account that is not configured any more: it cannot be asked, and nothing is concluded from that. */
 const unknownTraits: ProviderTraits = {
+  runs_images: false,
   launch_token: false,
   inspect_batch: 1,
   list_lag_ms: 3_600_000,

@@ -52,8 +52,10 @@ export interface LaunchRequest {
   installation: string
   kind: string
   offer: Offer
-  /** null: the provider's own program for the kind (the local provider without containers). */
+  /** null: the provider's own program for the kind (where `runs_images` is false). */
   image: string | null
+  /** argv in place of the image's own entry; null or left out: that entry is the runner. */
+  command?: readonly string[] | null
   device: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
   cpu: number
   memory_gib: number
@@ -68,6 +70,8 @@ export interface LaunchRequest {
 export interface LaunchSecrets {
   /** The runner's bearer token. */
   token: string
+  /** For an image that its registry does not give to everyone. */
+  registry?: { server: string; username: string; password: string } | null
 }
 
 /**
@@ -78,13 +82,23 @@ export type Ref =
   | { attempt_id: string; handle: Handle | null; request: LaunchRequest }
   | { attempt_id: string; handle: Handle; request: null }
 
-/** What the provider says now of one ref. */
+/**
+ * What the provider says now of one ref. The core decides by `state`, `exit_code` and `reason`; `detail` is for people.
+ * A reason is given only where the vendor says so, never guessed from silence.
+ */
 export type Observation =
-  | { state: 'pending'; detail: string | null }
+  /** `image`: it cannot be pulled; `capacity`, `quota`: it waits for a machine, or for room in the account. */
+  | { state: 'pending'; detail: string | null; reason?: 'image' | 'capacity' | 'quota' | null }
   | { state: 'running'; detail: string | null }
-  | { state: 'exited'; exit_code: number | null; detail: string | null }
+  /** `deadline`: the vendor's dead-man switch. */
+  | {
+      state: 'exited'
+      exit_code: number | null
+      detail: string | null
+      reason?: 'image' | 'out_of_memory' | 'preempted' | 'deadline' | null
+    }
   /** The vendor knows nothing of it (any more). */
-  | { state: 'gone'; detail: string | null }
+  | { state: 'gone'; detail: string | null; reason?: 'preempted' | null }
   /** It could not be asked: loss of sight, which starts nothing and stops nothing. */
   | { state: 'unseen'; detail: string }
 
@@ -107,6 +121,8 @@ export interface Check {
 }
 
 export interface ProviderTraits {
+  /** It runs containers, and a launch names an image; false: it runs this installation's own programs. */
+  runs_images: boolean
   /** The vendor deduplicates launches by a token, so a launch may be repeated at once. */
   launch_token: boolean
   /** Most refs in one inspect call. */

@@ -19,6 +19,7 @@ export function createSteadyCloud(
     name: 'steady',
     account: 'main',
     traits: {
+      runs_images: false,
       launch_token: true,
       inspect_batch: 100,
       list_lag_ms: 0,

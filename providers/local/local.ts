@@ -47,6 +47,7 @@ export interface LocalProviderOptions {
 }
 
 const traits = {
+  runs_images: false,
   launch_token: true, // the runner's lock on its folder decides
   inspect_batch: 500,
   list_lag_ms: 2000, // between the spawn and the file that says so

@@ -25,6 +25,7 @@ export const alpha = (faults: CloudFaults): CloudAccount => ({
   name: 'alpha',
   account: 'main',
   traits: {
+    runs_images: false,
     launch_token: true,
     inspect_batch: 20,
     list_lag_ms: 3_000,
@@ -50,6 +51,7 @@ export const beta = (faults: CloudFaults): CloudAccount => ({
   name: 'beta',
   account: 'main',
   traits: {
+    runs_images: false,
     launch_token: false,
     inspect_batch: 5,
     list_lag_ms: 45_000,

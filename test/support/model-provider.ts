@@ -28,6 +28,7 @@ export function createModelProvider(clock: Clock) {
     name: 'model',
     account: 'main',
     traits: {
+      runs_images: false,
       launch_token: true,
       inspect_batch: 100,
       list_lag_ms: 0,
