@@ -15,7 +15,7 @@ const lastWordsMs = 5_000
  * Runs every step, also after one has failed. A step whose folder is not there is not listed.
  * @param {{ name: string, needs: string, command: string[], env?: Record<string, string>, report?: string,
  *   beside?: boolean }[]} steps `report`: a file with the runner's own figures, of JUnit (.xml) or as
- *   `{ passed, failed, skipped }` (.json); without one a step counts as one check. `beside`: it runs at the same time as
+ *   `{ passed, failed, failures, skipped }` (.json); without one a step counts as one check. `beside`: it runs at the same time as
  *   the step before it, and what both print is shown when they have ended
  * @param {{ root: string, log?: (line: string) => void, unable?: (step: object) => string | null }} options
  *   unable: why a step cannot run here; it has failed then
@@ -117,9 +117,11 @@ function figuresOf({ report }, root, problem) {
   const told = report
     ? readReport(join(root, report))
     : { passed: problem === null ? 1 : 0, failed: 0, skipped: [] }
-  const figures = told ?? { passed: 0, failed: 0, skipped: [] }
+  const figures = { failures: [], ...(told ?? { passed: 0, failed: 0, skipped: [] }) }
   const why = told === null ? (problem ?? 'it left no report') : problem
-  return { ...figures, failed: figures.failed || (why === null ? 0 : 1), problem: why }
+  const besides = report && why !== null && told !== null && figures.failed === 0
+  const said = besides ? `${why}, without a failed test: see what it printed` : why
+  return { ...figures, failed: figures.failed || (why === null ? 0 : 1), problem: said }
 }
 
 function readReport(path) {
@@ -132,18 +134,23 @@ function readReport(path) {
 function readJunit(text) {
   const count = (name) => Number(new RegExp(`<testsuite [^>]*\\b${name}="(\\d+)"`).exec(text)?.[1] ?? 0)
   const failed = count('failures') + count('errors')
-  const skipped = [...text.matchAll(/ name="([^"]*)"[^>]*><skipped [^>]*message="([^"]*)"/g)]
-  const reasons = skipped.map(([, name, reason]) => `${name}: ${reason}`)
+  const told = (what) =>
+    [...text.matchAll(new RegExp(` name="([^"]*)"[^>]*><(?:${what}) [^>]*message="([^"]*)"`, 'g'))].map(
+      ([, name, reason]) => `${name}: ${reason.split('&#10;')[0]}`,
+    )
+  const reasons = told('skipped')
   while (reasons.length < count('skipped')) reasons.push('a test, for the reason above')
-  return { passed: count('tests') - failed - count('skipped'), failed, skipped: reasons }
+  const passed = count('tests') - failed - count('skipped')
+  return { passed, failed, failures: told('failure|error'), skipped: reasons }
 }
 
 function summarize(results, log) {
   log('\n== summary')
-  for (const { name, seconds, passed, failed, skipped, problem } of results) {
+  for (const { name, seconds, passed, failed, failures, skipped, problem } of results) {
     const mark = problem === null && failed === 0 ? 'ok  ' : 'FAIL'
     const counts = `${passed} passed, ${failed} failed, ${skipped.length} skipped`
     log(`${mark} ${seconds.toFixed(1).padStart(6)} s  ${name}: ${counts}${problem ? ` (${problem})` : ''}`)
+    for (const test of failures) log(`                 failed: ${test}`)
     for (const test of skipped) log(`                 skipped: ${test}`)
   }
   const sum = (pick) => results.reduce((total, result) => total + pick(result), 0)

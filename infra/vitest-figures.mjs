@@ -1,5 +1,6 @@
 // A reporter that writes the figures of a run, and why a test was skipped (which Vitest's JSON leaves out),
-// to the file named in VITEST_FIGURES: { passed, failed, skipped: ["test: reason"] }.
+// and why one failed, to the file named in VITEST_FIGURES: { passed, failed, failures: ["test: error"],
+// skipped: ["test: reason"] }.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
@@ -13,6 +14,7 @@ export default class Figures {
     const figures = {
       passed: named('passed').length,
       failed: named('failed').length,
+      failures: named('failed').map(({ name, note }) => `${name}${note}`),
       skipped: [...named('skipped'), ...named('pending')].map(({ name, note }) => `${name}${note}`),
     }
     mkdirSync(dirname(path), { recursive: true })
@@ -21,6 +23,7 @@ export default class Figures {
 }
 
 function resultOf(test) {
-  const { state, note } = test.result()
-  return { state, name: test.fullName, note: note ? `: ${note}` : '' }
+  const { state, note, errors } = test.result()
+  const why = note ?? errors?.[0]?.message?.split('\n')[0]
+  return { state, name: test.fullName, note: why ? `: ${why}` : '' }
 }

@@ -71,6 +71,24 @@ test('failures and errors of a runner count by number', async () => {
   expect([code, last]).toEqual([1, '2 passed, 3 failed'])
 })
 
+test('what failed is named once more at the end, with the first line of why', async () => {
+  const json = `mkdir -p out; echo '{"passed": 1, "failed": 1, "failures": ["x: 2 is not 3"], "skipped": []}' > out/r.json; exit 1`
+  const case_ = `<testcase classname="t" name="t_sum" time="0"><failure message="assert 1 == 2&#10; where">f</failure></testcase>`
+  const { said } = await run([
+    sh('ts', json, 'out/r.json'),
+    sh('py', `${junit('errors="0" failures="1" skipped="0" tests="2"', case_)}; exit 1`, 'out/r.xml'),
+    sh(
+      'bare',
+      `${junit('errors="0" failures="0" skipped="0" tests="2"')}; mv out/r.xml out/s.xml; exit 1`,
+      'out/s.xml',
+    ),
+  ])
+  const end = said.slice(said.indexOf('== summary'))
+  expect(end).toContain('failed: x: 2 is not 3\n')
+  expect(end).toContain('failed: t_sum: assert 1 == 2\n')
+  expect(end).toContain('(exit code 1, without a failed test: see what it printed)')
+})
+
 test.each([
   [
     'fails without a failed test (coverage)',
