@@ -121,6 +121,7 @@ function placesOf(offers: readonly Offer[]): Places {
     rows: new Map(),
     histories: new Map(),
     traits_of: () => traits,
+    container_of: () => null,
     calls_of: () => 0,
     decided: new Map(),
     signature_of: signing(),

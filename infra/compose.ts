@@ -171,7 +171,8 @@ function settingsOf(config: Config, address: () => string): Settings {
     cache_ttl_s,
     cache_max_entries,
     keep_days,
-    program_version: programVersions(),
+    program_version: programVersions(config.images),
+    image: (kind) => config.images[kind] ?? null,
   }
 }
 

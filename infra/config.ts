@@ -38,6 +38,8 @@ export interface Config {
   /** Requests a second for each API key; null: no limit. */
   rate_limit: number | null
   sse_max_s: number
+  /** Container images by kind; null: none is named. */
+  images: Readonly<Record<string, string | null>>
   python: string
   log_level: 'debug' | 'info' | 'warn' | 'error'
 }
@@ -135,6 +137,7 @@ function toConfig(values: Values): Config {
     max_queued: values.BERTH_MAX_QUEUED,
     rate_limit: values.BERTH_RATE_LIMIT,
     sse_max_s: values.BERTH_SSE_MAX_S,
+    images: { backtest: values.BERTH_IMAGE_BACKTEST },
     python: values.BERTH_PYTHON,
     log_level: values.BERTH_LOG_LEVEL,
   }

@@ -10,10 +10,20 @@ const parts: Record<string, readonly string[]> = {
   backtest: ['backtest/berth_backtest/**/*.py', 'requirements.lock', 'requirements-samples.lock'],
 }
 
-/** By kind; null: the program is not here. */
-export function programVersions(folder = containers): (kind: string) => string | null {
+/**
+ * By kind, of the program here and the image that runs elsewhere. null: nobody can tell, for the program is not here,
+ * or the image is named by a tag, which may come to name another.
+ */
+export function programVersions(
+  images: Readonly<Record<string, string | null>>,
+  folder = containers,
+): (kind: string) => string | null {
   const versions = new Map(
-    Object.entries(parts).map(([kind, patterns]) => [kind, versionOf(folder, patterns)]),
+    Object.entries(parts).map(([kind, patterns]) => {
+      const [version, image] = [versionOf(folder, patterns), images[kind] ?? null]
+      if (image === null) return [kind, version]
+      return [kind, image.includes('@sha256:') ? `${version} ${image}` : null]
+    }),
   )
   return (kind) => versions.get(kind) ?? null
 }

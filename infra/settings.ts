@@ -52,6 +52,12 @@ const bucketUrl = z
     return { bucket, prefix: prefix.join('/') }
   })
 
+/** As container engines take it; what a registry makes of it is seen at the first launch. */
+const imageName = z
+  .string()
+  .max(512)
+  .regex(/^[a-z0-9][\w.:/@-]*$/i, 'must be the name of an image, like registry/name@sha256:...')
+
 /** Every variable: what it means, what an unset one is, how its text is read. */
 export const settings = {
   BERTH_HOST: {
@@ -227,6 +233,13 @@ export const settings = {
     default: '300',
     meaning: 'longest event stream in seconds; the client resumes where it ended',
     parse: wholeNumber(1, 86_400),
+  },
+  BERTH_IMAGE_BACKTEST: {
+    default: null,
+    shown: 'none: only this machine runs backtests',
+    meaning:
+      'image that runs backtests where containers run, as `registry/name@sha256:...`: by a tag alone no results are cached',
+    parse: imageName,
   },
   BERTH_PYTHON: {
     default: join(root, '.venv', 'bin', 'python'),

@@ -1,7 +1,11 @@
 // What an end means: reports, stops and silence as outcomes, with the error a user reads.
+import type { Observation } from '../providers/provider.ts'
 import type { AttemptRow, Ended, Snapshot } from './plan.ts'
 import type { ErrorCode, ErrorPlace, Outcome, StopReason } from './state.ts'
 import type { Finished, JobError } from './store/schema.ts'
+
+/** Exited; every other state is that of a machine that is gone. */
+type Death = Pick<Observation, 'state'> & { exit_code?: number | null; reason?: string | null }
 
 /** Where a failure lies, and what to do about it. */
 const advice = {
@@ -74,6 +78,7 @@ const ofStop = {
     'start_timeout',
     'The machine did not start within the bound of its provider',
   ],
+  image: ['image_error', 'image', 'The image could not be pulled'],
   sibling_failed: ['cancelled', null, ''],
 } as const satisfies Record<StopReason, readonly [Outcome, ErrorCode | null, string]>
 
@@ -81,21 +86,34 @@ export function outcomeOfStop(reason: StopReason, row: AttemptRow): Ended {
   const [outcome, code, text] = ofStop[reason]
   const exit_code = row.finished?.exit_code ?? null
   const bound = reason === 'timed_out' || reason === 'over_budget' ? ` (${row.timeout_s} s)` : ''
-  return { outcome, exit_code, error: code ? jobError(code, `${text}${bound}.`, { exit_code }) : null }
+  // The vendor's own words, where it names the image.
+  const seen = reason === 'image' && row.seen_detail ? `: ${row.seen_detail}` : ''
+  return {
+    outcome,
+    exit_code,
+    error: code ? jobError(code, `${text}${bound}${seen}.`, { exit_code }) : null,
+  }
 }
 
-/** Proof of death without a report. */
-export function concludeBySilence(row: AttemptRow, proof: { exit_code: number | null } | 'gone'): Ended {
+/** Proof of death without a report: what the vendor says of it, else what the exit code or its absence tells. */
+export function concludeBySilence(row: AttemptRow, proof: Death): Ended {
   if (row.stop_reason) return outcomeOfStop(row.stop_reason, row)
-  if (proof === 'gone') {
-    const outcome = row.spot ? 'preempted' : 'lost'
+  if (proof.state !== 'exited') {
+    const outcome = row.spot || proof.reason === 'preempted' ? 'preempted' : 'lost'
     return {
       outcome,
       exit_code: null,
       error: jobError(outcome, `${row.provider} no longer knows the machine.`),
     }
   }
-  const { exit_code } = proof
+  const { exit_code = null, reason } = proof
+  if (reason === 'preempted') return outcomeOfStop('preempted', row)
+  if (reason === 'deadline') return outcomeOfStop(row.timeout_reason, row)
+  if (reason === 'image') return outcomeOfStop('image', row)
+  if (reason === 'out_of_memory') {
+    const message = 'The container was killed: it used all of its memory.'
+    return { outcome: 'failed', exit_code, error: jobError('out_of_memory', message, { exit_code }) }
+  }
   if (exit_code === 0 || exit_code === null)
     return {
       outcome: 'lost',

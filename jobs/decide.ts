@@ -1,5 +1,6 @@
 // What to do next with one shard, as data. Pure: no await, no clock of its own, no randomness.
 import type { ProviderError, ProviderErrorCode } from '../providers/errors.ts'
+import type { Observation } from '../providers/provider.ts'
 import { concludeBySilence, finishedOutcome, jobError, outcomeOfStop } from './conclude.ts'
 import { metering_s, stopGrace_s, uploadGrace_s } from './bounds.ts'
 import {
@@ -31,6 +32,8 @@ export const maxWithoutProgress = 3
 /** First wait before a retry; doubled each time up to the bound, with jitter of half its length. */
 const backoff_s = 2
 const maxBackoff_s = 300
+/** A registry that is away for a moment is asked again by the vendor; an image that is not there does not come. */
+const pull_s = 120
 /** A second stop call is made when the first is not confirmed by then. */
 const stopAgain_s = 10
 /** A launch whose answer was lost is repeated after this, plus the vendor's list lag where it has no token. */
@@ -118,16 +121,16 @@ function noted(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan): En
   if (!seen || seen.state === 'unseen') return null
   const gone_since = seen.state === 'gone' && canBeMissed(snapshot, view) ? (row.gone_since ?? now) : null
   const exited_since = seen.state === 'exited' ? (row.exited_since ?? now) : null
-  if (
-    seen.state !== expected(row) ||
-    !same(gone_since, row.gone_since) ||
-    !same(exited_since, row.exited_since)
-  )
+  const isNew = seen.state !== expected(row) || reasonOf(seen) !== row.seen_reason
+  if (isNew || !same(gone_since, row.gone_since) || !same(exited_since, row.exited_since))
     plan.changes.push({ change: 'sight', attempt_id: row.id, seen, gone_since, exited_since })
-  if (seen.state === 'exited' && exited_since && now >= after(exited_since, reportGrace_s))
-    return concludeBySilence(row, { exit_code: seen.exit_code })
-  return gone_since && now >= after(gone_since, goneTwice_s) ? concludeBySilence(row, 'gone') : null
+  const over_at = exited_since
+    ? after(exited_since, reportGrace_s)
+    : gone_since && after(gone_since, goneTwice_s)
+  return over_at && now >= over_at ? concludeBySilence(row, seen) : null
 }
+
+const reasonOf = (seen: Observation) => ('reason' in seen ? (seen.reason ?? null) : null)
 
 /** What was last seen. What was launched with an answer runs until then: to see that is not worth a write. */
 const expected = ({ handle, seen_state }: AttemptRow) => seen_state ?? (handle === null ? null : 'running')
@@ -153,18 +156,22 @@ export function shownBy(row: AttemptRow, list_lag_ms: number): Date | null {
 
 const same = (a: Date | null, b: Date | null) => a?.getTime() === b?.getTime()
 
-function stopReason(snapshot: Snapshot, { row, traits, seen }: AttemptView, now: Date): StopReason | null {
-  const { job, shard } = snapshot
+function stopReason({ job, shard }: Snapshot, view: AttemptView, now: Date): StopReason | null {
+  const { row, seen } = view
   if (shard.order_kind === 'cancel') return 'cancelled'
   if (shard.order_kind === 'stop') return 'stopped'
   if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail') return 'sibling_failed'
   if (job.spec.deadline_at && now >= new Date(job.spec.deadline_at)) return 'deadline'
   if (row.preempting_at) return 'preempted'
   if (row.started_at && now >= after(row.started_at, row.timeout_s)) return row.timeout_reason
-  const silent = !row.bound_at && seen?.state !== 'unseen'
-  return silent && bootsSince(row).some((since) => now >= after(since, traits.boot_bound_s))
-    ? 'start_timeout'
-    : null
+  return row.bound_at || seen?.state === 'unseen' ? null : startFailure(view, now)
+}
+
+/** Why a machine whose runner has not spoken is not waited for any longer; null: it is. */
+function startFailure({ row, traits, seen }: AttemptView, now: Date): StopReason | null {
+  const isUnpulled = seen?.state === 'pending' && seen.reason === 'image'
+  if (isUnpulled && row.launched_at && now >= after(row.launched_at, pull_s)) return 'image'
+  return bootsSince(row).some((since) => now >= after(since, traits.boot_bound_s)) ? 'start_timeout' : null
 }
 
 /** Since its launch was last called, and since it was seen: a call that is repeated without end is no new start. */

@@ -95,6 +95,8 @@ export interface Settings {
   sse_max_s: number
   /** Of the program of a kind: equal where equal specs have equal results. null: nobody can tell. */
   program_version: (kind: string) => string | null
+  /** The container image that runs a kind where containers are run; null: none is named. */
+  image: (kind: string) => string | null
   /** How long a result is given again; 0: never. */
   cache_ttl_s: number
   /** Results that are kept to be given again. */

@@ -1,6 +1,7 @@
 // What a pass, an estimate and an explanation know of the offers: counts, refusals, limits, policies, durations.
 import type { Offer, ProviderTraits } from '../providers/provider.ts'
 import type { Catalogue, Entry } from './catalogue.ts'
+import { type Container, containerOf, fitting } from './containers.ts'
 import type { Deps } from './deps.ts'
 import { expecting, type History, signatureOf } from './expect.ts'
 import { type Bound, boundsOf, countKey, readLimits } from './limits.ts'
@@ -35,6 +36,8 @@ export interface Places {
   /** Rows of datasets, by id; null: the file does not tell. */
   rows: Map<string, number | null>
   traits_of: (provider: string, account: string) => ProviderTraits
+  /** What a container of the work is started with; null: no image is named for it. */
+  container_of: (spec: JobSpec) => Container | null
   /** Calls of an account that are under way or wait for it. */
   calls_of: (account: string) => number
   /** Launches by account that were decided and wait for their commit. */
@@ -67,6 +70,7 @@ export async function loadPlaces(deps: Deps): Promise<Places> {
     histories: new Map(),
     rows: new Map(),
     traits_of: traitsOf(deps),
+    container_of: (spec) => containerOf(spec, deps.settings),
     calls_of: deps.lanes.calls,
     decided: new Map(),
     signature_of: signing(),
@@ -147,6 +151,7 @@ function wantedOf(places: Places, work: Work, now: Date): Wanted {
     resources: spec.resources,
     placement: spec.placement,
     policy: places.policies.get(project_id) ?? null,
+    unfit: fitting(places.container_of(spec), places.traits_of),
     excluded_providers: work.excluded_providers,
     budget_micros: work.allowance_micros,
     deadline_s: deadline_at === null ? null : (Date.parse(deadline_at) - now.getTime()) / 1_000,

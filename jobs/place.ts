@@ -12,6 +12,7 @@ export const rejections = {
   policy: "the project's policy does not allow it",
   provider: 'placement.providers does not name its provider',
   region: 'placement.regions does not name its region',
+  no_image: 'it runs containers, and no image is set for this kind of job',
   spot: 'placement.spot does not allow it',
   price: 'it costs more than placement.max_usd_per_hour',
   device: 'it has not the device that was asked for',
@@ -76,6 +77,8 @@ export interface Wanted {
   placement: Placement
   /** null: the project has none. */
   policy: Policy | null
+  /** Why its place cannot run work of this kind at all. */
+  unfit: (offer: Offer) => RejectionReason | null
   /** Providers that refused this work or must not be tried again. */
   excluded_providers: readonly string[]
   /** What the job may still spend; null: no bound. */
@@ -169,7 +172,7 @@ export function rulesOf(wanted: Wanted): (entry: Entry) => RejectionReason | nul
   return (entry) => {
     const { offer } = entry
     if (policy && policy(offer)) return 'policy'
-    const reason = wishes(offer) ?? shape(offer) ?? (gpu && gpu(entry))
+    const reason = wishes(offer) ?? wanted.unfit(offer) ?? shape(offer) ?? (gpu && gpu(entry))
     return reason ?? (entry.usd_micros_per_hour > most_micros ? 'budget' : null)
   }
 }

@@ -1,6 +1,7 @@
 // What decide.ts reads and what it answers, as plain data.
 import type { Selectable } from 'kysely'
 import type { Handle, LaunchRequest, Observation, Offer, ProviderTraits } from '../providers/provider.ts'
+import type { Container } from './containers.ts'
 import type { RememberedCode } from './memory.ts'
 import type { Ranking } from './place.ts'
 import type { RankingView } from './ranking-view.ts'
@@ -53,6 +54,8 @@ export interface Snapshot {
   /** Whether an offer of a provider other than this and those excluded could ever take the work. */
   elsewhere: (provider: string) => boolean
   traits_of: (provider: string, account: string) => ProviderTraits
+  /** What a container of the work is started with; null: no image is named for it. */
+  container: Container | null
   /** Whether it is remembered that an offer, or its account, refused a launch. */
   has_refused: (offer: Offer) => boolean
 }

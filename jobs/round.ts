@@ -276,6 +276,7 @@ function snapshotOf(
       return ranked.length > 0 || can_wait
     },
     traits_of,
+    container: places.container_of(job.spec),
     has_refused: (offer) => hasRefused(places, offer),
   }
 }

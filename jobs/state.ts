@@ -34,6 +34,7 @@ export const stopReasons = [
   'deadline',
   'preempted',
   'start_timeout',
+  'image',
   'sibling_failed',
 ] as const
 export const priorities = ['low', 'normal', 'high', 'urgent'] as const

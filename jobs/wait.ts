@@ -1,5 +1,6 @@
 // A shard that waits for a place: until when, and what is launched when there is one. Pure.
 import type { LaunchRequest } from '../providers/provider.ts'
+import { ownProgram, startedAt } from './containers.ts'
 import { affordableSeconds, usdToMicros } from './cost.ts'
 import { type Ranking, shortestRun_s } from './place.ts'
 import { jobError } from './conclude.ts'
@@ -135,7 +136,8 @@ function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date
       installation: fresh.installation,
       kind: job.kind,
       offer,
-      image: null,
+      // Placement admits no place without.
+      ...(startedAt(traits, snapshot.container) ?? ownProgram),
       device: resources.device as LaunchRequest['device'],
       cpu: resources.cpu,
       memory_gib: resources.memory_gib,

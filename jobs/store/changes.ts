@@ -199,6 +199,7 @@ function sight(scope: Scope, { attempt_id, seen, gone_since, exited_since }: Of<
   set(scope, attempt_id, {
     seen_state: seen.state,
     seen_detail: seen.detail?.slice(0, 1_000) ?? null,
+    seen_reason: 'reason' in seen ? (seen.reason ?? null) : null,
     seen_exit_code: seen.state === 'exited' ? seen.exit_code : null,
     seen_at: scope.now,
     gone_since,

@@ -101,6 +101,7 @@ export const columnTypes = {
     seen_state: 'text',
     seen_exit_code: 'int',
     seen_detail: 'text',
+    seen_reason: 'text',
     seen_at: 'timestamptz',
     gone_since: 'timestamptz',
     exited_since: 'timestamptz',

@@ -206,6 +206,7 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     seen_state: string | null
     seen_exit_code: number | null
     seen_detail: string | null
+    seen_reason: string | null
     seen_at: Date | null
     gone_since: Date | null
     exited_since: Date | null

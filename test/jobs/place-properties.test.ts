@@ -101,6 +101,7 @@ const wanted: fc.Arbitrary<Wanted> = fc
       kind: asked.training ? ('training' as never) : kind,
       resources,
       placement,
+      unfit: () => null,
       policy: asked.policy && JSON.parse(JSON.stringify(asked.policy)),
       excluded_providers: asked.excluded,
       budget_micros: asked.budget_micros,

@@ -25,7 +25,13 @@ const rtx4090 = { model: 'NVIDIA GeForce RTX 4090', count: 1, memory_gib: 24, co
 
 function wanted(more: Record<string, unknown> = {}, rest: Partial<Wanted> = {}): Wanted {
   const { kind, resources, placement } = jobSpec.parse(backtest(more))
-  const none = { policy: null, excluded_providers: [], budget_micros: null, deadline_s: null }
+  const none = {
+    policy: null,
+    unfit: () => null,
+    excluded_providers: [],
+    budget_micros: null,
+    deadline_s: null,
+  }
   return { kind, resources, placement, ...none, ...rest }
 }
 
@@ -44,6 +50,7 @@ const ids = (...found: Parameters<typeof placed>) => placed(...found).ranked.map
 
 const reasons: [RejectionReason, Wanted, Offer, Partial<Market>?][] = [
   ['policy', wanted({}, { policy: { providers: ['runpod'] } }), offer()],
+  ['no_image', wanted({}, { unfit: () => 'no_image' }), offer()],
   ['policy', wanted({}, { policy: { regions: ['EU'] } }), offer()],
   ['policy', wanted({ placement: { spot: 'allow' } }, { policy: { spot: 'never' } }), offer({ spot: true })],
   ['policy', wanted({ placement: { spot: 'allow' } }, { policy: { spot: 'only' } }), offer()],

@@ -19,7 +19,13 @@ const catalogue = catalogueOf(shapes)
 
 function wanted(more: Record<string, unknown>, rest: Partial<Wanted> = {}): Wanted {
   const { kind, resources, placement } = jobSpec.parse(backtest(more))
-  const none = { policy: null, excluded_providers: [], budget_micros: null, deadline_s: null }
+  const none = {
+    policy: null,
+    unfit: () => null,
+    excluded_providers: [],
+    budget_micros: null,
+    deadline_s: null,
+  }
   return { kind, resources, placement, ...none, ...rest }
 }
 const best = (want: Wanted, count = 3) =>

