@@ -36,6 +36,7 @@ import * as listJobs from './list-jobs.ts'
 import * as listPoints from './list-points.ts'
 import * as orphans from './orphans.ts'
 import * as policy from './policy.ts'
+import * as providerAccounts from './provider-accounts.ts'
 import * as project from './project.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readFeed from './read-feed.ts'
@@ -61,6 +62,7 @@ const guarded = [
   'budgets/*',
   'usage',
   'orphans/*',
+  'provider-accounts/*',
   'policy',
   'limits/*',
   'offers',
@@ -71,6 +73,7 @@ const guarded = [
 export type App = ReturnType<typeof createApp>
 
 /** The whole API as one fetch handler. */
+// oxlint-disable-next-line max-lines-per-function -- a table: one line a route
 export function createApp(deps: Deps) {
   const pace = createPace(deps)
   const prepare = createPreparation(deps)
@@ -126,6 +129,12 @@ export function createApp(deps: Deps) {
     .openapi(limits.deleteRoute, limits.remove(deps))
     .openapi(orphans.listRoute, orphans.list(deps))
     .openapi(orphans.stopRoute, orphans.stop(deps))
+    .openapi(providerAccounts.openRoute, providerAccounts.create(deps))
+    .openapi(providerAccounts.listRoute, providerAccounts.list(deps))
+    .openapi(providerAccounts.getRoute, providerAccounts.get(deps))
+    .openapi(providerAccounts.patchRoute, providerAccounts.patch(deps))
+    .openapi(providerAccounts.deleteRoute, providerAccounts.remove(deps))
+    .openapi(providerAccounts.testRoute, providerAccounts.test(deps))
     .openapi(readUsage.route, readUsage.handler(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps, pace))
     .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace))

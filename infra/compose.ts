@@ -16,6 +16,7 @@ import { renumberFeed } from '../jobs/store/events.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
 import { createDatabaseClock, openDatabase } from './db.ts'
+import { keepAccounts } from './accounts.ts'
 import { describeTable } from './describe-table.ts'
 import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -28,6 +29,7 @@ import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
 import { pooledRandom } from './random.ts'
+import { vendors } from './vendors.ts'
 import { createWaker } from './waker.ts'
 
 export interface Berth {
@@ -54,7 +56,7 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
   }
 }
 
-async function open(config: Config, accounts: readonly Provider[], unlock: () => void): Promise<Berth> {
+async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
   const log = createLog(config.log_level)
   const random = pooledRandom()
   const key = loadSecretKey(config)
@@ -66,9 +68,10 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
     await migrate()
     const prepared = await prepare(config, { db, sealer, random, log, mark: high_water.read() })
     const { clock, installation, made_admin_key } = prepared
-    let offers: Catalogue = []
+    const offered = keepOffers()
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
+    const accounts = keepAccounts(local ? [local.provider, ...fixed] : fixed)
     const nudges = nudgesOf(config, log)
     const deps: Deps = {
       db,
@@ -80,17 +83,14 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       describe_table: describeTable,
       runner_key: createSecretKey(deriveKey(key, 'runner-token')),
       installation,
-      providers: local ? [local.provider, ...accounts] : accounts,
-      offers: () => offers,
+      providers: accounts.providers,
+      vendors,
+      offers: offered.now,
       waker: nudges?.waker ?? createWaker(),
       lanes: createLanes(),
       ...outboundOf(config),
       settings: settingsOf(config, () => address),
       log,
-    }
-    const catalogued = keepCatalogue()
-    const set_offers = (found: readonly Offer[]) => {
-      offers = catalogued(found)
     }
     return {
       deps,
@@ -98,14 +98,16 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
       async start(listening) {
         address = config.public_url ?? listening
         await local?.announce(listening)
-        await refreshOffers({ deps, set_offers })
+        await accounts.refresh(deps)
+        await refreshOffers({ deps, accounts, set_offers: offered.set })
         const replica = newReplicaId(clock, random)
         return startLoops(
           {
             deps,
+            accounts,
             replica,
             sync: clock.sync,
-            set_offers,
+            set_offers: offered.set,
             folders: local,
             raise_high_water: async () => high_water.write(await raiseHighWater(deps)),
           },
@@ -123,6 +125,13 @@ async function open(config: Config, accounts: readonly Provider[], unlock: () =>
     await close()
     throw error
   }
+}
+
+/** The newest offers of all accounts. */
+function keepOffers(): { now: () => Catalogue; set: (found: readonly Offer[]) => void } {
+  const catalogued = keepCatalogue()
+  let offers: Catalogue = []
+  return { now: () => offers, set: (found) => void (offers = catalogued(found)) }
 }
 
 /** Calls to addresses that tenants choose. */
@@ -163,6 +172,7 @@ function settingsOf(config: Config, address: () => string): Settings {
     config
   return {
     berth_url: address,
+    is_reachable: config.public_url !== null,
     public_url: () => config.public_url ?? address(),
     max_queued,
     rate_limit,

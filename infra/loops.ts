@@ -1,6 +1,7 @@
 // The work that goes on behind the API: the pass, the webhooks, the offers. Each is one loop with a bound.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Offer } from '../providers/provider.ts'
+import type { Accounts } from './accounts.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { type Lull, newLull } from '../jobs/lull.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
@@ -18,6 +19,8 @@ const webhooks_ms = 5_000
 /** How often a replica shows that it lives, and takes the database's time again: a third of what makes it dead. */
 const renew_ms = 3_000
 const offers_ms = 30_000
+/** How soon a server goes by what was changed of an account at another. */
+const accounts_ms = 5_000
 const offersCall_ms = 20_000
 /** Results that are too old are not given before they are removed: this bounds what is kept. */
 const retention_ms = 60_000
@@ -41,6 +44,7 @@ export interface Loops {
 
 interface Work {
   deps: Deps
+  accounts: Accounts
   replica: string
   sync: () => Promise<void>
   set_offers: (offers: readonly Offer[]) => void
@@ -53,63 +57,15 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
   const { deps } = work
   const ended = new AbortController()
   const { signal } = ended
-  const running: Promise<void>[] = []
-  const run = (name: string, round: () => Promise<unknown>, pause: () => Promise<unknown>) =>
-    running.push(loop(deps, signal, name, round, pause))
-  if (roles.includes('pass')) {
-    const calls = new Set<Promise<unknown>>()
-    const state = { renewed_at_ms: Number.NEGATIVE_INFINITY, lull: newLull() }
-    // On its own: a pass that waits for a slow vendor for longer than a replica is waited for would be taken for dead.
-    run(
-      'renewal',
-      () => renew(work, state),
-      () => pauseFor(renew_ms, signal),
-    )
-    run(
-      'pass',
-      () => pass(work, calls, state),
-      () => deps.waker.wait(topics.pass, poll_ms, signal),
-    )
-    run(
-      'orphans',
-      () => scanOrphans(deps),
-      () => pauseFor(orphans_ms, signal),
-    )
-    run(
-      'high water',
-      () => work.raise_high_water(),
-      () => pauseFor(highWater_ms, signal),
-    )
-    run(
-      'retention',
-      () => sweepRetention(deps),
-      () => pauseFor(retention_ms, signal),
-    )
-    run(
-      'partitions',
-      () => deps.db.transaction().execute((tx) => turnPartitions(tx, deps)),
-      () => pauseFor(partitions_ms, signal),
-    )
-  }
-  if (roles.includes('pass') && work.folders)
-    run(
-      'sweep',
-      () => sweepFolders(work),
-      () => pauseFor(sweep_ms, signal),
-    )
   const sender = createSender(deps)
-  if (roles.includes('webhooks'))
-    run(
-      'webhooks',
-      () => sender.round(),
-      () => sender.pause(signal),
-    )
-  if (roles.includes('offers'))
-    run(
-      'offers',
-      () => refreshOffers(work),
-      () => pauseFor(offers_ms, signal),
-    )
+  const loops = [
+    accountsLoop(work),
+    ...(roles.includes('pass') ? passLoops(work) : []),
+    ...(roles.includes('pass') && work.folders ? [sweepLoop(work)] : []),
+    ...(roles.includes('webhooks') ? [sender.loop] : []),
+    ...(roles.includes('offers') ? [every('offers', offers_ms, () => refreshOffers(work))] : []),
+  ]
+  const running = loops.map((each) => run(deps, signal, each))
   return {
     async stop() {
       ended.abort()
@@ -119,12 +75,56 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
   }
 }
 
+/** What is done again and again, and the pause after it. */
+interface Loop {
+  name: string
+  round: () => Promise<unknown>
+  pause: (signal: AbortSignal) => Promise<unknown>
+}
+
+const every = (name: string, ms: number, round: Loop['round']): Loop => ({
+  name,
+  round,
+  pause: (signal) => pauseFor(ms, signal),
+})
+
+function passLoops(work: Work): Loop[] {
+  const { deps } = work
+  const calls = new Set<Promise<unknown>>()
+  const state = { renewed_at_ms: Number.NEGATIVE_INFINITY, lull: newLull() }
+  return [
+    // On its own: a pass that waits for a slow vendor for longer than a replica is waited for would be taken for dead.
+    every('renewal', renew_ms, () => renew(work, state)),
+    {
+      name: 'pass',
+      round: () => pass(work, calls, state),
+      pause: (signal) => deps.waker.wait(topics.pass, poll_ms, signal),
+    },
+    every('orphans', orphans_ms, () => scanOrphans(deps)),
+    every('high water', highWater_ms, () => work.raise_high_water()),
+    every('retention', retention_ms, () => sweepRetention(deps)),
+    every('partitions', partitions_ms, () => deps.db.transaction().execute((tx) => turnPartitions(tx, deps))),
+  ]
+}
+
+const sweepLoop = (work: Work) => every('sweep', sweep_ms, () => sweepFolders(work))
+
+/** Every server calls providers, if only to know what they are like. */
+const accountsLoop = (work: Work): Loop => ({
+  name: 'accounts',
+  async round() {
+    if (await work.accounts.refresh(work.deps)) await refreshOffers(work)
+  },
+  pause: (signal) => work.deps.waker.wait(topics.accounts, accounts_ms, signal),
+})
+
 /** Sends messages. A receiver may take its time; the next round does not wait for it. */
 function createSender(deps: Deps) {
   const flight = newFlight()
   const sending = new Set<Promise<void>>()
   let again = false
-  return {
+  const loop: Loop = {
+    name: 'webhooks',
     async round() {
       again = false
       const { done, ...round } = await deliverDue(deps, flight)
@@ -132,8 +132,10 @@ function createSender(deps: Deps) {
       sending.add(sent)
       again = round.again
     },
-    pause: (signal: AbortSignal) =>
-      again ? Promise.resolve() : deps.waker.wait(topics.webhooks, webhooks_ms, signal),
+    pause: (signal) => (again ? Promise.resolve() : deps.waker.wait(topics.webhooks, webhooks_ms, signal)),
+  }
+  return {
+    loop,
     /** Resolves when nothing is under way. */
     sent: () => Promise.all(sending),
   }
@@ -146,18 +148,22 @@ async function turnPartitions(tx: Tx, { clock, settings }: Deps): Promise<void> 
 }
 
 /** Asks every provider for its offers; an account that does not answer keeps none. */
-export async function refreshOffers({ deps, set_offers }: Pick<Work, 'deps' | 'set_offers'>): Promise<void> {
+export async function refreshOffers({
+  deps,
+  accounts,
+  set_offers,
+}: Pick<Work, 'deps' | 'accounts' | 'set_offers'>): Promise<void> {
   const lists = await Promise.all(
-    deps.providers.map((provider) =>
-      provider.offers(AbortSignal.timeout(offersCall_ms)).catch((error: unknown) => {
-        deps.log('warn', 'offers failed', {
-          provider: provider.name,
-          account: provider.account,
-          error: String(error),
-        })
+    accounts.providers.map(async (provider) => {
+      try {
+        const offers = await provider.offers(AbortSignal.timeout(offersCall_ms))
+        return offers.filter((offer) => accounts.allows(provider, offer))
+      } catch (error) {
+        const { name, account } = provider
+        deps.log('warn', 'offers failed', { provider: name, account, error: String(error) })
         return []
-      }),
-    ),
+      }
+    }),
   )
   set_offers(lists.flat())
 }
@@ -195,13 +201,7 @@ async function pass(
   calls.add(tracked)
 }
 
-async function loop(
-  deps: Deps,
-  signal: AbortSignal,
-  name: string,
-  round: () => Promise<unknown>,
-  pause: () => Promise<unknown>,
-): Promise<void> {
+async function run(deps: Deps, signal: AbortSignal, { name, round, pause }: Loop): Promise<void> {
   while (!signal.aborted) {
     try {
       await round()
@@ -212,7 +212,7 @@ async function loop(
       })
       await pauseFor(afterError_ms, signal)
     }
-    await pause()
+    await pause(signal)
   }
 }
 

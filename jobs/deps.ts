@@ -3,6 +3,7 @@ import type { Provider } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Lanes } from './lanes.ts'
 import type { Database } from './store/schema.ts'
+import type { Vendor } from './vendor.ts'
 import type { RunnerKey } from './tokens.ts'
 
 /** Time that decides: database time, advanced by the process's monotonic clock. */
@@ -73,11 +74,12 @@ export interface Waker {
   wait: (topic: string, timeout_ms: number, signal?: AbortSignal) => Promise<void>
 }
 /**
- * Topics: the pass has work; the webhook sender has work; there are events; something of this job has changed; who follows
+ * Topics: the pass has work; an account was changed; the webhook sender has work; there are events; something of this job has changed; who follows
  * the feed of this project can go on.
  */
 export const topics = {
   pass: 'pass',
+  accounts: 'accounts',
   webhooks: 'webhooks',
   events: 'events',
   job: (id: string) => `job:${id}`,
@@ -87,6 +89,8 @@ export const topics = {
 export interface Settings {
   /** Where runners reach this server. */
   berth_url: () => string
+  /** Whether machines elsewhere reach it: an address was named for that. */
+  is_reachable: boolean
   /** Where links for people point. */
   public_url: () => string
   max_queued: number
@@ -121,7 +125,10 @@ export interface Deps {
   /** Makes and checks runner tokens: HMAC-SHA256 over attempt id and nonce. */
   runner_key: RunnerKey
   installation: string
+  /** One for each account: of the environment, and what jobs/accounts.ts keeps. Changes while the server runs. */
   providers: readonly Provider[]
+  /** What accounts can be made of, by name of the provider. */
+  vendors: Readonly<Record<string, Vendor>>
   /** The newest offers of all accounts, refreshed in the background. */
   offers: () => Catalogue
   waker: Waker

@@ -28,6 +28,8 @@ export const problems = {
   checksum_mismatch: { status: 422, title: 'The bytes do not match their sha256' },
   already_created: { status: 409, title: 'The key has made this before' },
   too_many_webhooks: { status: 409, title: 'No more webhooks' },
+  account_exists: { status: 409, title: 'The account is there already' },
+  account_in_use: { status: 409, title: 'The account is in use' },
   webhook_disabled: { status: 409, title: 'The webhook is disabled' },
   quarantined: { status: 503, title: 'The database was restored from a copy' },
   busy: { status: 503, title: 'Berth is not ready' },

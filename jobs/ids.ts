@@ -15,6 +15,7 @@ export type IdPrefix =
   | 'bud'
   | 'orp'
   | 'lim'
+  | 'pac'
   | 'ds'
 
 /** A TypeID: `<prefix>_` and 26 base32 characters of a UUIDv7, so that ids sort by time. */

@@ -46,6 +46,13 @@ export interface Checkpoint {
   object_key: string
 }
 
+/** What a check of an account saw. */
+export interface AccountCheck {
+  name: string
+  ok: boolean
+  detail: string
+}
+
 export interface Tables extends MoneyTables, MessageTables, ResultTables {
   installation: {
     one: Generated<boolean>
@@ -55,6 +62,22 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     quarantine_until: Date | null
     launches_held_until: Date | null
     feed_epoch: Generated<number>
+  }
+  provider_accounts: {
+    id: string
+    provider: string
+    account: string
+    settings: Json<Record<string, unknown>>
+    credentials_sealed: string
+    credential_names: Json<string[]>
+    regions: Json<string[] | null>
+    enabled: boolean
+    draining: boolean
+    version: number
+    checks: Json<AccountCheck[]> | null
+    checked_at: Date | null
+    created_at: Date
+    updated_at: Date
   }
   projects: {
     id: string

@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import { keepAccounts } from '../../infra/accounts.ts'
 import { startLoops } from '../../infra/loops.ts'
 import { backtest, openTestWorld } from '../support/world.ts'
 
@@ -26,6 +27,7 @@ test('a replica shows that it lives while its pass waits for a slow vendor', asy
   const replica = 'rep_slow'
   const work = {
     deps,
+    accounts: keepAccounts(deps.providers),
     replica,
     sync: () => Promise.resolve(),
     set_offers: () => undefined,

@@ -89,6 +89,7 @@ export function startReplica(shared: Shared): Replica {
     clock,
     random: draw.fork(id).bytes,
     gather: () => Promise.resolve(),
+    vendors: {},
     providers: shared.providers.map((provider) => guarded(provider, point, pointed)),
     waker: waker.waker,
     lanes: code.createLanes(),

@@ -158,7 +158,17 @@ async function openWorld(given: Given) {
   const waker = { wake: () => undefined, wait: () => Promise.resolve() }
   const lanes = code.createLanes()
   const gather = () => Promise.resolve()
-  const quietly = { db, clock, random, gather, lanes, providers: [], waker, log: () => undefined }
+  const quietly = {
+    db,
+    clock,
+    random,
+    gather,
+    lanes,
+    providers: [],
+    vendors: {},
+    waker,
+    log: () => undefined,
+  }
   const app = code.createApp({ ...shared.common, ...quietly })
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   world.ask = (path, init) => serve(app, path, { headers, ...init })
@@ -220,6 +230,7 @@ function sharedBy(
       resolve_target: () => Promise.resolve(null),
       settings: {
         berth_url: () => 'http://berth.test',
+        is_reachable: true,
         public_url: () => 'http://berth.test',
         max_queued: 1_000,
         rate_limit: null,

@@ -57,8 +57,10 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     },
     check_target: (url) => (url.includes('forbidden') ? 'is not allowed' : null),
     resolve_target: (url) => Promise.resolve(url.includes('rebound') ? 'leads to a private address' : null),
+    vendors: {},
     settings: {
       berth_url: () => 'http://berth.test',
+      is_reachable: true,
       public_url: () => 'http://berth.test',
       max_queued: 50,
       rate_limit: null,

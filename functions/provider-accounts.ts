@@ -1,0 +1,146 @@
+import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
+import {
+  accountPatch,
+  accountRequest,
+  changeAccount,
+  createAccount,
+  deleteAccount,
+  listAccounts,
+  readAccount,
+  testAccount,
+} from '../jobs/accounts.ts'
+import type { Deps } from '../jobs/deps.ts'
+import { requireRole } from './_auth.ts'
+import type { Env } from './_env.ts'
+import { problemAnswers } from './_problem.ts'
+import { anyJson, idParam, json200, page } from './_schemas.ts'
+
+const tags = ['providers']
+const at = z.iso.datetime()
+
+const check = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })
+const account = z
+  .object({
+    id: z.string().nullable().meta({ description: 'null: set by the environment, and changed there.' }),
+    provider: z.string(),
+    account: z.string(),
+    settings: z.record(z.string(), anyJson),
+    credentials: z.array(z.string()).meta({ description: 'The names of what was given; never the values.' }),
+    regions: z.array(z.string()).nullable(),
+    enabled: z.boolean(),
+    draining: z.boolean(),
+    running: z.int().min(0).meta({ description: 'Attempts there that have not ended.' }),
+    checks: z.array(check).nullable().meta({ description: 'What the last test saw.' }),
+    checked_at: at.nullable(),
+    created_at: at.nullable(),
+    updated_at: at.nullable(),
+  })
+  .meta({ id: 'ProviderAccount' })
+const tested = z.object({ ok: z.boolean(), checks: z.array(check) }).meta({ id: 'ProviderAccountTest' })
+
+export const openRoute = createRoute({
+  method: 'post',
+  path: '/v1/provider-accounts',
+  operationId: 'createProviderAccount',
+  summary: 'Add an account at a provider (admin)',
+  tags,
+  request: { body: { required: true, content: { 'application/json': { schema: accountRequest } } } },
+  responses: { 201: json200(account, 'The account'), ...problemAnswers },
+})
+
+export const create =
+  (deps: Deps): RouteHandler<typeof openRoute, Env> =>
+  async (c) => {
+    requireRole(c, 'admin')
+    const made = await createAccount(deps, c.req.valid('json'))
+    c.header('Location', `/v1/provider-accounts/${made.id}`)
+    return c.json(made, 201)
+  }
+
+export const listRoute = createRoute({
+  method: 'get',
+  path: '/v1/provider-accounts',
+  operationId: 'listProviderAccounts',
+  summary: 'Accounts at providers (admin)',
+  tags,
+  responses: { 200: json200(page(account), 'All of them, by provider and name'), ...problemAnswers },
+})
+
+export const list =
+  (deps: Deps): RouteHandler<typeof listRoute, Env> =>
+  async (c) => {
+    requireRole(c, 'admin')
+    return c.json({ items: await listAccounts(deps), next_cursor: null }, 200)
+  }
+
+export const getRoute = createRoute({
+  method: 'get',
+  path: '/v1/provider-accounts/{id}',
+  operationId: 'getProviderAccount',
+  summary: 'One account (admin)',
+  tags,
+  request: { params: idParam },
+  responses: { 200: json200(account, 'The account'), ...problemAnswers },
+})
+
+export const get =
+  (deps: Deps): RouteHandler<typeof getRoute, Env> =>
+  async (c) => {
+    requireRole(c, 'admin')
+    return c.json(await readAccount(deps, c.req.valid('param').id), 200)
+  }
+
+export const patchRoute = createRoute({
+  method: 'patch',
+  path: '/v1/provider-accounts/{id}',
+  operationId: 'changeProviderAccount',
+  summary: 'Change, drain or disable an account (admin)',
+  tags,
+  request: {
+    params: idParam,
+    body: { required: true, content: { 'application/json': { schema: accountPatch } } },
+  },
+  responses: { 200: json200(account, 'The account'), ...problemAnswers },
+})
+
+export const patch =
+  (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
+  async (c) => {
+    requireRole(c, 'admin')
+    return c.json(await changeAccount(deps, c.req.valid('param').id, c.req.valid('json')), 200)
+  }
+
+export const deleteRoute = createRoute({
+  method: 'delete',
+  path: '/v1/provider-accounts/{id}',
+  operationId: 'deleteProviderAccount',
+  summary: 'Remove an account that is disabled and where nothing runs (admin)',
+  tags,
+  request: { params: idParam },
+  responses: { 204: { description: 'Removed' }, ...problemAnswers },
+})
+
+export const remove =
+  (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
+  async (c) => {
+    requireRole(c, 'admin')
+    await deleteAccount(deps, c.req.valid('param').id)
+    return c.body(null, 204)
+  }
+
+export const testRoute = createRoute({
+  method: 'post',
+  path: '/v1/provider-accounts/{id}/test',
+  operationId: 'testProviderAccount',
+  summary: 'Try each permission that the account needs, without spending (admin)',
+  tags,
+  request: { params: idParam },
+  responses: { 200: json200(tested, 'What was seen, and what to do'), ...problemAnswers },
+})
+
+export const test =
+  (deps: Deps): RouteHandler<typeof testRoute, Env> =>
+  async (c) => {
+    requireRole(c, 'admin')
+    return c.json(await testAccount(deps, c.req.valid('param').id), 200)
+  }

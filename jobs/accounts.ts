@@ -1,0 +1,338 @@
+// Accounts at providers: made, changed, tried and removed while servers run. Credentials go in and never come out.
+import { type Selectable, sql } from 'kysely'
+import { z } from 'zod'
+import type { Check, Provider } from '../providers/provider.ts'
+import { ProviderError } from '../providers/errors.ts'
+import { type Deps, topics } from './deps.ts'
+import { AppError } from './errors.ts'
+import { isId, newId } from './ids.ts'
+import { countChange } from './store/queue.ts'
+import type { AccountCheck, Tables, Tx } from './store/schema.ts'
+import type { JsonObject } from './view.ts'
+
+/** Each is asked for offers every half minute and scanned for orphans every minute. */
+const maxAccounts = 200
+/** A check asks for each permission in turn. */
+const check_ms = 60_000
+/** Until no server offers it any more: they look every five seconds, and a launch that was decided is called. */
+const quiet_s = 60
+
+const regions = z
+  .array(z.string().min(1).max(200))
+  .min(1)
+  .max(100)
+  .nullable()
+  .meta({ description: 'The regions that it is used in; null: all.' })
+const anything = z.record(z.string(), z.unknown())
+const credentials = anything.meta({ description: 'As its provider needs them. Never shown again.' })
+
+export const accountRequest = z
+  .strictObject({
+    provider: z.string().min(1).max(64),
+    account: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes, like "main"'),
+    settings: anything.default({}),
+    credentials: credentials.default({}),
+    regions: regions.default(null),
+    enabled: z.boolean().default(true),
+  })
+  .meta({ id: 'ProviderAccountRequest' })
+
+export const accountPatch = z
+  .strictObject({
+    settings: anything.optional().meta({ description: 'All of them: what is left out has its default.' }),
+    credentials: credentials.optional(),
+    regions: regions.optional(),
+    enabled: z
+      .boolean()
+      .optional()
+      .meta({ description: 'false: nothing is launched, and when nothing runs there it is not called.' }),
+    draining: z
+      .boolean()
+      .optional()
+      .meta({ description: 'true: nothing is launched, and what runs there goes on.' }),
+  })
+  .meta({ id: 'ProviderAccountPatch' })
+
+type AccountRow = Selectable<Tables['provider_accounts']>
+type Own = { settings: Record<string, unknown>; credentials: Record<string, string | undefined> }
+
+export interface AccountView {
+  /** null: set by the environment, and changed there. */
+  id: string | null
+  provider: string
+  account: string
+  settings: JsonObject
+  /** Names alone. */
+  credentials: string[]
+  regions: string[] | null
+  enabled: boolean
+  draining: boolean
+  running: number
+  checks: AccountCheck[] | null
+  checked_at: string | null
+  created_at: string | null
+  updated_at: string | null
+}
+
+/** Throws AppError. Calls nobody: testAccount does. */
+export async function createAccount(
+  deps: Deps,
+  request: z.output<typeof accountRequest>,
+): Promise<AccountView> {
+  const { provider, account, regions: in_regions, enabled } = request
+  const own = parseOwn(deps, provider, request)
+  const now = deps.clock.now()
+  const id = newId('pac', now, deps.random)
+  await deps.db.transaction().execute(async (tx) => {
+    await sql`select pg_advisory_xact_lock(hashtext('provider_accounts'))`.execute(tx)
+    const rows = await tx.selectFrom('provider_accounts').select(['provider', 'account']).execute()
+    const isTaken =
+      rows.some((other) => keyOf(other) === keyOf(request)) ||
+      deps.providers.some((other) => other.name === provider && other.account === account)
+    if (isTaken)
+      throw new AppError('account_exists', `There is an account ${provider}/${account}: change that one.`)
+    if (rows.length >= maxAccounts)
+      throw new AppError('invalid_request', `There are ${maxAccounts} accounts already: delete one.`)
+    await countChange(tx)
+    await tx
+      .insertInto('provider_accounts')
+      .values({
+        id,
+        provider,
+        account,
+        settings: JSON.stringify(own.settings),
+        ...sealed(deps, id, own),
+        regions: JSON.stringify(in_regions),
+        enabled,
+        draining: false,
+        version: 1,
+        checks: null,
+        checked_at: null,
+        created_at: now,
+        updated_at: now,
+      })
+      .execute()
+  })
+  deps.waker.wake(topics.accounts)
+  return readAccount(deps, id)
+}
+
+/** By provider and name, those of the environment first; they have no id, and are changed there. */
+export async function listAccounts(deps: Pick<Deps, 'db' | 'providers'>): Promise<AccountView[]> {
+  const rows = await deps.db
+    .selectFrom('provider_accounts')
+    .selectAll()
+    .orderBy('provider')
+    .orderBy('account')
+    .execute()
+  const running = await countRunning(deps)
+  const known = new Set(rows.map(keyOf))
+  const fixed = deps.providers
+    .map(({ name, account }) => ({ provider: name, account }))
+    .filter((each) => !known.has(keyOf(each)))
+    .map((each) => ({ ...fixedView, ...each, running: running.get(keyOf(each)) ?? 0 }))
+  return [...fixed, ...rows.map((row) => ({ ...viewOf(row), running: running.get(keyOf(row)) ?? 0 }))]
+}
+
+/** Throws AppError not_found. */
+export async function readAccount(deps: Pick<Deps, 'db' | 'providers'>, id: string): Promise<AccountView> {
+  const found = (await listAccounts(deps)).find((each) => each.id === id)
+  if (!found) throw unknown(id)
+  return found
+}
+
+/** Changes what is given. Servers go by it within seconds. Throws AppError. */
+export async function changeAccount(
+  deps: Deps,
+  id: string,
+  patch: z.output<typeof accountPatch>,
+): Promise<AccountView> {
+  const now = deps.clock.now()
+  await deps.db.transaction().execute(async (tx) => {
+    const row = await lockAccount(tx, id)
+    const isOpenedAnew = patch.settings !== undefined || patch.credentials !== undefined
+    const own = parseOwn(deps, row.provider, {
+      settings: patch.settings ?? row.settings,
+      credentials: patch.credentials ?? credentialsOf(deps, row),
+    })
+    await countChange(tx)
+    await tx
+      .updateTable('provider_accounts')
+      .set({
+        ...(isOpenedAnew
+          ? { settings: JSON.stringify(own.settings), ...sealed(deps, id, own), version: row.version + 1 }
+          : {}),
+        ...(patch.regions === undefined ? {} : { regions: JSON.stringify(patch.regions) }),
+        enabled: patch.enabled ?? row.enabled,
+        draining: patch.draining ?? row.draining,
+        updated_at: now,
+      })
+      .where('id', '=', id)
+      .execute()
+  })
+  deps.waker.wake(topics.accounts)
+  return readAccount(deps, id)
+}
+
+/** Only of one that has been disabled for a minute and has nothing running. Throws AppError. */
+export async function deleteAccount(deps: Deps, id: string): Promise<void> {
+  const now = deps.clock.now()
+  await deps.db.transaction().execute(async (tx) => {
+    const row = await lockAccount(tx, id)
+    const running = (await countRunning({ db: tx })).get(keyOf(row)) ?? 0
+    if (running > 0) throw inUse(`${running} attempts are there: disable it, and wait for them or stop them.`)
+    if (row.enabled) throw inUse('Disable it first, so that nothing is launched there any more.')
+    if (now.getTime() - row.updated_at.getTime() < quiet_s * 1_000)
+      throw inUse(`It was changed less than ${quiet_s} s ago, and a launch may be under way: try again.`)
+    await countChange(tx)
+    await tx.deleteFrom('provider_accounts').where('id', '=', id).execute()
+  })
+  deps.waker.wake(topics.accounts)
+}
+
+/** Asks for each permission that it needs, without spending, and keeps what was seen. Throws AppError. */
+export async function testAccount(deps: Deps, id: string): Promise<{ ok: boolean; checks: Check[] }> {
+  const row = isId('pac', id) ? await selectAccount(deps.db, id) : undefined
+  if (!row) throw unknown(id)
+  const checks = await openAccount(deps, row)
+    .then((provider) => provider.check(AbortSignal.timeout(check_ms)))
+    .catch((error: unknown) => [failedCheck(error)])
+  await deps.db
+    .updateTable('provider_accounts')
+    .set({ checks: JSON.stringify(checks), checked_at: deps.clock.now() })
+    .where('id', '=', id)
+    // What was tried is what is there.
+    .where('version', '=', row.version)
+    .execute()
+  return { ok: checks.every(({ ok }) => ok), checks }
+}
+
+/** Loads the provider of a stored account. Throws what its vendor throws, or when the secret key does not fit. */
+export async function openAccount(
+  deps: Pick<Deps, 'vendors' | 'sealer'>,
+  row: AccountRow,
+): Promise<Provider> {
+  const vendor = deps.vendors[row.provider]
+  if (!vendor) throw new Error(`this release knows no provider ${row.provider}`)
+  return vendor.open({
+    account: row.account,
+    settings: row.settings,
+    credentials: credentialsOf(deps, row),
+  })
+}
+
+/** Accounts that are called: those that are enabled, and those where something runs. */
+export async function calledAccounts({ db }: Pick<Deps, 'db'>): Promise<AccountRow[]> {
+  return db
+    .selectFrom('provider_accounts as it')
+    .selectAll()
+    .where((where) =>
+      where.or([
+        where('enabled', '=', true),
+        where.exists(
+          where
+            .selectFrom('attempts')
+            .select(sql`1`.as('one'))
+            .whereRef('attempts.provider', '=', 'it.provider')
+            .whereRef('attempts.account', '=', 'it.account')
+            .where('ended_at', 'is', null),
+        ),
+      ]),
+    )
+    .orderBy('id')
+    .execute()
+}
+
+const keyOf = ({ provider, account }: { provider: string; account: string }) => `${provider}/${account}`
+const contextOf = (id: string) => `provider_accounts/${id}`
+const unknown = (id: string) => new AppError('not_found', `There is no provider account ${id.slice(0, 100)}.`)
+const inUse = (message: string) => new AppError('account_in_use', message)
+
+/** Of the environment: what is not stored. */
+const fixedView: Omit<AccountView, 'provider' | 'account' | 'running'> = {
+  id: null,
+  settings: {},
+  credentials: [],
+  regions: null,
+  enabled: true,
+  draining: false,
+  checks: null,
+  checked_at: null,
+  created_at: null,
+  updated_at: null,
+}
+
+const viewOf = (row: AccountRow): Omit<AccountView, 'running'> => ({
+  id: row.id,
+  provider: row.provider,
+  account: row.account,
+  settings: row.settings as JsonObject,
+  credentials: row.credential_names,
+  regions: row.regions,
+  enabled: row.enabled,
+  draining: row.draining,
+  checks: row.checks,
+  checked_at: row.checked_at?.toISOString() ?? null,
+  created_at: row.created_at.toISOString(),
+  updated_at: row.updated_at.toISOString(),
+})
+
+async function countRunning({ db }: Pick<Deps, 'db'>): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('attempts')
+    .select(['provider', 'account', ({ fn }) => fn.countAll<number>().as('count')])
+    .where('ended_at', 'is', null)
+    .groupBy(['provider', 'account'])
+    .execute()
+  return new Map(rows.map((row) => [keyOf(row), Number(row.count)]))
+}
+
+const selectAccount = (db: Deps['db'], id: string) =>
+  db.selectFrom('provider_accounts').selectAll().where('id', '=', id).executeTakeFirst()
+
+async function lockAccount(tx: Tx, id: string): Promise<AccountRow> {
+  const row = isId('pac', id)
+    ? await tx.selectFrom('provider_accounts').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+    : undefined
+  if (!row) throw unknown(id)
+  return row
+}
+
+function sealed({ sealer }: Pick<Deps, 'sealer'>, id: string, { credentials: given }: Own) {
+  const names = Object.keys(given).filter((name) => given[name] !== undefined)
+  return {
+    credentials_sealed: sealer.seal(JSON.stringify(given), contextOf(id)),
+    credential_names: JSON.stringify(names.toSorted()),
+  }
+}
+
+const credentialsOf = ({ sealer }: Pick<Deps, 'sealer'>, { id, credentials_sealed }: AccountRow) =>
+  JSON.parse(sealer.open(credentials_sealed, contextOf(id))) as Own['credentials']
+
+/** Throws AppError or ZodError naming each field; no value is told again, for it may be a secret. */
+function parseOwn(
+  deps: Deps,
+  provider: string,
+  given: { settings: Record<string, unknown>; credentials: Record<string, unknown> },
+): Own {
+  const vendor = deps.vendors[provider]
+  if (!vendor) {
+    const message = `must be one of ${Object.keys(deps.vendors).join(', ')}`
+    throw new AppError('invalid_request', `provider ${message}.`, { errors: [{ path: 'provider', message }] })
+  }
+  if (vendor.remote && !deps.settings.is_reachable) {
+    const message = 'has machines elsewhere, which must reach this server: set BERTH_PUBLIC_URL'
+    throw new AppError('invalid_request', `provider ${message}.`, { errors: [{ path: 'provider', message }] })
+  }
+  // What is wrong is answered by its field, as for every request.
+  return z.object({ settings: vendor.settings, credentials: vendor.credentials }).parse(given)
+}
+
+/** An adapter answers its checks; one that throws has told what of. */
+function failedCheck(error: unknown): Check {
+  const detail =
+    error instanceof ProviderError ? `${error.code}: ${error.detail}` : 'the account could not be opened'
+  return { name: 'account', ok: false, detail }
+}

@@ -1,0 +1,18 @@
+// What an account at a provider is made of. infra/vendors.ts knows the providers.
+import type { z } from 'zod'
+import type { Provider } from '../providers/provider.ts'
+
+export interface Vendor {
+  /** Where, at what price, within which bounds: shown to whoever reads the account. */
+  settings: z.ZodType<Record<string, unknown>>
+  /** Written once and never shown. */
+  credentials: z.ZodType<Record<string, string | undefined>>
+  /** Its machines are elsewhere, so they need an address at which this server can be reached. */
+  remote: boolean
+  /** Loads the provider's SDK; calls nobody. */
+  open(account: {
+    account: string
+    settings: Record<string, unknown>
+    credentials: Record<string, string | undefined>
+  }): Promise<Provider>
+}
