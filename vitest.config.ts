@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 
 const globalSetup = './test/support/global-setup.ts'
@@ -11,6 +12,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(isPostgres ? withoutDatabase : [])],
+    // One less than there are cores is Vitest's own choice: on two they would run one after the other.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: existsSync(globalSetup) ? [globalSetup] : [],
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
     testTimeout: 60_000,

@@ -157,6 +157,7 @@ test('every table has project_id, but for what belongs to the installation', asy
     'limits',
     'orphans',
     'projects',
+    'provider_accounts',
     'replicas',
   ])
 })
