@@ -63,6 +63,7 @@ function faultCase(call: Call, fault: Fault, expected: readonly ProviderErrorCod
     ['fail', 'calm'],
     async (bench, back) => {
       const subject = await prepare(bench, call)
+      if (fault === 'hang') back.hurry?.()
       if (!back.fail(call, fault)) return { skipped: `the vendor does not answer ${call} so` }
       const code = await codeOf(bench, call, subject)
       back.calm()
