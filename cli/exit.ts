@@ -17,7 +17,7 @@ export type ExitCode = (typeof exits)[keyof typeof exits]
 export const exitHelp = `
 Exit codes:
   0    done; where a job is waited for: it succeeded
-  1    the job failed; doctor: something needs attention
+  1    the job failed; doctor: something needs attention; provider-test: a promise is broken
   2    wrong usage, or a request that the server refuses as it stands
   3    not found
   4    not authorised: no key, a wrong one, or one that may not do this

@@ -15,6 +15,7 @@ import { addList } from './list.ts'
 import { addLogs } from './logs.ts'
 import { addOffers } from './offers.ts'
 import { addOrders } from './orders.ts'
+import { addProviderTest } from './provider-test.ts'
 import { addResult } from './result.ts'
 import { addSubmit } from './submit.ts'
 import { harmless, hasColours, oneLine, paint } from './text.ts'
@@ -72,7 +73,8 @@ function createProgram(context: Context): Command {
     addArtifacts,
     addWebhooks,
   ]
-  for (const add of [...adders, addOrders, addDoctor, addRestore, addAdmin]) add(program, context)
+  for (const add of [...adders, addOrders, addDoctor, addProviderTest, addRestore, addAdmin])
+    add(program, context)
   return program
 }
 

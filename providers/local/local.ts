@@ -101,7 +101,9 @@ export function createLocalProvider(given: LocalProviderOptions): Provider {
       return devices.found
     },
 
-    launch(request, secrets): Promise<Handle> {
+    launch(request, secrets, signal): Promise<Handle> {
+      if (signal.aborted)
+        return Promise.reject(failure('unavailable', 'the launch was given up before it began'))
       const started = launching.get(request.attempt_id)
       if (started !== undefined) return started
       const launched = guarded('unknown_outcome', () =>
