@@ -1,5 +1,5 @@
 // The providers of this process: those of the environment, and one for each account that is stored.
-import { calledAccounts, openAccount } from '../jobs/accounts.ts'
+import { calledAccounts, openAccount, type Opening } from '../jobs/accounts.ts'
 import type { Deps } from '../jobs/deps.ts'
 import type { Offer, Provider } from '../providers/provider.ts'
 
@@ -7,7 +7,7 @@ export interface Accounts {
   /** What is called now; the same array all the time. */
   providers: readonly Provider[]
   /** Takes in what was changed. Answers whether something was. */
-  refresh: (deps: Pick<Deps, 'db' | 'vendors' | 'sealer' | 'log'>) => Promise<boolean>
+  refresh: (deps: Opening & Pick<Deps, 'db' | 'log'>) => Promise<boolean>
   /** Whether launches may go to an offer of a provider. */
   allows: (provider: Provider, offer: Offer) => boolean
 }

@@ -56,6 +56,8 @@ export const accountPatch = z
   .meta({ id: 'ProviderAccountPatch' })
 
 type AccountRow = Selectable<Tables['provider_accounts']>
+/** What an account is opened with. */
+export type Opening = Pick<Deps, 'vendors' | 'sealer' | 'installation' | 'clock'>
 type Own = { settings: Record<string, unknown>; credentials: Record<string, string | undefined> }
 
 export interface AccountView {
@@ -210,16 +212,15 @@ export async function testAccount(deps: Deps, id: string): Promise<{ ok: boolean
 }
 
 /** Loads the provider of a stored account. Throws what its vendor throws, or when the secret key does not fit. */
-export async function openAccount(
-  deps: Pick<Deps, 'vendors' | 'sealer'>,
-  row: AccountRow,
-): Promise<Provider> {
+export async function openAccount(deps: Opening, row: AccountRow): Promise<Provider> {
   const vendor = deps.vendors[row.provider]
   if (!vendor) throw new Error(`this release knows no provider ${row.provider}`)
   return vendor.open({
     account: row.account,
     settings: row.settings,
     credentials: credentialsOf(deps, row),
+    installation: deps.installation,
+    clock: deps.clock,
   })
 }
 

@@ -9,10 +9,15 @@ export interface Vendor {
   credentials: z.ZodType<Record<string, string | undefined>>
   /** Its machines are elsewhere, so they need an address at which this server can be reached. */
   remote: boolean
-  /** Loads the provider's SDK; calls nobody. */
-  open(account: {
-    account: string
-    settings: Record<string, unknown>
-    credentials: Record<string, string | undefined>
-  }): Promise<Provider>
+  /** Loads the provider's SDK; calls nobody. Throws ProviderError, or for credentials that make no sense. */
+  open(account: OpenedAccount): Promise<Provider>
+}
+
+export interface OpenedAccount {
+  account: string
+  /** As `settings` and `credentials` of the vendor parsed them. */
+  settings: Record<string, unknown>
+  credentials: Record<string, string | undefined>
+  installation: string
+  clock: { now(): Date }
 }

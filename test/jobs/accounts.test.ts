@@ -89,7 +89,9 @@ test('an account is added, shown without its secrets, and used by every server w
   expect(one.names()).toEqual(['model/main', 'cloud/main'])
   expect(one.offers()).toEqual(['model/main here', 'cloud/main eu'])
   expect(await one.refresh()).toBe(false)
-  expect(opened).toEqual([{ account: 'main', settings: { region: 'eu' }, credentials: { token: secret } }])
+  expect(opened).toMatchObject([
+    { account: 'main', settings: { region: 'eu' }, credentials: { token: secret } },
+  ])
   const listed = await call<{ items: AccountView[] }>(world, 'GET', '/v1/provider-accounts')
   expect(listed.body.items.map(({ id, account }) => [id === null, account])).toEqual([
     [true, 'main'],
