@@ -1,9 +1,11 @@
 // Runs attempts as processes of this machine and user. Each has a folder, named by its attempt id.
 // Not a sandbox: the work can do whatever the user who runs Berth can do.
 
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { availableParallelism, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ProviderError } from '../errors.ts'
+import { offersOf, probeDevices, probeGpus, type Gpu } from '../machine.ts'
 import type {
   Check,
   Device,
@@ -16,7 +18,7 @@ import type {
   Ref,
 } from '../provider.ts'
 import { folderName, look, readRecord, writeBerthUrl, writeRecord, type LaunchRecord } from './folder.ts'
-import { offersOf, probeDevices, probeGpus, probeLock, probePython, type Gpu } from './probe.ts'
+import { probeLock, probePython } from './probe.ts'
 import { isAlive, killAll, processesByFolder } from './processes.ts'
 import { allowed, lastLine, readTail, spawnRunner } from './spawn.ts'
 import { stopAttempt } from './stop.ts'
@@ -91,7 +93,7 @@ export function createLocalProvider(given: LocalProviderOptions): Provider {
       await mkdir(options.folder, { recursive: true, mode: 0o700 })
       const now = options.clock.now().getTime()
       if (gpus === null || now - gpus.at >= probeKept_ms) gpus = { at: now, found: probeGpus(env) }
-      return offersOf(await gpus.found, { ...options, region: options.host })
+      return offersOf(await gpus.found, await machineOf(options))
     },
 
     devices(): Promise<Device[]> {
@@ -135,6 +137,25 @@ export function createLocalProvider(given: LocalProviderOptions): Provider {
       if (path === null) throw failure('unavailable', 'not visible from this host')
       return guarded('unavailable', () => readTail(path))
     },
+  }
+}
+
+const gib = 1024 ** 3
+
+async function machineOf(options: LocalProviderOptions) {
+  const { account, host, usd_per_hour, slots_cpu, slots_gpu } = options
+  const disk = await statfs(options.folder)
+  return {
+    provider: 'local',
+    account,
+    region: host,
+    usd_per_hour,
+    cpu: availableParallelism(),
+    memory_gib: Math.round((totalmem() / gib) * 100) / 100,
+    disk_gib: Math.floor((disk.bavail * disk.bsize) / gib),
+    price: { source: 'BERTH_LOCAL_USD_PER_HOUR', at: null },
+    slots_cpu,
+    slots_gpu,
   }
 }
 
