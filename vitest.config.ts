@@ -5,7 +5,11 @@ import { configDefaults, defineConfig } from 'vitest/config'
 const globalSetup = './test/support/global-setup.ts'
 
 /** They have nothing to do with a database: run with the embedded one alone. */
-const withoutDatabase = ['test/infra/{object-store,s3-store}.test.ts', 'test/end-to-end/object-store.test.ts']
+const withoutDatabase = [
+  'test/infra/{object-store,s3-store}.test.ts',
+  'test/end-to-end/{object-store,containers}.test.ts',
+  'test/providers/containers*.test.ts',
+]
 const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'
 
 export default defineConfig({

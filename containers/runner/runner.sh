@@ -40,7 +40,10 @@ call() {
       said=$(WGETRC=$home/wgetrc wget -T "${long:-30}" -t 1 -O answer --header "Content-Type: $type" \
         ${3:+--post-file="$3"} "$base$2" 2>&1) && http=200 || http=$(status_of "$said") ;;
     wget)
-      said=$(wget -T "${long:-30}" -O answer --header "Authorization: Bearer $token" \
+      # Some builds of busybox die of -T.
+      limit=''
+      if have timeout; then limit="timeout ${long:-30}"; fi
+      said=$($limit wget -O answer --header "Authorization: Bearer $token" \
         --header "Content-Type: $type" ${3:+--post-file "$3"} "$base$2" 2>&1) && http=200 || http=$(status_of "$said") ;;
   esac
   case $http in

@@ -97,7 +97,8 @@ fetch() {
   if [ $python = 1 ]; then
     python3 -c 'import sys, urllib.request as u; open(sys.argv[2], "wb").write(u.urlopen(sys.argv[1], timeout=30).read())' "$1" "$2"
   elif command -v curl >/dev/null 2>&1; then curl -fsS -m 30 -o "$2" "$1"
-  else wget -q -T 30 -O "$2" "$1"; fi
+  elif command -v timeout >/dev/null 2>&1; then timeout 30 wget -q -O "$2" "$1"
+  else wget -q -O "$2" "$1"; fi
 }
 if [ $python = 1 ]; then name=runner.pyz; else name=runner.sh; fi
 tries=0

@@ -26,8 +26,8 @@ netns = "none"
 export const busyboxImage = 'berth.test/busybox:1'
 const busybox = '/usr/bin/busybox'
 const applets =
-  'awk basename cat cp cut date dd dirname env find grep head id kill ls mkdir mkfifo mktemp mount mv nc od printf ' +
-  'ps pwd rm sed sh sha256sum sleep sort stat sync tail test touch tr true uname wc wget'
+  'awk base64 basename cat cp cut date dd dirname env find grep head id kill ls mkdir mkfifo mktemp mount mv nc od printf ' +
+  'ps pwd rm sed setsid sh sha256sum sleep sort stat sync tail test timeout touch tr true uname wc wget'
 /** Bounds against a hang. */
 const start_ms = 30_000
 const run_ms = 120_000
