@@ -138,6 +138,7 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
     params: data && job.spec.kind === 'backtest' ? withFiles(job.spec.params, data) : job.spec.params,
     ...(await programOf(deps, attempt.project_id, job.spec)),
     device: attempt.device,
+    ...gpuOf(attempt, job.spec),
     shard: { index: shard.index, of: job.shards_total, role: shard.role },
     inputs: [
       ...inputsOf(job.spec),
@@ -149,6 +150,12 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
     grace_ms: stopGrace_s * 1_000,
     memory_gib: job.spec.resources.memory_gib,
   }
+}
+
+/** What a runner must find on its machine before the program starts; nothing where no GPU was placed. */
+function gpuOf({ request }: AttemptRow, { resources }: JobSpec) {
+  const { gpu } = request.offer
+  return gpu ? { gpu: { count: gpu.count, memory_gib: resources.gpu?.memory_gib ?? null } } : {}
 }
 
 /** What a custom job runs, its secrets opened: for the runner alone, which keeps them in memory. */

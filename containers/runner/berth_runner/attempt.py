@@ -134,7 +134,9 @@ class Attempt:
             return failed(
                 "runner_crashed", "the runner was killed or its machine restarted while the program ran"
             )
-        refusal = preflight(device, self.settings.home, self.settings.disk_free_min_bytes)
+        gpu = spec.get("gpu")
+        wanted = gpu if isinstance(gpu, dict) else {}
+        refusal = preflight(device, wanted, self.settings.home, self.settings.disk_free_min_bytes)
         if refusal is not None:
             return refusal
         return self._run_program(spec, work, timeout_at)

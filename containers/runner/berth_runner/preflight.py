@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 
 from berth_runner import machine
+from berth_runner.gpu_check import GpuFault, check_gpus
 from berth_runner.verdict import Verdict, failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MEMORY_FREE_MIN_GIB = 0.125  # a Python program cannot even load its libraries in less
 
 
-def preflight(device: str, home: str, disk_free_min_bytes: int) -> Verdict | None:
-    """The failure to report instead of a start; None: go on."""
+def preflight(device: str, gpu: dict[str, Any], home: str, disk_free_min_bytes: int) -> Verdict | None:
+    """The failure to report instead of a start; None: go on. `gpu`: { count, memory_gib }, as asked for."""
     if device.startswith("cuda"):
-        rows = machine.gpus("index")
-        if not rows:
-            return failed(
-                "gpu_preflight", "device cuda was asked for, but nvidia-smi shows no GPU on this machine"
-            )
-        index = device.partition(":")[2]
-        if index and [index] not in rows and "CUDA_VISIBLE_DEVICES" not in os.environ:
-            return failed("gpu_preflight", f"{device} was asked for, but nvidia-smi shows {len(rows)} GPU")
+        try:
+            check_gpus(device, gpu)
+        except GpuFault as fault:
+            return failed("gpu_preflight", str(fault))
     disk = os.statvfs(home)
     free = disk.f_bavail * disk.f_frsize
     if free < disk_free_min_bytes:

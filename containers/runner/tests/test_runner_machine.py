@@ -51,8 +51,8 @@ def test_gpu_figures_come_from_nvidia_smi(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("device", "script", "message"),
     [
-        ("cuda", "#!/bin/sh\nexit 9\n", "shows no GPU"),
-        ("cuda:2", NVIDIA_SMI, "shows 2 GPU"),
+        ("cuda", "#!/bin/sh\nexit 9\n", "failed: nvidia-smi failed (exit code 9)"),
+        ("cuda:2", NVIDIA_SMI, "wrong_count: cuda:2 was asked for, but nvidia-smi shows 2 GPU"),
     ],
 )
 def test_a_gpu_that_is_not_there_is_found_out_before_the_program(
