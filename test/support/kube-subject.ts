@@ -13,6 +13,7 @@ import {
 } from '../../providers/conformance/subject.ts'
 import type { Offer } from '../../providers/provider.ts'
 import { answers, type Asked, openKubeProxy, type Spoiled } from '../fakes/kube-proxy.ts'
+import { openHurry } from './hurry.ts'
 import { type KubeAccount, installation, openKubeAccount, openProvider } from './kube-account.ts'
 import {
   annotationsOf,
@@ -25,7 +26,7 @@ import {
 } from './kube.ts'
 
 /** Long for a request to a machine nearby, short for a test that waits for its end. */
-const call_ms = 1_500
+const short_ms = 1_500
 
 export function kubernetesSubject(cluster: KubeCluster): Subject {
   return { name: 'kubernetes', open: () => openWorld(cluster) }
@@ -35,7 +36,8 @@ async function openWorld(cluster: KubeCluster): Promise<World> {
   const proxy = await openKubeProxy(cluster.server, cluster.ca)
   const account = await openKubeAccount(cluster, proxy.url)
   await account.addNode('cpu')
-  const provider = () => openProvider(account, { call_ms })
+  const { hurry, hurried } = openHurry(short_ms)
+  const provider = () => hurried((call_ms) => openProvider(account, { call_ms }))
   const offers = await provider().offers(AbortSignal.timeout(30_000))
   const offer = offers.find(({ cpu }) => cpu === 1) as Offer
   const registry = {
@@ -57,7 +59,7 @@ async function openWorld(cluster: KubeCluster): Promise<World> {
     secrets: [account.token, registry.password],
     pass: (ms) => sleep(ms),
     patience_ms: 60_000,
-    back: { ...backEnd(cluster, account), ...proxied(proxy, account), registry },
+    back: { ...backEnd(cluster, account), ...proxied(proxy, account), registry, hurry },
     async close() {
       await account.close()
       await proxy[Symbol.asyncDispose]()
@@ -144,7 +146,6 @@ function backEnd(cluster: KubeCluster, account: KubeAccount): BackEnd {
     stranger: () =>
       openProvider(account, {
         cluster: { server: cluster.server, token: 'a-token-of-nobody', ca: cluster.ca },
-        call_ms,
       }),
     crowd: 200,
     // Jobs and pods, and why some have no pod yet.
