@@ -1,17 +1,25 @@
 import { existsSync } from 'node:fs'
 import { configDefaults, defineConfig } from 'vitest/config'
 
-const globalSetup = './test/support/global-setup.ts'
+// Plain JavaScript, without types.
+const kubeEnv = new URL('infra/kube-env.mjs', import.meta.url).href
+const { kubeBinary } = (await import(kubeEnv)) as { kubeBinary: () => string }
+
+const globalSetup = ['./test/support/global-setup.ts', './test/support/kube-setup.ts']
 
 /** They have nothing to do with a database: run with the embedded one alone. */
-const withoutDatabase = ['test/infra/{object-store,s3-store}.test.ts', 'test/end-to-end/object-store.test.ts']
+const withoutDatabase = [
+  'test/infra/{object-store,s3-store}.test.ts',
+  'test/end-to-end/object-store.test.ts',
+  'test/providers/kubernetes/*.test.ts',
+]
 const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(isPostgres ? withoutDatabase : [])],
-    globalSetup: existsSync(globalSetup) ? [globalSetup] : [],
+    globalSetup,
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
     testTimeout: 60_000,
     hookTimeout: 120_000,
@@ -20,7 +28,11 @@ export default defineConfig({
       include: ['functions/**/*.ts', 'jobs/**/*.ts', 'providers/**/*.ts', 'infra/*.ts', 'cli/**/*.ts'],
       // These run only in servers that the end-to-end tests start as processes of their own, which v8 does not
       // count; nudge.ts needs PostgreSQL, and its test runs there.
-      exclude: ['infra/{node,compose,loops,migrate,nudge}.ts'],
+      exclude: [
+        'infra/{node,compose,loops,migrate,nudge}.ts',
+        // Its tests are skipped then.
+        ...(existsSync(kubeBinary()) ? [] : ['providers/kubernetes/**']),
+      ],
       reporter: ['text', 'json-summary', 'html'],
       reportsDirectory: 'coverage/typescript',
       thresholds: { lines: 90 },
