@@ -12,6 +12,7 @@ const withoutDatabase = [
   'test/infra/{object-store,s3-store}.test.ts',
   'test/end-to-end/object-store.test.ts',
   'test/providers/kubernetes/*.test.ts',
+  'test/providers/{conformance,local-conformance,nomad,tencent}.test.ts',
 ]
 const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'
 

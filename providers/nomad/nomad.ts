@@ -93,11 +93,7 @@ export function createNomadProvider(options: NomadProviderOptions): Provider {
     async *list(signal): AsyncIterable<Found> {
       for (const [name, each] of await everything(signal)) {
         const { state } = observationOf(each)
-        if (state !== 'pending' && state !== 'running') continue
-        const { berth_attempt, berth_usd_per_hour } = each.job.Meta ?? {}
-        const since = new Date(each.job.SubmitTime / 1e6).toISOString() // from nanoseconds
-        const usd_per_hour = Number(berth_usd_per_hour)
-        yield { name, attempt_id: berth_attempt ?? null, handle: { job: name }, usd_per_hour, since }
+        if (state === 'pending' || state === 'running') yield foundOf(name, each.job)
       }
     },
 
@@ -108,6 +104,13 @@ export function createNomadProvider(options: NomadProviderOptions): Provider {
       return (await call(options, 'GET', path, signal)).text.slice(-tail_bytes)
     },
   }
+}
+
+function foundOf(name: string, { Meta, SubmitTime }: Job): Found {
+  const { berth_attempt, berth_usd_per_hour } = Meta ?? {}
+  const since = new Date(SubmitTime / 1e6).toISOString() // from nanoseconds
+  const usd_per_hour = Number(berth_usd_per_hour)
+  return { name, attempt_id: berth_attempt ?? null, handle: { job: name }, usd_per_hour, since }
 }
 
 const jobIdOf = ({ handle, request }: Ref): string =>
