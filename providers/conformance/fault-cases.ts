@@ -63,7 +63,7 @@ function faultCase(call: Call, fault: Fault, expected: readonly ProviderErrorCod
     ['fail', 'calm'],
     async (bench, back) => {
       const subject = await prepare(bench, call)
-      const provider = fault === 'hang' && back.hurry ? hurried(bench, back.hurry) : bench.provider
+      const provider = fault === 'hang' ? hurried(bench, back) : bench.provider
       if (!back.fail(call, fault)) return { skipped: `the vendor does not answer ${call} so` }
       const code = await codeOf(bench, provider, call, subject)
       back.calm()
@@ -73,8 +73,9 @@ function faultCase(call: Call, fault: Fault, expected: readonly ProviderErrorCod
   )
 }
 
-function hurried(bench: Bench, hurry: () => void): Provider {
-  hurry()
+function hurried(bench: Bench, back: BackEnd): Provider {
+  if (!back.hurry) return bench.provider
+  back.hurry()
   return bench.replica()
 }
 

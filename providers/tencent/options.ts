@@ -18,6 +18,8 @@ export interface TencentProviderOptions {
   namespace: string
   /** Only these; left out: every native pool. Of a regular pool its instance types have to be named, which only AS knows. */
   pools?: readonly PoolSettings[]
+  /** Sizes of pods on the cluster's super nodes, and what they cost; left out: none. */
+  super_nodes?: readonly SuperShape[]
   /** Prices of the Chinese site are in CNY; 1 where the account's are in USD. */
   cny_per_usd: number
   /** `ap-guangzhou-6`: the zones of the pools' subnets; left out: any of the region. */
@@ -39,6 +41,19 @@ export interface PoolSettings {
   id: string
   instance_types?: readonly string[]
   /** Its nodes are bought as spot instances. */
+  spot?: boolean
+}
+
+export interface SuperShape {
+  /** As the annotation names it: `T4`, `V100`, `A10*GNV4`; null: without a GPU. Parts of cards are not offered. */
+  gpu_type?: string | null
+  /** For a type that is not known yet. */
+  gpu?: FamilyGpu
+  /** Cards; 1 if left out. */
+  gpus?: number
+  cpu: number
+  memory_gib: number
+  cny_per_hour: number
   spot?: boolean
 }
 

@@ -18,6 +18,7 @@ import { failure } from './errors.ts'
 import { offersOf, type Pool, poolsOf, type Priced, pricedOf } from './offers.ts'
 import type { TencentProviderOptions } from './options.ts'
 import { partOf } from './shape.ts'
+import { gpuTypeOf, placeOnSuperNode, superOffers } from './super-nodes.ts'
 
 /** How nodes say which pool they are of: those of native and of regular pools. */
 const poolLabels = ['node.tke.cloud.tencent.com/machineset', 'tke.cloud.tencent.com/nodepool-id'] as const
@@ -50,8 +51,8 @@ export function createTencentProvider(options: TencentProviderOptions): Provider
     },
     offers: (signal) => poolOffers(api, options, signal),
     async launch(request, secrets, signal) {
-      if (partOf(request.offer) === null)
-        throw failure('rejected', 'the offer is of no node pool: ask for the offers again')
+      if (partOf(request.offer) === null && gpuTypeOf(request.offer) === undefined)
+        throw failure('rejected', 'the offer is of no node pool and no super node: ask for the offers again')
       return kubernetes.launch(request, secrets, signal)
     },
     inspect: (refs, signal) => kubernetes.inspect(refs, signal),
@@ -65,7 +66,7 @@ export function createTencentProvider(options: TencentProviderOptions): Provider
 function placed(job: V1Job, request: LaunchRequest): V1Job {
   const part = partOf(request.offer)
   const spec = job.spec?.template.spec
-  if (!part || !spec) return job
+  if (!part || !spec) return placeOnSuperNode(job, request)
   const ofType: V1NodeSelectorRequirement[] = part.mixed
     ? [{ key: typeLabel, operator: 'In', values: [part.type] }]
     : []
@@ -79,14 +80,19 @@ function placed(job: V1Job, request: LaunchRequest): V1Job {
 }
 
 async function poolOffers(api: Api, options: TencentProviderOptions, signal: AbortSignal): Promise<Offer[]> {
-  const pools = poolsOf(await nodePools(api, options.cluster_id, signal), options.pools)
+  const all = await nodePools(api, options.cluster_id, signal)
+  const pools = poolsOf(all, options.pools)
   const priced: Priced[] = []
   for (const [charge, of] of Map.groupBy(pools, (pool) => pool.charge)) {
     const types = [...new Set(of.flatMap((pool) => pool.types))]
     const rows = pricedOf(await instanceTypes(api, types, charge, options.zones ?? null, signal), charge)
     for (const row of rows) priced.push(await quoted(api, options, row, of, signal))
   }
-  return offersOf(pools, priced, options, options.clock.now().toISOString())
+  const hasSuperNodes = all.some(({ Type }) => Type === 'Super')
+  return [
+    ...offersOf(pools, priced, options, options.clock.now().toISOString()),
+    ...superOffers(options, hasSuperNodes),
+  ]
 }
 
 /** The price with the system disk, where an image to ask with is named. Sold out, it has no quote. */
@@ -132,9 +138,9 @@ async function checksOf(api: Api, options: TencentProviderOptions, signal: Abort
     }),
     await checkOf('node pools', async () => {
       const offers = await poolOffers(api, options, signal)
-      const pools = new Set(offers.map((offer) => partOf(offer)?.pool))
+      const pools = new Set(offers.flatMap((offer) => partOf(offer)?.pool ?? 'super nodes'))
       return offers.length > 0
-        ? good(`${pools.size} with a price: ${offers.length} offers`)
+        ? good(`${offers.length} offers of ${[...pools].join(', ')}`)
         : bad('none has a price and a GPU that is known: name pools, instance types and gpus in the settings')
     }),
   ]

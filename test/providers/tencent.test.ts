@@ -154,6 +154,31 @@ describe('offers', () => {
     ])
   })
 
+  test('pods of super nodes are offered in the sizes and at the prices that the account names', async () => {
+    tencent.state.pools = []
+    const super_nodes = [
+      { gpu_type: 'T4', cpu: 8, memory_gib: 32, cny_per_hour: 9.94, spot: true },
+      { gpu_type: 'V100', gpus: 2, cpu: 16, memory_gib: 80, cny_per_hour: 40 },
+      { cpu: 4, memory_gib: 8, cny_per_hour: 0.71 },
+      { gpu_type: 'H99', cpu: 4, memory_gib: 8, cny_per_hour: 1 },
+    ]
+    const provider = openProvider(tencent, { super_nodes })
+    expect((await provider.offers(signal)).map(({ id, available }) => [id, available])).toEqual([
+      ['super/T4/1/8cpu/32gib', 0],
+      ['super/V100/2/16cpu/80gib', 0],
+      ['super/cpu/0/4cpu/8gib', 0],
+    ])
+    tencent.state.pools = [{ NodePoolId: 'np-super001', Type: 'Super', LifeState: 'Running' }]
+    expect((await provider.offers(signal))[0]).toMatchObject({
+      spot: true,
+      usd_per_hour: 1.4,
+      gpu: { model: 'T4', count: 1, memory_gib: 16 },
+      available: null,
+      slots: null,
+      price: { source: "the account's price, 9.94 CNY/h at 7.1", at: null },
+    })
+  })
+
   test('every page of pools is read, each pool once, though the pages shift meanwhile', async () => {
     tencent.state.page = 2
     tencent.state.pools = Array.from({ length: 7 }, (_, each) =>

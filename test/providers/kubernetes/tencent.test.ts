@@ -84,3 +84,50 @@ test('a Job goes to nodes of its pool, and of its type where the pool has severa
     await tencent.close()
   }
 })
+
+test('a pod of a super node has the size of its offer, and runs there alone', async (context) => {
+  if (noKube) return context.skip(noKube)
+  const cluster = await kubeCluster()
+  const account = await openKubeAccount(cluster)
+  const { kubeconfig } = account.options.cluster as { kubeconfig: string }
+  const tencent = await openFakeTencent(() => kubeconfig)
+  try {
+    const taints = [{ key: 'eks.tke.cloud.tencent.com/eklet', effect: 'NoSchedule' }]
+    const labels = { 'node.kubernetes.io/instance-type': 'eklet' }
+    await account.addNode('eklet', { labels, taints, resources: { 'nvidia.com/gpu': '100' } })
+    await account.addNode('other', { resources: { 'nvidia.com/gpu': '1' } })
+    const { namespace, options } = account
+    const provider = openProvider(tencent, {
+      namespace,
+      clock: options.clock,
+      ...(options.pods && { pods: options.pods }),
+      super_nodes: [{ gpu_type: 'A10*GNV4', cpu: 12, memory_gib: 44, cny_per_hour: 12, spot: true }],
+    })
+    const offer = (await provider.offers(context.signal)).find(({ spot }) => spot)
+    if (!offer) throw new Error('no offer')
+    const attempt_id = newId()
+    const request = requestFor(attempt_id, offer, {
+      deadline_at: new Date(options.clock.now().getTime() + 3_600_000).toISOString(),
+      installation: '4q7k2m9x3vtb',
+      image: 'registry.example.test/runner@sha256:0',
+    })
+    await provider.launch(request, { token: 'a-token' }, context.signal)
+    const labelSelector = `berth/attempt=${attempt_id}`
+    const pod = await eventually('a node', async () => {
+      const [found] = (await cluster.core.listNamespacedPod({ namespace, labelSelector })).items
+      return found?.spec?.nodeName ? found : null
+    })
+    expect(pod.spec?.nodeName).toBe(`${namespace}-eklet`)
+    expect(pod.metadata?.annotations).toMatchObject({
+      'eks.tke.cloud.tencent.com/cpu': '12',
+      'eks.tke.cloud.tencent.com/mem': '44Gi',
+      'eks.tke.cloud.tencent.com/gpu-type': 'A10*GNV4',
+      'eks.tke.cloud.tencent.com/gpu-count': '1',
+      'eks.tke.cloud.tencent.com/spot-pod': 'true',
+    })
+    expect(pod.spec?.containers[0]?.resources?.limits?.['nvidia.com/gpu']).toBe('1')
+  } finally {
+    await account.close()
+    await tencent.close()
+  }
+})
