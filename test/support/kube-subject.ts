@@ -11,9 +11,8 @@ import {
   type Subject,
   type World,
 } from '../../providers/conformance/subject.ts'
-import type { Offer } from '../../providers/provider.ts'
+import type { Offer, Provider } from '../../providers/provider.ts'
 import { answers, type Asked, openKubeProxy, type Spoiled } from '../fakes/kube-proxy.ts'
-import { openHurry } from './hurry.ts'
 import { type KubeAccount, installation, openKubeAccount, openProvider } from './kube-account.ts'
 import {
   annotationsOf,
@@ -25,26 +24,44 @@ import {
   setFate,
 } from './kube.ts'
 
-/** Long for a request to a machine nearby, short for a test that waits for its end. */
-const short_ms = 1_500
+/** A machine with other work to do can take seconds to answer; where a case waits for the end of it, it is short. */
+const [call_ms, hurried_ms] = [30_000, 1_500]
 
-export function kubernetesSubject(cluster: KubeCluster): Subject {
-  return { name: 'kubernetes', open: () => openWorld(cluster) }
+/** An adapter of a cloud whose Kubernetes the cluster is, in place of the one of Kubernetes alone. */
+export interface Over {
+  provider: (bound: { call_ms: number }) => Provider
+  /** Which of its offers the cluster's node is. */
+  isOffer: (offer: Offer) => boolean
+  secrets: readonly string[]
+  /** In place of the cluster's own controls. */
+  back: (kubernetes: BackEnd) => Partial<BackEnd>
+  close: () => Promise<void>
 }
 
-async function openWorld(cluster: KubeCluster): Promise<World> {
+export function kubernetesSubject(cluster: KubeCluster): Subject {
+  return { name: 'kubernetes', open: () => openKubeWorld(cluster) }
+}
+
+export async function openKubeWorld(
+  cluster: KubeCluster,
+  labels: Record<string, string> = {},
+  openOver?: (account: KubeAccount) => Promise<Over>,
+): Promise<World> {
   const proxy = await openKubeProxy(cluster.server, cluster.ca)
   const account = await openKubeAccount(cluster, proxy.url)
-  await account.addNode('cpu')
-  const { hurry, hurried } = openHurry(short_ms)
-  const provider = () => hurried((call_ms) => openProvider(account, { call_ms }))
+  await account.addNode('cpu', { labels })
+  const over = await openOver?.(account)
+  const open = over?.provider ?? ((bound: { call_ms: number }) => openProvider(account, bound))
+  let most_ms = call_ms
+  const provider = () => open({ call_ms: most_ms })
   const offers = await provider().offers(AbortSignal.timeout(30_000))
-  const offer = offers.find(({ cpu }) => cpu === 1) as Offer
+  const offer = offers.find(over?.isOffer ?? (({ cpu }) => cpu === 1)) as Offer
   const registry = {
     server: 'registry.example.test',
     username: 'robot',
     password: 'the-password-of-the-robot',
   }
+  const back: BackEnd = { ...backEnd(cluster, account), ...proxied(proxy, account), registry }
   return {
     provider,
     request: (attempt_id) =>
@@ -56,11 +73,12 @@ async function openWorld(cluster: KubeCluster): Promise<World> {
         memory_gib: 0.05,
         disk_gib: 0.05,
       }),
-    secrets: [account.token, registry.password],
+    secrets: [account.token, registry.password, ...(over?.secrets ?? [])],
     pass: (ms) => sleep(ms),
     patience_ms: 60_000,
-    back: { ...backEnd(cluster, account), ...proxied(proxy, account), registry, hurry },
+    back: { ...back, hurry: () => (most_ms = hurried_ms), ...over?.back(back) },
     async close() {
+      await over?.close()
       await account.close()
       await proxy[Symbol.asyncDispose]()
     },
