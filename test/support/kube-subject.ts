@@ -11,8 +11,9 @@ import {
   type Subject,
   type World,
 } from '../../providers/conformance/subject.ts'
+import { createKubernetesProvider } from '../../providers/kubernetes/kubernetes.ts'
 import type { Offer } from '../../providers/provider.ts'
-import { answers, type Asked, openKubeProxy, type Spoiled } from '../fakes/kube-proxy.ts'
+import { answers, type Asked, type KubeProxy, openKubeProxy, type Spoiled } from '../fakes/kube-proxy.ts'
 import { type KubeAccount, installation, openKubeAccount, openProvider } from './kube-account.ts'
 import {
   annotationsOf,
@@ -24,8 +25,9 @@ import {
   setFate,
 } from './kube.ts'
 
-/** Long for a request to a machine nearby, short for a test that waits for its end. */
-const call_ms = 1_500
+/** Of one request: long on a machine that does much else, and short where a test waits for its end. */
+const patient_ms = 20_000
+const hasty_ms = 700
 
 export function kubernetesSubject(cluster: KubeCluster): Subject {
   return { name: 'kubernetes', open: () => openWorld(cluster) }
@@ -35,7 +37,14 @@ async function openWorld(cluster: KubeCluster): Promise<World> {
   const proxy = await openKubeProxy(cluster.server, cluster.ca)
   const account = await openKubeAccount(cluster, proxy.url)
   await account.addNode('cpu')
-  const provider = () => openProvider(account, { call_ms })
+  const limits = { call_ms: patient_ms }
+  const provider = () =>
+    createKubernetesProvider({
+      ...account.options,
+      get call_ms() {
+        return limits.call_ms
+      },
+    })
   const offers = await provider().offers(AbortSignal.timeout(30_000))
   const offer = offers.find(({ cpu }) => cpu === 1) as Offer
   const registry = {
@@ -57,7 +66,7 @@ async function openWorld(cluster: KubeCluster): Promise<World> {
     secrets: [account.token, registry.password],
     pass: (ms) => sleep(ms),
     patience_ms: 60_000,
-    back: { ...backEnd(cluster, account), ...proxied(proxy, account), registry },
+    back: { ...backEnd(cluster, account), ...proxied(proxy, account, limits), registry },
     async close() {
       await account.close()
       await proxy[Symbol.asyncDispose]()
@@ -144,7 +153,6 @@ function backEnd(cluster: KubeCluster, account: KubeAccount): BackEnd {
     stranger: () =>
       openProvider(account, {
         cluster: { server: cluster.server, token: 'a-token-of-nobody', ca: cluster.ca },
-        call_ms,
       }),
     crowd: 200,
     // Jobs and pods, and why some have no pod yet.
@@ -154,7 +162,7 @@ function backEnd(cluster: KubeCluster, account: KubeAccount): BackEnd {
 
 const isAlive = ({ status }: V1Pod): boolean => status?.phase !== 'Succeeded' && status?.phase !== 'Failed'
 
-function proxied(proxy: Awaited<ReturnType<typeof openKubeProxy>>, { namespace }: KubeAccount): BackEnd {
+function proxied(proxy: KubeProxy, { namespace }: KubeAccount, limits: { call_ms: number }): BackEnd {
   const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`
   const inNamespace = `/api/v1/namespaces/${namespace}`
   const does: Record<Call, (asked: Asked) => boolean> = {
@@ -169,10 +177,12 @@ function proxied(proxy: Awaited<ReturnType<typeof openKubeProxy>>, { namespace }
     fail(call, fault, after = 0) {
       if (!isTold(call, fault)) return false
       let passed = 0
+      if (fault === 'hang') limits.call_ms = hasty_ms
       proxy.spoil = (asked) => (does[call](asked) && passed++ >= after ? spoiledBy(fault, asked) : null)
       return true
     },
     calm() {
+      limits.call_ms = patient_ms
       proxy.spoil = () => null
     },
     loseAnswer(call) {
