@@ -89,17 +89,9 @@ function build(root, env, made) {
       // A collector of garbage that waits longer: compilers are short-lived.
       env: { GOGC: '400', ...env, CGO_ENABLED: '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
     })
     if (child.pid !== undefined) setPriority(child.pid, lowest)
-    const stop = () => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-      } catch (error) {
-        // EPERM: macOS says so of a group whose processes have all ended.
-        if (error.code !== 'ESRCH' && error.code !== 'EPERM') throw error
-      }
-    }
+    const stop = () => child.kill('SIGINT')
     const timer = setTimeout(stop, buildMs)
     process.on('exit', stop)
     let output = ''

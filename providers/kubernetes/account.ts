@@ -38,7 +38,8 @@ const maxLists = 3
 
 export function openAccount(options: KubernetesProviderOptions): Account {
   const provider = options.name ?? 'kubernetes'
-  const { cluster: access, call_ms: most_ms = call_ms } = options
+  const { cluster: access } = options
+  const bound = (signal: AbortSignal, kind?: Answer) => bounded(signal, options.call_ms ?? call_ms, kind)
   let opened: Promise<Cluster> | null = null
 
   const open = (signal: AbortSignal): Promise<Cluster> => {
@@ -57,7 +58,7 @@ export function openAccount(options: KubernetesProviderOptions): Account {
       hide = [...(about.hide ?? []), ...cluster.credentials]
       // The client may not send at all what is given up before.
       signal.throwIfAborted()
-      return work(cluster, bounded(signal, most_ms, kind))
+      return work(cluster, bound(signal, kind))
     }
     try {
       try {
@@ -81,7 +82,7 @@ export function openAccount(options: KubernetesProviderOptions): Account {
       call({ what, changes: false, ...(kind && { kind }) }, signal, async (cluster) => {
         for (let tries = 1; ; tries++) {
           try {
-            return await allOf((where) => page(cluster, where, bounded(signal, most_ms, kind)))
+            return await allOf((where) => page(cluster, where, bound(signal, kind)))
           } catch (error) {
             if (statusOf(error)?.http !== 410 || tries === maxLists) throw error
           }

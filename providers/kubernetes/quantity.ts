@@ -20,7 +20,7 @@ const units: Readonly<Record<string, number>> = {
 
 /** `250m` is 0.25, `16Gi` is 17,179,869,184, `1e3` is 1,000; 0 for what is none. */
 export function inUnits(quantity: string): number {
-  const [, number = '', unit = ''] = /^([+-]?[\d.]+(?:[eE][+-]?\d+)?)([numkMGTPE]?i?)$/.exec(quantity) ?? []
+  const [, number = '', unit = ''] = /^([+-]?[\d.]+(?:[eE][+-]?\d+)?)([numkKMGTPE]?i?)$/.exec(quantity) ?? []
   const value = Number(number) * (units[unit] ?? Number.NaN)
   return number !== '' && Number.isFinite(value) ? value : 0
 }

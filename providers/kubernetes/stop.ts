@@ -81,6 +81,6 @@ async function isStuck(account: Account, pod: V1Pod, ends_at: Date, signal: Abor
 function unlessGone(error: unknown): null {
   const status = statusOf(error)
   if (status?.http === 404 && status.reason === 'NotFound') return null
-  if (status?.http === 409 && status.reason === 'Conflict') return null
+  if (status?.http === 409 && /UID in precondition/.test(status.message)) return null
   throw error
 }

@@ -18,6 +18,7 @@ export interface KubeCluster {
   folder: string
   /** Of its supervisor; SIGHUP restarts the API server. */
   pid: number
+  config: kube.KubeConfig
   core: kube.CoreV1Api
   batch: kube.BatchV1Api
   rbac: kube.RbacAuthorizationV1Api
@@ -47,6 +48,7 @@ export async function kubeCluster(): Promise<KubeCluster> {
     ca: readFileSync(String(ca), 'utf8'),
     folder,
     pid: Number(pid),
+    config,
     core: config.makeApiClient(kube.CoreV1Api),
     batch: config.makeApiClient(kube.BatchV1Api),
     rbac: config.makeApiClient(kube.RbacAuthorizationV1Api),
