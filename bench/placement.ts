@@ -1,7 +1,7 @@
 // `npm run bench -- placement [--offers 4000] [--rounds 300]`: ranking thousands of offers for work of several shapes,
 // with refusals that are remembered, attempts that hold places, limits and durations from history.
 import { catalogueOf } from '../jobs/catalogue.ts'
-import { signatureOf } from '../jobs/expect.ts'
+import { signatureOf } from '../jobs/kinds/kind.ts'
 import { deviceDefaults } from '../jobs/limits.ts'
 import { type Places, rank, remembering, signing, type Work } from '../jobs/market.ts'
 import { whole } from '../jobs/shards.ts'

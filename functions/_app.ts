@@ -42,8 +42,10 @@ import * as readArtifact from './read-artifact.ts'
 import * as readFeed from './read-feed.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
+import * as readRunner from './read-runner.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
+import * as secrets from './secrets.ts'
 import * as stopJob from './stop-job.ts'
 import * as webhooks from './webhooks.ts'
 
@@ -64,6 +66,7 @@ const guarded = [
   'orphans/*',
   'provider-accounts/*',
   'policy',
+  'secrets/*',
   'limits/*',
   'offers',
   'gpus',
@@ -118,6 +121,9 @@ export function createApp(deps: Deps) {
     .openapi(budgets.putRoute, budgets.put(deps))
     .openapi(budgets.listRoute, budgets.list(deps))
     .openapi(budgets.deleteRoute, budgets.remove(deps))
+    .openapi(secrets.putRoute, secrets.put(deps))
+    .openapi(secrets.listRoute, secrets.list(deps))
+    .openapi(secrets.deleteRoute, secrets.remove(deps))
     .openapi(policy.getRoute, policy.get(deps))
     .openapi(policy.putRoute, policy.put(deps))
     .openapi(project.getRoute, project.get(deps))
@@ -141,9 +147,11 @@ export function createApp(deps: Deps) {
     .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace))
     .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
     .openapi(attempts.putRoute, attempts.putArtifact(deps))
+    .openapi(attempts.postRoute, attempts.postArtifact(deps))
     .openapi(attempts.checkpointRoute, attempts.readCheckpoint(deps))
     .openapi(attempts.datasetRoute, attempts.readDataset(deps))
     .openapi(attempts.mergeInputRoute, attempts.readMergeInput(deps))
+    .openapi(readRunner.route, readRunner.handler(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
 }

@@ -6,7 +6,9 @@ import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { appendLog, logChunk } from '../jobs/logs.ts'
 import { answer, attemptOfToken, recordReport, report, runnerSpec } from '../jobs/report.ts'
+import { shellSpec } from '../jobs/shell-spec.ts'
 import { bearer } from './_auth.ts'
+import { fromBase64 } from './_base64.ts'
 import type { Env } from './_env.ts'
 import { objectAnswers, sendObject } from './_object.ts'
 import { problemAnswers } from './_problem.ts'
@@ -22,7 +24,15 @@ export const specRoute = createRoute({
   operationId: 'fetchSpec',
   summary: 'What a runner is to do',
   tags,
-  request: { params: idParam },
+  request: {
+    params: idParam,
+    query: z.strictObject({
+      format: z
+        .enum(['json', 'sh'])
+        .default('json')
+        .meta({ description: '`sh`: of a custom job, as assignments for the runner in POSIX sh.' }),
+    }),
+  },
   responses: { 200: json200(z.record(z.string(), anyJson), 'The spec'), ...problemAnswers },
 })
 
@@ -33,8 +43,12 @@ export const fetchSpec =
   (deps: Deps, pace: Pace): RouteHandler<typeof specRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    const spec = { ...(await runnerSpec(deps, attempt)), ...answer(attempt, await pace()) }
-    return c.json(spec as never, 200)
+    const spec = await runnerSpec(deps, attempt)
+    if (c.req.valid('query').format === 'sh') {
+      if (!spec.program) throw new AppError('invalid_request', 'Only custom jobs have a spec for shells.')
+      return c.text(shellSpec({ ...spec, program: spec.program })) as never
+    }
+    return c.json({ ...spec, ...answer(attempt, await pace()) } as never, 200)
   }
 
 export const reportRoute = createRoute({
@@ -153,6 +167,26 @@ export const putArtifact =
     const attempt = await attemptOfToken(deps, id, bearer(c))
     const body = c.req.raw.body ?? new Blob([]).stream()
     return c.json(await storeArtifact(deps, attempt, name, body), 200)
+  }
+
+export const postRoute = createRoute({
+  ...putRoute,
+  method: 'post',
+  operationId: 'postArtifact',
+  summary: 'The same as base64, by runners that can neither PUT nor send any byte',
+  request: {
+    params: putRoute.request.params,
+    body: { content: { 'text/plain': { schema: z.string() } } },
+  },
+})
+
+export const postArtifact =
+  (deps: Deps): RouteHandler<typeof postRoute, Env> =>
+  async (c) => {
+    const { id, name } = c.req.valid('param')
+    const attempt = await attemptOfToken(deps, id, bearer(c))
+    const body = c.req.raw.body ?? new Blob([]).stream()
+    return c.json(await storeArtifact(deps, attempt, name, body.pipeThrough(fromBase64())), 200)
   }
 
 export const checkpointRoute = createRoute({

@@ -29,6 +29,7 @@ import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
 import { pooledRandom } from './random.ts'
+import { readRunnerFiles } from './runner-files.ts'
 import { vendors } from './vendors.ts'
 import { createWaker } from './waker.ts'
 
@@ -88,7 +89,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       offers: offered.now,
       waker: nudges?.waker ?? createWaker(),
       lanes: createLanes(),
-      ...outboundOf(config),
+      ...outwardOf(config),
       settings: settingsOf(config, () => address),
       log,
     }
@@ -134,13 +135,16 @@ function keepOffers(): { now: () => Catalogue; set: (found: readonly Offer[]) =>
   return { now: () => offers, set: (found) => void (offers = catalogued(found)) }
 }
 
-/** Calls to addresses that tenants choose. */
-function outboundOf(config: Config): Pick<Deps, 'outbound_fetch' | 'check_target' | 'resolve_target'> {
+type Outward = Pick<Deps, 'outbound_fetch' | 'check_target' | 'resolve_target' | 'runner_files'>
+
+/** Calls to addresses that tenants choose, and the runner that containers fetch. */
+function outwardOf(config: Config): Outward {
   const bounds = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
   return {
     outbound_fetch: createOutboundFetch(bounds),
     check_target: (url) => checkTarget(url, bounds),
     resolve_target: (url) => resolveTarget(url, bounds),
+    runner_files: readRunnerFiles(),
   }
 }
 

@@ -8,8 +8,9 @@ import { launchFailure } from './decide.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { providerOf, refOf } from './observe.ts'
-import { after, type AttemptRow, type Call, type Plan, type Snapshot } from './plan.ts'
+import { after, type AttemptRow, type Call, type JobRow, type Plan, type Snapshot } from './plan.ts'
 import type { Commit } from './store/batch.ts'
+import { registryOf } from './secrets.ts'
 import { type Claimed, giveBack } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
 import { accountKey } from './store/open.ts'
@@ -154,17 +155,23 @@ async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<st
 
 async function call(deps: Deps, pending: Pending, row: Called | null): Promise<Answer> {
   if (!row) return { pending, row: null }
-  if (pending.call === 'launch') return { pending, row, ...(await launch(deps, row)) }
+  if (pending.call === 'launch')
+    return { pending, row, ...(await launch(deps, row, pending.action.snapshot.job)) }
   await stop(deps, row)
   return { pending, row }
 }
 
-async function launch(deps: Deps, row: Called): Promise<Pick<Answer, 'handle' | 'error'>> {
+async function launch(
+  deps: Deps,
+  row: Called,
+  job: Pick<JobRow, 'project_id' | 'spec'>,
+): Promise<Pick<Answer, 'handle' | 'error'>> {
   const provider = providerOf(deps, row)
   if (!provider) return {}
   const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
   try {
-    return { handle: await provider.launch(row.request, { token }, AbortSignal.timeout(call_ms)) }
+    const registry = await registryOf(deps, job)
+    return { handle: await provider.launch(row.request, { token, registry }, AbortSignal.timeout(call_ms)) }
   } catch (error) {
     const known = error instanceof ProviderError ? error : null
     deps.log('warn', 'launch failed', {

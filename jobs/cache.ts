@@ -1,6 +1,7 @@
 // Which jobs have one result. Pure.
 import { canonicalSha256 } from './canonical.ts'
 import type { DatasetRow, JobRow } from './plan.ts'
+import type { BacktestParams } from './kinds/backtest.ts'
 import type { JobSpec } from './spec.ts'
 
 /** `auto` takes a result of either class; a result of a class is one for `auto` too. */
@@ -12,10 +13,13 @@ type DeviceWish = 'cpu' | 'cuda' | 'auto'
  */
 export function cacheKey(
   project_id: string,
-  { kind, params, resources, cache }: JobSpec,
+  spec: JobSpec,
   program: string | null,
   dataset: Pick<DatasetRow, 'sha256' | 'format' | 'reading'> | null,
 ): string | null {
+  // What any other program does with equal params nobody knows.
+  if (spec.kind !== 'backtest') return null
+  const { kind, params, resources, cache } = spec
   if (!cache || program === null) return null
   const contents = contentsOf(params)
   if (contents === null) return null
@@ -39,10 +43,7 @@ const contentOf = ({ sha256, format, reading }: Pick<DatasetRow, 'sha256' | 'for
 })
 
 /** The contents that a spec names; null: one of them may change under its address. */
-function contentsOf({
-  data,
-  strategy,
-}: JobSpec['params']): { files: string[]; signals: string | null } | null {
+function contentsOf({ data, strategy }: BacktestParams): { files: string[]; signals: string | null } | null {
   const files = data.files?.map(({ sha256 }) => sha256 ?? null) ?? []
   const signals = strategy.signals?.sha256 ?? null
   if (files.includes(null) || (strategy.signals && signals === null)) return null

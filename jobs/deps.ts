@@ -86,6 +86,9 @@ export const topics = {
   feed: (project_id: string) => `feed:${project_id}`,
 } as const
 
+/** The runner, in Python and for POSIX shells. */
+export type RunnerFiles = Readonly<Record<'runner.pyz' | 'runner.sh', Uint8Array<ArrayBuffer>>>
+
 export interface Settings {
   /** Where runners reach this server. */
   berth_url: () => string
@@ -141,5 +144,7 @@ export interface Deps {
   /** The same of what a name leads to now; it is asked again whenever it is called. */
   resolve_target: (url: string) => Promise<string | null>
   settings: Settings
+  /** What containers fetch that know nothing of Berth. */
+  runner_files: RunnerFiles
   log: Log
 }

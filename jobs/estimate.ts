@@ -1,7 +1,7 @@
 // A dry run: where a job would go, how long it should take and what it should cost. The computation is the pass's own.
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
-import { pointsOf } from './kinds/backtest-strategy.ts'
+import { pointsOf } from './kinds/kind.ts'
 import { loadPlaces, loadWork, type Places, rank, type Work } from './market.ts'
 import { namesCloudGpu, type Ranking } from './place.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
@@ -42,7 +42,7 @@ export async function openEstimates(
 /** The job as so many parts as its work is worth. */
 function cut({ clock }: Deps, places: Places, uncut: Work): Work {
   const { project_id, spec } = uncut
-  const points = pointsOf(spec.params)
+  const points = pointsOf(spec)
   if (points === 1) return uncut
   const [best] = rank(places, uncut, clock.now()).ranked
   const boot_s = best ? places.traits_of(best.offer.provider, best.offer.account).boot_s : 0

@@ -1,9 +1,8 @@
 // How long work should take on an offer: from what the same work took there, else from the kind's own model. Pure.
 import type { Offer } from '../providers/provider.ts'
 import { microsOf } from './cost.ts'
-import { backtestSeconds, backtestSignature } from './kinds/backtest-work.ts'
+import { secondsOf, type Work } from './kinds/kind.ts'
 import type { Part } from './shards.ts'
-import type { JobSpec } from './spec.ts'
 
 export interface Expectation {
   /** From launch to the end, the machine's start included. */
@@ -19,11 +18,6 @@ export type History = ReadonlyMap<string, number>
 export const historyKey = (provider: string, account: string, offer: string): string =>
   `${provider}/${account}/${offer.replace(/^cuda:\d+$/, 'cuda')}`
 
-/** Equal for work whose durations foretell each other. */
-export function signatureOf(spec: Pick<JobSpec, 'kind' | 'params'>, part: Part): string {
-  return backtestSignature(spec.params, part)
-}
-
 interface At {
   /** A key of history. */
   history: string
@@ -32,10 +26,10 @@ interface At {
 
 /** How long work should take on each offer; null: neither has it run there before, nor can its kind tell. */
 export function expecting(
-  work: { spec: Pick<JobSpec, 'kind' | 'params'>; part: Part; rows: number | null },
+  work: { spec: Work; part: Part; rows: number | null },
   history: History,
 ): { seconds: (at: At, boot_s: number) => number | null; basis: (at: At) => Expectation['basis'] } {
-  const run_s = backtestSeconds(work.spec.params, work.part, work.rows)
+  const run_s = secondsOf(work.spec, work.part, work.rows)
   return {
     seconds: (at, boot_s) => history.get(at.history) ?? (run_s && boot_s + run_s(at.offer)),
     basis: (at) => (history.has(at.history) ? 'history' : 'model'),

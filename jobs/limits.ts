@@ -19,6 +19,8 @@ export const deviceDefaults: Readonly<Record<string, number>> = {
   'backtest/cpu_core': 2,
   'training/gpu': 1,
   'training/cpu': 2,
+  // Nobody knows what such a program leaves of a GPU.
+  'custom/gpu': 1,
   'inference/gpu': 3,
   'inference/cpu': 4,
 }

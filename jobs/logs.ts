@@ -7,6 +7,7 @@ import { topics } from './deps.ts'
 import { AppError } from './errors.ts'
 import { masked } from './mask.ts'
 import type { AttemptRow } from './plan.ts'
+import { maskOf } from './secrets.ts'
 import type { Database, Tables, Tx } from './store/schema.ts'
 
 /** Most chunks a page holds. */
@@ -39,7 +40,8 @@ const tail_bytes = 32 * 1024 ** 2
 
 /** Stores one chunk without its secrets; a repeated number is a no-op. Durable when this returns. */
 export async function appendLog(deps: Deps, attempt: AttemptRow, chunk: LogChunk): Promise<void> {
-  const text = masked(chunk.text)
+  const mask = await maskOf(deps, attempt)
+  const text = masked(mask(chunk.text))
   const row = {
     project_id: attempt.project_id,
     job_id: attempt.job_id,

@@ -3,12 +3,12 @@ import type { Offer, ProviderTraits } from '../providers/provider.ts'
 import type { Catalogue, Entry } from './catalogue.ts'
 import { type Container, containerOf, fitting } from './containers.ts'
 import type { Deps } from './deps.ts'
-import { expecting, type History, signatureOf } from './expect.ts'
+import { expecting, type History } from './expect.ts'
 import { type Bound, boundsOf, countKey, readLimits } from './limits.ts'
 import type { Remembered } from './memory.ts'
-import { datasetOf } from './kinds/backtest.ts'
+import { datasetOf, signatureOf } from './kinds/kind.ts'
 import { type Market, place, type Ranking, rulesOf, type Wanted } from './place.ts'
-import { type Policy, readPolicies } from './policy.ts'
+import { allowsImage, type Policy, readPolicies } from './policy.ts'
 import type { Part } from './shards.ts'
 import type { JobSpec } from './spec.ts'
 import {
@@ -146,12 +146,13 @@ export function signing(): Places['signature_of'] {
 function wantedOf(places: Places, work: Work, now: Date): Wanted {
   const { spec, project_id } = work
   const { deadline_at } = spec
+  const policy = places.policies.get(project_id) ?? null
   return {
     kind: spec.kind,
     resources: spec.resources,
     placement: spec.placement,
-    policy: places.policies.get(project_id) ?? null,
-    unfit: fitting(places.container_of(spec), places.traits_of),
+    policy,
+    unfit: allowsImage(policy, spec) ? fitting(places.container_of(spec), places.traits_of) : () => 'policy',
     excluded_providers: work.excluded_providers,
     budget_micros: work.allowance_micros,
     deadline_s: deadline_at === null ? null : (Date.parse(deadline_at) - now.getTime()) / 1_000,

@@ -13,6 +13,7 @@ export const rejections = {
   provider: 'placement.providers does not name its provider',
   region: 'placement.regions does not name its region',
   no_image: 'it runs containers, and no image is set for this kind of job',
+  no_containers: 'it runs no containers, and this kind of job is an image',
   spot: 'placement.spot does not allow it',
   price: 'it costs more than placement.max_usd_per_hour',
   device: 'it has not the device that was asked for',

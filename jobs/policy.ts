@@ -1,6 +1,7 @@
 // What an administrator rules for all jobs of a project, and no job overrides.
 import { z } from 'zod'
 import type { Deps } from './deps.ts'
+import type { JobSpec } from './spec.ts'
 import { countChange } from './store/queue.ts'
 import type { Database } from './store/schema.ts'
 
@@ -18,6 +19,12 @@ export const policyRequest = z
   })
   .meta({ id: 'Policy', description: 'What is left out is not bounded.' })
 export type Policy = z.infer<typeof policyRequest>
+
+/** Whether a policy lets a job run its image; those of Berth's own kinds are the installation's. */
+export function allowsImage(policy: Policy | null, spec: JobSpec): boolean {
+  if (spec.kind !== 'custom' || !policy?.images) return true
+  return policy.images.some((prefix) => spec.params.image.startsWith(prefix))
+}
 
 /** Policies of the projects that have one. */
 export async function readPolicies(

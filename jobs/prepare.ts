@@ -5,11 +5,12 @@ import { AppError, type Refusal, refusalOf } from './errors.ts'
 import { type Estimate, openEstimates } from './estimate.ts'
 import { readyDatasets } from './datasets.ts'
 import { createGroup } from './group.ts'
-import { datasetOf } from './kinds/backtest.ts'
+import { datasetOf } from './kinds/kind.ts'
 import type { Principal } from './keys.ts'
 import { createMarket } from './market.ts'
 import type { DatasetRow } from './plan.ts'
 import type { JobSpec } from './spec.ts'
+import { checkSecrets, knownSecrets, type KnownSecrets } from './secrets.ts'
 import type { Prepared } from './submit.ts'
 import { checkFileUrls, checkTargets } from './targets.ts'
 
@@ -45,9 +46,10 @@ export function createPreparation(deps: Deps): Preparation {
       )
       const named = new Set(wanted.flatMap(({ spec }) => datasetOf(spec) ?? []))
       const datasets = await readyDatasets(deps.db, [...named])
+      const secrets = await knownSecrets(deps.db, wanted)
       return requests.map(({ project_id, parsed }) => ({
         value: parsed.map((each) =>
-          'spec' in each ? prepare(deps, each.spec, { project_id, estimate, datasets }) : each,
+          'spec' in each ? prepare(deps, each.spec, { project_id, estimate, datasets, secrets }) : each,
         ),
       }))
     },
@@ -64,11 +66,13 @@ interface Known {
   estimate: (spec: JobSpec) => Estimate
   /** By id, of any project. */
   datasets: ReadonlyMap<string, DatasetRow>
+  secrets: KnownSecrets
 }
 
-function prepare(deps: Deps, spec: JobSpec, { project_id, estimate, datasets }: Known): Prepared {
+function prepare(deps: Deps, spec: JobSpec, { project_id, estimate, datasets, secrets }: Known): Prepared {
   try {
     const dataset = checkDataset(project_id, spec, datasets)
+    checkSecrets(project_id, spec, secrets)
     checkTargets(spec, deps.check_target)
     checkFileUrls(spec, deps.settings.local_data_dirs)
     const { warnings, estimated_micros, shards } = estimate(spec)
@@ -87,6 +91,7 @@ function checkDataset(project_id: string, spec: JobSpec, datasets: Known['datase
   const row = datasets.get(id)
   if (row?.project_id !== project_id)
     throw refusal('params.data.dataset', `${id} is no dataset of this project that is ready`)
+  if (spec.kind !== 'backtest') return row
   if (spec.params.execution?.fill === 'next_open' && row.columns && !row.columns.includes('open'))
     throw refusal(
       'params.execution.fill',

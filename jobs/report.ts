@@ -1,6 +1,7 @@
 // What runners say: recorded as facts under the shard's lock; the pass decides what they mean.
 import { z } from 'zod'
-import { backtestInputs } from './kinds/backtest.ts'
+import type { BacktestParams } from './kinds/backtest.ts'
+import { inputsOf } from './kinds/kind.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { mergeInputs } from './artifacts.ts'
@@ -10,6 +11,7 @@ import { stopGrace_s } from './bounds.ts'
 import { type AttemptRow } from './plan.ts'
 import { maxPartialPoints, maxPoints, reportedPoints, writePartialPoints, writePoints } from './points.ts'
 import { errorCodes } from './state.ts'
+import { maskOf, openSecrets } from './secrets.ts'
 import type { JobSpec } from './spec.ts'
 import type { Finished, Tx } from './store/schema.ts'
 import { adoptedInstance, isQuarantined, meetUnknownRunner } from './restore.ts'
@@ -103,8 +105,12 @@ export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report
       throw new AppError('invalid_request', 'The first report of a runner is "started".')
     await recordFact(deps, attempt, { type: 'started', instance: adoptedInstance }, now)
   }
-  if (said.type === 'heartbeat') await recordHeartbeat(deps, attempt, said, now)
-  else await recordFact(deps, attempt, said, now)
+  if (said.type === 'heartbeat') return recordHeartbeat(deps, attempt, said, now)
+  if (said.type !== 'finished' || !said.error) return recordFact(deps, attempt, said, now)
+  // Its last words are often the end of its output.
+  const mask = await maskOf(deps, attempt)
+  const error = { ...said.error, message: mask(said.error.message) }
+  await recordFact(deps, attempt, { ...said, error }, now)
 }
 
 /** What a runner is told with every answer. */
@@ -129,11 +135,12 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
   const data = job.dataset_id === null ? null : await datasetInput(deps, attempt, job.dataset_id)
   return {
     kind: job.kind,
-    params: data ? withFiles(job.spec.params, data) : job.spec.params,
+    params: data && job.spec.kind === 'backtest' ? withFiles(job.spec.params, data) : job.spec.params,
+    ...(await programOf(deps, attempt.project_id, job.spec)),
     device: attempt.device,
     shard: { index: shard.index, of: job.shards_total, role: shard.role },
     inputs: [
-      ...backtestInputs(job.spec.params),
+      ...inputsOf(job.spec),
       ...(data ? [data.input] : []),
       ...(shard.role === 'merge' ? await mergeInputs(deps, attempt) : []),
     ],
@@ -144,8 +151,16 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
   }
 }
 
+/** What a custom job runs, its secrets opened: for the runner alone, which keeps them in memory. */
+async function programOf(deps: Deps, project_id: string, spec: JobSpec) {
+  if (spec.kind !== 'custom') return {}
+  const { command, env, secrets, outputs } = spec.params
+  const opened = await openSecrets(deps, project_id, secrets)
+  return { program: { command, env: { ...env, ...opened }, outputs } }
+}
+
 /** The same params with the dataset as a file that the runner brings. */
-function withFiles(params: JobSpec['params'], { input, reading }: DatasetInput): JobSpec['params'] {
+function withFiles(params: BacktestParams, { input, reading }: DatasetInput): BacktestParams {
   const { dataset: _, ...data } = params.data
   return { ...params, data: { ...data, ...reading, files: [{ url: input.url, sha256: input.sha256 }] } }
 }

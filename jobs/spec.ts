@@ -1,6 +1,7 @@
 // What a user asks for. Parsed once at the edge, stored whole with its defaults, immutable from then on.
 import { z } from 'zod'
 import { backtestParams } from './kinds/backtest.ts'
+import { customParams } from './kinds/custom.ts'
 import { jobEventTypes, priorities, type Priority } from './state.ts'
 
 /** Longest try of one attempt: a week. A longer job should checkpoint and be resumed. */
@@ -85,8 +86,11 @@ const common = {
 export const jobSpec = z
   .discriminatedUnion(
     'kind',
-    [z.strictObject({ kind: z.literal('backtest'), params: backtestParams, ...common })],
-    { error: 'must be "backtest"' },
+    [
+      z.strictObject({ kind: z.literal('backtest'), params: backtestParams, ...common }),
+      z.strictObject({ kind: z.literal('custom'), params: customParams, ...common }),
+    ],
+    { error: 'must be "backtest" or "custom"' },
   )
   .meta({ id: 'JobSpec', description: 'What to run, on what, within which bounds.' })
 

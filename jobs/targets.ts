@@ -10,6 +10,7 @@ export function checkTargets(spec: JobSpec, check_target: (url: string) => strin
 
 /** `file://` data is read from this machine's disk: only from folders that its operator has named. */
 export function checkFileUrls(spec: JobSpec, local_data_dirs: readonly string[]): void {
+  if (spec.kind !== 'backtest') return
   const { data, strategy } = spec.params
   const named = [
     ...(data.files ?? []).map(({ url }, index) => ({ url, path: `params.data.files.${index}.url` })),

@@ -1,6 +1,6 @@
 // Whose turn it is: the shapes at the head of the queue that would find a place now.
 import type { Deps } from './deps.ts'
-import { signatureOf } from './expect.ts'
+import { signatureOf } from './kinds/kind.ts'
 import { callsFree, loadWork, type Places } from './market.ts'
 import type { Ranking } from './place.ts'
 import type { Rankings, ShapedWork } from './rankings.ts'

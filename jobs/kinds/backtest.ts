@@ -186,8 +186,7 @@ function checkSample(
 const isDataset = (name: string) => name.startsWith('ds_')
 
 /** The uploaded dataset that a spec reads; null: it reads none. */
-export function datasetOf({ params }: { params: Pick<BacktestParams, 'data'> }): string | null {
-  const { dataset } = params.data
+export function backtestDataset({ data: { dataset } }: Pick<BacktestParams, 'data'>): string | null {
   return dataset !== undefined && isDataset(dataset) ? dataset : null
 }
 

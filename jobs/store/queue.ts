@@ -48,7 +48,10 @@ export function newShard(
 /** Shards of equal shape wait for the same places. */
 function shapeOf(project_id: string, spec: JobSpec): string {
   const { kind, resources, placement, budget_usd, deadline_at } = spec
-  return canonicalSha256({ project_id, kind, resources, placement, budget_usd, deadline_at }).slice(0, 16)
+  // A policy may name the images that its project runs.
+  const image = spec.kind === 'custom' ? { image: spec.params.image } : {}
+  const shape = { project_id, kind, resources, placement, budget_usd, deadline_at, ...image }
+  return canonicalSha256(shape).slice(0, 16)
 }
 
 /** The shape of a shard that was tried: what it spent and where it may not go make it differ from the others. */

@@ -107,6 +107,14 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     items: Json<Made[] | null> | null
     created_at: Date
   }
+  secrets: {
+    project_id: string
+    name: string
+    type: 'value' | 'registry'
+    sealed: string
+    created_at: Date
+    updated_at: Date
+  }
   replicas: { id: string; started_at: Date; renewed_at: Date }
   jobs: {
     id: string

@@ -4,7 +4,7 @@ import type { AttemptRow, JobRow, Leader, ShardRow } from '../plan.ts'
 import { type Money, noMoney, shardSpec } from '../shards.ts'
 import { stopGrace_s } from '../bounds.ts'
 import { costMicros } from '../cost.ts'
-import { signatureOf } from '../expect.ts'
+import { signatureOf } from '../kinds/kind.ts'
 import type { Database } from './schema.ts'
 import { sql } from 'kysely'
 

@@ -214,7 +214,7 @@ describe('a job that is equal to one at work', () => {
       .select('jobs.spec')
       .where('attempts.id', '=', last ?? '')
       .executeTakeFirstOrThrow()
-    expect(spec.spec.params.parameters).toEqual({ fast: 3, slow: 50 })
+    expect(spec.spec.params).toMatchObject({ parameters: { fast: 3, slow: 50 } })
   })
 
   test.for(['cancel', 'fail'])('leads the others when it ends by %s', async (how) => {

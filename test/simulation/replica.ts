@@ -90,6 +90,7 @@ export function startReplica(shared: Shared): Replica {
     random: draw.fork(id).bytes,
     gather: () => Promise.resolve(),
     vendors: {},
+    runner_files: { 'runner.pyz': new Uint8Array(), 'runner.sh': new Uint8Array() },
     providers: shared.providers.map((provider) => guarded(provider, point, pointed)),
     waker: waker.waker,
     lanes: code.createLanes(),

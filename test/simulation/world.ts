@@ -166,6 +166,7 @@ async function openWorld(given: Given) {
     lanes,
     providers: [],
     vendors: {},
+    runner_files: { 'runner.pyz': new Uint8Array(), 'runner.sh': new Uint8Array() },
     waker,
     log: () => undefined,
   }

@@ -1,10 +1,10 @@
 // A provider in memory for tests: it does what it is told, or fails as it is told.
 import { ProviderError, type ProviderErrorCode } from '../../providers/errors.ts'
 import type { Clock } from '../../jobs/deps.ts'
-import type { LaunchRequest, Observation, Offer, Provider } from '../../providers/provider.ts'
+import type { LaunchRequest, LaunchSecrets, Observation, Offer, Provider } from '../../providers/provider.ts'
 
 export function createModelProvider(clock: Clock) {
-  const machines = new Map<string, { request: LaunchRequest; token: string; seen: Observation }>()
+  const machines = new Map<string, { request: LaunchRequest; seen: Observation } & LaunchSecrets>()
   const calls: { call: string; attempt_id: string }[] = []
   const faults: { launch: ProviderErrorCode[]; inspect: ProviderErrorCode[] } = { launch: [], inspect: [] }
   const offers: Offer[] = [
@@ -48,7 +48,7 @@ export function createModelProvider(clock: Clock) {
       if (!known && (!code || code === 'unknown_outcome'))
         machines.set(request.attempt_id, {
           request,
-          token: secrets.token,
+          ...secrets,
           seen: { state: 'running', detail: null },
         })
       if (code) return Promise.reject(fail(code))

@@ -13,6 +13,7 @@ import { deliverDue } from '../../jobs/webhooks.ts'
 import { describeTable } from '../../infra/describe-table.ts'
 import { createFolderStore } from '../../infra/object-store.ts'
 import { ensureInstallation } from '../../infra/first-start.ts'
+import { readRunnerFiles } from '../../infra/runner-files.ts'
 import { createSealer } from '../../infra/secrets.ts'
 import { createWaker } from '../../infra/waker.ts'
 import { createModelProvider } from './model-provider.ts'
@@ -73,6 +74,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
       keep_days: 90,
       local_data_dirs: [],
     },
+    runner_files: readRunnerFiles(),
     log: (level, message, fields) => void logged.push({ level, message, fields }),
   }
   const app = createApp(deps)

@@ -22,6 +22,7 @@ STORE_REFUSALS_MAX = 5
 BLOCK_BYTES = 1024**2
 
 POINTS_FILE = "points.json"
+RESULT_FILE = "result.json"
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -37,8 +38,11 @@ class Artifact:
         return {"name": self.name, "bytes": self.bytes, "sha256": self.sha256}
 
 
-def collect(folder: str) -> tuple[list[Artifact], list[str]]:
-    """The files of the output folder by name, and a sentence for each that is left out."""
+def collect(folder: str, outputs: list[str] | None = None) -> tuple[list[Artifact], list[str]]:
+    """The files of the output folder by name, and a sentence for each that is left out.
+
+    `outputs`: patterns of a custom job, whose * and ? match / too, as in a shell's case.
+    """
     found: list[Artifact] = []
     left_out: list[str] = []
     total = seen = 0
@@ -48,9 +52,11 @@ def collect(folder: str) -> tuple[list[Artifact], list[str]]:
             path = os.path.join(root, file)
             name = os.path.relpath(path, folder)
             seen += 1
+            if outputs is not None and not is_wanted(name, outputs):
+                continue
             size = os.lstat(path).st_size
             why = None
-            if name == POINTS_FILE:
+            if outputs is None and name == POINTS_FILE:
                 continue  # a part of the final report
             if os.path.islink(path) or not os.path.isfile(path):
                 why = "it is not a plain file"
@@ -69,8 +75,14 @@ def collect(folder: str) -> tuple[list[Artifact], list[str]]:
             left_out.append(f"no more than {ENTRIES_MAX} files were looked at")
             break
     # The result first: if the machine goes away during the upload it is what matters.
-    found.sort(key=lambda artifact: (artifact.name != "result.json", artifact.name))
+    found.sort(key=lambda artifact: (artifact.name != RESULT_FILE, artifact.name))
     return found, left_out
+
+
+def is_wanted(name: str, outputs: list[str]) -> bool:
+    from fnmatch import fnmatchcase  # 1 ms of start
+
+    return name == RESULT_FILE or any(fnmatchcase(name, pattern) for pattern in outputs)
 
 
 def upload(link: Link, orders: Orders, artifact: Artifact, until: float, backoff_max_s: float) -> None:

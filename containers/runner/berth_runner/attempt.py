@@ -114,8 +114,15 @@ class Attempt:
     def _steps(self) -> Verdict:
         crashed = self.folder.read("program.json")
         spec = self.folder.read("attempt.json")
-        if spec is None:
-            spec = self.call("/spec")
+        work: dict[str, Any] | None = None
+        if spec is None or (spec.get("kind") == "custom" and crashed is None):
+            try:
+                spec = self.call("/spec")
+            except Refused as error:
+                self.call("/report", {"type": "started", "instance": self._instance(), "host": {}})
+                return failed("invalid_params", str(error))
+            # Its variables may be secrets: they are never on the disk.
+            work = spec.pop("program", None)
             self.folder.write("attempt.json", spec)
         device = str(spec.get("device") or "cpu")
         self.orders.grace_s = _seconds(spec.get("grace_ms"), 30_000) / 1000
@@ -130,9 +137,9 @@ class Attempt:
         refusal = preflight(device, self.settings.home, self.settings.disk_free_min_bytes)
         if refusal is not None:
             return refusal
-        return self._run_program(spec, timeout_at)
+        return self._run_program(spec, work, timeout_at)
 
-    def _run_program(self, spec: dict[str, Any], timeout_at: float) -> Verdict:
+    def _run_program(self, spec: dict[str, Any], work: dict[str, Any] | None, timeout_at: float) -> Verdict:
         settings, folder = self.settings, self.folder
         items = [item for item in spec.get("inputs") or [] if isinstance(item, dict)]
         shard = _shard(spec)
@@ -145,8 +152,15 @@ class Attempt:
         if isinstance(checkpoint, dict):
             self._restore(checkpoint)
         folder.write("spec.json", inputs.replace_addresses(spec.get("params") or {}, replaced))
+        argv = [*settings.program, folder.path("spec.json"), folder.out]
+        if work is not None:
+            argv = [str(word) for word in work["command"]]
+        elif not settings.program:
+            return failed(
+                "runner_crashed", "BERTH_PROGRAM is not set in this image: set it to the program's argv"
+            )
         env = {
-            **settings.env,
+            **(settings.env if work is None else {**settings.image_env, **work["env"]}),
             "BERTH_CHECKPOINT_DIR": folder.checkpoint,
             "BERTH_CHECKPOINT_EVERY_S": f"{settings.checkpoint_every_s:g}",
             "BERTH_SHARD_INDEX": str(shard["index"]),
@@ -162,9 +176,9 @@ class Attempt:
         try:
             ending = run_program(
                 settings,
-                [*settings.program, folder.path("spec.json"), folder.out],
+                argv,
                 env,
-                folder.home,
+                folder.home if work is None else folder.out,
                 timeout_at,
                 (self.orders, self.spool, self.wake_fd),
                 lambda pid: folder.write("program.json", {"pid": pid, "start_time": start_time(pid)}),
@@ -173,8 +187,12 @@ class Attempt:
         except OSError as error:
             if error.errno in FULL:
                 raise
-            words = f"{error.strerror}: {error.filename or settings.program[0]}"
-            return failed("runner_crashed", f"the program could not be started: {words}")
+            words = f"{error.strerror}: {error.filename or argv[0]}"
+            # A command of the user's own that is not in the image is the user's to mend.
+            verdict = failed("runner_crashed", f"the program could not be started: {words}")
+            if work is None:
+                return verdict
+            return Verdict(127, "invalid_params", {**(verdict.error or {}), "code": "invalid_params"})
         return judge(ending, str(spec.get("kind")), self.orders.reason, folder.out)
 
     def _restore(self, checkpoint: dict[str, Any]) -> None:

@@ -46,8 +46,9 @@ def _report(attempt: Attempt, ended: dict[str, Any], until: float) -> str:
     points: list[dict[str, Any]] = []
     if ended["failure"] != "runner_crashed":  # what a killed program left may be half of a file
         result = read_result(attempt.folder.out)[0]
-        points = _points(attempt)
-        kept = _upload_all(attempt, until)
+        outputs = _outputs(attempt)
+        points = _points(attempt) if outputs is None else []
+        kept = _upload_all(attempt, until, outputs)
     attempt.spool.put("runner", "", last=True)  # a drop at the very end is still to be said
     _wait_for_log(attempt, until)
     report = {
@@ -93,9 +94,17 @@ def _points(attempt: Attempt) -> list[dict[str, Any]]:
         return []
 
 
-def _upload_all(attempt: Attempt, until: float) -> list[Artifact]:
+def _outputs(attempt: Attempt) -> list[str] | None:
+    """Patterns of the files that a custom job keeps; None: everything is kept."""
+    spec = attempt.folder.read("attempt.json") or {}
+    if spec.get("kind") != "custom":
+        return None
+    return [str(pattern) for pattern in (spec.get("params") or {}).get("outputs") or []]
+
+
+def _upload_all(attempt: Attempt, until: float, outputs: list[str] | None) -> list[Artifact]:
     """What is not kept is said in the log and left out of the report; the job's end never hangs on it."""
-    found, left_out = collect(attempt.folder.out)
+    found, left_out = collect(attempt.folder.out, outputs)
     kept: list[Artifact] = []
     for artifact in found:
         if attempt.orders.over is not None:

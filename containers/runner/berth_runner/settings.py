@@ -5,7 +5,8 @@ BERTH_URL_FILE        a file that holds it, read again at every try: a restarted
 BERTH_ATTEMPT_ID      whose work this is
 BERTH_TOKEN           bearer token; never handed on, written or logged
 BERTH_HOME            the attempt's folder (default: one under the temporary directory)
-BERTH_PROGRAM         JSON array: the program's argv, to which spec.json and the output folder are appended
+BERTH_PROGRAM         JSON array: the program's argv, to which spec.json and the output folder are appended;
+                      of a custom job the spec names what to run
 BERTH_INPUTS_DIR      optional folder where inputs with a sha256 are kept for other attempts on this machine
 BERTH_MEMORY_GIB      optional bound on the memory of the program and all its children
 
@@ -41,7 +42,7 @@ class Settings:
         self.home = os.path.abspath(
             env.get("BERTH_HOME") or os.path.join(temporary, f"berth-{self.attempt_id}")
         )
-        self.program = _argv(env)
+        self.program = _argv(env) if env.get("BERTH_PROGRAM") else []
         self.kept_inputs = env.get("BERTH_INPUTS_DIR", "")
         # A few large datasets; the disk is the user's own.
         self.kept_inputs_bytes = int(_number(env, "BERTH_RUNNER_INPUTS_GIB", 20, 0, 1e6) * GIB)
@@ -70,6 +71,8 @@ class Settings:
         self.disk_free_min_bytes = int(_number(env, "BERTH_RUNNER_DISK_FREE_MIN_MIB", 256, 0, 1e9) * 1024**2)
         self.memory_events = env.get("BERTH_RUNNER_MEMORY_EVENTS", "")
         self.env = program_env(env)
+        # An image of other people's has its own variables; only ours are none of its program's business.
+        self.image_env = {name: value for name, value in env.items() if not name.startswith("BERTH_")}
 
 
 # PATH, HOME and locale are what any program needs; the rest configures numerics, CUDA and Python.
@@ -101,7 +104,7 @@ def _segment(env: Mapping[str, str], name: str) -> str:
 
 def _argv(env: Mapping[str, str]) -> list[str]:
     try:
-        argv = json.loads(_required(env, "BERTH_PROGRAM"))
+        argv = json.loads(env["BERTH_PROGRAM"])
     except ValueError:
         argv = None
     if not isinstance(argv, list) or not argv or not all(isinstance(word, str) and word for word in argv):

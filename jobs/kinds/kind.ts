@@ -1,0 +1,36 @@
+// What the rest of the domain asks of a spec, whatever its kind. Pure.
+import type { Offer } from '../../providers/provider.ts'
+import type { Part } from '../shards.ts'
+import type { JobSpec } from '../spec.ts'
+import { backtestDataset, backtestInputs } from './backtest.ts'
+import { pointsOf as backtestPoints } from './backtest-strategy.ts'
+import { backtestSeconds, backtestSignature } from './backtest-work.ts'
+import { customSignature } from './custom.ts'
+
+/** A spec by its kind and params. */
+export type Work = {
+  [K in JobSpec['kind']]: { kind: K; params: Extract<JobSpec, { kind: K }>['params'] }
+}[JobSpec['kind']]
+
+/** Parts that it can be cut into at most. */
+export const pointsOf = (work: Work): number => (work.kind === 'backtest' ? backtestPoints(work.params) : 1)
+
+/** The uploaded dataset that it reads; null: it reads none. */
+export const datasetOf = (work: Work): string | null =>
+  work.kind === 'backtest' ? backtestDataset(work.params) : null
+
+/** Files that the runner fetches before the program starts. */
+export const inputsOf = (work: Work): { name: string; url: string; sha256: string | null }[] =>
+  work.kind === 'backtest' ? backtestInputs(work.params) : []
+
+/** Equal for work whose durations foretell each other. */
+export const signatureOf = (work: Work, part: Part): string =>
+  work.kind === 'backtest' ? backtestSignature(work.params, part) : customSignature(work.params)
+
+/** Seconds that it should run, by offer; null: nobody can tell. */
+export const secondsOf = (
+  work: Work,
+  part: Part,
+  rows: number | null,
+): ((offer: Pick<Offer, 'cpu'>) => number) | null =>
+  work.kind === 'backtest' ? backtestSeconds(work.params, part, rows) : null
