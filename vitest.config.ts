@@ -2,13 +2,17 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 
-const globalSetup = './test/support/global-setup.ts'
+// Plain JavaScript, without types.
+const kubeEnv = new URL('infra/kube-env.mjs', import.meta.url).href
+const { kubeBinary } = (await import(kubeEnv)) as { kubeBinary: () => string }
+
+const globalSetup = ['./test/support/global-setup.ts', './test/support/kube-setup.ts']
 
 /** They have nothing to do with a database: run with the embedded one alone. */
 const withoutDatabase = [
   'test/infra/{object-store,s3-store}.test.ts',
   'test/end-to-end/{object-store,containers}.test.ts',
-  'test/providers/containers*.test.ts',
+  'test/providers/**/*.test.ts',
 ]
 const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'
 
@@ -18,7 +22,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(isPostgres ? withoutDatabase : [])],
     // One less than there are cores is Vitest's own choice: on two they would run one after the other.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    globalSetup: existsSync(globalSetup) ? [globalSetup] : [],
+    globalSetup,
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
     testTimeout: 60_000,
     hookTimeout: 120_000,
@@ -27,7 +31,11 @@ export default defineConfig({
       include: ['functions/**/*.ts', 'jobs/**/*.ts', 'providers/**/*.ts', 'infra/*.ts', 'cli/**/*.ts'],
       // These run only in servers that the end-to-end tests start as processes of their own, which v8 does not
       // count; nudge.ts needs PostgreSQL, and its test runs there.
-      exclude: ['infra/{node,compose,loops,migrate,nudge}.ts'],
+      exclude: [
+        'infra/{node,compose,loops,migrate,nudge}.ts',
+        // Its tests are skipped then.
+        ...(existsSync(kubeBinary()) ? [] : ['providers/kubernetes/**']),
+      ],
       reporter: ['text', 'json-summary', 'html'],
       reportsDirectory: 'coverage/typescript',
       thresholds: { lines: 90 },

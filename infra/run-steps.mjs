@@ -14,9 +14,9 @@ const lastWordsMs = 5_000
 /**
  * Runs every step, also after one has failed. A step whose folder is not there is not listed.
  * @param {{ name: string, needs: string, command: string[], env?: Record<string, string>, report?: string,
- *   beside?: boolean }[]} steps `report`: a file with the runner's own figures, of JUnit (.xml) or as
+ *   beside?: boolean, after?: Promise<unknown> }[]} steps `report`: a file with the runner's own figures, of JUnit (.xml) or as
  *   `{ passed, failed, failures, skipped }` (.json); without one a step counts as one check. `beside`: it runs at the same time as
- *   the step before it, and what both print is shown when they have ended
+ *   the step before it, and what both print is shown when they have ended; `after`: it begins when this has settled
  * @param {{ root: string, log?: (line: string) => void, unable?: (step: object) => string | null }} options
  *   unable: why a step cannot run here; it has failed then
  * @returns {Promise<number>} the exit code; the last line is `N passed, N failed` and, if any, `, N skipped`
@@ -47,6 +47,7 @@ function groupsOf(steps) {
 }
 
 async function runOne(step, { root, unable, held }) {
+  await Promise.allSettled([step.after])
   const started = performance.now()
   if (step.report) prepareReport(join(root, step.report))
   const why = unable(step)

@@ -1,6 +1,7 @@
 // The whole gate: installs what is missing, runs every check and test, says what was passed.
 // Plain JavaScript for Node 20, without dependencies.
 import { checkout, InstallError } from './install.mjs'
+import { ensureKube } from './kube-env.mjs'
 import { ensureNode } from './node-env.mjs'
 import { ensurePython } from './python-env.mjs'
 import { ensureS3Server } from './s3-server-env.mjs'
@@ -9,6 +10,10 @@ import { runSteps } from './run-steps.mjs'
 const vitest = ['vitest', 'run', '--reporter=default', '--reporter=./infra/vitest-figures.mjs']
 const python = ['.venv/bin/python', '-m']
 const pytest = (report, folder) => [...python, 'pytest', folder, '-q', '-rs', `--junitxml=${report}`]
+
+await ensureNode().catch(refuse)
+// Six minutes of what the steps leave of two cores, once; without it its tests are skipped, and say so.
+const kube = ensureKube().catch(tell)
 
 /** In the order they run: what fails soonest is first. Reports and coverage are kept under coverage/. */
 const steps = [
@@ -39,20 +44,6 @@ const steps = [
     command: [...python, 'mypy', '--strict', 'containers/runner'],
   },
   {
-    name: 'tests, embedded database',
-    needs: 'test',
-    command: [...vitest, '--coverage'],
-    env: { VITEST_FIGURES: 'coverage/embedded.json' },
-    report: 'coverage/embedded.json',
-  },
-  {
-    name: 'tests, PostgreSQL',
-    needs: 'migrations',
-    command: vitest,
-    env: { VITEST_FIGURES: 'coverage/postgres.json', BERTH_TEST_DATABASE: 'postgres' },
-    report: 'coverage/postgres.json',
-  },
-  {
     name: 'Python tests, backtest',
     needs: 'containers/backtest/tests',
     // The backtest path keeps 95 % of its lines (containers/pyproject.toml).
@@ -74,9 +65,24 @@ const steps = [
     // It waits for processes most of its time, and the other one keeps one core busy.
     beside: true,
   },
+  {
+    name: 'tests, PostgreSQL',
+    needs: 'migrations',
+    command: vitest,
+    env: { VITEST_FIGURES: 'coverage/postgres.json', BERTH_TEST_DATABASE: 'postgres' },
+    report: 'coverage/postgres.json',
+  },
+  {
+    name: 'tests, embedded database',
+    needs: 'test',
+    command: [...vitest, '--coverage'],
+    env: { VITEST_FIGURES: 'coverage/embedded.json' },
+    report: 'coverage/embedded.json',
+    // Its tests of Kubernetes need the API server that is built meanwhile.
+    after: kube,
+  },
 ]
 
-await ensureNode().catch(refuse)
 const noPython = await ensurePython({ dev: true }).then(() => null, tell)
 // Without it its tests are skipped, and say so.
 await ensureS3Server().catch(tell)

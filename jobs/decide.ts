@@ -125,10 +125,13 @@ function noted(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan): En
   if (isNew || !same(gone_since, row.gone_since) || !same(exited_since, row.exited_since))
     plan.changes.push({ change: 'sight', attempt_id: row.id, seen, gone_since, exited_since })
   const over_at = exited_since
-    ? after(exited_since, reportGrace_s)
+    ? after(exited_since, reportBy_s(seen))
     : gone_since && after(gone_since, goneTwice_s)
   return over_at && now >= over_at ? concludeBySilence(row, seen) : null
 }
+
+/** Of an image that does not start no runner will report. */
+const reportBy_s = (seen: Observation) => (reasonOf(seen) === 'image' ? 0 : reportGrace_s)
 
 const reasonOf = (seen: Observation) => ('reason' in seen ? (seen.reason ?? null) : null)
 

@@ -48,7 +48,7 @@ const table: Record<string, Row> = {
     computed: true,
   },
   'test/**': { files: ['**'], packages: 'any', computed: true },
-  '*.config.ts': { files: [], packages: 'any' },
+  '*.config.ts': { files: [], packages: 'any', computed: true },
 }
 
 interface Import {

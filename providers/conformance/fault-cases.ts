@@ -63,14 +63,20 @@ function faultCase(call: Call, fault: Fault, expected: readonly ProviderErrorCod
     ['fail', 'calm'],
     async (bench, back) => {
       const subject = await prepare(bench, call)
-      if (fault === 'hang') back.hurry?.()
+      const provider = fault === 'hang' ? hurried(bench, back) : bench.provider
       if (!back.fail(call, fault)) return { skipped: `the vendor does not answer ${call} so` }
-      const code = await codeOf(bench, call, subject)
+      const code = await codeOf(bench, provider, call, subject)
       back.calm()
       must(expected.includes(code), `its error: expected ${expected.join(' or ')}, saw ${code}`)
       await recover(bench, back, call, code, subject)
     },
   )
+}
+
+function hurried(bench: Bench, back: BackEnd): Provider {
+  if (!back.hurry) return bench.provider
+  back.hurry()
+  return bench.replica()
 }
 
 interface Prepared {
@@ -88,8 +94,13 @@ async function prepare(bench: Bench, call: Call): Promise<Prepared> {
 }
 
 /** The failure of an inspect may be told of each ref, too. */
-async function codeOf(bench: Bench, call: Call, prepared: Prepared): Promise<ProviderErrorCode> {
-  const work = perform(bench, bench.provider, call, prepared, bench.signal)
+async function codeOf(
+  bench: Bench,
+  provider: Provider,
+  call: Call,
+  prepared: Prepared,
+): Promise<ProviderErrorCode> {
+  const work = perform(bench, provider, call, prepared, bench.signal)
   if (call === 'inspect') {
     const seen = await work.catch(() => null)
     if (Array.isArray(seen) && seen.every((each: { state?: string }) => each.state === 'unseen'))

@@ -55,7 +55,7 @@ export interface BackEnd {
    */
   fail?(call: Call, fault: Fault, after?: number): boolean
   calm?(): void
-  /** From now on the world's adapters give a call up within a second: asked for before a hang, so that it ends soon. */
+  /** Adapters made from now on give a call up after a second or two: asked for before a hang, so that it ends soon. */
   hurry?(): void
   /** The next launch or stop takes effect, and its answer is lost. */
   loseAnswer?(call: 'launch' | 'stop'): void

@@ -19,6 +19,7 @@ type Ensure = (options: Options) => Promise<string>
 const infra = resolve(import.meta.dirname, '../../infra')
 const { ensurePython } = (await import(join(infra, 'python-env.mjs'))) as { ensurePython: Ensure }
 const { ensureS3Server } = (await import(join(infra, 's3-server-env.mjs'))) as { ensureS3Server: Ensure }
+const { ensureKube } = (await import(join(infra, 'kube-env.mjs'))) as { ensureKube: Ensure }
 const { ensureNode } = (await import(join(infra, 'node-env.mjs'))) as { ensureNode: Ensure }
 
 const fakeUv = `#!/bin/sh
@@ -266,5 +267,51 @@ echo other > "$to/s3proxy-4.1.0-jar-with-dependencies.jar"
     writeFileSync(jar, '')
     expect(await run(ensureS3Server)).toBe(jar)
     expect(calls()).toEqual([])
+  })
+})
+
+describe('the Kubernetes API of the tests', () => {
+  const goOf = (version: string) => `#!/bin/sh
+echo "go $1 in \${PWD##*/}" >> "$ROOT/calls"
+if [ "$1" = version ]; then echo "go version go${version} linux/amd64"; exit 0; fi
+if [ -n "$FAIL_GO" ]; then echo "$FAIL_GO" >&2; exit 1; fi
+while [ "$1" != -o ]; do shift; done
+echo binary > "$2"
+`
+  const newKube = (go?: string) => {
+    const checkout = newCheckout()
+    mkdirSync(checkout.at('test/kube'), { recursive: true })
+    const source = (text: string) => writeFileSync(checkout.at('test/kube/main.go'), text)
+    source('package main')
+    if (go !== undefined) writeFileSync(checkout.at('bin/go'), go, { mode: 0o755 })
+    const BERTH_KUBE_CACHE = checkout.at('cache')
+    return {
+      ...checkout,
+      source,
+      ensure: (env = {}) => checkout.run(ensureKube, { env: { BERTH_KUBE_CACHE, ...env } }),
+      kept: () => (existsSync(BERTH_KUBE_CACHE) ? readdirSync(BERTH_KUBE_CACHE) : []),
+    }
+  }
+
+  test.each([
+    [undefined, {}, 'Go is not installed'],
+    [goOf('1.25.3'), {}, 'Go is go version go1.25.3 linux/amd64, not 1.26 or newer'],
+    [goOf('1.26.0'), { FAIL_GO: 'no network' }, 'Go could not build it (1):\nno network'],
+  ])('is left out, and why is said: %#', async (go, env, message) => {
+    const { ensure, kept } = newKube(go)
+    await expect(ensure(env)).rejects.toThrow(`The tests of Kubernetes are skipped: ${message}`)
+    expect(kept()).toEqual([])
+  })
+
+  test('is built once for the same sources', async () => {
+    const { ensure, kept, calls, source } = newKube(goOf('1.27.1'))
+    const binary = await ensure()
+    expect(readFileSync(binary, 'utf8')).toBe('binary\n')
+    expect(calls().at(-1)).toBe('go build in kube')
+    expect(await ensure()).toBe(binary)
+    expect(calls()).toEqual([])
+    source('package main // changed')
+    expect(await ensure()).not.toBe(binary)
+    expect(kept()).toHaveLength(2)
   })
 })

@@ -10,6 +10,7 @@ interface Step {
   env?: Record<string, string>
   report?: string
   beside?: boolean
+  after?: Promise<unknown>
 }
 interface Options {
   root: string
@@ -136,6 +137,17 @@ test('a step beside another runs at the same time, and each is shown whole, in t
     /== first: [^]*a is here\na has met\n[^]*== second: [^]*b is here\nb has met\n[^]*== third/,
   )
   expect(said).toContain('second: 0 passed, 1 failed, 0 skipped (exit code 4)')
+})
+
+test('a step begins when what it needs is made', async () => {
+  const order: string[] = []
+  const made = new Promise((done) => setImmediate(() => done(order.push('made'))))
+  const unable = ({ name }: Step) => {
+    order.push(name)
+    return null
+  }
+  const { code } = await run([{ ...sh('first', 'true'), after: made }, sh('second', 'true')], unable)
+  expect([code, order]).toEqual([0, ['made', 'first', 'second']])
 })
 
 test('nothing that a step started outlives it', async () => {

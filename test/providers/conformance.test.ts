@@ -133,6 +133,31 @@ describe('a broken promise is seen', () => {
   })
 })
 
+test('an adapter of a vendor without a launch token passes, for the core waits before it repeats a launch', async () => {
+  const report = await runConformance(referenceSubject('no-launch-token'), options)
+  expect(report.cases.filter(({ outcome }) => outcome !== 'passed')).toEqual([
+    {
+      name: 'launched by several at once, an attempt is one thing',
+      outcome: 'skipped',
+      detail: 'without a launch token the core never has two launches of one attempt under way',
+    },
+  ])
+})
+
+test.each([
+  ['no-exit-codes', 'passed', null],
+  ['exit-zero', 'failed', 'a guess: {"state":"exited","exit_code":0,"detail":null,"reason":null}'],
+])('of a vendor without exit codes none is guessed: %s', async (variant, outcome, detail) => {
+  const subject = referenceSubject(variant)
+  const open = async () => {
+    const world = await subject.open()
+    return { ...world, back: { ...world.back, no_exit_codes: true as const } }
+  }
+  const only = (name: string) => name === 'the exit code is told'
+  const report = await runConformance({ name: 'codeless', open }, { ...options, only })
+  expect(report.cases[0]).toMatchObject({ outcome, detail })
+})
+
 test('what the subject cannot show is skipped with its reason, and nothing tried is not ok', async () => {
   const subject = referenceSubject()
   const poor = {

@@ -317,7 +317,7 @@ function createAdapter(vendor: Vendor, credential: string, defect: string | null
     if (view.end)
       return {
         state: 'exited',
-        exit_code: is('exit-zero') ? 0 : view.end.exit_code,
+        exit_code: is('exit-zero') ? 0 : is('no-exit-codes') ? null : view.end.exit_code,
         detail: is('leaks:observation') ? credential : null,
         reason: told(view.end.reason),
       }
@@ -328,13 +328,13 @@ function createAdapter(vendor: Vendor, credential: string, defect: string | null
   const launch = async (request: LaunchRequest, env: string, signal: AbortSignal): Promise<Handle> => {
     const known = is('memory-only') ? mine.get(request.attempt_id) : undefined
     if (known) return known
-    if (is('looks-first')) {
+    if (is('looks-first') || is('no-launch-token')) {
       const [found] = await describe('launch', [{ attempt_id: '', handle: null, request }], signal)
       if (found) return { id: found.id }
     }
     const body = {
       token:
-        is('memory-only') || is('looks-first') || is('no-token')
+        is('memory-only') || is('looks-first') || is('no-token') || is('no-launch-token')
           ? `${request.name}-${vendor.nonce()}`
           : request.name,
       attempt_id: request.attempt_id,
@@ -363,7 +363,7 @@ function createAdapter(vendor: Vendor, credential: string, defect: string | null
     account: 'main',
     traits: {
       runs_images: true,
-      launch_token: true,
+      launch_token: !is('no-launch-token'),
       inspect_batch: is('no-batch') ? 0 : 100,
       list_lag_ms: 5_000,
       boot_s: 3,
@@ -463,7 +463,10 @@ function offerOf(id: string, usd_per_hour: number): Offer {
   }
 }
 
-/** With no defect it passes every case and skips none. */
+/**
+ * With no defect it passes every case and skips none. `no-launch-token` and `no-exit-codes` are no defects: there are such
+ * vendors.
+ */
 export function referenceSubject(defect: string | null = null): Subject {
   return {
     name: 'reference',

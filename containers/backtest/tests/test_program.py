@@ -188,6 +188,14 @@ def test_compiled_code_is_kept_by_the_sources_and_elsewhere_if_it_must(
     other = Path(cache_folder())
     assert other.is_dir()
     assert tmp_path not in other.parents
+    # An image's is read-only: what is in it is taken along.
+    (first / "kept.nbi").write_text("compiled")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda *_: False)
+        copied = Path(cache_folder())
+    assert copied != first
+    assert (copied / "kept.nbi").read_text() == "compiled"
     monkeypatch.delenv("NUMBA_CACHE_DIR")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert Path(cache_folder()).parent == tmp_path / "home" / ".cache" / "berth" / "numba"

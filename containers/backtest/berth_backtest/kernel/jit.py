@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ def cache_folder() -> str:
 
     Numba compares only the file of a function itself with what it kept. A caller would go on with
     the old code of a callee in another file, so each state of all the sources has its own folder.
+    One that is there and cannot be written (an image's, baked in) is copied: Numba asks to write.
     """
     given = os.environ.get("NUMBA_CACHE_DIR")
     digest = hashlib.sha256()
@@ -28,10 +30,11 @@ def cache_folder() -> str:
         base = Path(given) if given else Path.home() / ".cache" / "berth" / "numba"
         folder = base / digest.hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
+        if os.access(folder, os.W_OK):
+            return str(folder)
+        return shutil.copytree(folder, tempfile.mkdtemp(prefix="berth-numba-"), dirs_exist_ok=True)
     except (OSError, RuntimeError):
-        usable = False
-    return str(folder) if usable else tempfile.mkdtemp(prefix="berth-numba-")
+        return tempfile.mkdtemp(prefix="berth-numba-")
 
 
 setattr(numba.config, "CACHE_DIR", cache_folder())  # noqa: B010 (made at import, unknown to mypy)
