@@ -65,7 +65,7 @@ async function openWorld(cluster: KubeCluster): Promise<World> {
       }),
     secrets: [account.token, registry.password],
     pass: (ms) => sleep(ms),
-    patience_ms: 60_000,
+    patience_ms: 30_000,
     back: { ...backEnd(cluster, account), ...proxied(proxy, account, limits), registry },
     async close() {
       await account.close()
@@ -154,7 +154,8 @@ function backEnd(cluster: KubeCluster, account: KubeAccount): BackEnd {
       openProvider(account, {
         cluster: { server: cluster.server, token: 'a-token-of-nobody', ca: cluster.ca },
       }),
-    crowd: 200,
+    // More would show nothing new: pages are tried by small ones.
+    crowd: 60,
     // Jobs and pods, and why some have no pod yet.
     calls_per_inspect: 3,
   }
