@@ -75,7 +75,7 @@ export async function openKubeWorld(
       }),
     secrets: [account.token, registry.password, ...(over?.secrets ?? [])],
     pass: (ms) => sleep(ms),
-    patience_ms: 60_000,
+    patience_ms: 30_000,
     back: { ...back, hurry: () => (most_ms = hurried_ms), ...over?.back(back) },
     async close() {
       await over?.close()
@@ -165,7 +165,8 @@ function backEnd(cluster: KubeCluster, account: KubeAccount): BackEnd {
       openProvider(account, {
         cluster: { server: cluster.server, token: 'a-token-of-nobody', ca: cluster.ca },
       }),
-    crowd: 200,
+    // More would show nothing new: pages are tried by small ones.
+    crowd: 60,
     // Jobs and pods, and why some have no pod yet.
     calls_per_inspect: 3,
   }

@@ -90,6 +90,9 @@ test('a pod is restricted, bounded, and has its token from a Secret that goes wi
     namespace: bench.namespace,
   })
   expect(Buffer.from(secret.data?.['token'] ?? '', 'base64').toString()).toBe(secrets.token)
+  const found: string[] = []
+  for await (const each of bench.provider.list(signal)) found.push(each.name)
+  expect(found).toEqual([name])
   await bench.provider.stop(first, signal)
   await eventually('the end of the Secret', async () => (await bench.secretNames(first)).length === 0)
 })
