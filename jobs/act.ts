@@ -170,8 +170,10 @@ async function launch(
   if (!provider) return {}
   const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
   try {
-    const registry = await registryOf(deps, job)
-    return { handle: await provider.launch(row.request, { token, registry }, AbortSignal.timeout(call_ms)) }
+    const launched = registryOf(deps, job).then((registry) =>
+      provider.launch(row.request, { token, registry }, AbortSignal.timeout(call_ms)),
+    )
+    return { handle: await launched }
   } catch (error) {
     const known = error instanceof ProviderError ? error : null
     deps.log('warn', 'launch failed', {
