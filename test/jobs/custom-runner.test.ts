@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -74,9 +75,20 @@ beforeEach(async () => {
 afterEach(async () => {
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))
+  endAll(folder)
   rmSync(folder, { recursive: true, force: true })
   await world[Symbol.asyncDispose]()
 })
+
+/** What a runner that was killed leaves ends with its container; here nobody else ends it. */
+function endAll(within: string) {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
+    try {
+      if (readlinkSync(`/proc/${pid}/cwd`).startsWith(within)) process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // It has ended by itself, or is somebody else's.
+    }
+}
 
 async function launch(bin: string, script: string, params: Record<string, unknown> = {}) {
   const body = { kind: 'custom', params: { image: 'desk/any:1', command: ['sh', '-c', script], ...params } }

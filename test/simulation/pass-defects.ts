@@ -17,7 +17,7 @@ export const passDefects: readonly Defect[] = [
       [' and ours.lease_token = about.token\n', '\n'],
     ],
     by: /has 2 machines/,
-    seed: 19,
+    seed: 4,
   },
   {
     name: 'a commit does not look at the version of the facts',
@@ -96,7 +96,7 @@ export const passDefects: readonly Defect[] = [
     file: 'jobs/decide.ts',
     edits: [['const goneTwice_s = 30', 'const goneTwice_s = 0']],
     by: /by silence, and its machine runs|ended, and its machine runs/,
-    seed: 2,
+    seed: 3,
   },
   {
     name: 'a blind vendor is believed',
@@ -170,8 +170,10 @@ export const passDefects: readonly Defect[] = [
     file: 'jobs/decide.ts',
     edits: [
       ['return shard.attempts_used + 1 < job.spec.retry.max_attempts', 'return shard.attempts_used + 1 < 99'],
+      // Those of the user too: few programs of a seed fail in another way, and fewer as often as they may.
+      ['const neverRetried = [2, 3, 4]', 'const neverRetried: number[] = []'],
     ],
     by: /was tried again after/,
-    seed: 12,
+    seed: 66,
   },
 ]

@@ -7,14 +7,14 @@ export const recordDefects: readonly Defect[] = [
     file: 'jobs/report.ts',
     edits: [['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })']],
     by: /has reported its success and is/,
-    seed: 11,
+    seed: 39,
   },
   {
     name: 'a launch does not ask whether a budget has room',
     file: 'jobs/store/budgets.ts',
     edits: [['  return full.length === 0\n', '  return full.length >= 0\n']],
     by: /reserved and spent/,
-    seed: 35,
+    seed: 2,
   },
   {
     name: 'what was reserved is not given back',
@@ -69,7 +69,7 @@ export const recordDefects: readonly Defect[] = [
       ['!live.has(attempt_id))', '!known.some(({ id }) => id === attempt_id))'],
     ],
     by: /is an orphan, and its attempt is/,
-    seed: 1,
+    seed: 13,
   },
   {
     name: 'a report counts after the outcome',

@@ -45,7 +45,7 @@ export const sweepDefects: readonly Defect[] = [
       ],
     ],
     by: /was not joined|was joined from|that have not|cannot go from/,
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'a job ends before its parts are joined',
@@ -66,7 +66,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/store/commit.ts',
     edits: [['  if (launch) countPlace(batch.places, launch)\n', '']],
     by: /is one of \d+ attempts, and \d+ may run|attempts are at \w+\/\w+, which has/,
-    seed: 11,
+    seed: 32,
   },
   {
     name: 'limits are those of the time of the decision',
@@ -78,6 +78,6 @@ export const sweepDefects: readonly Defect[] = [
       ],
     ],
     by: /is one of \d+ attempts, and \d+ may run/,
-    seed: 1,
+    seed: 2,
   },
 ]
