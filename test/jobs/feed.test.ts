@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { dropOldPartitions } from '../../jobs/retention.ts'
 import { quarantine } from '../../jobs/restore.ts'
 import { appendEvents, eventRow, renumberFeed } from '../../jobs/store/events.ts'
@@ -14,6 +14,7 @@ interface Page {
 }
 
 async function feed(world: World, query: Record<string, string> = {}, key = world.key): Promise<Page> {
+  await othersOver(world)
   const path = `/v1/events?${new URLSearchParams(query).toString()}`
   const answer = await world.request('GET', path, { key })
   expect(answer.status).toBe(200)
@@ -22,7 +23,26 @@ async function feed(world: World, query: Record<string, string> = {}, key = worl
 
 async function submit(world: World, key = world.key): Promise<string> {
   const answer = await world.request('POST', '/v1/jobs', { body: backtest(), key })
-  return ((await answer.json()) as { id: string }).id
+  const { id } = (await answer.json()) as { id: string }
+  await othersOver(world)
+  return id
+}
+
+/**
+ * The feed shows what is older than every transaction that runs on the server, in other databases too: waits for those of
+ * the tests beside this one that are older than what was written until now. Those of this test's own are not waited for.
+ */
+async function othersOver({ deps: { db } }: World): Promise<void> {
+  if (!isPostgres) return
+  const running = async () =>
+    (
+      await sql<{ xid: string }>`select backend_xid::text as xid from pg_stat_activity
+        where backend_xid is not null and datname <> current_database()`.execute(db)
+    ).rows.map(({ xid }) => xid)
+  const before = new Set(await running())
+  await vi.waitFor(async () => expect((await running()).filter((xid) => before.has(xid))).toEqual([]), {
+    timeout: 30_000,
+  })
 }
 
 /** Submits jobs and cancels them: two events each. */
@@ -31,6 +51,7 @@ async function cancelled(world: World, count: number): Promise<string[]> {
   for (let n = 0; n < count; n++) ids.push(await submit(world))
   for (const id of ids) await world.request('POST', `/v1/jobs/${id}/cancel`)
   await world.pass()
+  await othersOver(world)
   return ids
 }
 
