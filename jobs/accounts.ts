@@ -154,18 +154,11 @@ export async function changeAccount(
   const now = deps.clock.now()
   await deps.db.transaction().execute(async (tx) => {
     const row = await lockAccount(tx, id)
-    const isOpenedAnew = patch.settings !== undefined || patch.credentials !== undefined
-    const own = parseOwn(deps, row.provider, {
-      settings: patch.settings ?? row.settings,
-      credentials: patch.credentials ?? credentialsOf(deps, row),
-    })
     await countChange(tx)
     await tx
       .updateTable('provider_accounts')
       .set({
-        ...(isOpenedAnew
-          ? { settings: JSON.stringify(own.settings), ...sealed(deps, id, own), version: row.version + 1 }
-          : {}),
+        ...openedAnew(deps, row, patch),
         ...(patch.regions === undefined ? {} : { regions: JSON.stringify(patch.regions) }),
         enabled: patch.enabled ?? row.enabled,
         draining: patch.draining ?? row.draining,
@@ -176,6 +169,20 @@ export async function changeAccount(
   })
   deps.waker.wake(topics.accounts)
   return readAccount(deps, id)
+}
+
+/** Nothing where neither is given: an account can be drained whatever it would be refused for today. */
+function openedAnew(
+  deps: Deps,
+  row: AccountRow,
+  { settings, credentials: given }: z.output<typeof accountPatch>,
+) {
+  if (settings === undefined && given === undefined) return {}
+  const own = parseOwn(deps, row.provider, {
+    settings: settings ?? row.settings,
+    credentials: given ?? credentialsOf(deps, row),
+  })
+  return { settings: JSON.stringify(own.settings), ...sealed(deps, row.id, own), version: row.version + 1 }
 }
 
 /** Only of one that has been disabled for a minute and has nothing running. Throws AppError. */

@@ -23,7 +23,8 @@ type Orphan = Selectable<Tables['orphans']>
 
 /** Looks over every account once. An account that cannot be listed is left as it is. */
 export async function scanOrphans(deps: Deps): Promise<void> {
-  for (const provider of deps.providers) {
+  // Accounts come and go meanwhile.
+  for (const provider of deps.providers.slice()) {
     try {
       await scanAccount(deps, provider)
     } catch (error) {

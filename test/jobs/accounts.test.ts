@@ -150,6 +150,19 @@ test('what is drained or disabled is given nothing more, and is watched as long 
   expect(one.names()).toEqual(['model/main'])
 })
 
+test('it is drained and disabled whatever a release or its environment asks of new accounts', async () => {
+  await using world = await openTestWorld()
+  modelVendor(world, true)
+  const { id } = await add(world)
+  world.deps.settings.is_reachable = false
+  const drained = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { draining: true })
+  expect(drained).toMatchObject({ status: 200, body: { draining: true } })
+  world.deps.vendors = {}
+  const disabled = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { enabled: false })
+  expect(disabled).toMatchObject({ status: 200, body: { enabled: false } })
+  expect((await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { settings: {} })).status).toBe(422)
+})
+
 test('it is removed when it has been disabled for a minute', async () => {
   await using world = await openTestWorld()
   modelVendor(world)
