@@ -1,0 +1,79 @@
+// What an account is told reaches its adapter, through the row that it is stored in.
+import { expect, test } from 'vitest'
+import { vendors } from '../../infra/vendors.ts'
+
+const clock = { now: () => new Date('2026-03-02T09:00:00Z') }
+const shape = { id: 'small', cpu: 4, memory_gib: 16, disk_gib: 50, usd_per_hour: 0.2 }
+const kubeconfig = [
+  'apiVersion: v1',
+  'kind: Config',
+  'current-context: desk',
+  'clusters: [{ name: desk, cluster: { server: "https://127.0.0.1:1" } }]',
+  'users: [{ name: berth, user: { token: a-token } }]',
+  'contexts: [{ name: desk, context: { cluster: desk, user: berth } }]',
+].join('\n')
+const prices = { gpu_usd_per_hour: { L4: 0.7, '*': 1 }, cpu_usd_per_hour: 0.02 }
+const key = { secret_id: 'AKIDexample', secret_key: 'example' }
+const tke = { region: 'ap-guangzhou', cluster_id: 'cls-abc123', cny_per_usd: 7.1 }
+
+const good: [string, object, object][] = [
+  ['containers', { socket: '/nonexistent/engine.sock' }, {}],
+  [
+    'containers',
+    { url: 'https://127.0.0.1:1', network: 'host', disk_gib: 5 },
+    { ca: 'a', cert: 'b', key: 'c' },
+  ],
+  ['kubernetes', { prices }, { kubeconfig }],
+  ['kubernetes', { prices, context: 'desk', pods: { run_as_user: null } }, { kubeconfig }],
+  ['kubernetes', { prices }, { server: 'https://127.0.0.1:1', token: 'a-token', ca: 'a' }],
+  ['kubernetes', { prices, pods: { tolerations: [{ operator: 'Exists' }] } }, {}],
+  ['nomad', { url: 'http://127.0.0.1:1', shapes: [shape] }, { token: 'a-token' }],
+  ['tencent', tke, key],
+  [
+    'tencent',
+    { ...tke, pools: [{ id: 'np-1', spot: true }], zones: ['ap-guangzhou-6'] },
+    { ...key, session_token: 's' },
+  ],
+]
+
+test.each(good)('an account of %s is opened with %j', async (name, settings, credentials) => {
+  const vendor = vendors[name]
+  if (!vendor) throw new Error(`there is no ${name}`)
+  // As stored, and parsed once more when it is changed.
+  const parsed = {
+    settings: vendor.settings.parse(settings),
+    credentials: vendor.credentials.parse(credentials),
+  }
+  const stored = JSON.parse(JSON.stringify(parsed)) as typeof parsed
+  expect(JSON.parse(JSON.stringify(vendor.settings.parse(stored.settings)))).toEqual(stored.settings)
+  const provider = await vendor.open({ account: 'desk', installation: 'abcdef', clock, ...stored })
+  expect([provider.name, provider.account, provider.traits.runs_images]).toEqual([name, 'desk', true])
+  // Its address is Tencent's own.
+  if (name === 'tencent') return
+  // Nothing answers there: it says so, and no word of what it was told in confidence.
+  const failed = (await provider.check(AbortSignal.timeout(20_000))).filter(({ ok }) => !ok)
+  expect(failed.length).toBeGreaterThan(0)
+  expect(JSON.stringify(failed)).not.toMatch(/a-token|example/)
+})
+
+const bad: [string, object, object, string][] = [
+  ['containers', { socket: 'engine.sock' }, {}, 'socket'],
+  ['containers', { user: 'root' }, {}, 'user'],
+  ['containers', {}, { cert: 'b' }, ''],
+  ['kubernetes', {}, { kubeconfig }, 'prices'],
+  ['kubernetes', { prices: { cpu_usd_per_hour: -1 } }, {}, 'prices.cpu_usd_per_hour'],
+  ['kubernetes', { prices }, { token: 'a-token' }, ''],
+  ['kubernetes', { prices }, { kubeconfig, token: 'a-token' }, ''],
+  ['nomad', { url: 'ftp://127.0.0.1', shapes: [shape] }, { token: 't' }, 'url'],
+  ['nomad', { url: 'http://127.0.0.1', shapes: [] }, { token: 't' }, 'shapes'],
+  ['tencent', { ...tke, cluster_id: 'abc' }, key, 'cluster_id'],
+  ['tencent', tke, { secret_id: 'AKIDexample' }, 'secret_key'],
+]
+
+test.each(bad)('an account of %s is refused with %j', (name, settings, credentials, path) => {
+  const vendor = vendors[name]
+  const issues = [vendor?.settings.safeParse(settings), vendor?.credentials.safeParse(credentials)].flatMap(
+    (parsed) => parsed?.error?.issues ?? [],
+  )
+  expect(issues.map((issue) => issue.path.join('.'))).toEqual([path])
+})
