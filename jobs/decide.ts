@@ -244,7 +244,7 @@ function mayRetry({ job, shard, elsewhere }: Snapshot, row: AttemptRow, ended: E
   const rule = consequences[ended.outcome]
   if (rule.retry === 'never' || shard.order_kind) return false
   if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail') return false
-  if (ended.exit_code !== null && neverRetried.includes(ended.exit_code)) return false
+  if (failsAgain(ended)) return false
   if (rule.retry === 'elsewhere' && !elsewhere(row.provider)) return false
   if (rule.retry === 'once_elsewhere' && shard.excluded_providers.length > 0) return false
   if (rule.uses_up) return shard.attempts_used + 1 < job.spec.retry.max_attempts
@@ -256,6 +256,9 @@ function mayRetry({ job, shard, elsewhere }: Snapshot, row: AttemptRow, ended: E
 
 /** Exit codes of the spec, the user's code and look-ahead: the same inputs fail again. */
 const neverRetried = [2, 3, 4]
+/** So does a command that is not in its image, or an input that is not what the spec says. */
+const failsAgain = ({ exit_code, error }: Ended) =>
+  (exit_code !== null && neverRetried.includes(exit_code)) || error?.code === 'invalid_params'
 
 /** The next offer at once, where this one is remembered for its refusal; anything else after a backoff. */
 function retryAt({ shard }: Snapshot, row: AttemptRow, { outcome }: Ended, now: Date): Date {

@@ -58,15 +58,19 @@ let server: ReturnType<typeof createServer>
 let url: string
 /** Answers everything with this status instead. */
 let away: number | null
+let refused: number
 
 beforeEach(async () => {
   world = await openTestWorld()
   Object.assign(world.model.provider.traits, { runs_images: true })
   folder = mkdtempSync(join(tmpdir(), 'berth-custom-'))
   away = null
-  const listener = getRequestListener((request) =>
-    away === null ? world.app.fetch(request) : new Response('<html>', { status: away }),
-  )
+  refused = 0
+  const listener = getRequestListener((request) => {
+    if (away === null) return world.app.fetch(request)
+    refused++
+    return new Response('<html>', { status: away })
+  })
   server = createServer((request, response) => void listener(request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -203,9 +207,10 @@ echo '{"score": 0.5}' >result.json
     const run = await launch(bin, 'echo up; while [ ! -e go ]; do sleep 0.1; done; echo end; exit 0')
     await until(async () => (await log(run.id)).stdout === 'up\n')
     away = 502
+    const refused_before = refused
     const work = existsSync(join(run.home, 'work')) ? 'work' : 'out'
     writeFileSync(join(run.home, work, 'go'), '')
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await until(() => refused >= refused_before + 2)
     expect(run.child.exitCode).toBeNull()
     away = null
     expect(await run.over, run.said()).toBe(0)
@@ -247,4 +252,6 @@ test('a wrong command in an image is the user’s to mend', async () => {
     failure: 'invalid_params',
     error: { message: expect.stringContaining('no-such-program') },
   })
+  // It would fail so again.
+  expect(await read(run.id)).toMatchObject({ state: 'failed', error: { code: 'invalid_params' } })
 })
