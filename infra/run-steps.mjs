@@ -151,9 +151,10 @@ function summarize(results, log) {
     const mark = problem === null && failed === 0 ? 'ok  ' : 'FAIL'
     const counts = `${passed} passed, ${failed} failed, ${skipped.length} skipped`
     log(`${mark} ${seconds.toFixed(1).padStart(6)} s  ${name}: ${counts}${problem ? ` (${problem})` : ''}`)
-    for (const test of failures) log(`                 failed: ${test}`)
     for (const test of skipped) log(`                 skipped: ${test}`)
   }
+  // Last, because whoever is shown only the end of a long output needs these.
+  for (const { name, failures } of results) for (const test of failures) log(`failed, ${name}: ${test}`)
   const sum = (pick) => results.reduce((total, result) => total + pick(result), 0)
   log(`         ${sum(({ seconds }) => seconds).toFixed(1)} s in all`)
   const [passed, failed] = [sum((result) => result.passed), sum((result) => result.failed)]
