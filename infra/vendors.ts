@@ -12,6 +12,12 @@ const pem = z.string().min(1).max(32_000)
 const usd = z.number().positive().max(10_000)
 const address = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' })
 
+const user = z
+  .string()
+  .regex(/^\d{1,9}(:\d{1,9})?$/, 'must be uid or uid:gid')
+  .nullable()
+  .default(null)
+
 type Opened<Settings, Credentials> = Omit<OpenedAccount, 'settings' | 'credentials'> & {
   settings: Settings
   credentials: Credentials
@@ -70,11 +76,7 @@ const containers = vendor({
       socket: z.string().startsWith('/').max(100).optional(),
       url: address.optional(),
       network: text.default('bridge'),
-      user: z
-        .string()
-        .regex(/^\d{1,9}(:\d{1,9})?$/, 'must be uid or uid:gid')
-        .nullable()
-        .default(null),
+      user,
       gpus_by: z.enum(['nvidia', 'cdi']).default('nvidia'),
       pull: z.enum(['missing', 'always']).default('missing'),
       usd_per_hour: usd.default(0.01),
@@ -227,5 +229,44 @@ const tencent = vendor({
   },
 })
 
+const arn = z
+  .string()
+  .regex(/^arn:[\w-]+:[\w-]+:[^\s]{1,500}$/, 'must be an ARN, like arn:aws:iam::123456789012:role/work')
+
+const aws = vendor({
+  settings: z.strictObject({
+    region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region, like us-east-1'),
+    shapes: z
+      .array(z.strictObject({ ...shape.shape, queue: text }))
+      .min(1)
+      .max(100),
+    job_role: arn.nullable().default(null),
+    execution_role: arn.nullable().default(null),
+    registry_secrets: z.record(z.string().max(255), arn).default({}),
+    user,
+  }),
+  credentials: z
+    .strictObject({
+      access_key_id: text.optional(),
+      secret_access_key: text.optional(),
+      session_token: z.string().min(1).max(10_000).optional(),
+    })
+    .refine(
+      ({ access_key_id, secret_access_key, session_token }) =>
+        access_key_id === undefined ? !secret_access_key && !session_token : secret_access_key !== undefined,
+      'must be access_key_id and secret_access_key (and session_token), or nothing where the SDK finds a role',
+    ),
+  remote: true,
+  async open({ account, settings, credentials, installation, clock }) {
+    const { createAwsProvider } = await import('../providers/aws/aws.ts')
+    const { access_key_id, secret_access_key, session_token } = credentials
+    const key =
+      access_key_id !== undefined && secret_access_key !== undefined
+        ? { access_key_id, secret_access_key, session_token }
+        : null
+    return createAwsProvider({ account, installation, clock, ...settings, credentials: key })
+  },
+})
+
 /** By the name that placement and policies use. */
-export const vendors: Readonly<Record<string, Vendor>> = { containers, kubernetes, nomad, tencent }
+export const vendors: Readonly<Record<string, Vendor>> = { aws, containers, kubernetes, nomad, tencent }

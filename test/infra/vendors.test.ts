@@ -16,7 +16,15 @@ const prices = { gpu_usd_per_hour: { L4: 0.7, '*': 1 }, cpu_usd_per_hour: 0.02 }
 const key = { secret_id: 'AKIDexample', secret_key: 'example' }
 const tke = { region: 'ap-guangzhou', cluster_id: 'cls-abc123', cny_per_usd: 7.1 }
 
+const batch = { region: 'us-east-1', shapes: [{ ...shape, queue: 'gpu' }] }
+
 const good: [string, object, object][] = [
+  ['aws', batch, { access_key_id: 'AKIDexample', secret_access_key: 'example' }],
+  [
+    'aws',
+    { ...batch, job_role: 'arn:aws:iam::123456789012:role/work', user: '1000' },
+    { access_key_id: 'AKIDexample', secret_access_key: 'example', session_token: 's' },
+  ],
   ['containers', { socket: '/nonexistent/engine.sock' }, {}],
   [
     'containers',
@@ -48,8 +56,8 @@ test.each(good)('an account of %s is opened with %j', async (name, settings, cre
   expect(JSON.parse(JSON.stringify(vendor.settings.parse(stored.settings)))).toEqual(stored.settings)
   const provider = await vendor.open({ account: 'desk', installation: 'abcdef', clock, ...stored })
   expect([provider.name, provider.account, provider.traits.runs_images]).toEqual([name, 'desk', true])
-  // Its address is Tencent's own.
-  if (name === 'tencent') return
+  // Its address is the vendor's own.
+  if (name === 'aws' || name === 'tencent') return
   // Nothing answers there: it says so, and no word of what it was told in confidence.
   const failed = (await provider.check(AbortSignal.timeout(20_000))).filter(({ ok }) => !ok)
   expect(failed.length).toBeGreaterThan(0)
@@ -57,6 +65,10 @@ test.each(good)('an account of %s is opened with %j', async (name, settings, cre
 })
 
 const bad: [string, object, object, string][] = [
+  ['aws', { ...batch, region: 'Virginia' }, {}, 'region'],
+  ['aws', { ...batch, job_role: 'work' }, {}, 'job_role'],
+  ['aws', { ...batch, shapes: [shape] }, {}, 'shapes.0.queue'],
+  ['aws', batch, { secret_access_key: 'example' }, ''],
   ['containers', { socket: 'engine.sock' }, {}, 'socket'],
   ['containers', { user: 'root' }, {}, 'user'],
   ['containers', {}, { cert: 'b' }, ''],
