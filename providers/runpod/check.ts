@@ -93,7 +93,8 @@ async function checkOf(name: string, ask: () => Promise<{ ok: boolean; detail: s
           ? 'make a key in the settings of the console, and give it to this account'
           : 'give the key Read/Write on the APIs, not Read Only',
       throttled: 'ask again in a minute',
-      unavailable: 'see that this server reaches api.runpod.io',
+      unavailable:
+        'see that this server reaches api.runpod.io; transport graphql ends early in 2027, and rest stays',
       unknown_outcome: 'see that the key has Read/Write on the APIs, not Read Only, and ask again',
     }
     return { name, ok: false, detail: `${detail}: ${todo[code] ?? 'see what RunPod says of it'}` }

@@ -24,16 +24,28 @@ export function startOf(
     BERTH_INSTALLATION: request.installation,
   }
   const by_s = Math.ceil((Date.parse(request.deadline_at) + margin_ms) / 1_000)
-  // The image's own entry is the runner, which ends with this.
-  if (!request.command) return { args: '', env: { ...env, BERTH_AFTER: `${endPod(url)}\nlast` } }
-  const cmd = [wrapper(url, by_s), 'berth', ...request.command]
+  // The image's own entry is the runner, which becomes this at its end.
+  if (!request.command) {
+    const after = `key=\${RUNPOD_API_KEY:-}\nunset RUNPOD_API_KEY\n${endPod(url)}\nlast`
+    return { args: '', env: { ...env, BERTH_AFTER: after } }
+  }
+  const cmd = [hidden, 'berth', wrapper(url, by_s), ...request.command]
   return { args: JSON.stringify({ entrypoint: ['/bin/sh', '-c'], cmd }), env }
 }
 
+/** The work reads what variables a process of its user began with: so the one that stays begins without token and key. */
+const hidden = `main=$1 token=$BERTH_TOKEN key=\${RUNPOD_API_KEY:-}
+shift
+unset BERTH_TOKEN RUNPOD_API_KEY
+exec 4<<END
+$token
+$key
+END
+exec /bin/sh -c "$main" berth "$@"`
+
 /** https://docs.runpod.io/pods/templates/environment-variables: the pod's own key can end its pod, and reads nothing. */
 const endPod = (url: string): string => `set -u
-url='${url}' pod=\${RUNPOD_POD_ID:-} key=\${RUNPOD_API_KEY:-}
-unset RUNPOD_API_KEY
+url='${url}' pod=\${RUNPOD_POD_ID:-}
 have() { command -v "$1" >/dev/null 2>&1; }
 ask() {
   if have curl; then
@@ -54,18 +66,17 @@ end_pod() {
 }
 last() { while :; do end_pod; sleep "\${BERTH_AGAIN_S:-60}"; done; }`
 
-/** With `$@` as the work. A notice of the machine is passed on to it; a watch ends the pod when nobody else does. */
-const wrapper = (url: string, by_s: number): string => `${endPod(url)}
-over=\${TMPDIR:-/tmp}/berth-over
+/** With `$@` as the work. A notice to the machine is passed on to it; a watch ends the pod when nobody else does. */
+const wrapper = (url: string, by_s: number): string => `read -r token <&4
+read -r key <&4
+exec 4<&-
+${endPod(url)}
 (while [ "$(date +%s)" -lt ${by_s} ]; do sleep 30; done; last) &
-if [ ! -e "$over" ]; then
-  "$@" &
-  work=$!
-  trap 'kill -TERM "$work" 2>/dev/null' TERM INT
-  while :; do
-    wait "$work"
-    kill -0 "$work" 2>/dev/null || break
-  done
-  : >"$over"
-fi
+BERTH_TOKEN=$token "$@" &
+work=$!
+trap 'kill -TERM "$work" 2>/dev/null' TERM INT
+while :; do
+  wait "$work"
+  kill -0 "$work" 2>/dev/null || break
+done
 last`

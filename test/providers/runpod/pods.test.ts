@@ -223,7 +223,7 @@ describe('interruptible', () => {
     expect(await failureOf(account.launch(provider, request))).toMatchObject({ code: 'capacity' })
   })
 
-  test('an offer of the time before is refused over REST, and nothing is asked', async () => {
+  test('an offer of the time before is refused over REST, and nothing is made', async () => {
     const offer = await account.offer(account.open(), isSpot)
     const rest = account.open({ transport: 'rest' })
     const error = await failureOf(account.launch(rest, account.requestOf(offer)))
