@@ -36,6 +36,12 @@ const good: [string, object, object][] = [
   ['kubernetes', { prices }, { server: 'https://127.0.0.1:1', token: 'a-token', ca: 'a' }],
   ['kubernetes', { prices, pods: { tolerations: [{ operator: 'Exists' }] } }, {}],
   ['nomad', { url: 'http://127.0.0.1:1', shapes: [shape] }, { token: 'a-token' }],
+  ['runpod', {}, { api_key: 'rpa_example' }],
+  [
+    'runpod',
+    { transport: 'graphql', clouds: ['community'], data_centers: ['EU-RO-1', 'EUR-IS-1'], min_cuda: '12.8' },
+    { api_key: 'rpa_example' },
+  ],
   ['tencent', tke, key],
   [
     'tencent',
@@ -56,8 +62,8 @@ test.each(good)('an account of %s is opened with %j', async (name, settings, cre
   expect(JSON.parse(JSON.stringify(vendor.settings.parse(stored.settings)))).toEqual(stored.settings)
   const provider = await vendor.open({ account: 'desk', installation: 'abcdef', clock, ...stored })
   expect([provider.name, provider.account, provider.traits.runs_images]).toEqual([name, 'desk', true])
-  // Its address is the vendor's own.
-  if (name === 'aws' || name === 'tencent') return
+  // Their address is the vendor's own.
+  if (['aws', 'runpod', 'tencent'].includes(name)) return
   // Nothing answers there: it says so, and no word of what it was told in confidence.
   const failed = (await provider.check(AbortSignal.timeout(20_000))).filter(({ ok }) => !ok)
   expect(failed.length).toBeGreaterThan(0)
@@ -78,6 +84,12 @@ const bad: [string, object, object, string][] = [
   ['kubernetes', { prices }, { kubeconfig, token: 'a-token' }, ''],
   ['nomad', { url: 'ftp://127.0.0.1', shapes: [shape] }, { token: 't' }, 'url'],
   ['nomad', { url: 'http://127.0.0.1', shapes: [] }, { token: 't' }, 'shapes'],
+  ['runpod', {}, {}, 'api_key'],
+  ['runpod', { transport: 'v1' }, { api_key: 'k' }, 'transport'],
+  ['runpod', { clouds: [] }, { api_key: 'k' }, 'clouds'],
+  ['runpod', { gpu_counts: [1, 1] }, { api_key: 'k' }, 'gpu_counts'],
+  ['runpod', { data_centers: ['Romania'] }, { api_key: 'k' }, 'data_centers.0'],
+  ['runpod', { bid_factor: 0.5 }, { api_key: 'k' }, 'bid_factor'],
   ['tencent', { ...tke, cluster_id: 'abc' }, key, 'cluster_id'],
   ['tencent', tke, { secret_id: 'AKIDexample' }, 'secret_key'],
 ]
