@@ -57,6 +57,8 @@ export async function instancesOf(
     ({ instances }) => instances?.instance,
     ({ instanceId }) => instanceId,
   )
+  // What is asked for by its id is ours, whatever somebody has made of its tags.
+  if (which && 'ids' in which) return found
   return found.filter((each) => tagOf(each, tags.installation) === installation)
 }
 

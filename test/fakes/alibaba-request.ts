@@ -71,7 +71,7 @@ const encoded = (text: string): string =>
   )
 
 /** What each action takes (https://api.alibabacloud.com/document/Ecs/2014-05-26); `!` has to be there, N counts from 1. */
-const actions: Readonly<Record<string, string>> = {
+export const actions: Readonly<Record<string, string>> = {
   RunInstances:
     'RegionId! ImageId InstanceType! SecurityGroupId VSwitchId Amount ClientToken InstanceName HostName InstanceChargeType SpotStrategy SpotPriceLimit SpotDuration SpotInterruptionBehavior AutoReleaseTime UserData RamRoleName SystemDisk.Category SystemDisk.Size Tag.N.Key Tag.N.Value InternetMaxBandwidthOut HttpTokens HttpEndpoint DryRun',
   DeleteInstance: 'InstanceId! Force ForceStop DryRun',

@@ -72,8 +72,7 @@ describe.skipIf(noMachine !== null)('a machine', () => {
 
   const launched = () =>
     [...world.model.machines.values()][0] as { request: LaunchRequest; token: string; bootstrap?: string }
-  const userData = (ram_role: string | null = null) => {
-    const { bootstrap } = launched()
+  const userData = (ram_role: string | null = null, bootstrap = launched().bootstrap) => {
     const text = userDataOf(request, { ...(bootstrap && { bootstrap }) }, { region, ram_role }, readProgram())
     return Buffer.from(text, 'base64').toString()
   }
@@ -120,6 +119,21 @@ describe.skipIf(noMachine !== null)('a machine', () => {
       expect(text).not.toContain(token)
       expect(text).not.toContain(bootstrap)
     }
+  })
+
+  test('takes an image of a private registry with its credentials, which go the same way', async () => {
+    const login = { server: 'registry.example.com', username: 'robot', password: "it's $a `password`" }
+    await world.request('PUT', '/v1/secrets/PULL', { body: { registry: login } })
+    const params = { image: 'registry.example.com/model:1', command: ['./train'], registry: 'PULL' }
+    await world.request('POST', '/v1/jobs', { body: { kind: 'custom', params } })
+    await world.pass()
+    const other = [...world.model.machines.values()].at(-1)
+    request = other?.request ?? request
+    await machine.boot(userData(null, other?.bootstrap))
+    expect(machine.read('password')).toBe(login.password)
+    expect(machine.calls()).toContain('docker login -u robot --password-stdin registry.example.com')
+    expect(machine.calls().join('\n')).not.toContain('password`')
+    expect(ran()).toContain(' --entrypoint=sh registry.example.com/model:1 -c ')
   })
 
   test('gives GPUs to what was placed on them, and runs the command of a custom job in place of the entry', async () => {

@@ -1,17 +1,21 @@
 // The adapter of ECS beside what the conformance suite tries: the vendor's own ways, each as its documents have it.
+import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { requestFor } from '../../providers/conformance/subject.ts'
 import type { WireRequest } from '../fakes/wire.ts'
 import { leakIn } from '../../providers/conformance/secrets.ts'
 import type { ProviderError } from '../../providers/errors.ts'
+import { openApi } from '../../providers/alibaba/api.ts'
 import { codeOf, table } from '../../providers/alibaba/errors.ts'
 import { releaseTime } from '../../providers/alibaba/launch.ts'
 import type { Found, Observation, Offer, Provider } from '../../providers/provider.ts'
 import { type FakeInstance, statusOf } from '../fakes/alibaba-machines.ts'
 import { key } from '../fakes/alibaba.ts'
 import { recorded, unheardOf } from '../fakes/alibaba-answers.ts'
+import { actions } from '../fakes/alibaba-request.ts'
 import {
+  alibabaOptions,
   cpuType,
   type FakeEcs,
   gpuType,
@@ -473,6 +477,40 @@ describe('errors', () => {
   })
 })
 
+describe('the fake', () => {
+  const refusal = async (action: Parameters<ReturnType<typeof openApi>['call']>[0], request: object) =>
+    (await failureOf(openApi(alibabaOptions(ecs)).call(action, request, signal))).detail
+
+  test('refuses parameters that it does not know, and requests that lack some', async () => {
+    const disks = { regionId: 'cn-hangzhou', status: 'Available' }
+    expect(await refusal('DescribeDisks', { ...disks, diskType: 'system' })).toContain('UnsupportedParameter')
+    expect(await refusal('DescribeDisks', { status: 'Available' })).toContain('MissingParameter')
+    expect(await refusal('DescribeDisks', { ...disks, regionId: 'cn-beijing' })).toContain('InvalidParameter')
+    expect(await refusal('RunInstances', { regionId: 'cn-hangzhou', amount: 1 })).toContain(
+      'MissingParameter',
+    )
+  })
+
+  test('takes no AutoReleaseTime that is less than half an hour away', async () => {
+    const at = (minutes: number) =>
+      new Date(ecs.state.now_ms + minutes * 60_000).toISOString().replace('.000Z', 'Z')
+    const request = { regionId: 'cn-hangzhou', instanceType: cpuType, amount: 1 }
+    expect(await refusal('RunInstances', { ...request, autoReleaseTime: at(29) })).toContain(
+      'AutoReleaseTime',
+    )
+    // It is the vSwitch, which is looked at afterwards, that this one lacks.
+    expect(await refusal('RunInstances', { ...request, autoReleaseTime: at(30) })).toContain(
+      'InvalidVSwitchId',
+    )
+  })
+
+  test('cuts what it is sent off at no header of 16 KB, as the real one is not known to', async () => {
+    const userData = Buffer.alloc(31 * 1024, 'a').toString('base64')
+    const request = { regionId: 'cn-hangzhou', instanceType: cpuType, amount: 1, userData }
+    expect(await refusal('RunInstances', request)).toContain('InvalidVSwitchId')
+  })
+})
+
 describe('signatures', () => {
   const detail = async (given: Parameters<typeof openProvider>[1]) =>
     (await failureOf(openProvider(ecs, given).offers(signal))).detail
@@ -559,5 +597,32 @@ describe('check', () => {
     expect(await told()).toEqual([])
     ecs.state.error = { action: 'RunInstances', code: 'InvalidAccountStatus.NotEnoughBalance' }
     expect((await told())[0]?.detail).toMatch(/: top the account up/)
+  })
+})
+
+describe('the policies', () => {
+  const policy = (name: string) => {
+    const url = new URL(`../../infra/alibaba/${name}.json`, import.meta.url)
+    const { Statement } = JSON.parse(readFileSync(url, 'utf8')) as { Statement: Statement[] }
+    return Statement
+  }
+  interface Statement {
+    Action: string[]
+    Resource: string
+    Condition?: object
+  }
+
+  test('allow what the adapter asks for, and end nothing that is not ours', () => {
+    const allowed = policy('ram-policy').flatMap(({ Action }) => Action)
+    expect(new Set(allowed)).toEqual(
+      new Set([...Object.keys(actions).map((action) => `ecs:${action}`), 'ecs:TagResources', 'ram:PassRole']),
+    )
+    const ending = [...policy('ram-policy'), ...policy('machine-role-policy')].filter(({ Action }) =>
+      Action.some((action) => action.startsWith('ecs:Delete')),
+    )
+    expect(
+      ending.every(({ Condition, Resource }) => Condition ?? Resource.endsWith('/i-00000000000000000000')),
+    ).toBe(true)
+    expect(policy('machine-role-policy').flatMap(({ Action }) => Action)).toEqual(['ecs:DeleteInstance'])
   })
 })
