@@ -1,5 +1,5 @@
 // Runs attempts on instances of Alibaba Cloud ECS: one machine each, which boots a small program (boot.sh) that fetches what it is to
-// run from Berth, runs it as a container, and releases the machine. https://help.aliyun.com/document_detail/25485.html
+// run from Berth, runs it as a container, and releases the machine.
 import type { Found, Provider } from '../provider.ts'
 import { type Api, openApi } from './api.ts'
 import { checksOf } from './check.ts'

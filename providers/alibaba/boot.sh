@@ -36,7 +36,7 @@ meta() { # PATH
   curl -sf -m 5 -H "X-aliyun-ecs-metadata-token: $key" "$metadata/meta-data/$1"
 }
 
-# Deletes this machine with the role's credentials, signed by https://help.aliyun.com/document_detail/315526.html
+# Deletes this machine with the role's credentials, signed by https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature
 delete() {
   given=$(meta "ram/security-credentials/$role") && instance=$(meta instance-id) || return 1
   field() { printf %s "$given" | tr -d '\n' | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
@@ -141,10 +141,16 @@ memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) - 1048576))
 docker run -d --name runner --init --pull never $gpu --env-file env --user $user:$user --read-only \
   --cap-drop ALL --security-opt no-new-privileges --pids-limit 32768 --memory "${memory}k" --ipc private --shm-size "$((memory / 2))k" \
   -v "$work/home:/var/lib/berth" -v "$work/tmp:/tmp" --log-opt max-size=10m --log-opt max-file=2 \
-  ${entry:+"$entry"} "$image" "$@" >said 2>&1 || fail image "the container does not start: $(cat said)"
+  ${entry:+"$entry"} "$image" "$@" >said 2>&1 || {
+  case $(cat said) in
+    # What Docker says without the container toolkit.
+    *'select device driver'*) fail gpu_preflight "use an image with the NVIDIA container toolkit: $(cat said)" ;;
+    *) fail image "the container does not start: $(cat said)" ;;
+  esac
+}
 rm -rf env order docker
 
-# ECS says when it takes a spot machine back, about five minutes before: the runner saves a checkpoint and ends, and the next attempt goes
+# ECS says when it takes a spot machine back, about five minutes before (https://help.aliyun.com/document_detail/391181.html): the runner saves a checkpoint and ends, and the next attempt goes
 # on from there.
 taken=''
 while [ "$(docker inspect -f '{{.State.Running}}' runner 2>/dev/null)" = true ]; do

@@ -131,7 +131,7 @@ const lockOf = ({ operationLocks }: Instance): string | null =>
 
 export function observationOf(instance: Instance): Observation {
   const [lock, { status = '' }] = [lockOf(instance), instance]
-  // A spot instance that is taken back runs on for about five minutes, and is billed.
+  // Runs on for about five minutes, and is billed: https://help.aliyun.com/document_detail/391181.html
   const reason = lock === 'Recycling' ? 'preempted' : null
   const detail = reason ? 'it is being taken back' : lock && `locked by ECS: ${lock}`
   switch (status) {

@@ -6,7 +6,7 @@ import { tagsOf } from './alibaba-request.ts'
 const pending_ms = 4_000
 const starting_ms = 16_000
 export const stopping_ms = 3_000
-/** https://help.aliyun.com/document_detail/52088.html: five minutes from the notice to the release. */
+/** https://help.aliyun.com/document_detail/391181.html, and the SDK on SpotDuration: five minutes from the notice to the release. */
 const reclaim_ms = 300_000
 /** A creation that fails is taken away by ECS itself, with an event. */
 export const fails_ms = 30_000

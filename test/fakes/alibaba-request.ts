@@ -10,11 +10,11 @@ export interface Key {
   token: string | null
 }
 
-/** How far a clock may be off: https://help.aliyun.com/document_detail/315526.html */
+/** How far a clock may be off: https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature */
 const skew_most_ms = 15 * 60_000
 
 /**
- * ACS3-HMAC-SHA256, by https://help.aliyun.com/document_detail/315526.html and not by the SDK. The key is used as it is: there is no
+ * ACS3-HMAC-SHA256, by https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature and not by the SDK. The key is used as it is: there is no
  * derivation by date or region.
  */
 export function verify(

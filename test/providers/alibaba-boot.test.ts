@@ -209,6 +209,12 @@ describe.skipIf(noMachine !== null)('a machine', () => {
     expect((await job()).error).toMatchObject({ code: 'gpu_preflight' })
   })
 
+  test('without the container toolkit says so', async () => {
+    machine.fail('docker-run', 'could not select device driver "" with capabilities: [[gpu]].')
+    await machine.boot(userData())
+    expect((await job()).error).toMatchObject({ code: 'gpu_preflight' })
+  })
+
   test.each([
     [137, true, 'out_of_memory', /used all of its memory/],
     [70, false, 'runner_crashed', /ended with exit code 70 and no report/],
