@@ -102,7 +102,8 @@ export function concludeBySilence(row: AttemptRow, proof: Death): Ended {
   if (row.stop_reason) return outcomeOfStop(row.stop_reason, row)
   if (proof.state !== 'exited' && proof.reason === 'capacity' && !row.bound_at) {
     const message = `${row.provider} gave the machine up before it was there.`
-    return { outcome: 'no_capacity', exit_code: null, error: jobError('start_timeout', message) }
+    const error = jobError('start_timeout', message)
+    return { outcome: 'no_capacity', exit_code: null, error, unmade: true }
   }
   if (proof.state !== 'exited') {
     const outcome = row.spot || proof.reason === 'preempted' ? 'preempted' : 'lost'

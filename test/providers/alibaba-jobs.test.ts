@@ -145,6 +145,9 @@ test('a spot machine that could not be made is no preemption: the next offer is 
   expect(attempt).toMatchObject({ outcome: 'no_capacity' })
   expect(newest().zone).not.toBe(first.zone)
   expect(billOf(first, ecs.state.now_ms)).toBe(0)
+  await tick(60)
+  expect((await job()).attempts[0]).toMatchObject({ state: 'ended' })
+  expect(await ledger()).toBe(0)
 })
 
 test('without stock in a zone the next one is tried at once', async () => {
