@@ -214,7 +214,13 @@ function conclude(scope: Scope, change: Of<'conclude'>) {
   const log_tail = scope.log_tails.get(row.id) ?? null
   scope.error = change.error && { ...change.error, log_tail }
   const { outcome, exit_code } = change
-  const values = { outcome, outcome_at: scope.now, exit_code, error: scope.error }
+  const values = {
+    outcome,
+    outcome_at: scope.now,
+    exit_code,
+    error: scope.error,
+    ...(change.unmade ? { launched_at: null } : {}),
+  }
   // One that was told to stop is stopping already.
   if (row.state === 'stopping') set(scope, row.id, values)
   else move(scope, row.id, 'stopping', values)

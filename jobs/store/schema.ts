@@ -230,6 +230,9 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     instance: string | null
     host: Json<unknown> | null
     bound_at: Date | null
+    bootstrapped_at: Date | null
+    bootstrap_machine: string | null
+    bootstrap_refused_at: Date | null
     preempting_at: Date | null
     finished: Json<Finished> | null
     finished_at: Date | null

@@ -16,9 +16,23 @@ const prices = { gpu_usd_per_hour: { L4: 0.7, '*': 1 }, cpu_usd_per_hour: 0.02 }
 const key = { secret_id: 'AKIDexample', secret_key: 'example' }
 const tke = { region: 'ap-guangzhou', cluster_id: 'cls-abc123', cny_per_usd: 7.1 }
 
+const ram = { access_key_id: 'LTAI5texample', access_key_secret: 'example' }
+const ecs = {
+  region: 'cn-hangzhou',
+  vswitches: [{ zone: 'cn-hangzhou-i', id: 'vsw-bp1abc' }],
+  security_group_id: 'sg-bp1abc',
+  image_id: 'm-bp1abc',
+  instance_types: ['ecs.gn7i-c8g1.2xlarge'],
+}
 const batch = { region: 'us-east-1', shapes: [{ ...shape, queue: 'gpu' }] }
 
 const good: [string, object, object][] = [
+  ['alibaba', ecs, ram],
+  [
+    'alibaba',
+    { ...ecs, spot: false, ram_role: 'berth-machine', cny_per_usd: { rate: 7.1, at: '2026-03-01' } },
+    { ...ram, security_token: 's' },
+  ],
   ['aws', batch, { access_key_id: 'AKIDexample', secret_access_key: 'example' }],
   [
     'aws',
@@ -62,8 +76,8 @@ test.each(good)('an account of %s is opened with %j', async (name, settings, cre
   expect(JSON.parse(JSON.stringify(vendor.settings.parse(stored.settings)))).toEqual(stored.settings)
   const provider = await vendor.open({ account: 'desk', installation: 'abcdef', clock, ...stored })
   expect([provider.name, provider.account, provider.traits.runs_images]).toEqual([name, 'desk', true])
-  // Their address is the vendor's own.
-  if (['aws', 'runpod', 'tencent'].includes(name)) return
+  // Their addresses are the vendors' own.
+  if (['alibaba', 'aws', 'runpod', 'tencent'].includes(name)) return
   // Nothing answers there: it says so, and no word of what it was told in confidence.
   const failed = (await provider.check(AbortSignal.timeout(20_000))).filter(({ ok }) => !ok)
   expect(failed.length).toBeGreaterThan(0)
@@ -71,6 +85,12 @@ test.each(good)('an account of %s is opened with %j', async (name, settings, cre
 })
 
 const bad: [string, object, object, string][] = [
+  ['alibaba', { ...ecs, region: 'Hangzhou' }, ram, 'region'],
+  ['alibaba', { ...ecs, vswitches: [...ecs.vswitches, ...ecs.vswitches] }, ram, 'vswitches'],
+  ['alibaba', { ...ecs, instance_types: ['gn7i'] }, ram, 'instance_types.0'],
+  ['alibaba', { ...ecs, bid_multiple: 2 }, ram, 'bid_multiple'],
+  ['alibaba', { ...ecs, cny_per_usd: { rate: 7.1 } }, ram, 'cny_per_usd.at'],
+  ['alibaba', ecs, { access_key_id: 'LTAI5texample' }, 'access_key_secret'],
   ['aws', { ...batch, region: 'Virginia' }, {}, 'region'],
   ['aws', { ...batch, job_role: 'work' }, {}, 'job_role'],
   ['aws', { ...batch, shapes: [shape] }, {}, 'shapes.0.queue'],
