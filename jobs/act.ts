@@ -138,6 +138,7 @@ async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<st
         order by s.id for no key update of s)
       update attempts set
         launch_called_at = case about.call when 'launch' then ${now} else launch_called_at end,
+        first_called_at = case about.call when 'launch' then coalesce(first_called_at, ${now}) else first_called_at end,
         stop_called_at = case about.call when 'stop' then ${now} else stop_called_at end
       from about join ours on ours.id = about.shard_id and ours.lease_token = about.token
       where attempts.id = about.attempt_id and attempts.shard_id = ours.id

@@ -216,6 +216,7 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     ranking: Json<RankingView | null> | null
     handle: Json<Handle> | null
     launch_called_at: Date | null
+    first_called_at: Date | null
     launched_at: Date | null
     created_at: Date
     started_at: Date | null

@@ -1,6 +1,6 @@
 // What an account is told reaches its adapter, through the row that it is stored in.
 import { expect, test } from 'vitest'
-import { vendors } from '../../infra/vendors.ts'
+import { vendors } from '../../infra/vendors/vendors.ts'
 
 const clock = { now: () => new Date('2026-03-02T09:00:00Z') }
 const shape = { id: 'small', cpu: 4, memory_gib: 16, disk_gib: 50, usd_per_hour: 0.2 }

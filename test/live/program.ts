@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { typeid } from 'typeid-js'
 import { z } from 'zod'
-import { vendors } from '../../infra/vendors.ts'
+import { vendors } from '../../infra/vendors/vendors.ts'
 import { runLive } from './live.ts'
 
 interface Options {

@@ -2,11 +2,19 @@
 // dead for an hour: nothing is lost, doubled or left. BERTH_LIVES=100 tries as many seeds.
 import { describe, expect, test } from 'vitest'
 import type { Subject } from '../../providers/conformance/subject.ts'
+import { alibabaSubject } from '../support/alibaba-subject.ts'
 import { awsSubject } from '../support/aws-subject.ts'
 import { type Lived, liveThrough } from '../support/lives.ts'
 import { subject as nomadSubject } from '../support/nomad-subject.ts'
+import { runpodSubject } from '../support/runpod-subject.ts'
 
-const subjects: readonly Subject[] = [awsSubject, nomadSubject]
+const subjects: readonly Subject[] = [
+  alibabaSubject(),
+  awsSubject,
+  nomadSubject,
+  runpodSubject('graphql', true),
+  runpodSubject('rest'),
+]
 const seeds = Array.from({ length: Number(process.env['BERTH_LIVES'] ?? 5) }, (_, each) => each + 1)
 
 describe.each(subjects)('$name', (subject) => {
@@ -22,6 +30,7 @@ describe.each(subjects)('$name', (subject) => {
   test('all of them together had what they are about', () => {
     const sum = (pick: (lived: Lived) => number) => all.reduce((total, lived) => total + pick(lived), 0)
     expect(sum(({ faults }) => faults)).toBeGreaterThan(10 * seeds.length)
+    if (!all[0]?.has_spot) return
     expect(sum(({ preempted }) => preempted)).toBeGreaterThan(0)
     expect(sum(({ resumed }) => resumed)).toBeGreaterThan(0)
   })

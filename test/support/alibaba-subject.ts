@@ -75,6 +75,8 @@ function backEnd(ecs: FakeEcs): BackEnd {
     vanish: (attempt_id) => change(attempt_id, { gone_ms: state.now_ms }),
     finish: (attempt_id) => change(attempt_id, { gone_ms: state.now_ms + 3_000 }),
     no_exit_codes: true,
+    // Four of the five minutes of its notice are over.
+    end: { preempted: (attempt_id) => change(attempt_id, { reclaimed_ms: state.now_ms - 240_000 }) },
     async foreign() {
       const machines = [
         { name: 'berth-4q7k2m-another', tags: new Map([['berth:installation', '4q7k2manother']]) },

@@ -25,6 +25,8 @@ interface Machine {
 }
 
 export interface Lived {
+  /** Whether machines of this vendor can be taken back. */
+  has_spot: boolean
   jobs: JobView[]
   machines: number
   faults: number
@@ -74,6 +76,7 @@ interface Life {
 
 async function live(cloud: Cloud, world: World, draw: Draw): Promise<Lived> {
   const lived: Lived = {
+    has_spot: cloud.back.end?.preempted !== undefined,
     jobs: [],
     machines: 0,
     faults: 0,
@@ -315,7 +318,7 @@ async function judge(life: Life): Promise<void> {
     lived.bills.push(bill)
     const { attempt_id, billed_s, ledger_s } = bill
     // More is what passes between the vendor's end and our sight of it.
-    if (ledger_s < billed_s - 1)
+    if (ledger_s < billed_s)
       lived.violations.push(`${attempt_id} is billed ${billed_s} s, and the ledger has ${ledger_s} s`)
   }
   for await (const { name, attempt_id } of cloud.provider().list(AbortSignal.timeout(call_ms)))
@@ -326,14 +329,14 @@ async function billsOf({ back, world, machines, cloud }: Life): Promise<Lived['b
   if (!back.bill || cloud.provider().traits.billing !== 'billed') return []
   const bills: Lived['bills'] = []
   for (const attempt_id of machines.keys()) {
-    const { launched_at, ended_at, min_billing_s } = await world.deps.db
-      .selectFrom('attempts')
-      .select(['launched_at', 'ended_at', 'min_billing_s'])
-      .where('id', '=', attempt_id)
+    const { billed_from, billed_to } = await world.deps.db
+      .selectFrom('ledger')
+      .select(['billed_from', 'billed_to'])
+      .where('attempt_id', '=', attempt_id)
+      .where('entry', '=', 'settle')
       .executeTakeFirstOrThrow()
-    const seconds = ((ended_at?.getTime() ?? 0) - (launched_at?.getTime() ?? 0)) / 1_000
-    const billed_s = await back.bill(attempt_id)
-    bills.push({ attempt_id, billed_s, ledger_s: Math.max(seconds, min_billing_s) })
+    const ledger_s = ((billed_to?.getTime() ?? 0) - (billed_from?.getTime() ?? 0)) / 1_000
+    bills.push({ attempt_id, billed_s: await back.bill(attempt_id), ledger_s })
   }
   return bills
 }
