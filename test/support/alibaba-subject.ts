@@ -79,7 +79,13 @@ function backEnd(ecs: FakeEcs): BackEnd {
     end: { preempted: (attempt_id) => change(attempt_id, { reclaimed_ms: state.now_ms - 240_000 }) },
     async foreign() {
       const machines = [
-        { name: 'berth-4q7k2m-another', tags: new Map([['berth:installation', '4q7k2manother']]) },
+        {
+          name: 'berth-4q7k2m-another',
+          tags: new Map([
+            ['berth:installation', '4q7k2manother'],
+            ['berth:attempt', 'att_of_another'],
+          ]),
+        },
         { name: 'web-1', tags: new Map<string, string>() },
       ]
       for (const [at, each] of machines.entries()) {

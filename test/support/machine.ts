@@ -21,7 +21,8 @@ const programs: Readonly<Record<string, string>> = {
   run) for each; do [ "$last" != --env-file ] || cp "$each" "$FAKES/env"; last=$each; done ;;
   inspect)
     case "$*" in
-      *Running*) n=$(cat "$FAKES/looks"); echo $((n - 1)) >"$FAKES/looks"
+      *Running*) ls "$BERTH_ROOT/run/berth" >"$FAKES/left"
+        n=$(cat "$FAKES/looks"); echo $((n - 1)) >"$FAKES/looks"
         if [ "$n" -gt 0 ] && [ ! -e "$FAKES/stopped" ]; then echo true; else echo false; fi ;;
       *) cat "$FAKES/ended" ;;
     esac ;;
@@ -46,7 +47,8 @@ export interface Machine {
   /** Runs a program as cloud-init does. */
   boot: (user_data: string) => Promise<{ code: number | null; output: string }>
   calls: () => string[]
-  read: (name: 'env' | 'password') => string | null
+  /** `left`: what lies in its working folder while the container runs. */
+  read: (name: 'env' | 'password' | 'left') => string | null
   /** Everything that is on its disk afterwards. */
   root: string
   close: () => Promise<void>
