@@ -9,7 +9,7 @@ import { subject as nomadSubject } from '../support/nomad-subject.ts'
 import { runpodSubject } from '../support/runpod-subject.ts'
 
 const subjects: readonly Subject[] = [
-  alibabaSubject(),
+  alibabaSubject(true),
   awsSubject,
   nomadSubject,
   runpodSubject('graphql', true),

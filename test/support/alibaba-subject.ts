@@ -15,9 +15,13 @@ import { type FakeEcs, installation, openFakeEcs, openProvider } from './alibaba
 /** Where a case waits for the end of it, it is short. */
 const [call_ms, hurried_ms] = [20_000, 1_000]
 
-export const alibabaSubject = (): Subject => ({ name: 'alibaba', open: openWorld })
+/** `reclaims`: machines can be taken back. ECS tells of it while one is there, and not of one that has gone. */
+export const alibabaSubject = (reclaims = false): Subject => ({
+  name: 'alibaba',
+  open: () => openWorld(reclaims),
+})
 
-async function openWorld(): Promise<World> {
+async function openWorld(reclaims: boolean): Promise<World> {
   const ecs = await openFakeEcs()
   const { state } = ecs
   let most_ms = call_ms
@@ -40,7 +44,12 @@ async function openWorld(): Promise<World> {
     secrets: [key.secret, registry.password],
     pass: (ms) => Promise.resolve(void (state.now_ms += ms)),
     patience_ms: 120_000,
-    back: { ...backEnd(ecs), registry, hurry: () => (most_ms = hurried_ms) },
+    back: {
+      ...backEnd(ecs),
+      registry,
+      hurry: () => (most_ms = hurried_ms),
+      ...(reclaims && { end: { preempted: reclaimed(ecs) } }),
+    },
     close: ecs.close,
   }
 }
@@ -53,6 +62,15 @@ const does: Record<Call, (request: WireRequest) => boolean> = {
   list: (request) => actionOf(request) === 'DescribeInstances' && request.query.has('InstanceName'),
   offers: (request) => actionOf(request) === 'DescribeAvailableResource',
 }
+
+/** Four of the five minutes of its notice are over. */
+const reclaimed =
+  ({ state }: FakeEcs) =>
+  (attempt_id: string): Promise<void> => {
+    for (const each of state.instances.values())
+      if (each.tags.get('berth:attempt') === attempt_id) each.reclaimed_ms = state.now_ms - 240_000
+    return Promise.resolve()
+  }
 
 function backEnd(ecs: FakeEcs): BackEnd {
   const { state, wire } = ecs
@@ -75,8 +93,6 @@ function backEnd(ecs: FakeEcs): BackEnd {
     vanish: (attempt_id) => change(attempt_id, { gone_ms: state.now_ms }),
     finish: (attempt_id) => change(attempt_id, { gone_ms: state.now_ms + 3_000 }),
     no_exit_codes: true,
-    // Four of the five minutes of its notice are over.
-    end: { preempted: (attempt_id) => change(attempt_id, { reclaimed_ms: state.now_ms - 240_000 }) },
     async foreign() {
       const machines = [
         {
