@@ -76,12 +76,13 @@ test.each(['graphql', 'rest'] as const)(
   },
 )
 
-test('a redirect is not followed with the key', async () => {
-  const provider = account.open({ transport: 'rest' })
-  account.runpod.answerWith(() => true, {
-    status: 302,
-    headers: { location: 'http://127.0.0.1:9/' },
-    body: '',
-  })
-  expect(await failureOf(provider.offers(signal))).toMatchObject({ code: 'unavailable' })
-})
+test.each(['graphql', 'rest'] as const)(
+  'over %s a redirect is not followed with the key',
+  async (transport) => {
+    const provider = account.open({ transport })
+    const headers = { location: `${account.runpod.url}/elsewhere` }
+    account.runpod.answerWith(() => true, { status: 307, headers, body: '' })
+    expect(await failureOf(provider.offers(signal))).toMatchObject({ code: 'unavailable' })
+    expect(account.runpod.wire.count()).toBe(1)
+  },
+)
