@@ -171,6 +171,8 @@ function stateOf({ desiredStatus, runtime }: GqlPod): Pod['state'] {
   }
 }
 
+const gb_of_gib = 1024 ** 3 / 1e9
+
 async function create(
   ask: Ask,
   { min_cuda }: RunpodProviderOptions,
@@ -189,7 +191,7 @@ async function create(
     // A volume would cost after the end, too.
     volumeInGb: 0,
     minVcpuCount: Math.ceil(pod.cpu),
-    minMemoryInGb: Math.ceil(pod.memory_gib),
+    minMemoryInGb: Math.ceil(pod.memory_gib * gb_of_gib),
     supportPublicIp: false,
     startSsh: false,
     ...(pod.data_center !== null && { dataCenterId: pod.data_center }),

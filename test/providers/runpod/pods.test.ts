@@ -233,6 +233,20 @@ describe('interruptible', () => {
 })
 
 describe('before a pod is made over GraphQL', () => {
+  test('a machine is asked for with the CPUs and the memory of the work', async () => {
+    const provider = account.open()
+    const offer = await account.offer(provider, onDemand)
+    const { cpu, memory_gib } = offer
+    for (const more of [
+      { cpu, memory_gib: memory_gib + 2 },
+      { cpu: cpu + 1, memory_gib },
+    ])
+      expect(await failureOf(account.launch(provider, account.requestOf(offer, more)))).toMatchObject({
+        code: 'capacity',
+      })
+    await account.launch(provider, account.requestOf(offer, { cpu, memory_gib }))
+  })
+
   test('an hour of it has to be in the balance', async () => {
     const provider = account.open()
     const request = account.requestOf(await account.offer(provider, onDemand))
