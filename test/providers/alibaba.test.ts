@@ -428,7 +428,7 @@ describe('the fake', () => {
     )
   })
 
-  test('cuts what it is sent off at no header of 16 KB, as the real one is not known to', async () => {
+  test('takes user data of 31 KB, which makes an address that servers of Node cut off by default', async () => {
     const userData = Buffer.alloc(31 * 1024, 'a').toString('base64')
     const request = { regionId: 'cn-hangzhou', instanceType: cpuType, amount: 1, userData }
     expect(await refusal('RunInstances', request)).toContain('InvalidVSwitchId')
