@@ -302,6 +302,14 @@ describe('what is seen', () => {
       ['d-bp1left', null],
       ['eni-bp1left', null],
     ])
+    // Among instances they are not asked for, and do not break the answer.
+    const instance = await provider.launch(await requestOf(), secrets, signal)
+    const handles = [found[0]?.handle ?? {}, instance]
+    const refs = handles.map((handle) => ({ attempt_id: id, handle, request: null }))
+    const states = (await provider.inspect(refs, signal)).map(({ state }) => state)
+    expect(states).toEqual(['unseen', 'pending'])
+    await provider.stop({ attempt_id: id, handle: instance, request: null }, signal)
+    pass(3)
     for (const { handle } of [...found, ...found])
       await provider.stop({ attempt_id: id, handle, request: null }, signal)
     expect(await listed(provider)).toEqual([])
