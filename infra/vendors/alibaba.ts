@@ -32,6 +32,7 @@ export const alibaba = vendor({
       .regex(/^[A-Za-z0-9.-]{1,64}$/, 'must be the name of a RAM role')
       .nullable()
       .default(null),
+    run_as_user: z.int().min(1).nullable().optional(),
     disk_gib: z.int().min(40).max(32_768).default(200),
     disk_category: z
       .enum(['cloud_essd', 'cloud_auto', 'cloud_essd_entry', 'cloud_efficiency'])

@@ -1,5 +1,5 @@
 # The program of a machine, as root at its first start (cloud-init). user-data.ts puts before it what is the attempt's own: berth_url,
-# attempt, bootstrap, region, role; and takes these comments out.
+# attempt, bootstrap, region, role, user; and takes these comments out.
 # It exchanges its token at Berth for what it is to run, runs that as a container, stops it gently when ECS takes the machine back, says
 # what the runner could not say, and releases the machine. It needs curl, docker, iptables and openssl; GPUs need NVIDIA's driver and its
 # container toolkit.
@@ -13,9 +13,7 @@ root=${BERTH_ROOT-}
 home=$root/run/berth
 work=$root/var/lib/berth
 mkdir -p "$home/docker" "$work/home" "$work/tmp" && cd "$home" || exit 1
-# Nobody's on any common image, as on Kubernetes.
-user=65532
-chown $user:$user "$work/home" "$work/tmp"
+if [ -n "$user" ]; then chown "$user:$user" "$work/home" "$work/tmp"; else chmod 1777 "$work/home" "$work/tmp"; fi
 metadata=http://100.100.100.200/latest
 token='' code=null
 
@@ -138,7 +136,7 @@ entry=''
 if [ $# != 0 ]; then entry="--entrypoint=$1"; shift; fi
 # A GiB is left for the machine, so that what takes too much is ended, and not what watches it.
 memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) - 1048576))
-docker run -d --name runner --init --pull never $gpu --env-file env --user $user:$user --read-only \
+docker run -d --name runner --init --pull never $gpu --env-file env ${user:+--user $user:$user} --read-only \
   --cap-drop ALL --security-opt no-new-privileges --pids-limit 32768 --memory "${memory}k" --ipc private --shm-size "$((memory / 2))k" \
   -v "$work/home:/var/lib/berth" -v "$work/tmp:/tmp" --log-opt max-size=10m --log-opt max-file=2 \
   ${entry:+"$entry"} "$image" "$@" >said 2>&1 || {

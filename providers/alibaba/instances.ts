@@ -70,7 +70,7 @@ export async function observe(
   refs: readonly Ref[],
   signal: AbortSignal,
 ): Promise<Observation[]> {
-  const ids = refs.flatMap(({ handle }) => (handle ? [idOf(handle)] : []))
+  const ids = refs.flatMap(({ handle }) => (handle && idOf(handle)) || [])
   const names = refs.flatMap(({ handle, request }) => (handle || !request ? [] : [request.name]))
   const byId = new Map<string, Instance>()
   const byName = new Map<string, Instance>()
@@ -87,6 +87,7 @@ export async function observe(
     const id = handle && idOf(handle)
     const instance = id === null ? byName.get(request?.name ?? '') : byId.get(id)
     if (instance) return observationOf(instance)
+    if (id === '') return { state: 'unseen', detail: 'it is no instance: leftovers are listed alone' }
     return id !== null && failed.has(id)
       ? { state: 'gone', detail: 'ECS gave up making it (SystemFailure.Delete)', reason: 'capacity' }
       : { state: 'gone', detail: null }

@@ -12,7 +12,7 @@ import { userDataOf } from './user-data.ts'
  * is repeated says the same time as before, however late: so 30 minutes, and 15 for repeats.
  */
 const afterDeadline_ms = 45 * 60_000
-/** Hours for which ECS does not take a spot instance back: 0 or 1, at the same price. */
+/** Hours for which ECS does not take a spot instance back: 0, or 1 as by default. Prices and stock are asked for with it, too. */
 export const spotDuration_h = 1
 
 export async function launch(

@@ -23,6 +23,8 @@ export interface AlibabaProviderOptions {
   bid_multiple: number
   /** Role of the machines, which may do nothing but release themselves (infra/alibaba/machine-role-policy.json). */
   ram_role?: string | null
+  /** Who containers run as; null: whoever their image says; left out: nobody (65532). */
+  run_as_user?: number | null
   /** System disk: image of the machine, images of containers, and the work. */
   disk_gib: number
   disk_category: string

@@ -10,6 +10,9 @@ import type { AlibabaProviderOptions } from './options.ts'
  */
 export const userData_most_bytes = 8 * 1024
 
+/** Nobody's on any common image, as on Kubernetes. */
+const nobody = 65_532
+
 /**
  * Whoever works on the machine, or may describe it, can read this. So it holds nothing but a token that is good for one exchange: the
  * attempt's own token, the image and the credentials of its registry are what Berth gives for it.
@@ -17,7 +20,11 @@ export const userData_most_bytes = 8 * 1024
 export function userDataOf(
   { berth_url, attempt_id }: Pick<LaunchRequest, 'berth_url' | 'attempt_id'>,
   { bootstrap }: Pick<LaunchSecrets, 'bootstrap'>,
-  { region, ram_role }: Pick<AlibabaProviderOptions, 'region' | 'ram_role'>,
+  {
+    region,
+    ram_role,
+    run_as_user = nobody,
+  }: Pick<AlibabaProviderOptions, 'region' | 'ram_role' | 'run_as_user'>,
   program: string,
 ): string {
   if (!bootstrap) throw failure('rejected', 'the launch came without a token for the machine')
@@ -27,6 +34,7 @@ export function userDataOf(
     bootstrap,
     region,
     role: ram_role ?? '',
+    user: run_as_user === null ? '' : String(run_as_user),
   }
   const lines = Object.entries(own).map(([name, value]) => `${name}=${quoted(value)}`)
   const text = `#!/bin/bash\n${lines.join('\n')}\n${program}`

@@ -193,7 +193,8 @@ export async function openEcs(options: EcsOptions) {
     const ids = parameters.has('InstanceIds')
       ? (JSON.parse(parameters.get('InstanceIds') ?? '') as string[])
       : null
-    if (ids && ids.length > 100) throw new Refused('InvalidParameter')
+    if (ids && (ids.length > 100 || !ids.every((each) => /^i-/.test(each))))
+      throw new Refused('InvalidParameter')
     const name = parameters.get('InstanceName')
     const pattern = name === undefined ? null : new RegExp(`^${name.split('*').map(escaped).join('.*')}$`)
     const found = [...state.instances.values()].filter(

@@ -108,6 +108,20 @@ describe.skipIf(noMachine !== null)('a machine', () => {
     expect(machine.calls().some((line) => line.startsWith('nvidia-smi'))).toBe(false)
   })
 
+  test('runs the image as the user that the account names, or as its own', async () => {
+    for (const [run_as_user, text] of [
+      [1_000, ' --user 1000:1000 '],
+      [null, ' --env-file env --read-only '],
+    ] as const) {
+      const { bootstrap = '' } = launched()
+      await world.deps.db.updateTable('attempts').set({ bootstrapped_at: null }).execute()
+      const own = { region, ram_role: null, run_as_user }
+      const data = userDataOf(request, { bootstrap }, own, readProgram())
+      await machine.boot(Buffer.from(data, 'base64').toString())
+      expect(machine.calls().findLast((line) => line.startsWith('docker run'))).toContain(text)
+    }
+  })
+
   test('keeps no secret on its disk, in its console or in an argument', async () => {
     const { output } = await machine.boot(userData())
     expect(machine.read('left')?.split('\n')).not.toEqual(
