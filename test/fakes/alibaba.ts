@@ -193,7 +193,7 @@ export async function openEcs(options: EcsOptions) {
     const ids = parameters.has('InstanceIds')
       ? (JSON.parse(parameters.get('InstanceIds') ?? '') as string[])
       : null
-    if (ids && (ids.length > 100 || !ids.every((each) => /^i-/.test(each))))
+    if (ids && (ids.length > 100 || !ids.every((each) => each.startsWith('i-'))))
       throw new Refused('InvalidParameter')
     const name = parameters.get('InstanceName')
     const pattern = name === undefined ? null : new RegExp(`^${name.split('*').map(escaped).join('.*')}$`)
