@@ -85,7 +85,7 @@ interface Sdk {
 async function load(options: AlibabaProviderOptions, most_ms: number): Promise<Send> {
   const sdk = (await import('@alicloud/ecs20140526')) as unknown as Sdk
   const { access_key_id, access_key_secret, security_token, region, api } = options
-  // Above the adapter's own bound, which says what happened. Each covers the time to the head of the answer; neither its body.
+  // Above the adapter's own bound, which says what happened; the less of the two bounds the whole answer.
   const bounds = { connectTimeout: most_ms + 5_000, readTimeout: most_ms + 5_000 }
   const Client = 'default' in sdk.default ? sdk.default.default : sdk.default
   const client = new Client({

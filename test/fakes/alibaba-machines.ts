@@ -70,7 +70,7 @@ export function statusOf(instance: FakeInstance, now_ms: number): string {
   return now_ms < created_ms + starting_ms ? 'Starting' : 'Running'
 }
 
-/** Billed seconds; a creation that failed is not billed. */
+/** Seconds, as https://help.aliyun.com/document_detail/52088.html bills them, to the release; a creation that failed is not billed. */
 export function billOf(instance: FakeInstance, now_ms: number): number {
   return instance.fails ? 0 : Math.max(0, Math.min(now_ms, goneAt(instance)) - instance.created_ms) / 1_000
 }

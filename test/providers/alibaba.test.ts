@@ -372,7 +372,7 @@ describe('errors', () => {
     expect(codeOf(unheardOf, false)).toBe('unavailable')
   })
 
-  test('an answer that begins and does not end is given up, for which the SDK has no bound', async () => {
+  test('an answer that begins and does not end is given up', async () => {
     const server = createServer((_, response) => void response.writeHead(200).write('{"Disks":'))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
