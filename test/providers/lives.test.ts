@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Subject } from '../../providers/conformance/subject.ts'
 import { alibabaSubject } from '../support/alibaba-subject.ts'
 import { awsSubject } from '../support/aws-subject.ts'
+import { fakeContainersSubject } from '../support/containers-subject.ts'
 import { type Lived, liveThrough } from '../support/lives.ts'
 import { subject as nomadSubject } from '../support/nomad-subject.ts'
 import { runpodSubject } from '../support/runpod-subject.ts'
@@ -11,11 +12,12 @@ import { runpodSubject } from '../support/runpod-subject.ts'
 const subjects: readonly Subject[] = [
   alibabaSubject(true),
   awsSubject,
+  fakeContainersSubject(),
   nomadSubject,
   runpodSubject('graphql', true),
   runpodSubject('rest'),
 ]
-const seeds = Array.from({ length: Number(process.env['BERTH_LIVES'] ?? 5) }, (_, each) => each + 1)
+const seeds = Array.from({ length: Number(process.env['BERTH_LIVES'] ?? 3) }, (_, each) => each + 1)
 
 describe.each(subjects)('$name', (subject) => {
   const all: Lived[] = []

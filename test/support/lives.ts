@@ -47,6 +47,15 @@ const call_ms = 60_000
 const hour_ms = 3_600_000
 const between_scans_s = 60
 
+/** Of a vendor that is real, and takes real time: no step of it waits for longer than this. */
+export const paced = (subject: Subject, most_ms: number): Subject => ({
+  name: subject.name,
+  async open() {
+    const world = await subject.open()
+    return { ...world, pass: (ms) => world.pass(Math.min(ms, most_ms)) }
+  },
+})
+
 export async function liveThrough(subject: Subject, seed: number): Promise<Lived> {
   const cloud = await subject.open()
   await using world = await openTestWorld()
@@ -64,6 +73,8 @@ interface Life {
   back: Back
   world: World
   draw: Draw
+  /** Sees what is there, while nothing is wrong. */
+  observer: Provider
   machines: Map<string, Machine>
   /** By job: the digest of its last checkpoint. */
   checkpoints: Map<string, string>
@@ -90,6 +101,7 @@ async function live(cloud: Cloud, world: World, draw: Draw): Promise<Lived> {
     back: cloud.back as Back,
     world,
     draw,
+    observer: cloud.provider(),
     machines: new Map(),
     checkpoints: new Map(),
     preemptions: new Map(),
@@ -116,11 +128,12 @@ async function live(cloud: Cloud, world: World, draw: Draw): Promise<Lived> {
 /** One clock, one installation, one account with nothing on it. */
 async function settleIn(life: Life): Promise<void> {
   const { cloud, world } = life
-  const { deadline_at, installation } = await cloud.request('att_01jd3m4k5nep7r8r9s0t1v2w3x')
+  const { deadline_at, installation, image } = await cloud.request('att_01jd3m4k5nep7r8r9s0t1v2w3x')
   // The deadline of a subject's requests is an hour from the vendor's now.
-  await cloud.pass(world.deps.clock.now().getTime() - (Date.parse(deadline_at) - hour_ms))
+  const behind_ms = world.deps.clock.now().getTime() - (Date.parse(deadline_at) - hour_ms)
+  await cloud.pass(Math.max(0, behind_ms))
   Object.assign(world.deps, { installation })
-  Object.assign(world.deps.settings, { image: () => 'registry.example.com/berth/backtest:1' })
+  Object.assign(world.deps.settings, { image: () => image })
   life.back.hide?.(cloud.provider().traits.list_lag_ms)
   await start(life, 'rep_one')
 }
@@ -210,7 +223,7 @@ async function pass(life: Life, seconds: number): Promise<void> {
 }
 
 async function run(life: Life, machine: Machine, seconds: number): Promise<void> {
-  const { back, cloud, lived } = life
+  const { back, observer, lived } = life
   const { attempt_id } = machine.request
   const things = await back.things(attempt_id)
   if (things > 1) lived.violations.push(`${attempt_id} has ${things} machines`)
@@ -218,7 +231,7 @@ async function run(life: Life, machine: Machine, seconds: number): Promise<void>
   if (machine.state === 'working' && things === 0) machine.state = 'ended'
   if (things === 0) return
   if (machine.state === 'booting') {
-    const [seen] = await cloud.provider().inspect([{ attempt_id, ...machine }], AbortSignal.timeout(call_ms))
+    const [seen] = await observer.inspect([{ attempt_id, ...machine }], AbortSignal.timeout(call_ms))
     if (seen?.state === 'running' && life.replica) await begin(life, machine)
     return
   }
@@ -309,7 +322,8 @@ async function judge(life: Life): Promise<void> {
   lived.machines = machines.size
   if (lived.jobs.length !== jobsCount) lived.violations.push(`${lived.jobs.length} jobs are there`)
   for (const { id, state, error } of lived.jobs)
-    if (state !== 'succeeded') lived.violations.push(`${id} is ${state}: ${JSON.stringify(error)}`)
+    if (state !== 'succeeded')
+      lived.violations.push(`${id} is ${state}: ${JSON.stringify(error)}, ${await whyOf(life, id)}`)
   for (const attempt_id of machines.keys()) {
     const things = await back.things(attempt_id)
     if (things > 0) lived.violations.push(`${attempt_id} is left with ${things} machines`)
@@ -323,6 +337,11 @@ async function judge(life: Life): Promise<void> {
   }
   for await (const { name, attempt_id } of cloud.provider().list(AbortSignal.timeout(call_ms)))
     if (attempt_id !== null) lived.violations.push(`${name} is still listed`)
+}
+
+/** What Berth itself says of a job that has not ended. */
+async function whyOf({ world }: Life, job_id: string): Promise<string> {
+  return (await world.request('GET', `/v1/jobs/${job_id}/explain`)).text()
 }
 
 async function billsOf({ back, world, machines, cloud }: Life): Promise<Lived['bills']> {
