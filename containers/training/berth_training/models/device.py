@@ -47,7 +47,9 @@ def choose_device(models: tuple[Model, ...]) -> Device:
     missing = no_gpu()
     if missing:
         return Device(wished, "cpu", missing)
-    return Device(wished, "cuda:0" if wished == "cuda" else wished, None)
+    # A job sees its own GPUs only, counted from 0.
+    alone = wished == "cuda" or os.environ.get("CUDA_VISIBLE_DEVICES", "") != ""
+    return Device(wished, "cuda:0" if alone else wished, None)
 
 
 def no_gpu() -> str | None:
