@@ -35,7 +35,11 @@ function backtestWork(params: BacktestParams, dataset: Content | null) {
   return {
     rest,
     data: { ...data, files: contents.files, dataset: dataset ?? data.dataset },
-    strategy: { ...strategy, signals: contents.signals },
+    strategy: {
+      ...strategy,
+      signals: contents.signals,
+      predictions: strategy.predictions && { ...strategy.predictions, url: null },
+    },
   }
 }
 
@@ -65,7 +69,8 @@ const contentOf = ({ sha256, format, reading }: Content): Content => ({
 function contentsOf({ data, strategy }: BacktestParams): { files: string[]; signals: string | null } | null {
   const files = data.files?.map(({ sha256 }) => sha256 ?? null) ?? []
   const signals = strategy.signals?.sha256 ?? null
-  if (files.includes(null) || (strategy.signals && signals === null)) return null
+  const isOpen = [strategy.signals, strategy.predictions].some((each) => each && each.sha256 === undefined)
+  if (files.includes(null) || isOpen) return null
   return { files: files.filter((hash) => hash !== null), signals }
 }
 

@@ -35,8 +35,12 @@ function filesOf(spec: JobSpec): { url: string; path: string }[] {
     const { table } = spec.params
     return table ? [...prices, { url: table.url, path: 'params.table.url' }] : prices
   }
-  const { signals } = spec.params.strategy
-  return signals ? [...prices, { url: signals.url, path: 'params.strategy.signals.url' }] : prices
+  const { signals, predictions } = spec.params.strategy
+  return [
+    ...prices,
+    ...(signals ? [{ url: signals.url, path: 'params.strategy.signals.url' }] : []),
+    ...(predictions ? [{ url: predictions.url, path: 'params.strategy.predictions.url' }] : []),
+  ]
 }
 
 function decoded(pathname: string): string | null {

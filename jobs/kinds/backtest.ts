@@ -1,7 +1,7 @@
 // The params of kind `backtest`: what can be refused before anything is stored. The program checks again
 // what only the data can tell. Meanings are in docs/conventions.md, the format in docs/contracts.md §3.
 import { z } from 'zod'
-import { checkParameters, file, notYet, parameter, rebalanced, strategy } from './backtest-strategy.ts'
+import { checkParameters, file, notYet, parameter, spreading, strategy } from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 const maxSymbols = 10_000
@@ -132,11 +132,12 @@ export const backtestParams = z
   .superRefine((params, context) => {
     checkSample(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
     checkChina(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
-    if (params.strategy.name === rebalanced && params.portfolio?.mode !== 'shared')
+    const spreads = spreading(params.strategy)
+    if (spreads !== null && params.portfolio?.mode !== 'shared')
       context.addIssue({
         code: 'custom',
         path: ['portfolio', 'mode'],
-        message: `must be "shared": ${rebalanced} spreads one purse over the symbols`,
+        message: `must be "shared": ${spreads} spreads one purse over the symbols`,
       })
     checkParameters(params.strategy, params.parameters ?? {}, (path, message) =>
       context.addIssue({ code: 'custom', path: ['parameters', ...path], message }),
@@ -193,8 +194,12 @@ export function backtestDataset({ data: { dataset } }: Pick<BacktestParams, 'dat
 /** Files that the runner fetches before the program starts. Samples come with the image. */
 export function backtestInputs(params: BacktestParams): Input[] {
   const prices = (params.data.files ?? []).map((each, index) => ({ ...each, name: `data-${index}` }))
-  const signals = params.strategy.signals ? [{ ...params.strategy.signals, name: 'signals' }] : []
-  return priceFiles([...prices, ...signals])
+  const { signals, predictions } = params.strategy
+  return priceFiles([
+    ...prices,
+    ...(signals ? [{ ...signals, name: 'signals' }] : []),
+    ...(predictions ? [{ ...predictions, name: 'predictions' }] : []),
+  ])
 }
 
 interface Input {
