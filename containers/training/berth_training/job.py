@@ -45,7 +45,7 @@ def run_job(value: object, out: Path, progress: Progress, stop: Stop, threads: i
     from berth_training.kept import Kept, open_store
     from berth_training.models.fit import Job
     from berth_training.output.files import Context, clear, write_files, write_partial
-    from berth_training.run import make_run
+    from berth_training.plan import make_run
     from berth_training.train import Training, train
 
     job = Job(frame.kind, spec.preprocess, spec.seed, threads, device.used, frame.horizon)

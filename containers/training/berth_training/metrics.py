@@ -76,16 +76,20 @@ def correlations(y: Floats, p: Floats, date: Index, horizon: int) -> Metrics:
 
 
 def group_correlation(a: Floats, b: Floats, date: Index) -> Floats:
-    """Returns Pearson's correlation of each date with enough symbols and no constant side, by date."""
+    return dated_correlation(a, b, date)[1]
+
+
+def dated_correlation(a: Floats, b: Floats, date: Index) -> tuple[Index, Floats]:
+    """Returns the dates with enough symbols and no constant side, and Pearson's correlation of each."""
     if len(a) == 0:
-        return np.empty(0)
-    _, group, counts = np.unique(date, return_inverse=True, return_counts=True)
+        return date[:0], np.empty(0)
+    dates, group, counts = np.unique(date, return_inverse=True, return_counts=True)
     a = a - (np.bincount(group, a) / counts)[group]
     b = b - (np.bincount(group, b) / counts)[group]
     va, vb = np.bincount(group, a * a), np.bincount(group, b * b)
     flat = varies(group, a, counts) & varies(group, b, counts)
     kept = (counts >= LEAST_SYMBOLS) & flat & (va > 0) & (vb > 0)
-    return np.asarray(np.bincount(group, a * b)[kept] / np.sqrt(va[kept] * vb[kept]))
+    return dates[kept], np.asarray(np.bincount(group, a * b)[kept] / np.sqrt(va[kept] * vb[kept]))
 
 
 def varies(group: Index, centred: Floats, counts: Index) -> Mask:

@@ -9,7 +9,7 @@ from berth_backtest.report import log
 from berth_training.data.frame import Floats, Index
 from berth_training.kept import Kept
 from berth_training.metrics import Metrics, shown
-from berth_training.run import Run
+from berth_training.plan import Run
 from berth_training.spec.types import Params
 from berth_training.validation.cross import OutOfFold, cross_validate, score
 

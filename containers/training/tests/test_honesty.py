@@ -141,8 +141,10 @@ def test_the_same_spec_gives_the_same_result_with_one_thread_or_two(tmp_path: Pa
     again = run_spec(tmp_path / "b", spec, threads=1)
     two = run_spec(tmp_path / "c", spec, threads=2)
     assert without_times(one.result) == without_times(again.result)
-    for name in ("predictions.parquet", "importance.parquet", "report.html"):
-        assert (one.out / name).read_bytes() == (again.out / name).read_bytes()
+    names = ["predictions.parquet", "importance.parquet", "report.html"]
+    names += [f"model/{path.name}" for path in (one.out / "model").iterdir()]
+    for name in names:
+        assert (one.out / name).read_bytes() == (again.out / name).read_bytes(), name
     assert one.result["engine"].pop("threads") == 1
     assert two.result["engine"].pop("threads") == 2
     assert without_times(one.result) == without_times(two.result)

@@ -1,8 +1,14 @@
 """Models as files that hold no code: XGBoost's own format, and skops with a fixed list of types."""
 
+import io
+import re
+import zipfile
 from typing import Any
 
 from berth_backtest.errors import invalid
+
+SCHEMA = "schema.json"
+FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that an archive knows
 
 # What our own models are made of, beside the types that skops trusts itself. Never a file's own list.
 TRUSTED = (
@@ -30,11 +36,31 @@ TRUSTED = (
 
 
 def dump_estimator(estimator: Any) -> bytes:
-    """Returns a scikit-learn model as skops bytes."""
+    """Returns a scikit-learn model as skops bytes; equal models give equal bytes."""
     import skops.io
 
-    data: bytes = skops.io.dumps(estimator)
-    return data
+    return plain(skops.io.dumps(estimator))
+
+
+def plain(data: bytes) -> bytes:
+    """Returns the archive with its objects numbered in order and without dates.
+
+    skops names objects by their place in memory, and archives keep the time at which they were written.
+    """
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        schema = old.read(SCHEMA).decode()
+        numbers: dict[str, str] = {}
+        for place in re.findall(r'"__id__": (\d+)', schema):
+            numbers.setdefault(place, str(len(numbers) + 1))
+
+        def numbered(text: str) -> str:
+            return re.sub(r"\d{6,}", lambda found: numbers.get(found[0], found[0]), text)
+
+        for name in sorted(old.namelist(), key=lambda name: (name == SCHEMA, numbered(name))):
+            content = numbered(schema).encode() if name == SCHEMA else old.read(name)
+            new.writestr(zipfile.ZipInfo(numbered(name), FIRST_DATE), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
 
 
 def load_estimator(data: bytes) -> Any:

@@ -12,7 +12,7 @@ from berth_training.models.device import Device
 from berth_training.models.save import save_model
 from berth_training.output.result import make_result, shown_window
 from berth_training.output.tables import importance_table, prediction_table, trial_table
-from berth_training.run import Run
+from berth_training.plan import Run
 from berth_training.train import Training
 
 # Every file of a run; those that a run does not write are removed, or an older run's would stay.

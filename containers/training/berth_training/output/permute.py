@@ -13,7 +13,7 @@ from berth_training.seeds import seed_of
 from berth_training.spec.types import Spec
 
 if TYPE_CHECKING:
-    from berth_training.run import Run
+    from berth_training.plan import Run
 
 REPEATS = 3
 WITHOUT_OWN = ("svm", "gradient_boosting")  # models that cannot tell importance themselves

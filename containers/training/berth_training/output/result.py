@@ -11,7 +11,7 @@ from berth_training.metrics import Metrics, shown
 from berth_training.models.ensemble import Combined
 from berth_training.models.preprocess import resolve
 from berth_training.models.save import versions
-from berth_training.run import Run
+from berth_training.plan import Run
 from berth_training.validation.cross import score
 from berth_training.validation.splits import embargo_of, path_count
 

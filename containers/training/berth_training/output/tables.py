@@ -10,7 +10,7 @@ from berth_training.data.frame import Floats, Index
 from berth_training.models.ensemble import Combined
 from berth_training.models.fit import Fitted
 from berth_training.output.permute import loss_name
-from berth_training.run import Run
+from berth_training.plan import Run
 
 if TYPE_CHECKING:
     from berth_training.train import Training

@@ -10,7 +10,7 @@ from berth_backtest.errors import invalid
 from berth_training.data.frame import Floats, Index, Mask
 from berth_training.kept import Kept
 from berth_training.metrics import Metrics, better_first, metrics_of, objective_of, shown
-from berth_training.run import Run
+from berth_training.plan import Run
 from berth_training.search.draw import distributions, draw, sampler_of
 from berth_training.spec.types import Params, Search
 from berth_training.validation.splits import make_splits

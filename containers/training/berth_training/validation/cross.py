@@ -9,7 +9,7 @@ from berth_training.data.frame import Floats, Index
 from berth_training.kept import Kept
 from berth_training.metrics import Metrics, metrics_of
 from berth_training.output.permute import permuted_losses, wants_permutation
-from berth_training.run import Run
+from berth_training.plan import Run
 from berth_training.spec.types import Params
 from berth_training.validation.splits import Split
 
