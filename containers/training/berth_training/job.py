@@ -64,10 +64,16 @@ def run_job(value: object, out: Path, progress: Progress, stop: Stop, threads: i
     except StoppedError:
         write_partial(out, context, found)
         raise
+    log(f"out of fold: {told(result['metrics']['test']['overall'])}")
     tracking(result, out)
     log(f"result written to {out}")
     progress.tell(1.0, "done")
     return result
+
+
+def told(metrics: dict[str, Any]) -> str:
+    """Returns metrics in one line of the log."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if value is not None)
 
 
 def load(spec: "Spec") -> tuple["Frame", dict[str, Any] | None, dict[str, object]]:

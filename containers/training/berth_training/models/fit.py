@@ -48,6 +48,8 @@ class Fitted:
         """Returns predictions, or probabilities of class 1; NaN where the model refuses the row."""
         ready = self.steps.apply(x)
         there = usable(ready, self.model.name)
+        if there.all() and len(x):
+            return raw_predictions(self, ready)
         found = np.full(len(x), np.nan)
         if there.any():
             found[there] = raw_predictions(self, ready[there])
@@ -74,7 +76,8 @@ def fit_model(
     if rows < 2:
         text = f"{rows} of {len(x)} rows of a train are whole: give preprocess.impute, or a tree model"
         raise invalid("features", text)
-    ready, y, date = ready[there], y[there], date[there]
+    if rows < len(x):
+        ready, y, date = ready[there], y[there], date[there]
     if job.kind == "classification" and len(np.unique(y)) < 2:
         text = f"is {y[0]:g} in all {rows} rows of a train: there is one class only; use longer folds"
         raise invalid("target", text)
