@@ -24,8 +24,8 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup,
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     coverage: {
       provider: 'v8',
       include: ['functions/**/*.ts', 'jobs/**/*.ts', 'providers/**/*.ts', 'infra/*.ts', 'cli/**/*.ts'],

@@ -147,7 +147,7 @@ function readJunit(text) {
 
 function summarize(results, log) {
   log('\n== summary')
-  for (const { name, seconds, passed, failed, failures, skipped, problem } of results) {
+  for (const { name, seconds, passed, failed, skipped, problem } of results) {
     const mark = problem === null && failed === 0 ? 'ok  ' : 'FAIL'
     const counts = `${passed} passed, ${failed} failed, ${skipped.length} skipped`
     log(`${mark} ${seconds.toFixed(1).padStart(6)} s  ${name}: ${counts}${problem ? ` (${problem})` : ''}`)

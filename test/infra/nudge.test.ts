@@ -5,7 +5,7 @@ import { createWaker } from '../../infra/waker.ts'
 import { isPostgres } from '../support/database.ts'
 
 /** A bound against a hang; a nudge that is lost would be found by nobody before it. */
-const bound_ms = 20_000
+const bound_ms = 60_000
 
 describe('waking within a process', () => {
   test('a wake that nobody waited for is kept once; job topics are not kept', async () => {

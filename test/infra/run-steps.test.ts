@@ -158,7 +158,7 @@ test('nothing that a step started outlives it', async () => {
     const path = `/proc/${pid}/stat`
     return existsSync(path) ? readFileSync(path, 'utf8').split(') ')[1]?.[0] : 'gone'
   }
-  await vi.waitFor(() => expect(['gone', 'Z', undefined]).toContain(state()), { timeout: 10_000 })
+  await vi.waitFor(() => expect(['gone', 'Z', undefined]).toContain(state()), { timeout: 60_000 })
 })
 
 test('a step gets its own environment and the packages of the checkout first', async () => {

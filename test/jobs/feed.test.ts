@@ -41,7 +41,7 @@ async function othersOver({ deps: { db } }: World): Promise<void> {
     ).rows.map(({ xid }) => xid)
   const before = new Set(await running())
   await vi.waitFor(async () => expect((await running()).filter((xid) => before.has(xid))).toEqual([]), {
-    timeout: 30_000,
+    timeout: 120_000,
   })
 }
 

@@ -19,7 +19,7 @@ import type { RunningServer } from './server.ts'
 import { pace, pacedScheduler } from './paced.ts'
 
 /** A request without an answer for this long is given up by its client. */
-const patience_ms = 15_000
+const patience_ms = 60_000
 /** A server that never starts is broken, whatever strikes it. */
 const maxStarts = 10
 

@@ -3,7 +3,7 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Subject } from '../../providers/conformance/subject.ts'
-import { killAll } from '../../providers/local/processes.ts'
+import { killAll, sendSignal } from '../../providers/local/processes.ts'
 import { openLocalWorld, until } from './local-world.ts'
 
 const program = `
@@ -36,7 +36,7 @@ export const localSubject: Subject = {
         },
         async vanish(attempt_id) {
           const runners = await pidsOf(pathOf(attempt_id))
-          for (const pid of runners) process.kill(pid, 'SIGKILL')
+          for (const pid of runners) sendSignal(pid, 'SIGKILL')
           await killAll(pathOf(attempt_id), [])
           await rm(pathOf(attempt_id), { recursive: true, force: true })
         },

@@ -15,7 +15,7 @@ export const signal = new AbortController().signal
 export const a = 'att_01jd3m4k5nep7r8r9s0t1v2w3x'
 export const b = 'att_01jd3m4k5nep7r8r9s0t1v2w3y'
 // Real processes on a loaded machine; a test that waits for it has failed.
-const patience_ms = 20_000
+const patience_ms = 60_000
 
 export interface LocalWorld {
   folder: string
