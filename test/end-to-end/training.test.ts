@@ -60,6 +60,40 @@ describe.skipIf(isPostgres)('a real training over REST, on the embedded default'
     expect(again).toMatchObject({ state: 'succeeded', cached_from: id })
   })
 
+  test('a backtest trades on its predictions, and refuses those of dates that were trained on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'berth-predictions-'))
+    await using desk = await openDesk({ BERTH_LOCAL_DATA_DIRS: folder })
+    const { id } = await desk.submit(training())
+    await desk.ended(id)
+    const file = await desk.request(`/v1/jobs/${id}/artifacts/predictions.parquet`)
+    writeFileSync(join(folder, 'p.parquet'), Buffer.from(await file.arrayBuffer()))
+    const backtest = (name: string) => ({
+      kind: 'backtest',
+      params: {
+        data: training().params.data,
+        strategy: { predictions: { url: `file://${folder}/${name}` }, rule: { top_k: 2 }, every: 5 },
+        portfolio: { mode: 'shared' },
+      },
+    })
+    const job = await desk.ended((await desk.submit(backtest('p.parquet'))).id)
+    expect(job.state).toBe('succeeded')
+    const { best, warnings } = job.result as unknown as {
+      best: { metrics: { trades: number } }
+      warnings: { code: string }[]
+    }
+    expect(best.metrics.trades).toBeGreaterThan(5)
+    expect(warnings.map(({ code }) => code)).not.toContain('predictions_unchecked')
+    const rows = ['2017-06-05,KO,0.1,2016-01-01,2017-12-31']
+    writeFileSync(
+      join(folder, 'q.csv'),
+      ['date,symbol,prediction,train_start,train_end', ...rows, ''].join('\n'),
+    )
+    expect(await desk.ended((await desk.submit(backtest('q.csv'))).id)).toMatchObject({
+      state: 'failed',
+      error: { code: 'look_ahead', exit_code: 4 },
+    })
+  })
+
   test('what only the program can tell is the user’s to mend, and is not tried again', async () => {
     await using desk = await openDesk()
     const { id } = await desk.submit(training({ model: { name: 'xgboost', params: { max_dept: 3 } } }))

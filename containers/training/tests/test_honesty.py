@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as papq
 import pytest
 from berth_backtest.errors import ProgramError
+from berth_training.models.load import load_model
 
 from tests.support import Json, columns_of, planted, run_spec, spec_of, without_times, write_table
 
@@ -129,6 +131,31 @@ def test_the_hold_out_is_outside_search_folds_and_the_model(tmp_path: Path) -> N
     assert ran.test == ran.result["metrics"]["holdout"]
     assert ran.test["r2"] > 0.6
     assert len(ran.rows("trials")) == 3
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_predictions_of_the_loaded_model_equal_those_before_it_was_saved(tmp_path: Path, kind: str) -> None:
+    """The hold-out is predicted by the model of record, before it is written."""
+    path = planted(tmp_path, kind, dates=100)
+    table = papq.read_table(path)
+    x = np.column_stack([table.column(name).to_numpy() for name in ("f0", "f1", "f2")])[-120:]
+    few = {"n_estimators": 12}
+    members = [{"name": "xgboost", "params": few}, {"name": "random_forest", "params": few}]
+    models: list[Json] = [*members, {"name": "gradient_boosting", "params": {"max_iter": 9}}, {"name": "svm"}]
+    names = ("linear", "ridge", "lasso") if kind == "regression" else ("logistic",)
+    models += [{"name": name} for name in names]
+    specs: list[Json] = [{"model": model} for model in models]
+    specs += [
+        {"ensemble": {"method": m, "members": members}} for m in ("voting", "stacking", "bayesian_average")
+    ]
+    for i, one in enumerate(specs):
+        spec = spec_of(path, one.get("model"), kind, validation={"holdout": 0.2, "folds": 1})
+        ran = run_spec(
+            tmp_path / f"out-{i}", {**spec, **one, "preprocess": {"winsorize": 0.01, "impute": "mean"}}
+        )
+        rows = [row for row in ran.rows("predictions") if row["fold"] == 1]
+        assert len(rows) == 120
+        assert load_model(ran.out / "model").predict(x).tolist() == [row["prediction"] for row in rows], one
 
 
 @pytest.mark.parametrize("model", ["xgboost", "gradient_boosting", "random_forest", "ridge"])

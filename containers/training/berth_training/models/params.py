@@ -26,6 +26,7 @@ WHY = {
     "validation_fraction": "early stopping uses the last tenth of the train's dates",
 }
 ROWS = 32  # of the trial fit that finds wrong values
+CHECKED = 20  # values of an axis: each costs a fit; what is wrong with later ones is told when they are drawn
 
 
 def library_class(model: str, kind: Kind) -> Any:
@@ -84,7 +85,7 @@ def value_problems(model: Model, kind: Kind, space: tuple[Axis, ...], features: 
     if found:
         return [Problem(f"{model.path}.params", found)]
     for axis in space:
-        for value in axis.values or ends(axis):
+        for value in axis.values[:CHECKED] or ends(axis):
             text = trial_fit(model, kind, {**middle(space), axis.name: value}, features)
             if text:
                 return [Problem(f"search.space.{axis.name}", text)]
