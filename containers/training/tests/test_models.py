@@ -155,6 +155,17 @@ def test_a_gpu_that_is_not_there_is_an_error_or_told(tmp_path: Path, monkeypatch
     assert ran.result["engine"]["device"] == "cpu"
     assert ran.result["engine"]["device_wished"] == "cuda:0"
     assert "device" in ran.codes()
+    # Where the library really ran counts, whatever was found out before: this build has no GPU code.
+    monkeypatch.setattr("berth_training.models.device.no_gpu", lambda: None)
+    for name, given in (("wish", {"n_estimators": 5}), ("order", params)):
+        ran = run_spec(tmp_path / name, spec_of(path, "xgboost", params=given))
+        assert ran.result["engine"]["device"] == "cpu"
+        assert "went on without the GPU" in ran.result["engine"]["fallback_reason"]
+        assert json.loads((ran.out / "model" / "model.json").read_text())["device"] == "cpu"
+    members = [{"name": "ridge"}, {"name": "xgboost", "params": {"n_estimators": 5}}]
+    both = spec_of(path, None, ensemble={"method": "voting", "members": members})
+    assert run_spec(tmp_path / "both", both).result["engine"]["device"] == "cpu"
+    monkeypatch.setenv("BERTH_DEVICE", "cuda")
     ridge = run_spec(tmp_path / "ridge", spec_of(path))
     assert "no GPU version" in ridge.result["engine"]["fallback_reason"]
 

@@ -1,5 +1,6 @@
 """Trees in blocks of rounds: each block begins from what was kept and its own seed, interrupted or not."""
 
+import json
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,8 @@ Split = tuple[Mask, Mask]
 
 def fit_blocks(
     job: "Job", model: Model, made: Any, chosen: Params, x: Floats, y: Floats, last: Split | None, kept: Kept
-) -> tuple[Any, int]:
-    """Returns the fitted estimator and its rounds; `last` are the rows of train and early stopping."""
+) -> tuple[Any, int, str]:
+    """Returns the fitted estimator, its rounds and device; `last` are the rows of early stopping."""
     if model.name == "xgboost":
         return fit_xgboost(job, made, chosen, x, y, last, kept)
     return fit_warm(job, model, made, chosen, x, y, last, kept)
@@ -32,7 +33,7 @@ def fit_blocks(
 
 def fit_warm(
     job: "Job", model: Model, made: Any, chosen: Params, x: Floats, y: Floats, last: Split | None, kept: Kept
-) -> tuple[Any, int]:
+) -> tuple[Any, int, str]:
     """Trains scikit-learn's trees by warm start, which is the same as training them at once."""
     from berth_training.models.safe import dump_estimator, load_estimator
 
@@ -61,12 +62,12 @@ def fit_warm(
     if model.name == "random_forest":
         # Threads add the trees up as they come: one thread always in the same order.
         estimator.set_params(n_jobs=None)
-    return estimator, int(getattr(estimator, "n_iter_", total))
+    return estimator, int(getattr(estimator, "n_iter_", total)), "cpu"
 
 
 def fit_xgboost(
     job: "Job", made: Any, chosen: Params, x: Floats, y: Floats, last: Split | None, kept: Kept
-) -> tuple[Any, int]:
+) -> tuple[Any, int, str]:
     """Trains boosters block by block; with early stopping the model ends at its best round."""
     import xgboost
 
@@ -81,7 +82,7 @@ def fit_xgboost(
         params["objective"] = params.get("objective") or "binary:logistic"
     matrix = matrix_of(x, y, last[0] if last else None, params, job.threads)
     check = matrix_of(x, y, last[1], params, job.threads, matrix) if last else None
-    booster, done, scores = None, 0, []
+    booster, done, scores, device = None, 0, [], "cpu"
     before = kept.block()
     if before is not None:
         booster = booster_from(before[1])
@@ -100,7 +101,7 @@ def fit_xgboost(
             xgb_model=booster,
         )
         done += rounds
-        best = done
+        best, device = done, device_of(booster)
         if check is not None:
             name = list(told["last"])[-1]
             scores += told["last"][name]
@@ -117,7 +118,7 @@ def fit_xgboost(
         booster = booster[:best]
     estimator = made(**{**chosen, "n_estimators": best, "n_jobs": job.threads, "device": job.device})
     estimator.load_model(bytearray(booster.save_raw("ubj")))
-    return estimator, best
+    return estimator, best, device
 
 
 def matrix_of(x: Floats, y: Floats, rows: Mask | None, params: Params, threads: int, like: Any = None) -> Any:
@@ -129,6 +130,12 @@ def matrix_of(x: Floats, y: Floats, rows: Mask | None, params: Params, threads: 
         bins = int(params.get("max_bin") or 256)
         return xgboost.QuantileDMatrix(x, y, max_bin=bins, nthread=threads, ref=like)
     return xgboost.DMatrix(x, y, nthread=threads)
+
+
+def device_of(booster: Any) -> str:
+    """Returns where the library trained: it goes on without a GPU and only prints that."""
+    config = json.loads(booster.save_config())
+    return str(config["learner"]["generic_param"]["device"])
 
 
 def booster_from(raw: bytes) -> Any:

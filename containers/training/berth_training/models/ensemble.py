@@ -32,6 +32,11 @@ class Combined:
     def dropped(self) -> int:
         return max(member.dropped for member in self.members)
 
+    @property
+    def device(self) -> str:
+        """Where most of the work was done: a GPU if any member used one."""
+        return max((member.device for member in self.members), key=lambda name: name.startswith("cuda"))
+
     def predict(self, x: Floats) -> Floats:
         """Returns predictions, or probabilities of class 1; NaN where a member refuses the row."""
         parts = np.column_stack([member.predict(x) for member in self.members])

@@ -43,6 +43,7 @@ class Fitted:
     rows: int
     dropped: int  # rows of the train with a missing feature, for models that refuse them
     rounds: int | None
+    device: str = "cpu"  # where it really was trained
 
     def predict(self, x: Floats) -> Floats:
         """Returns predictions, or probabilities of class 1; NaN where the model refuses the row."""
@@ -82,13 +83,14 @@ def fit_model(
         text = f"is {y[0]:g} in all {rows} rows of a train: there is one class only; use longer folds"
         raise invalid("target", text)
     chosen = {**(CATALOGUE[model.name].usual or {}), **model.params, **params}
-    calibration = None
+    calibration: tuple[float, float] | None = None
+    rounds: int | None = None
+    device = "cpu"
     try:
         if model.name == "svm" and job.kind == "classification":
             estimator, calibration = fit_calibrated(job, model, chosen, ready, y, date)
-            rounds = None
         else:
-            estimator, rounds = fit_estimator(job, model, chosen, ready, y, date, kept)
+            estimator, rounds, device = fit_estimator(job, model, chosen, ready, y, date, kept)
     except ValueError as error:
         raise invalid(f"{model.path}.params", said(error)) from error
     return Fitted(
@@ -101,12 +103,13 @@ def fit_model(
         rows,
         len(x) - rows,
         rounds,
+        device,
     )
 
 
 def fit_estimator(
     job: Job, model: Model, chosen: Params, x: Floats, y: Floats, date: Index, kept: Kept
-) -> tuple[Any, int | None]:
+) -> tuple[Any, int | None, str]:
     made = library_class(model.name, job.kind)
     entry = CATALOGUE[model.name]
     if entry.rounds is not None:
@@ -114,7 +117,7 @@ def fit_estimator(
         return fit_blocks(job, model, made, chosen, x, y, last, kept)
     if "random_state" in made().get_params():
         chosen = {**chosen, "random_state": seed_of(job.seed, "model")}
-    return made(**chosen).fit(x, y), None
+    return made(**chosen).fit(x, y), None, "cpu"
 
 
 def wants_early_stop(model: str, chosen: Params) -> bool:

@@ -66,7 +66,7 @@ def write_files(out: Path, context: Context, found: Training) -> dict[str, Any]:
         "rows": found.final_rows,
         "data_sha256": frame.sha256,
         "seed": run.spec.seed,
-        "device": context.device.used,
+        "device": found.final.device,
     }
     save_model(out / "model", found.final, about)
     write_table(out / "predictions.parquet", prediction_table(run, found))

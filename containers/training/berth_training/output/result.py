@@ -26,12 +26,13 @@ def make_result(context: "Context", found: "Training", stopped: bool = False) ->
     """Returns the content of result.json. Only `timing` differs between two runs of a spec."""
     run = context.run
     frame = run.frame
+    device, reason = really(context, found)
     return {
         "engine": {
             "version": VERSION,
-            "device": context.device.used,
+            "device": device,
             "device_wished": context.device.wished,
-            "fallback_reason": context.device.reason,
+            "fallback_reason": reason,
             "dtype": "float64",
             "threads": context.threads,
             "libraries": versions(),
@@ -66,6 +67,14 @@ def make_result(context: "Context", found: "Training", stopped: bool = False) ->
         "look_ahead": context.leaks or {"checked": 0, "ok": None, "first_difference": None},
         "warnings": warnings_of(context, found, stopped),
     }
+
+
+def really(context: "Context", found: "Training") -> tuple[str, str | None]:
+    """Returns where the model was trained, by the library's own word, and why not where it was wished."""
+    chosen = context.device
+    if found.final is None or found.final.device == chosen.used:
+        return chosen.used, chosen.reason
+    return found.final.device, chosen.reason or "the library went on without the GPU that it was given"
 
 
 def completed(context: "Context") -> dict[str, Any]:
@@ -169,8 +178,9 @@ def warnings_of(context: "Context", found: "Training", stopped: bool) -> list[di
             f"the run was stopped after {len(found.oof.folds)} of {len(run.splits)} folds: there is no model"
         )
         notes.append(("stopped_early", text))
-    if context.device.reason is not None:
-        notes.append(("device", f"{context.device.wished} was asked for: {context.device.reason}"))
+    _, reason = really(context, found)
+    if reason is not None:
+        notes.append(("device", f"{context.device.wished} was asked for: {reason}"))
     method = run.spec.validation.method
     if method == "random":
         text = "dates next to a tested one were trained on, their labels overlap: the metrics are too good"
