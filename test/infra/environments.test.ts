@@ -94,6 +94,15 @@ const samples = [
 ]
 const warm = 'python -m berth_backtest.warm'
 
+test('the images of backtests and trainings have the same versions of what both need', () => {
+  const pins = (name: string) =>
+    readFileSync(join(infra, '..', 'containers', `${name}.lock`), 'utf8').match(/^[\w-]+==[^\\]+/gm) ?? []
+  const [backtest, training, tests] = ['requirements', 'requirements-training', 'requirements-dev'].map(pins)
+  expect(backtest?.length).toBeGreaterThan(3)
+  expect(training).toEqual(expect.arrayContaining(backtest ?? []))
+  expect(tests).toEqual(expect.arrayContaining(training ?? []))
+})
+
 describe('the Python environment', () => {
   test('is made step by step, and not again', async () => {
     const { root, run, calls, said, at } = newCheckout()
