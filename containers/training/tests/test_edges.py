@@ -285,3 +285,44 @@ def test_usage_by_hand() -> None:
     done = program("--help")
     assert done.returncode == 0
     assert "BERTH_MEMORY_GIB" in done.stdout
+
+
+def test_a_model_that_does_not_converge_is_told(tmp_path: Path) -> None:
+    path = planted(tmp_path, "classification")
+    ran = run_spec(tmp_path / "a", spec_of(path, "logistic", "classification", params={"max_iter": 1}))
+    told = {warning["code"]: warning["message"] for warning in ran.result["warnings"]}
+    assert told["not_converged"].startswith("the model stopped before it converged in 3 of 3 folds")
+    assert (
+        "not_converged" not in run_spec(tmp_path / "b", spec_of(path, "logistic", "classification")).codes()
+    )
+
+
+def test_a_library_without_memory_says_so_and_not_that_the_spec_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise xgboost.core.XGBoostError("[12:00:00] /src/x.cc:1: std::bad_alloc")
+
+    path = planted(tmp_path)
+    monkeypatch.setattr(xgboost, "train", full)
+    monkeypatch.setattr("berth_training.models.params.trial_fit", lambda *_: "")
+    with pytest.raises(ProgramError, match="the memory was not enough: std::bad_alloc") as error:
+        run_spec(tmp_path / "out", spec_of(path, "xgboost"))
+    assert error.value.code == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        ("xgboost", {"objective": "reg:squaredlogerror", "n_estimators": 5}),
+        ("xgboost", {"objective": "count:poisson", "n_estimators": 5}),
+        ("gradient_boosting", {"loss": "gamma", "max_iter": 5}),
+        ("gradient_boosting", {"early_stopping": "auto", "max_iter": 5}),
+        ("xgboost", {"monotone_constraints": "(1,0,0)", "n_estimators": 5}),
+    ],
+)
+def test_what_the_library_takes_is_taken(tmp_path: Path, model: str, params: Json) -> None:
+    columns = with_y(dates=60, symbols=3)
+    columns["y"] = np.exp(columns["y"])
+    path = write_table(tmp_path / "t.parquet", columns)
+    assert run_spec(tmp_path / "out", spec_of(path, model, params=params)).test["rmse"] > 0

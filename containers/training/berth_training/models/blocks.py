@@ -15,9 +15,9 @@ from berth_training.spec.types import Model, Params
 if TYPE_CHECKING:
     from berth_training.models.fit import Job
 
-# Rounds between two borders. XGBoost's are short (7 s at a million rows); scikit-learn's begin with a new
-# binning of all rows, so they are as long as its usual number of trees.
-BLOCK = {"xgboost": 50, "gradient_boosting": 100, "random_forest": 100}
+# Rounds between two borders: some seconds at a million rows, within the grace of a stop. Gradient boosting
+# begins each with a new binning of all rows, so its blocks are not shorter.
+BLOCK = {"xgboost": 50, "gradient_boosting": 50, "random_forest": 10}
 
 Split = tuple[Mask, Mask]
 

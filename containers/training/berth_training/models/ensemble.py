@@ -33,6 +33,10 @@ class Combined:
         return max(member.dropped for member in self.members)
 
     @property
+    def converged(self) -> bool:
+        return all(member.converged for member in self.members)
+
+    @property
     def device(self) -> str:
         """Where most of the work was done: a GPU if any member used one."""
         return max((member.device for member in self.members), key=lambda name: name.startswith("cuda"))

@@ -1,10 +1,11 @@
 """Fits one model to the rows of a train."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from berth_backtest.errors import invalid
+from berth_backtest.errors import ProgramError, invalid
 
 from berth_training.data.frame import Floats, Index, Mask
 from berth_training.kept import Kept
@@ -15,6 +16,7 @@ from berth_training.models.preprocess import Steps, fit_steps, usable
 from berth_training.seeds import seed_of
 from berth_training.spec.types import Kind, Model, Params, Preprocess
 
+NO_MEMORY = ("bad_alloc", "bad allocation", "out of memory", "cannot allocate")
 LAST_SHARE = 10  # early stopping and calibration use the last tenth of a train's dates
 
 
@@ -44,6 +46,7 @@ class Fitted:
     dropped: int  # rows of the train with a missing feature, for models that refuse them
     rounds: int | None
     device: str = "cpu"  # where it really was trained
+    converged: bool = True  # as far as the library tells
 
     def predict(self, x: Floats) -> Floats:
         """Returns predictions, or probabilities of class 1; NaN where the model refuses the row."""
@@ -87,12 +90,14 @@ def fit_model(
     rounds: int | None = None
     device = "cpu"
     try:
-        if model.name == "svm" and job.kind == "classification":
-            estimator, calibration = fit_calibrated(job, model, chosen, ready, y, date)
-        else:
-            estimator, rounds, device = fit_estimator(job, model, chosen, ready, y, date, kept)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            if model.name == "svm" and job.kind == "classification":
+                estimator, calibration = fit_calibrated(job, model, chosen, ready, y, date)
+            else:
+                estimator, rounds, device = fit_estimator(job, model, chosen, ready, y, date, kept)
     except ValueError as error:
-        raise invalid(f"{model.path}.params", said(error)) from error
+        raise refused(model, error) from error
     return Fitted(
         model,
         {**model.params, **params},
@@ -104,7 +109,17 @@ def fit_model(
         len(x) - rows,
         rounds,
         device,
+        all(one.category.__name__ != "ConvergenceWarning" for one in told),
     )
+
+
+def refused(model: Model, error: ValueError) -> ProgramError:
+    """Returns the error of a library that does not train; XGBoost tells of too little memory like this."""
+    text = said(error)
+    if any(words in text.lower() for words in NO_MEMORY):
+        hint = "give the job more memory, fewer rows or fewer features"
+        return ProgramError("out_of_memory", f"the memory was not enough: {text}", hint=hint)
+    return invalid(f"{model.path}.params", text)
 
 
 def fit_estimator(
@@ -113,7 +128,10 @@ def fit_estimator(
     made = library_class(model.name, job.kind)
     entry = CATALOGUE[model.name]
     if entry.rounds is not None:
-        last = last_share(date, job.horizon) if wants_early_stop(model.name, chosen) else None
+        stops = wants_early_stop(model.name, chosen)
+        if model.name == "gradient_boosting":
+            chosen = {**chosen, "early_stopping": stops}  # "auto" would split at random
+        last = last_share(date, job.horizon) if stops else None
         return fit_blocks(job, model, made, chosen, x, y, last, kept)
     if "random_state" in made().get_params():
         chosen = {**chosen, "random_state": seed_of(job.seed, "model")}

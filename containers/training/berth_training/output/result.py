@@ -192,6 +192,10 @@ def warnings_of(context: "Context", found: "Training", stopped: bool) -> list[di
         unchecked = "the user's own table cannot be checked by cutting the future off"
         text = unchecked if run.spec.table is not None else "the check for leaks was turned off"
         notes.append(("look_ahead_unchecked", text))
+    late = sum(not fold["converged"] for fold in found.oof.folds)
+    if late or (found.final is not None and not found.final.converged):
+        text = f"the model stopped before it converged in {late} of {len(found.oof.folds)} folds"
+        notes.append(("not_converged", f"{text}: give it more iterations (max_iter), or scale its features"))
     lost = sum(fold["dropped_rows"] for fold in found.oof.folds)
     if lost:
         notes.append(

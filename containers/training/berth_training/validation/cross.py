@@ -54,7 +54,7 @@ def test_split(run: Run, split: Split, found: OutOfFold, kept: Kept) -> None:
     if unit is not None:
         params = unit[0]["params"]
         trials, rows, arrays = unit[0]["trials"], unit[0]["rows"], unit[1]
-        dropped = unit[0]["dropped"]
+        dropped, converged = unit[0]["dropped"], unit[0]["converged"]
         run.pace.fitted("fold", fits_a_split(run))
     else:
         trials = []
@@ -65,11 +65,12 @@ def test_split(run: Run, split: Split, found: OutOfFold, kept: Kept) -> None:
             params, trials = outcome.params, outcome.rows
         chosen = run.rows_of(train)
         fitted = run.fit(params, chosen, kept.at("fit"))
-        rows, dropped = len(chosen), fitted.dropped
+        rows, dropped, converged = len(chosen), fitted.dropped, fitted.converged
         arrays = predict_folds(run, split, fitted)
         run.pace.fitted("fold")
-        kept.keep({"params": params, "trials": trials, "rows": rows, "dropped": dropped}, arrays)
-    note(run, split, found, params, trials, (rows, dropped), arrays)
+        value = {"params": params, "trials": trials, "rows": rows, "dropped": dropped}
+        kept.keep({**value, "converged": converged}, arrays)
+    note(run, split, found, params, trials, (rows, dropped, converged), arrays)
 
 
 def fits_a_split(run: Run) -> int:
@@ -103,7 +104,7 @@ def note(
     found: OutOfFold,
     params: Params,
     trials: list[dict[str, Any]],
-    counts: tuple[int, int],
+    counts: tuple[int, int, bool],
     arrays: dict[str, Any],
 ) -> None:
     found.add(arrays["row"], arrays["fold"], split.number, arrays["path"], arrays["prediction"])
@@ -121,6 +122,7 @@ def note(
                 "test": span(run, places),
                 "train_rows": counts[0],
                 "dropped_rows": counts[1],
+                "converged": counts[2],
                 "test_rows": int(mine.sum()),
                 "params": params,
                 "metrics": score(run, arrays["row"][mine], arrays["prediction"][mine]),
