@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from berth_training.models.fit import Job
 
 # Rounds between two borders: some seconds at a million rows, within the grace of a stop. Gradient boosting
-# begins each with a new binning of all rows, so its blocks are not shorter.
-BLOCK = {"xgboost": 50, "gradient_boosting": 50, "random_forest": 10}
+# begins each with a new binning of all rows, so its blocks are not shorter. Of a forest it is trees a thread,
+# for a tree takes 20 s then: its trees are the same in blocks of any size.
+BLOCK = {"xgboost": 50, "gradient_boosting": 50, "random_forest": 2}
 
 Split = tuple[Mask, Mask]
 
@@ -46,12 +47,13 @@ def fit_warm(
     if last is not None:
         extra = {"X_val": x[last[1]], "y_val": y[last[1]]}
         x, y = x[last[0]], y[last[0]]
-    estimator = made(**{**chosen, **fixed, counted: min(BLOCK[model.name], total)})
+    block = BLOCK[model.name] * (job.threads if model.name == "random_forest" else 1)
+    estimator = made(**{**chosen, **fixed})
     done, before = 0, kept.block()
     if before is not None:
         estimator, done = load_estimator(before[1]), int(before[0]["done"])
     while done < total:
-        rounds = min(done + BLOCK[model.name], total)
+        rounds = min(done + block, total)
         estimator.set_params(**{counted: rounds})
         estimator.fit(x, y, **extra)
         grown = int(getattr(estimator, "n_iter_", rounds))
