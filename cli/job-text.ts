@@ -73,7 +73,7 @@ function errorText({ error }: Job): string {
 
 function resultText({ id, result }: Job): string {
   if (result === null) return ''
-  const text = oneLine(bestOf(result) ?? JSON.stringify(result))
+  const text = oneLine(bestOf(result) ?? testedOf(result) ?? JSON.stringify(result))
   const shown =
     text.length > maxShownResult_characters ? `${text.slice(0, maxShownResult_characters)}…` : text
   return `  result   ${shown}\n  whole    berth result ${id}\n`
@@ -88,4 +88,14 @@ function bestOf(result: Job['result']): string | null {
   if (typeof best?.objective !== 'number') return null
   const tried = typeof points === 'number' ? ` of ${points} tried` : ''
   return `best${tried}: objective ${best.objective.toPrecision(4)}, ${JSON.stringify(best.parameters ?? {})}`
+}
+
+/** What a model is worth on rows that it had not seen, never the metrics that chose it. */
+function testedOf(result: Job['result']): string | null {
+  const { metrics } = result as { metrics?: { test?: { overall?: Record<string, unknown> } } }
+  const figures = Object.entries(metrics?.test?.overall ?? {}).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number',
+  )
+  if (figures.length === 0) return null
+  return `out of fold: ${figures.map(([name, value]) => `${name} ${value.toPrecision(4)}`).join(', ')}`
 }

@@ -233,7 +233,7 @@ async function openLocal(config: Config, berth_url: () => string): Promise<Local
       host: hostname(),
       folder,
       python: config.python,
-      program: (kind) => (kind === 'backtest' ? [config.python, '-m', 'berth_backtest'] : null),
+      program: (kind) => (programs.has(kind) ? [config.python, '-m', `berth_${kind}`] : null),
       usd_per_hour: config.local_usd_per_hour,
       slots_cpu: config.local_slots,
       slots_gpu: gpuSlots,
@@ -247,6 +247,9 @@ async function openLocal(config: Config, berth_url: () => string): Promise<Local
     remove: (attempt_ids) => sweepLocalFolders(folder, attempt_ids),
   }
 }
+
+/** Kinds with a program of ours. */
+const programs = new Set(['backtest', 'training'])
 
 /** Backtests at once on one GPU. */
 const gpuSlots = 4

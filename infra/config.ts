@@ -137,7 +137,7 @@ function toConfig(values: Values): Config {
     max_queued: values.BERTH_MAX_QUEUED,
     rate_limit: values.BERTH_RATE_LIMIT,
     sse_max_s: values.BERTH_SSE_MAX_S,
-    images: { backtest: values.BERTH_IMAGE_BACKTEST },
+    images: { backtest: values.BERTH_IMAGE_BACKTEST, training: values.BERTH_IMAGE_TRAINING },
     python: values.BERTH_PYTHON,
     log_level: values.BERTH_LOG_LEVEL,
   }

@@ -8,6 +8,13 @@ const containers = resolve(import.meta.dirname, '..', 'containers')
 /** What a program is made of: its own files, the libraries and the sample prices. */
 const parts: Record<string, readonly string[]> = {
   backtest: ['backtest/berth_backtest/**/*.py', 'requirements.lock', 'requirements-samples.lock'],
+  // Features are the backtest's indicators.
+  training: [
+    'training/berth_training/**/*.py',
+    'backtest/berth_backtest/**/*.py',
+    'requirements-training.lock',
+    'requirements-samples.lock',
+  ],
 }
 
 /**

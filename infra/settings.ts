@@ -241,6 +241,12 @@ export const settings = {
       'image that runs backtests where containers run, as `registry/name@sha256:...`: by a tag alone no results are cached',
     parse: imageName,
   },
+  BERTH_IMAGE_TRAINING: {
+    default: null,
+    shown: 'none: only this machine trains',
+    meaning: 'the same for jobs of kind training',
+    parse: imageName,
+  },
   BERTH_PYTHON: {
     default: join(root, '.venv', 'bin', 'python'),
     shown: '`.venv/bin/python` of this checkout',

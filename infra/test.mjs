@@ -39,6 +39,17 @@ const steps = [
     ],
   },
   {
+    name: 'Python types, training',
+    needs: 'containers/training/berth_training',
+    command: [
+      ...python,
+      'mypy',
+      '--config-file',
+      'containers/pyproject.toml',
+      'containers/training/berth_training',
+    ],
+  },
+  {
     name: 'Python types, runner',
     needs: 'containers/runner',
     command: [...python, 'mypy', '--strict', 'containers/runner'],
@@ -64,6 +75,19 @@ const steps = [
     report: 'coverage/runner.xml',
     // It waits for processes most of its time, and the other one keeps one core busy.
     beside: true,
+  },
+  {
+    name: 'Python tests, training',
+    needs: 'containers/training/tests',
+    command: [
+      ...pytest('coverage/training.xml', 'containers/training/tests'),
+      '-c',
+      'containers/pyproject.toml',
+      '--cov=berth_training',
+      '--cov-config=containers/pyproject.toml',
+      '--cov-report=term',
+    ],
+    report: 'coverage/training.xml',
   },
   {
     name: 'tests, PostgreSQL',

@@ -2,6 +2,7 @@
 import { canonicalSha256 } from './canonical.ts'
 import type { DatasetRow, JobRow } from './plan.ts'
 import type { BacktestParams } from './kinds/backtest.ts'
+import type { TrainingParams } from './kinds/training.ts'
 import type { JobSpec } from './spec.ts'
 
 /** `auto` takes a result of either class; a result of a class is one for `auto` too. */
@@ -17,26 +18,48 @@ export function cacheKey(
   program: string | null,
   dataset: Pick<DatasetRow, 'sha256' | 'format' | 'reading'> | null,
 ): string | null {
-  // What any other program does with equal params nobody knows.
-  if (spec.kind !== 'backtest') return null
-  const { kind, params, resources, cache } = spec
-  if (!cache || program === null) return null
-  const contents = contentsOf(params)
-  if (contents === null) return null
-  const { data, strategy, ...rest } = params
-  const base = canonicalSha256({
-    project_id,
-    kind,
-    program,
-    rest,
-    // A dataset is its content and how that is read, whatever it is called.
-    data: { ...data, files: contents.files, dataset: dataset ? contentOf(dataset) : data.dataset },
-    strategy: { ...strategy, signals: contents.signals },
-  })
-  return `${base}/${wishOf(resources)}`
+  // What a program of the user's own does with equal params nobody knows.
+  if (spec.kind === 'custom' || !spec.cache || program === null) return null
+  // A dataset is its content and how that is read, whatever it is called.
+  const known = dataset && contentOf(dataset)
+  const work = spec.kind === 'backtest' ? backtestWork(spec.params, known) : trainingWork(spec.params, known)
+  if (work === null) return null
+  return `${canonicalSha256({ project_id, kind: spec.kind, program, ...work })}/${wishOf(spec.resources)}`
 }
 
-const contentOf = ({ sha256, format, reading }: Pick<DatasetRow, 'sha256' | 'format' | 'reading'>) => ({
+/** The params with contents for addresses; null: one of them may change under its address. */
+function backtestWork(params: BacktestParams, dataset: Content | null) {
+  const { data, strategy, ...rest } = params
+  const contents = contentsOf(params)
+  if (contents === null) return null
+  return {
+    rest,
+    data: { ...data, files: contents.files, dataset: dataset ?? data.dataset },
+    strategy: {
+      ...strategy,
+      signals: contents.signals,
+      predictions: strategy.predictions && { ...strategy.predictions, url: null },
+    },
+  }
+}
+
+/** The same of a training. */
+function trainingWork(params: TrainingParams, dataset: Content | null) {
+  const { data, table, tracking, ...rest } = params
+  // A run that is to be told elsewhere must run.
+  if (tracking) return null
+  const files = data?.files?.map(({ sha256 }) => sha256 ?? null) ?? []
+  if (files.includes(null) || (table && table.sha256 === undefined)) return null
+  const { url: _, ...reading } = table ?? {}
+  return {
+    rest,
+    data: data ? { ...data, files, dataset: dataset ?? data.dataset } : null,
+    table: table ? reading : null,
+  }
+}
+
+type Content = Pick<DatasetRow, 'sha256' | 'format' | 'reading'>
+const contentOf = ({ sha256, format, reading }: Content): Content => ({
   sha256,
   format,
   reading,
@@ -46,7 +69,8 @@ const contentOf = ({ sha256, format, reading }: Pick<DatasetRow, 'sha256' | 'for
 function contentsOf({ data, strategy }: BacktestParams): { files: string[]; signals: string | null } | null {
   const files = data.files?.map(({ sha256 }) => sha256 ?? null) ?? []
   const signals = strategy.signals?.sha256 ?? null
-  if (files.includes(null) || (strategy.signals && signals === null)) return null
+  const isOpen = [strategy.signals, strategy.predictions].some((each) => each && each.sha256 === undefined)
+  if (files.includes(null) || isOpen) return null
   return { files: files.filter((hash) => hash !== null), signals }
 }
 

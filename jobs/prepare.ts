@@ -91,8 +91,13 @@ function checkDataset(project_id: string, spec: JobSpec, datasets: Known['datase
   const row = datasets.get(id)
   if (row?.project_id !== project_id)
     throw refusal('params.data.dataset', `${id} is no dataset of this project that is ready`)
-  if (spec.kind !== 'backtest') return row
-  if (spec.params.execution?.fill === 'next_open' && row.columns && !row.columns.includes('open'))
+  const lacksOpen = row.columns && !row.columns.includes('open')
+  if (spec.kind === 'training' && spec.params.target?.entry === 'next_open' && lacksOpen)
+    throw refusal(
+      'params.target.entry',
+      `next_open needs a column open, which ${row.name} lacks: use "close"`,
+    )
+  if (spec.kind === 'backtest' && spec.params.execution?.fill === 'next_open' && lacksOpen)
     throw refusal(
       'params.execution.fill',
       `next_open needs a column open, which ${row.name} lacks: use "next_close"`,

@@ -1,6 +1,7 @@
 // What runners say: recorded as facts under the shard's lock; the pass decides what they mean.
 import { z } from 'zod'
 import type { BacktestParams } from './kinds/backtest.ts'
+import type { TrainingParams } from './kinds/training.ts'
 import { inputsOf } from './kinds/kind.ts'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
@@ -138,7 +139,7 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
   const data = job.dataset_id === null ? null : await datasetInput(deps, attempt, job.dataset_id)
   return {
     kind: job.kind,
-    params: data && job.spec.kind === 'backtest' ? withFiles(job.spec.params, data) : job.spec.params,
+    params: data && job.spec.kind !== 'custom' ? withFiles(job.spec.params, data) : job.spec.params,
     ...(await programOf(deps, attempt.project_id, job.spec)),
     device: attempt.device,
     ...gpuOf(attempt, job.spec),
@@ -152,6 +153,8 @@ export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
     timeout_s: attempt.timeout_s,
     grace_ms: stopGrace_s * 1_000,
     memory_gib: job.spec.resources.memory_gib,
+    // Backtests take what cores there are: their work is the same on any number.
+    ...(job.kind === 'training' ? { cpu: job.spec.resources.cpu } : {}),
   }
 }
 
@@ -169,9 +172,11 @@ async function programOf(deps: Deps, project_id: string, spec: JobSpec) {
   return { program: { command, env: { ...env, ...opened }, outputs } }
 }
 
+type Priced = BacktestParams | TrainingParams
+
 /** The same params with the dataset as a file that the runner brings. */
-function withFiles(params: BacktestParams, { input, reading }: DatasetInput): BacktestParams {
-  const { dataset: _, ...data } = params.data
+function withFiles(params: Priced, { input, reading }: DatasetInput): Priced {
+  const { dataset: _, ...data } = params.data ?? {}
   return { ...params, data: { ...data, ...reading, files: [{ url: input.url, sha256: input.sha256 }] } }
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { backtestParams } from './kinds/backtest.ts'
 import { customParams } from './kinds/custom.ts'
+import { trainingParams } from './kinds/training.ts'
 import { jobEventTypes, priorities, type Priority } from './state.ts'
 
 /** Longest try of one attempt: a week. A longer job should checkpoint and be resumed. */
@@ -88,9 +89,10 @@ export const jobSpec = z
     'kind',
     [
       z.strictObject({ kind: z.literal('backtest'), params: backtestParams, ...common }),
+      z.strictObject({ kind: z.literal('training'), params: trainingParams, ...common }),
       z.strictObject({ kind: z.literal('custom'), params: customParams, ...common }),
     ],
-    { error: 'must be "backtest" or "custom"' },
+    { error: 'must be "backtest", "training" or "custom"' },
   )
   .meta({ id: 'JobSpec', description: 'What to run, on what, within which bounds.' })
 

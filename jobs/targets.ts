@@ -10,13 +10,7 @@ export function checkTargets(spec: JobSpec, check_target: (url: string) => strin
 
 /** `file://` data is read from this machine's disk: only from folders that its operator has named. */
 export function checkFileUrls(spec: JobSpec, local_data_dirs: readonly string[]): void {
-  if (spec.kind !== 'backtest') return
-  const { data, strategy } = spec.params
-  const named = [
-    ...(data.files ?? []).map(({ url }, index) => ({ url, path: `params.data.files.${index}.url` })),
-    ...(strategy.signals ? [{ url: strategy.signals.url, path: 'params.strategy.signals.url' }] : []),
-  ]
-  for (const { url, path } of named) {
+  for (const { url, path } of filesOf(spec)) {
     if (url.startsWith('s3:')) refuse(path, 's3:// is not available in this version: use https://')
     if (!url.startsWith('file:')) continue
     if (local_data_dirs.length === 0)
@@ -28,6 +22,25 @@ export function checkFileUrls(spec: JobSpec, local_data_dirs: readonly string[])
     if (host !== '' || isHidden || !local_data_dirs.some((folder) => file.startsWith(`${folder}/`)))
       refuse(path, 'does not lie in a folder of BERTH_LOCAL_DATA_DIRS')
   }
+}
+
+/** The files that a spec names, each with its place in it. */
+function filesOf(spec: JobSpec): { url: string; path: string }[] {
+  if (spec.kind === 'custom') return []
+  const prices = (spec.params.data?.files ?? []).map(({ url }, index) => ({
+    url,
+    path: `params.data.files.${index}.url`,
+  }))
+  if (spec.kind === 'training') {
+    const { table } = spec.params
+    return table ? [...prices, { url: table.url, path: 'params.table.url' }] : prices
+  }
+  const { signals, predictions } = spec.params.strategy
+  return [
+    ...prices,
+    ...(signals ? [{ url: signals.url, path: 'params.strategy.signals.url' }] : []),
+    ...(predictions ? [{ url: predictions.url, path: 'params.strategy.predictions.url' }] : []),
+  ]
 }
 
 function decoded(pathname: string): string | null {

@@ -48,7 +48,7 @@ const strategyParameters = {
 } as const satisfies Record<string, Record<string, Bounds>>
 const strategyNames = Object.keys(strategyParameters) as (keyof typeof strategyParameters)[]
 /** The one built-in strategy that sets weights, over a purse that its symbols share. */
-export const rebalanced = 'momentum_top_k'
+const rebalanced = 'momentum_top_k'
 const stopParameters = ['stop_loss', 'take_profit', 'trailing_stop']
 
 /** What decides: exactly one of a name, a user's source, a file of signals. */
@@ -69,17 +69,38 @@ export const strategy = z
       .regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, 'must be the name of a class in the source')
       .optional(),
     signals: file.optional(),
+    predictions: file.extend({ path: z.int().min(0).max(1_000_000).optional() }).optional(),
+    rule: z
+      .union(
+        [
+          z.strictObject({ top_k: z.int().min(1).max(100_000) }),
+          z.strictObject({ sign: z.literal(true) }),
+          z.strictObject({ threshold: z.number() }),
+        ],
+        { error: 'must be { "top_k": n }, { "sign": true } or { "threshold": x }' },
+      )
+      .optional(),
+    every: z.int().min(1).max(100_000).optional(),
   })
-  .superRefine(({ name, entry, rebalance, source, class: className, signals }, context) => {
+  .superRefine((value, context) => {
+    const { name, entry, rebalance, source, class: className, signals, predictions, rule, every } = value
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
-    const given = [name, source, signals].filter((each) => each !== undefined)
-    if (given.length !== 1) problem(['name'], 'is required, or "source" or "signals" in its place')
+    const given = [name, source, signals, predictions].filter((each) => each !== undefined)
+    if (given.length !== 1)
+      problem(['name'], 'is required, or "source", "signals" or "predictions" in its place')
+    if ((predictions === undefined) !== (rule === undefined))
+      problem(['rule'], 'belongs to "predictions": it says what is made of them')
+    if (every !== undefined && predictions === undefined) problem(['every'], 'belongs to "predictions"')
     if ((source === undefined) !== (className === undefined))
       problem(['class'], 'belongs to "source": it names the class of the strategy')
     if (entry && (name === undefined || name === rebalanced)) problem(['entry'], 'belongs to built-in states')
     if (rebalance !== undefined && name !== rebalanced) problem(['rebalance'], `belongs to ${rebalanced}`)
   })
 export type Strategy = z.infer<typeof strategy>
+
+/** What spreads one purse over the symbols, and so needs it to be shared; null: the strategy does not. */
+export const spreading = ({ name, rule }: Strategy): string | null =>
+  name === rebalanced ? rebalanced : rule && 'top_k' in rule ? 'top_k' : null
 
 type Problem = (path: (string | number)[], message: string) => void
 
@@ -94,7 +115,7 @@ export function checkParameters(
   for (const [each, value] of Object.entries(parameters)) {
     if (source !== undefined && !stopParameters.includes(each)) checkParameter(each, value, 'any', problem)
     else if (!known.includes(each))
-      problem([each], `is not a parameter of ${name ?? 'signals'}, which has ${known.join(', ')}`)
+      problem([each], `is not a parameter of ${name ?? 'a file'}, which has ${known.join(', ')}`)
     else checkParameter(each, value, bounds[each], problem)
   }
   const points = pointsOf({ parameters })

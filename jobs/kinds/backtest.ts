@@ -1,7 +1,7 @@
 // The params of kind `backtest`: what can be refused before anything is stored. The program checks again
 // what only the data can tell. Meanings are in docs/conventions.md, the format in docs/contracts.md §3.
 import { z } from 'zod'
-import { checkParameters, file, notYet, parameter, rebalanced, strategy } from './backtest-strategy.ts'
+import { checkParameters, file, notYet, parameter, spreading, strategy } from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 const maxSymbols = 10_000
@@ -12,7 +12,8 @@ const symbol = z.string().min(1).max(100)
 const bps = z.number().min(0).max(10_000)
 const fraction = z.number().min(0).lt(1)
 
-const data = z
+/** Which prices: of a sample, an uploaded dataset, or files. */
+export const priceData = z
   .strictObject({
     dataset: z
       .string()
@@ -36,6 +37,8 @@ const data = z
     if (value.start && value.end && value.start > value.end)
       problem(['end'], `is before start (${value.start})`)
   })
+
+type PriceData = z.infer<typeof priceData>
 
 const sizing = z.union([
   z.literal('all_in'),
@@ -91,7 +94,7 @@ export const objectives = [
 
 export const backtestParams = z
   .strictObject({
-    data,
+    data: priceData,
     strategy,
     parameters: z.record(z.string().max(64), parameter).optional(),
     search: z
@@ -129,11 +132,12 @@ export const backtestParams = z
   .superRefine((params, context) => {
     checkSample(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
     checkChina(params, (path, message) => context.addIssue({ code: 'custom', path, message }))
-    if (params.strategy.name === rebalanced && params.portfolio?.mode !== 'shared')
+    const spreads = spreading(params.strategy)
+    if (spreads !== null && params.portfolio?.mode !== 'shared')
       context.addIssue({
         code: 'custom',
         path: ['portfolio', 'mode'],
-        message: `must be "shared": ${rebalanced} spreads one purse over the symbols`,
+        message: `must be "shared": ${spreads} spreads one purse over the symbols`,
       })
     checkParameters(params.strategy, params.parameters ?? {}, (path, message) =>
       context.addIssue({ code: 'custom', path: ['parameters', ...path], message }),
@@ -143,10 +147,7 @@ export const backtestParams = z
 export type BacktestParams = z.infer<typeof backtestParams>
 
 /** A-shares trade in whole lots at prices as they were, and are sold short only where the spec says so. */
-function checkChina(
-  params: { data: z.infer<typeof data>; execution?: Execution | undefined },
-  problem: Problem,
-) {
+function checkChina(params: { data: PriceData; execution?: Execution | undefined }, problem: Problem) {
   const { profile, allow_short, direction = 'long', fractional } = params.execution ?? {}
   if (profile !== 'cn_a') {
     if (allow_short) problem(['execution', 'allow_short'], 'belongs to the profile cn_a')
@@ -162,25 +163,25 @@ function checkChina(
 type Problem = (path: (string | number)[], message: string) => void
 
 function checkSample(
-  params: { data: z.infer<typeof data>; execution?: { fill?: string | undefined } | undefined },
+  params: { data: PriceData; execution?: { fill?: string | undefined } | undefined },
   problem: Problem,
 ) {
-  const { dataset, symbols = [] } = params.data
-  if (dataset === undefined) return
-  // Whether a dataset is the project's is asked when the job is submitted.
-  if (isDataset(dataset)) return
+  sampleProblem(params.data, (path, message) => problem(['data', ...path], message))
+  const { dataset = '' } = params.data
   const sample = samples[dataset]
-  if (!sample)
-    return problem(['data', 'dataset'], `is unknown: the samples are ${Object.keys(samples).join(', ')}`)
+  if (sample && params.execution?.fill === 'next_open' && !sample.columns.includes('open'))
+    problem(['execution', 'fill'], `next_open needs a column open, which ${dataset} lacks: use "next_close"`)
+}
+
+/** Says what a sample lacks. Whether a dataset is the project's is asked when the job is submitted. */
+export function sampleProblem({ dataset, symbols = [] }: PriceData, problem: Problem) {
+  if (dataset === undefined || isDataset(dataset)) return
+  const sample = samples[dataset]
+  if (!sample) return problem(['dataset'], `is unknown: the samples are ${Object.keys(samples).join(', ')}`)
   symbols.forEach((name, index) => {
     if (!sample.symbols.includes(name))
-      problem(
-        ['data', 'symbols', index],
-        `${name} is not in ${dataset}, which has ${sample.symbols.join(', ')}`,
-      )
+      problem(['symbols', index], `${name} is not in ${dataset}, which has ${sample.symbols.join(', ')}`)
   })
-  if (params.execution?.fill === 'next_open' && !sample.columns.includes('open'))
-    problem(['execution', 'fill'], `next_open needs a column open, which ${dataset} lacks: use "next_close"`)
 }
 
 const isDataset = (name: string) => name.startsWith('ds_')
@@ -191,12 +192,27 @@ export function backtestDataset({ data: { dataset } }: Pick<BacktestParams, 'dat
 }
 
 /** Files that the runner fetches before the program starts. Samples come with the image. */
-export function backtestInputs(
-  params: BacktestParams,
-): { name: string; url: string; sha256: string | null }[] {
+export function backtestInputs(params: BacktestParams): Input[] {
   const prices = (params.data.files ?? []).map((each, index) => ({ ...each, name: `data-${index}` }))
-  const signals = params.strategy.signals ? [{ ...params.strategy.signals, name: 'signals' }] : []
-  return [...prices, ...signals]
+  const { signals, predictions } = params.strategy
+  return priceFiles([
+    ...prices,
+    ...(signals ? [{ ...signals, name: 'signals' }] : []),
+    ...(predictions ? [{ ...predictions, name: 'predictions' }] : []),
+  ])
+}
+
+interface Input {
+  name: string
+  url: string
+  sha256: string | null
+}
+
+/** Files by address as the runner fetches them; what lies on this machine's disk is read where it is. */
+export function priceFiles(
+  files: readonly { name: string; url: string; sha256?: string | undefined }[],
+): Input[] {
+  return files
     .filter(({ url }) => !url.startsWith('file:'))
     .map(({ name, url, sha256: hash }) => ({ name: `${name}${extension(url)}`, url, sha256: hash ?? null }))
 }

@@ -1,4 +1,4 @@
-// The params of kind `custom`: any image and command. The format is in docs/contracts.md §4.
+// The params of kind `custom`: any image and command. The format is in docs/contracts.md §5.
 import { z } from 'zod'
 import type { LaunchRequest } from '../../providers/provider.ts'
 import { canonicalSha256 } from '../canonical.ts'

@@ -6,6 +6,8 @@ import { backtestDataset, backtestInputs } from './backtest.ts'
 import { pointsOf as backtestPoints } from './backtest-strategy.ts'
 import { backtestSeconds, backtestSignature } from './backtest-work.ts'
 import { customSignature } from './custom.ts'
+import { trainingDataset, trainingInputs } from './training.ts'
+import { trainingSeconds, trainingSignature } from './training-work.ts'
 
 /** A spec by its kind and params. */
 export type Work = {
@@ -16,21 +18,29 @@ export type Work = {
 export const pointsOf = (work: Work): number => (work.kind === 'backtest' ? backtestPoints(work.params) : 1)
 
 /** The uploaded dataset that it reads; null: it reads none. */
-export const datasetOf = (work: Work): string | null =>
-  work.kind === 'backtest' ? backtestDataset(work.params) : null
+export function datasetOf(work: Work): string | null {
+  if (work.kind === 'backtest') return backtestDataset(work.params)
+  return work.kind === 'training' ? trainingDataset(work.params) : null
+}
 
 /** Files that the runner fetches before the program starts. */
-export const inputsOf = (work: Work): { name: string; url: string; sha256: string | null }[] =>
-  work.kind === 'backtest' ? backtestInputs(work.params) : []
+export function inputsOf(work: Work): { name: string; url: string; sha256: string | null }[] {
+  if (work.kind === 'backtest') return backtestInputs(work.params)
+  return work.kind === 'training' ? trainingInputs(work.params) : []
+}
 
 /** Equal for work whose durations foretell each other. */
-export const signatureOf = (work: Work, part: Part): string =>
-  work.kind === 'backtest' ? backtestSignature(work.params, part) : customSignature(work.params)
+export function signatureOf(work: Work, part: Part): string {
+  if (work.kind === 'backtest') return backtestSignature(work.params, part)
+  return work.kind === 'training' ? trainingSignature(work.params) : customSignature(work.params)
+}
 
 /** Seconds that it should run, by offer; null: nobody can tell. */
-export const secondsOf = (
+export function secondsOf(
   work: Work,
   part: Part,
   rows: number | null,
-): ((offer: Pick<Offer, 'cpu'>) => number) | null =>
-  work.kind === 'backtest' ? backtestSeconds(work.params, part, rows) : null
+): ((offer: Pick<Offer, 'cpu'>) => number) | null {
+  if (work.kind === 'backtest') return backtestSeconds(work.params, part, rows)
+  return work.kind === 'training' ? trainingSeconds(work.params, rows) : null
+}

@@ -14,8 +14,9 @@ const tail_bytes = 64 * 1024
 // On one machine a restarted server is back in seconds, and asking again costs nothing.
 const backoffMax_s = '1'
 
-// What any program needs, then what configures numerics and CUDA; no credential is named like these.
-const names = new Set(['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'])
+// What any program needs, where trainings are tracked, then what configures numerics and CUDA; no credential is named
+// like these.
+const names = new Set(['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH', 'BERTH_MLFLOW_URI'])
 const prefixes = ['LC_', 'NUMBA_', 'OMP_', 'CUDA_', 'NVIDIA_']
 
 /** The part of the server's environment that may reach the work. */

@@ -154,6 +154,18 @@ test('events, result and artifacts of a finished job', async () => {
   )
 })
 
+test('a training shows what its model is worth on rows that it had not seen', async () => {
+  await using served = await openServed()
+  const id = await served.submitted()
+  const runner = await startRunner(served)
+  const overall = { rmse: 0.0448086, ic: 0.0061686, rank_ic: null, ic_dates: 3140 }
+  await runner.put('result.json', '{}')
+  await runner.finish(0, { best: { params: {} }, metrics: { selection: { ic: 0.9 }, test: { overall } } })
+  expect((await served.cli(['get', id])).stdout).toContain(
+    'result   out of fold: rmse 0.04481, ic 0.006169, ic_dates 3140\n',
+  )
+})
+
 test('stop, cancel and delete', async () => {
   await using served = await openServed()
   const id = await served.submitted()

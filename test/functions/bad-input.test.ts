@@ -21,6 +21,16 @@ const cases: [string, unknown, number, string, string][] = [
     'invalid_request',
     'params.execution.slipage_bps',
   ],
+  [
+    'a training without a model',
+    {
+      kind: 'training',
+      params: { data: params.data, features: [{ name: 'obv' }], target: { name: 'sign' } },
+    },
+    422,
+    'invalid_request',
+    'params.model',
+  ],
   ['a wrong type', { ...backtest(), timeout_s: '60' }, 422, 'invalid_request', 'timeout_s'],
   ['a fraction of a second', { ...backtest(), timeout_s: 1.5 }, 422, 'invalid_request', 'timeout_s'],
   ['a negative budget', { ...backtest(), budget_usd: -1 }, 422, 'invalid_request', 'budget_usd'],

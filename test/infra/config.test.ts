@@ -80,6 +80,7 @@ test('every variable arrives', () => {
     BERTH_RATE_LIMIT: '50',
     BERTH_SSE_MAX_S: '20',
     BERTH_IMAGE_BACKTEST: 'registry.example.com/berth/backtest@sha256:00',
+    BERTH_IMAGE_TRAINING: 'registry.example.com/berth/training@sha256:00',
     BERTH_PYTHON: '/usr/bin/python3',
     BERTH_LOG_LEVEL: 'debug',
   })
@@ -115,7 +116,10 @@ test('every variable arrives', () => {
     keep_days: 60,
     rate_limit: 50,
     sse_max_s: 20,
-    images: { backtest: 'registry.example.com/berth/backtest@sha256:00' },
+    images: {
+      backtest: 'registry.example.com/berth/backtest@sha256:00',
+      training: 'registry.example.com/berth/training@sha256:00',
+    },
     python: '/usr/bin/python3',
     log_level: 'debug',
   })

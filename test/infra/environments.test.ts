@@ -53,11 +53,12 @@ printf '#!/bin/sh\\necho v24.21.0\\n' > "$ROOT/node_modules/.bin/node"
 chmod +x "$ROOT/node_modules/.bin/node"
 `
 
-const locks = ['requirements', 'requirements-dev', 'requirements-samples', 'requirements-uv']
+const programs = ['backtest', 'runner', 'training']
+const locks = ['requirements-training', 'requirements-dev', 'requirements-samples', 'requirements-uv']
 
 function newCheckout(pythons: string[] = ['python3.12']) {
   const root = newFolder()
-  for (const folder of ['bin', 'containers/backtest', 'containers/runner']) {
+  for (const folder of ['bin', ...programs.map((name) => `containers/${name}`)]) {
     mkdirSync(join(root, folder), { recursive: true })
   }
   for (const name of locks) writeFileSync(join(root, 'containers', `${name}.lock`), `${name}\n`)
@@ -93,15 +94,24 @@ const samples = [
 ]
 const warm = 'python -m berth_backtest.warm'
 
+test('the images of backtests and trainings have the same versions of what both need', () => {
+  const pins = (name: string) =>
+    readFileSync(join(infra, '..', 'containers', `${name}.lock`), 'utf8').match(/^[\w-]+==[^\\]+/gm) ?? []
+  const [backtest, training, tests] = ['requirements', 'requirements-training', 'requirements-dev'].map(pins)
+  expect(backtest?.length).toBeGreaterThan(3)
+  expect(training).toEqual(expect.arrayContaining(backtest ?? []))
+  expect(tests).toEqual(expect.arrayContaining(training ?? []))
+})
+
 describe('the Python environment', () => {
   test('is made step by step, and not again', async () => {
     const { root, run, calls, said, at } = newCheckout()
     expect(await run(ensurePython)).toBe(at('.venv/bin/python'))
-    expect(calls()).toEqual([venv, installUv, sync('requirements'), ...samples, warm])
+    expect(calls()).toEqual([venv, installUv, sync('requirements-training'), ...samples, warm])
     expect(said[0]).toBe('Python 3.12.4 found (python3.12).')
     expect(said.filter((line) => line.endsWith(' ...'))).toHaveLength(6)
     const path = readFileSync(at('.venv/lib/berth.pth'), 'utf8')
-    expect(path).toBe(`${root}/containers/backtest\n${root}/containers/runner\n`)
+    expect(path).toBe(programs.map((name) => `${root}/containers/${name}\n`).join(''))
     expect(readFileSync(at('uv-settings'), 'utf8')).toContain('index https://mirror.example.com/simple')
     await run(ensurePython)
     expect(calls()).toEqual([])
@@ -119,18 +129,18 @@ describe('the Python environment', () => {
   test('follows a changed lock file, a lost sample, and a lost or exchanged interpreter', async () => {
     const { run, calls, at } = newCheckout()
     await run(ensurePython)
-    writeFileSync(at('containers/requirements.lock'), 'newer')
+    writeFileSync(at('containers/requirements-training.lock'), 'newer')
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements'), warm])
+    expect(calls()).toEqual([installUv, sync('requirements-training'), warm])
     rmSync(at('containers/samples/sp500-20.parquet'))
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements'), ...samples, warm])
+    expect(calls()).toEqual([installUv, sync('requirements-training'), ...samples, warm])
     writeFileSync(at('.venv/bin/python'), '#!/bin/sh\nexit 127\n')
     await run(ensurePython)
-    expect(calls()).toEqual([venv, installUv, sync('requirements'), warm])
+    expect(calls()).toEqual([venv, installUv, sync('requirements-training'), warm])
     rmSync(at('.venv/bin/python'))
     await run(ensurePython)
-    expect(calls()).toEqual([venv, installUv, sync('requirements'), warm])
+    expect(calls()).toEqual([venv, installUv, sync('requirements-training'), warm])
   })
 
   test('that was left half-made is mended', async () => {
@@ -138,10 +148,10 @@ describe('the Python environment', () => {
     await expect(run(ensurePython, { env: { FAIL_UV: 'Killed' } })).rejects.toThrow('Killed')
     expect(existsSync(at('.venv/berth-stamp.json'))).toBe(false)
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements'), ...samples, warm])
+    expect(calls()).toEqual([installUv, sync('requirements-training'), ...samples, warm])
     writeFileSync(at('.venv/berth-stamp.json'), '{"python":')
     await run(ensurePython)
-    expect(calls()).toEqual([installUv, sync('requirements'), ...samples, warm])
+    expect(calls()).toEqual([installUv, sync('requirements-training'), ...samples, warm])
   })
 
   test.each([

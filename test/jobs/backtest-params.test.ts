@@ -60,6 +60,26 @@ test('signals are fetched like prices, and take only stops', () => {
   expect(faults({ ...params, parameters: { fast: 3 } })[0]).toMatch(/^parameters\.fast: is not a parameter/)
 })
 
+test('predictions are fetched like signals, and a rule says what is made of them', () => {
+  const predictions = { url: 'https://example.com/q.parquet', path: 2 }
+  const params = {
+    data: { dataset: 'sample:indices' },
+    strategy: { predictions, rule: { sign: true }, every: 5 },
+  }
+  expect(faults(params)).toEqual([])
+  expect(backtestInputs(backtestParams.parse(params)).map(({ name }) => name)).toEqual([
+    'predictions.parquet',
+  ])
+  const strategy = (more: object) => faults({ ...params, strategy: { ...params.strategy, ...more } })
+  expect(strategy({ rule: undefined })[0]).toMatch(/^strategy\.rule: belongs to "predictions"/)
+  expect(strategy({ rule: { sign: false } })[0]).toMatch(/^strategy\.rule: must be/)
+  expect(strategy({ rule: { top_k: 3 } })[0]).toMatch(/^portfolio\.mode: must be "shared": top_k/)
+  expect(strategy({ name: 'rsi' })[0]).toMatch(/^strategy\.name: is required/)
+  expect(faults(spec('rsi', {}, { strategy: { name: 'rsi', every: 5 } }))[0]).toMatch(
+    /^strategy\.every: belongs/,
+  )
+})
+
 test("a user's source takes its own parameters, which only the program knows", () => {
   const strategy = { source: 'class X:\n  ...', class: 'X' }
   const params = { ...spec('', { a: 3, b: { values: [-1, 0.5] }, stop_loss: 0.1 }), strategy }

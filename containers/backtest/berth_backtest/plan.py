@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.data.panel import Panel
+from berth_backtest.data.predictions import check_rule, load_predictions
 from berth_backtest.data.signals import load_signals
 from berth_backtest.errors import invalid
 from berth_backtest.grid import Grid, make_grid
@@ -26,7 +27,8 @@ class Plan:
     fill: Fill
     periods: float
     effective: dict[str, object]
-    targets: NDArray[np.float64]  # [bar, symbol] of a signal file, else empty
+    targets: NDArray[np.float64]  # [bar, symbol] of a file of signals or predictions, else empty
+    warnings: tuple[tuple[str, str], ...] = ()  # of that file
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -63,9 +65,21 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     }
     effective["parameters"] = {**defaults, **given}
     effective["periods_per_year"] = periods
-    signals = spec.strategy.signals
-    targets = np.empty((0, 0)) if signals is None else load_signals(signals, panel, spec.data.timezone)
-    return Plan(spec, panel, grid, fill, periods, effective, targets)
+    targets, warnings = wanted_fractions(spec, panel)
+    return Plan(spec, panel, grid, fill, periods, effective, targets, warnings)
+
+
+def wanted_fractions(spec: Spec, panel: Panel) -> tuple[NDArray[np.float64], tuple[tuple[str, str], ...]]:
+    """Returns what a file wants by [bar, symbol], and what is to be told of it; empty without a file."""
+    signals, predictions = spec.strategy.signals, spec.strategy.predictions
+    if signals is not None:
+        return load_signals(signals, panel, spec.data.timezone), ()
+    if predictions is None:
+        return np.empty((0, 0)), ()
+    check_rule(predictions, len(panel.symbols))
+    shared = spec.portfolio.mode == "shared"
+    targets, warnings = load_predictions(predictions, panel, spec.data.timezone, shared)
+    return targets, tuple(warnings)
 
 
 def check_china(panel: Panel) -> None:

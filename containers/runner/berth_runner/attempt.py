@@ -169,6 +169,8 @@ class Attempt:
             "BERTH_SHARD_COUNT": str(shard["of"]),
             "BERTH_SHARD_ROLE": str(shard["role"]),
         }
+        if work is None:
+            env |= _granted(spec)
         if shard["role"] == "merge":
             env["BERTH_SHARDS_DIR"] = folder.shards
         if self.orders.stopping.is_set():
@@ -261,6 +263,16 @@ def _shard(spec: dict[str, Any]) -> dict[str, Any]:
     """Which part of the job this is; a plain job is one part of one."""
     shard = spec.get("shard")
     return {"index": 0, "of": 1, "role": "work", **(shard if isinstance(shard, dict) else {})}
+
+
+def _granted(spec: dict[str, Any]) -> dict[str, str]:
+    """What the job was given, for programs that fit their work to it: the device, GiB of memory, cores."""
+    found = {"BERTH_DEVICE": str(spec.get("device") or "cpu")}
+    if _seconds(spec.get("memory_gib"), 0.0) > 0:
+        found["BERTH_MEMORY_GIB"] = f"{spec['memory_gib']:g}"
+    if _seconds(spec.get("cpu"), 0.0) > 0:
+        found["BERTH_THREADS"] = str(max(1, int(spec["cpu"])))
+    return found
 
 
 def _seconds(value: object, default: float) -> float:

@@ -77,7 +77,9 @@ class Settings:
 
 
 # PATH, HOME and locale are what any program needs; the rest configures numerics, CUDA and Python.
-_PROGRAM_NAMES = frozenset(("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "BERTH_SAMPLES_DIR"))
+_PROGRAM_NAMES = frozenset(
+    ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "BERTH_SAMPLES_DIR", "BERTH_MLFLOW_URI")
+)
 _PROGRAM_PREFIXES = ("LC_", "CUDA_", "NUMBA_", "NVIDIA_", "OMP_", "PYTHON")
 
 

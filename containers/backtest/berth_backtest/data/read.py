@@ -17,6 +17,8 @@ PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "volume", "split_ratio", "dividend")
 COLUMNS = ("date", "symbol", *NUMBERS, "suspended", "delist_date", "currency")
 SIGNAL_COLUMNS = ("date", "symbol", "target")
+PREDICTION_COLUMNS = ("date", "symbol", "prediction", "path", "split", "train_start", "train_end")
+VALUES = ("close", "target", "prediction")  # what a file must have beside its dates, by what it is
 NULLS = ["", "null", "NULL"]
 NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)\s*", re.IGNORECASE)
 MAX_HEADER = 1 << 20  # bytes looked at for the header line
@@ -78,7 +80,7 @@ def known_columns(source: Source, names: list[str], wanted: tuple[str, ...]) -> 
             raise source.wrong(None, plain, "is there twice")
         if plain in wanted:
             found[plain] = name
-    for plain in ("date", "close" if "close" in wanted else "target"):
+    for plain in ("date", next(name for name in VALUES if name in wanted)):
         if plain not in found:
             known = ", ".join(found) or "no column that is known"
             raise source.wrong(None, plain, f"is missing; the file has {known}")
@@ -96,7 +98,7 @@ def read_csv(source: Source, wanted: tuple[str, ...]) -> Any:
     with source.path.open(encoding="utf-8-sig", newline="") as stream:
         header = next(csv.reader([stream.readline(MAX_HEADER)]), [])
     columns = known_columns(source, header, wanted)
-    numbers = (*NUMBERS, "target", "pre_close", "limit_up", "limit_down")
+    numbers = (*NUMBERS, *VALUES[1:], "path", "split", "pre_close", "limit_up", "limit_down")
     types: dict[str, Any] = {name: pa.float64() for name in numbers}
     types |= {
         "board": pa.string(),
@@ -136,7 +138,7 @@ def explain_csv(source: Source, columns: dict[str, str]) -> None:
         table = convert_csv(source, columns, texts, threads=False)
     except pa.ArrowInvalid as error:
         raise source.wrong(None, None, f"cannot be read: {first_line(error)}") from None
-    for name in (*NUMBERS, "target"):
+    for name in (*NUMBERS, *VALUES[1:]):
         if name in columns:
             for row, text in enumerate(table.column(columns[name]).to_pylist()):
                 if text is not None and not NUMBER.fullmatch(text):

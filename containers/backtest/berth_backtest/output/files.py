@@ -39,7 +39,7 @@ def write_files(
     order = ranking(sweep.objective, plan.spec.search.objective)
     ranked = sweep.points[order[: max(output.top_k, 1)]]
     look_ahead = LookAhead(0, None, None)
-    if output.look_ahead_check and plan.spec.strategy.signals is None:
+    if output.look_ahead_check and not plan.spec.strategy.from_file:
         look_ahead = check_look_ahead(plan, simulator, int(ranked[0]))
     if look_ahead.first_difference is not None:
         refuse_look_ahead(look_ahead.first_difference)

@@ -70,8 +70,8 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
         text = f"{len(sweep.missing)} shards failed for good: the points {spans} are missing"
         found.append(("shards_missing", text + (" (and more)" if len(sweep.missing) > SPANS_SHOWN else "")))
     if look_ahead.ok is None:
-        signals = plan.spec.strategy.signals is not None
-        text = "signals come from a file, which cannot be checked for look-ahead"
+        signals = plan.spec.strategy.from_file
+        text = "what is wanted comes from a file, which cannot be checked for look-ahead"
         found.append(("look_ahead_unchecked", text if signals else "the look-ahead check was turned off"))
     if plan.fill == "close":
         text = "orders fill at the very close that decides them, which cannot be traded"
@@ -97,6 +97,7 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
         found += early_warnings(plan.panel.dates // DAY_US, china_given(plan.spec))
         text = "the rules of cn_a are those commonly published, not compared with the exchanges' own texts"
         found.append(("profile_not_checked", text))
+    found += plan.warnings
     found += plan.panel.warnings
     return [{"code": code, "message": message} for code, message in found]
 

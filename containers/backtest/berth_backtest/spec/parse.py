@@ -3,10 +3,11 @@
 from berth_backtest.errors import Problem, invalid_all
 from berth_backtest.metrics import NAMES as METRIC_NAMES
 from berth_backtest.spec.axes import parse_axes
-from berth_backtest.spec.data import SHA256, local_path, parse_data
+from berth_backtest.spec.data import parse_data
 from berth_backtest.spec.execution import parse_execution
 from berth_backtest.spec.fields import Fields, kind_of, near, shown
-from berth_backtest.spec.types import Aggregate, DataFile, Output, Portfolio, Search, Spec, Strategy
+from berth_backtest.spec.predictions import check_top_k, parse_file, parse_predictions
+from berth_backtest.spec.types import Aggregate, Output, Portfolio, Search, Spec, Strategy
 from berth_backtest.strategies.builtin import BUILT_IN, IN_SOURCE, NAMES
 from berth_backtest.strategies.definition import Definition
 
@@ -39,6 +40,7 @@ def parse_spec(value: object) -> Spec:
         problems.append(
             Problem("portfolio.mode", 'must be "shared": weights spread one purse over the symbols')
         )
+    check_top_k(strategy, portfolio, problems)
     search = parse_search(root.object("search"))
     refuse_later_parts(root)
     periods = parse_periods(root)
@@ -57,12 +59,14 @@ def parse_strategy(fields: Fields) -> Strategy | None:
     """Returns the strategy, None after a problem: then its parameters are not known."""
     if fields.has("signals"):
         return parse_signals(fields)
+    if fields.has("predictions"):
+        return parse_predictions(fields)
     if fields.has("source"):
         return parse_source(fields)
-    for part in ("class", "predictions", "rule", "every"):
+    for part, owner in (("class", "source"), ("rule", "predictions"), ("every", "predictions")):
         if fields.has(part):
             fields.raw(part)
-            fields.wrong(part, f"only a built-in name, source or signals {VERSION_LIMIT}")
+            fields.wrong(part, f"belongs to strategy.{owner}")
             return None
     name = fields.required("name")
     if isinstance(name, str) and name in IN_SOURCE:
@@ -118,14 +122,10 @@ def parse_source(fields: Fields) -> Strategy | None:
 def parse_signals(fields: Fields) -> Strategy:
     """Returns the strategy of a file that states wanted fractions."""
     file = fields.object("signals")
-    file.required("url")
-    path = local_path(file.text("url"), file)
-    sha256 = file.text("sha256").lower() or None
-    if sha256 and not SHA256.fullmatch(sha256):
-        file.wrong("sha256", "must be 64 hexadecimal digits")
+    found = parse_file(file)
     file.end()
     fields.end()
-    return Strategy(Definition("signals", move_kind=TARGETS), "cross", DataFile(path, sha256))
+    return Strategy(Definition("signals", move_kind=TARGETS), "cross", found)
 
 
 def parse_search(fields: Fields) -> Search:
@@ -224,6 +224,8 @@ def strategy_json(given: object, strategy: Strategy) -> dict[str, object]:
     values: dict[str, object] = dict(given) if isinstance(given, dict) else {}
     if strategy.rebalance is not None and "name" in values:
         return {"rebalance": strategy.rebalance, **values}
+    if strategy.predictions is not None:
+        return {"every": strategy.predictions.every, **values}
     return values if strategy.definition.source or strategy.signals else {"entry": "cross", **values}
 
 

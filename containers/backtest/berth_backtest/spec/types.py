@@ -81,15 +81,32 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Predictions:
+    """A file of predictions and what is made of them on each `every`-th date."""
+
+    file: DataFile
+    path: int  # of those that combinatorial validation makes
+    rule: Literal["top_k", "sign", "threshold"]
+    x: float  # symbols of top_k, the threshold; 0 for sign
+    every: int  # dates
+
+
+@dataclass(frozen=True)
 class Strategy:
     definition: Definition
     entry: Literal["cross", "level"]
     signals: DataFile | None = None  # a file of wanted fractions
     rebalance: int | str | None = None  # how often, of strategies that set weights: bars, weekly, monthly
+    predictions: Predictions | None = None
 
     @property
     def name(self) -> str:
         return self.definition.name
+
+    @property
+    def from_file(self) -> bool:
+        """Whether what it wants stands in a file, which cannot be checked for look-ahead."""
+        return self.signals is not None or self.predictions is not None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The spec: parsed once, at the edge."""

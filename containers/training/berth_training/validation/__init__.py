@@ -1,0 +1,1 @@
+"""Which dates train and which test."""
