@@ -73,7 +73,7 @@ const steps = [
     needs: 'containers/runner/tests',
     command: pytest('coverage/runner.xml', 'containers/runner/tests'),
     report: 'coverage/runner.xml',
-    // It waits for processes most of its time, and the other one keeps one core busy.
+    // It waits for processes most of its time, and the other two keep a core busy each.
     beside: true,
   },
   {
@@ -88,6 +88,7 @@ const steps = [
       '--cov-report=term',
     ],
     report: 'coverage/training.xml',
+    beside: true,
   },
   {
     name: 'tests, PostgreSQL',
