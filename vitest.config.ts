@@ -28,7 +28,7 @@ export default defineConfig({
     hookTimeout: 240_000,
     coverage: {
       provider: 'v8',
-      include: ['functions/**/*.ts', 'jobs/**/*.ts', 'providers/**/*.ts', 'infra/*.ts', 'cli/**/*.ts'],
+      include: ['functions/**/*.ts', 'jobs/**/*.ts', 'providers/**/*.ts', 'infra/**/*.ts', 'cli/**/*.ts'],
       // These run only in servers that the end-to-end tests start as processes of their own, which v8 does not
       // count; nudge.ts needs PostgreSQL, and its test runs there.
       exclude: [

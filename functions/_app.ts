@@ -15,6 +15,7 @@ import type { Env } from './_env.ts'
 import { problemOf } from './_problem.ts'
 import { limitRate } from './_rate.ts'
 import * as attempts from './attempts.ts'
+import * as bootstrapMachine from './bootstrap-machine.ts'
 import * as budgets from './budgets.ts'
 import * as cancelJob from './cancel-job.ts'
 import * as cancelJobs from './cancel-jobs.ts'
@@ -151,6 +152,7 @@ export function createApp(deps: Deps) {
     .openapi(attempts.checkpointRoute, attempts.readCheckpoint(deps))
     .openapi(attempts.datasetRoute, attempts.readDataset(deps))
     .openapi(attempts.mergeInputRoute, attempts.readMergeInput(deps))
+    .openapi(bootstrapMachine.route, bootstrapMachine.handler(deps))
     .openapi(readRunner.route, readRunner.handler(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
@@ -178,6 +180,7 @@ function createBase(deps: Deps) {
   for (const path of guarded) app.use(path, requireKey(checkKey), limit, boundedJson(maxJson_bytes))
   // Its body is a stream of bytes, which putPart bounds.
   app.use('/v1/datasets/:id/parts/:number', requireKey(checkKey), limit)
+  app.use('/v1/runner/bootstrap', boundedJson(maxJson_bytes, 'program'))
   app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
   app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))

@@ -30,7 +30,7 @@ import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
 import { pooledRandom } from './random.ts'
 import { readRunnerFiles } from './runner-files.ts'
-import { vendors } from './vendors.ts'
+import { vendors } from './vendors/vendors.ts'
 import { createWaker } from './waker.ts'
 
 export interface Berth {

@@ -15,7 +15,7 @@ import { type Claimed, giveBack } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
 import { accountKey } from './store/open.ts'
 import { loadFacts } from './store/snapshot.ts'
-import { runnerToken } from './tokens.ts'
+import { bootstrapToken, runnerToken } from './tokens.ts'
 
 /** A call that takes longer has an unknown outcome. Half the lease, so that its record still fits. */
 const call_ms = 60_000
@@ -138,6 +138,7 @@ async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<st
         order by s.id for no key update of s)
       update attempts set
         launch_called_at = case about.call when 'launch' then ${now} else launch_called_at end,
+        first_called_at = case about.call when 'launch' then coalesce(first_called_at, ${now}) else first_called_at end,
         stop_called_at = case about.call when 'stop' then ${now} else stop_called_at end
       from about join ours on ours.id = about.shard_id and ours.lease_token = about.token
       where attempts.id = about.attempt_id and attempts.shard_id = ours.id
@@ -168,10 +169,12 @@ async function launch(
 ): Promise<Pick<Answer, 'handle' | 'error'>> {
   const provider = providerOf(deps, row)
   if (!provider) return {}
-  const token = runnerToken(deps.runner_key, { ...row, attempt_id: row.id })
+  const bearer = { ...row, attempt_id: row.id }
+  const token = runnerToken(deps.runner_key, bearer)
+  const bootstrap = bootstrapToken(deps.runner_key, bearer)
   try {
     const launched = registryOf(deps, job).then((registry) =>
-      provider.launch(row.request, { token, registry }, AbortSignal.timeout(call_ms)),
+      provider.launch(row.request, { token, bootstrap, registry }, AbortSignal.timeout(call_ms)),
     )
     return { handle: await launched }
   } catch (error) {

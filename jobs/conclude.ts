@@ -53,6 +53,8 @@ export function finishedOutcome({ shard }: Snapshot, row: AttemptRow): Ended | n
   // The machine's own notice may come with the report, before a pass could order the stop.
   if (finished.failure === 'preempted') return outcomeOfStop('preempted', row)
   if (finished.failure === 'timed_out') return outcomeOfStop(row.timeout_reason, row)
+  if (finished.failure === 'image')
+    return { outcome: 'image_error', exit_code: null, error: reported(finished) }
   return { outcome: 'failed', exit_code: finished.exit_code, error: reported(finished) }
 }
 
@@ -98,6 +100,11 @@ export function outcomeOfStop(reason: StopReason, row: AttemptRow): Ended {
 /** Proof of death without a report: what the vendor says of it, else what the exit code or its absence tells. */
 export function concludeBySilence(row: AttemptRow, proof: Death): Ended {
   if (row.stop_reason) return outcomeOfStop(row.stop_reason, row)
+  if (proof.state !== 'exited' && proof.reason === 'capacity' && !row.bound_at) {
+    const message = `${row.provider} gave the machine up before it was there.`
+    const error = jobError('start_timeout', message)
+    return { outcome: 'no_capacity', exit_code: null, error, unmade: true }
+  }
   if (proof.state !== 'exited') {
     const outcome = row.spot || proof.reason === 'preempted' ? 'preempted' : 'lost'
     return {

@@ -11,6 +11,13 @@ export interface Metered {
   billed_to: Date | null
 }
 
+/**
+ * A call without an answer may have been the one that made the machine, so it counts from the first: the ledger never says less than
+ * the vendor's bill. null: no machine is known.
+ */
+export const billedFrom = (row: { launched_at: Date | null; first_called_at: Date | null }): Date | null =>
+  row.launched_at && (row.first_called_at ?? row.launched_at)
+
 /** Cost so far: per second with the vendor's minimum, rounded up to whole micro-dollars. */
 export function costMicros(metered: Metered, now: Date): number {
   if (!metered.billed_from) return 0

@@ -165,10 +165,13 @@ function stopReason({ job, shard }: Snapshot, view: AttemptView, now: Date): Sto
   if (shard.order_kind === 'stop') return 'stopped'
   if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail') return 'sibling_failed'
   if (job.spec.deadline_at && now >= new Date(job.spec.deadline_at)) return 'deadline'
-  if (row.preempting_at) return 'preempted'
+  if (row.preempting_at || isTakenBack(seen)) return 'preempted'
   if (row.started_at && now >= after(row.started_at, row.timeout_s)) return row.timeout_reason
   return row.bound_at || seen?.state === 'unseen' ? null : startFailure(view, now)
 }
+
+/** Its vendor has said that it will be: there is time for a checkpoint. */
+const isTakenBack = (seen: Observation | null) => seen?.state === 'running' && seen.reason === 'preempted'
 
 /** Why a machine whose runner has not spoken is not waited for any longer; null: it is. */
 function startFailure({ row, traits, seen }: AttemptView, now: Date): StopReason | null {

@@ -19,6 +19,7 @@ export const problems = {
   no_result: { status: 404, title: 'The job has no result' },
   superseded: { status: 409, title: 'Another runner has bound this attempt' },
   attempt_over: { status: 410, title: 'The attempt is over' },
+  bootstrap_used: { status: 409, title: 'The token was used' },
   gone: { status: 410, title: 'The resource was deleted' },
   idempotency_key_reused: { status: 422, title: 'The idempotency key was used with another body' },
   body_too_large: { status: 413, title: 'The body is too large' },

@@ -3,7 +3,7 @@ import type { Device, Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { pageOf } from './inventory.ts'
 import { modelOf } from './catalogue.ts'
-import { countPlaced, offerKey } from './store/open.ts'
+import { accountKey, countPlaced, offerKey } from './store/open.ts'
 
 /** A machine that does not say how it is in this time is shown without. */
 const devices_ms = 5_000
@@ -39,8 +39,11 @@ export async function listGpus(deps: Deps, project_id: string, query: GpuQuery) 
     if (!offer.gpu || offer.slots === null) return []
     const running = open.get(`offer:${name}`) ?? 0
     const place = { ...placeOf(offer), attempt_id: null, running, slots: offer.slots }
-    const seen =
-      held.get(offerKey(offer)) ?? working.find(({ offer: key }) => key === offerKey(offer))?.gpus ?? []
+    const told = held.by_offer.get(offerKey(offer))
+    // Who tells of machines tells of each GPU once, though offers may be parts of one another.
+    if (told || held.accounts.has(accountKey(offer)))
+      return (told ?? []).map((figures) => gpuView(place, offer.gpu, figures))
+    const seen = working.find(({ offer: key }) => key === offerKey(offer))?.gpus ?? []
     return Array.from({ length: offer.gpu.count }, (_, n) =>
       gpuView(place, offer.gpu, seen[n] ?? { index: n, ...unknown }),
     )
@@ -91,10 +94,16 @@ function gpuView(place: Place, gpu: Gpu | null, { index, memory_used_gib, ...res
 const gpuKey = ({ provider, account, region, offer, attempt_id, index }: ReturnType<typeof gpuView>) =>
   [provider, account, region, offer, attempt_id ?? '', String(index).padStart(3, '0')].join(' ')
 
-/** What the machines of fixed capacity say now, by offer. */
-async function devicesNow(deps: Deps): Promise<Map<string, Figures[]>> {
+interface Held {
+  by_offer: Map<string, Figures[]>
+  /** Those that have told of any. */
+  accounts: Set<string>
+}
+
+/** What the machines of fixed capacity say now. */
+async function devicesNow(deps: Deps): Promise<Held> {
   const at = deps.clock.now().toISOString()
-  const seen = new Map<string, Figures[]>()
+  const seen: Held = { by_offer: new Map(), accounts: new Set() }
   await Promise.all(
     deps.providers.map(async (provider) => {
       const found = await provider.devices?.(AbortSignal.timeout(devices_ms)).catch((error: unknown) => {
@@ -110,7 +119,8 @@ async function devicesNow(deps: Deps): Promise<Map<string, Figures[]>> {
           id: offer,
           spot: false,
         })
-        seen.set(key, [...(seen.get(key) ?? []), { ...figures, at }])
+        seen.by_offer.set(key, [...(seen.by_offer.get(key) ?? []), { ...figures, at }])
+        seen.accounts.add(accountKey({ provider: provider.name, account: provider.account }))
       }
     }),
   )

@@ -5,8 +5,8 @@ const mark = '[masked]'
 
 /** Forms that nothing but a credential has, each with the vendor that gives it out. */
 const forms: readonly RegExp[] = [
-  // Berth's runner tokens, API keys and webhook secrets.
-  /\b(?:brt_|brk_|berth_|whsec_)[A-Za-z0-9_.+/=-]{16,}/g,
+  // Berth's tokens of runners and machines, API keys and webhook secrets.
+  /\b(?:brt_|brb_|brk_|berth_|whsec_)[A-Za-z0-9_.+/=-]{16,}/g,
   // AWS, Alibaba Cloud and Tencent Cloud access key ids.
   /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
   /\bLTAI[A-Za-z0-9]{12,26}\b/g,
@@ -40,4 +40,4 @@ export function masked(text: string): string {
 
 /** Most text holds none of these words, and is looked through once. */
 const mayHold =
-  /brt_|brk_|berth_|whsec_|AKIA|ASIA|LTAI|AKID|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|(?:sk|rpa|hf)[-_]|eyJ|PRIVATE KEY|bearer|authorization|token|:\/\/|passw|secret|key/i
+  /brt_|brb_|brk_|berth_|whsec_|AKIA|ASIA|LTAI|AKID|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|(?:sk|rpa|hf)[-_]|eyJ|PRIVATE KEY|bearer|authorization|token|:\/\/|passw|secret|key/i

@@ -82,6 +82,7 @@ export type Change =
       outcome: Outcome
       exit_code: number | null
       error: JobError | null
+      unmade?: true
     }
   | { change: 'end'; attempt_id: string }
   | {
@@ -146,6 +147,8 @@ export interface Ended {
   outcome: Outcome
   exit_code: number | null
   error: JobError | null
+  /** Its vendor gave up making it: it was never there, and is on no bill. */
+  unmade?: true
 }
 
 /** Keeps the earliest time at which something may have to be done. */

@@ -100,7 +100,7 @@ export async function attemptOfToken(deps: Deps, attempt_id: string, token: stri
 /** Records one report; the same again changes nothing. Throws AppError: superseded, attempt_over. */
 export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report): Promise<void> {
   const now = deps.clock.now()
-  if (attempt.instance === null && said.type !== 'started') {
+  if (attempt.instance === null && said.type !== 'started' && !isOfMachine(said)) {
     // A restored database may not hold the start that it once acknowledged.
     if (!(await isQuarantined(deps, now)))
       throw new AppError('invalid_request', 'The first report of a runner is "started".')
@@ -113,6 +113,9 @@ export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report
   const error = { ...said.error, message: mask(said.error.message) }
   await recordFact(deps, attempt, { ...said, error }, now)
 }
+
+/** A machine says itself that its runner does not come up: no image, no driver. */
+const isOfMachine = (said: Report): boolean => said.type === 'finished' && said.failure !== null
 
 /** What a runner is told with every answer. */
 export function answer(attempt: Pick<AttemptRow, 'stop_reason'>, next_heartbeat_ms: number): ReportAnswer {

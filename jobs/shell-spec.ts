@@ -1,4 +1,5 @@
-// The spec of a custom job for the runner in POSIX sh, which reads no JSON: assignments, quoted whole.
+// What shells are told, which read no JSON: assignments, quoted whole.
+import type { Bootstrap } from './bootstrap.ts'
 
 export interface ShellSpec {
   timeout_s: number
@@ -6,7 +7,7 @@ export interface ShellSpec {
   program: { command: readonly string[]; env: Readonly<Record<string, string>>; outputs: readonly string[] }
 }
 
-/** What the runner reads line by line comes first: a value of a variable may have lines that look like it. */
+/** For the runner in POSIX sh. What it reads line by line comes first: a value of a variable may have lines that look like it. */
 export function shellSpec({ timeout_s, grace_ms, program }: ShellSpec): string {
   const { command, env, outputs } = program
   return [
@@ -17,6 +18,23 @@ export function shellSpec({ timeout_s, grace_ms, program }: ShellSpec): string {
     `grace_s=${quoted(String(Math.ceil(grace_ms / 1_000)))}`,
     ...Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`),
     `set -- ${command.map(quoted).join(' ')}`,
+    '',
+  ].join('\n')
+}
+
+/** For the program of a machine. */
+export function shellBootstrap({ token, image, command, gpus, registry }: Bootstrap): string {
+  const values = {
+    token,
+    image,
+    gpus: String(gpus),
+    registry_server: registry?.server ?? '',
+    registry_username: registry?.username ?? '',
+    registry_password: registry?.password ?? '',
+  }
+  return [
+    ...Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}`),
+    `set -- ${(command ?? []).map(quoted).join(' ')}`,
     '',
   ].join('\n')
 }

@@ -141,6 +141,8 @@ export const jobEventTypes = [
   'job.succeeded',
   'job.failed',
   'job.cancelled',
+  // Somebody has read the user data of a machine of it.
+  'job.bootstrap_refused',
 ] as const
 export type JobEventType = (typeof jobEventTypes)[number]
 /** All that is told, also what concerns no job. */

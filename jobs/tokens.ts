@@ -15,17 +15,38 @@ export interface Bearer {
  * by itself which shard it is for, so that a database that lost the intent can still check it. Shown to nobody but
  * the runner.
  */
-export function runnerToken(runner_key: RunnerKey, { attempt_id, shard_id, nonce }: Bearer): string {
-  const mac = createHmac('sha256', runner_key).update(`${attempt_id}\n${shard_id}\n${nonce}`)
-  return `brt_${shard_id}.${nonce}.${mac.digest('base64url')}`
+export function runnerToken(runner_key: RunnerKey, bearer: Bearer): string {
+  return tokenOf(runner_key, 'brt', bearer)
+}
+
+/** What stands in the user data of a machine, `brb_...`: good for one exchange, and of no use to find the other one. */
+export function bootstrapToken(runner_key: RunnerKey, bearer: Bearer): string {
+  return tokenOf(runner_key, 'brb', bearer)
+}
+
+type Prefix = 'brt' | 'brb'
+
+function tokenOf(runner_key: RunnerKey, prefix: Prefix, { attempt_id, shard_id, nonce }: Bearer): string {
+  const of = prefix === 'brt' ? '' : 'bootstrap\n'
+  const mac = createHmac('sha256', runner_key).update(`${of}${attempt_id}\n${shard_id}\n${nonce}`)
+  return `${prefix}_${shard_id}.${nonce}.${mac.digest('base64url')}`
 }
 
 /** Who a token that we made for this attempt speaks for; null: we did not make it. */
 export function readToken(runner_key: RunnerKey, attempt_id: string, token: string): Bearer | null {
-  const match = /^brt_(shd_[a-z0-9]{1,40})\.([A-Za-z0-9_-]{1,64})\.[A-Za-z0-9_-]{43}$/.exec(token)
+  return readAs('brt', runner_key, attempt_id, token)
+}
+
+/** The same of a machine's. */
+export function readBootstrapToken(runner_key: RunnerKey, attempt_id: string, token: string): Bearer | null {
+  return readAs('brb', runner_key, attempt_id, token)
+}
+
+function readAs(prefix: Prefix, runner_key: RunnerKey, attempt_id: string, token: string): Bearer | null {
+  const match = /^br[tb]_(shd_[a-z0-9]{1,40})\.([A-Za-z0-9_-]{1,64})\.[A-Za-z0-9_-]{43}$/.exec(token)
   if (!match?.[1] || !match[2]) return null
   const bearer = { attempt_id, shard_id: match[1], nonce: match[2] }
-  return sameToken(token, runnerToken(runner_key, bearer)) ? bearer : null
+  return sameToken(token, tokenOf(runner_key, prefix, bearer)) ? bearer : null
 }
 
 /** Compares secrets in a time that does not tell where they differ. */

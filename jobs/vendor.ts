@@ -1,4 +1,4 @@
-// What an account at a provider is made of. infra/vendors.ts knows the providers.
+// What an account at a provider is made of. infra/vendors/vendors.ts knows the providers.
 import type { z } from 'zod'
 import type { Provider } from '../providers/provider.ts'
 

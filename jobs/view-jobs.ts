@@ -118,7 +118,15 @@ async function pricedAttempts(db: Database, ids: readonly string[]) {
   if (ids.length === 0) return []
   return db
     .selectFrom('attempts')
-    .select(['job_id', 'usd_micros_per_hour', 'min_billing_s', 'launched_at', 'ended_at', 'state'])
+    .select([
+      'job_id',
+      'usd_micros_per_hour',
+      'min_billing_s',
+      'launched_at',
+      'first_called_at',
+      'ended_at',
+      'state',
+    ])
     .where(oneOf('job_id', ids))
     .execute()
 }

@@ -1,5 +1,5 @@
 // A job as clients see it (docs/contracts.md §2). Pure.
-import { costMicros, microsToUsd } from './cost.ts'
+import { billedFrom, costMicros, microsToUsd } from './cost.ts'
 import type { AttemptRow, JobRow } from './plan.ts'
 
 /** A result larger than this is linked to instead of repeated in lists and webhooks (messages stay < 20 kB). */
@@ -52,6 +52,7 @@ export const viewedAttemptColumns = [
   'min_billing_s',
   'created_at',
   'launched_at',
+  'first_called_at',
   'started_at',
   'ended_at',
   'outcome',
@@ -163,13 +164,13 @@ export function attemptView(row: ViewedAttempt) {
 }
 
 export function attemptCost(row: PricedAttempt, now: Date): number {
-  return costMicros({ ...row, billed_from: row.launched_at, billed_to: row.ended_at }, now)
+  return costMicros({ ...row, billed_from: billedFrom(row), billed_to: row.ended_at }, now)
 }
 
 /** What the cost of an attempt follows from. */
 export type PricedAttempt = Pick<
   AttemptRow,
-  'usd_micros_per_hour' | 'min_billing_s' | 'launched_at' | 'ended_at'
+  'usd_micros_per_hour' | 'min_billing_s' | 'launched_at' | 'first_called_at' | 'ended_at'
 >
 
 /** Shards that ended count whole, those that run by their own word. */

@@ -70,6 +70,11 @@ export interface LaunchRequest {
 export interface LaunchSecrets {
   /** The runner's bearer token. */
   token: string
+  /**
+   * Good for one exchange for all of this (POST /v1/runner/bootstrap): what stands where others can read it, like the user data of a
+   * machine. Left out by who has no such exchange.
+   */
+  bootstrap?: string
   /** For an image that its registry does not give to everyone. */
   registry?: { server: string; username: string; password: string } | null
 }
@@ -89,7 +94,8 @@ export type Ref =
 export type Observation =
   /** `image`: it cannot be pulled; `capacity`, `quota`: it waits for a machine, or for room in the account. */
   | { state: 'pending'; detail: string | null; reason?: 'image' | 'capacity' | 'quota' | null }
-  | { state: 'running'; detail: string | null }
+  /** `preempted`: its vendor has said that it will take it back, and it runs until then. */
+  | { state: 'running'; detail: string | null; reason?: 'preempted' | null }
   /** `deadline`: the vendor's dead-man switch. */
   | {
       state: 'exited'
@@ -97,8 +103,8 @@ export type Observation =
       detail: string | null
       reason?: 'image' | 'out_of_memory' | 'preempted' | 'deadline' | null
     }
-  /** The vendor knows nothing of it (any more). */
-  | { state: 'gone'; detail: string | null; reason?: 'preempted' | null }
+  /** The vendor knows nothing of it (any more). `capacity`: it was never really there, for want of a machine. */
+  | { state: 'gone'; detail: string | null; reason?: 'preempted' | 'capacity' | null }
   /** It could not be asked: loss of sight, which starts nothing and stops nothing. */
   | { state: 'unseen'; detail: string }
 

@@ -1,6 +1,6 @@
 // What each change of a plan does to the rows of a batch, in memory: commitDecisions alone calls this, under the locks
 // of the rows, and writes what has changed.
-import { costMicros } from '../cost.ts'
+import { billedFrom, costMicros } from '../cost.ts'
 import type { AttemptRow, Change, ShardRow } from '../plan.ts'
 import { classOf } from '../shards.ts'
 import { prolong, type Purse, settle } from './budgets.ts'
@@ -42,6 +42,7 @@ export const attemptColumns = [
   'usd_micros_per_hour',
   'min_billing_s',
   'launched_at',
+  'first_called_at',
   'started_at',
   'reserved_until',
 ] as const satisfies (keyof AttemptRow)[]
@@ -103,7 +104,13 @@ const writers: { [Name in Change['change']]: Writer<Name> } = {
   },
   adopted(scope, { attempt_id, handle, since, instance }) {
     const bound = { instance, bound_at: scope.now }
-    move(scope, attempt_id, 'starting', { handle, launch_called_at: since, launched_at: since, ...bound })
+    move(scope, attempt_id, 'starting', {
+      handle,
+      launch_called_at: since,
+      first_called_at: since,
+      launched_at: since,
+      ...bound,
+    })
   },
   run(scope, { attempt_id, started_at }) {
     const { launched_at } = attemptOf(scope, attempt_id)
@@ -167,6 +174,7 @@ function launch(scope: Scope, { attempt, announced }: Of<'launch'>) {
     ranking: attempt.ranking,
     created_at: now,
     launch_called_at: announced ? now : null,
+    first_called_at: announced ? now : null,
     outcome: null,
     launched_at: null,
     started_at: null,
@@ -214,7 +222,13 @@ function conclude(scope: Scope, change: Of<'conclude'>) {
   const log_tail = scope.log_tails.get(row.id) ?? null
   scope.error = change.error && { ...change.error, log_tail }
   const { outcome, exit_code } = change
-  const values = { outcome, outcome_at: scope.now, exit_code, error: scope.error }
+  const values = {
+    outcome,
+    outcome_at: scope.now,
+    exit_code,
+    error: scope.error,
+    ...(change.unmade ? { launched_at: null } : {}),
+  }
   // One that was told to stop is stopping already.
   if (row.state === 'stopping') set(scope, row.id, values)
   else move(scope, row.id, 'stopping', values)
@@ -224,10 +238,11 @@ function end(scope: Scope, { attempt_id }: Of<'end'>) {
   const { now } = scope
   move(scope, attempt_id, 'ended', { ended_at: now })
   const row = attemptOf(scope, attempt_id)
-  const { project_id, job_id, basis, launched_at } = row
-  const usd_micros = costMicros({ ...row, billed_from: launched_at, billed_to: now }, now)
+  const { project_id, job_id, basis } = row
+  const billed_from = billedFrom(row)
+  const usd_micros = costMicros({ ...row, billed_from, billed_to: now }, now)
   settle(scope.purse, row, usd_micros, now)
-  const billed_to = launched_at && now
+  const billed_to = billed_from && now
   scope.ledger.push({
     project_id,
     job_id,
@@ -235,7 +250,7 @@ function end(scope: Scope, { attempt_id }: Of<'end'>) {
     entry: 'settle',
     usd_micros,
     basis,
-    billed_from: launched_at,
+    billed_from,
     billed_to,
     at: now,
   })

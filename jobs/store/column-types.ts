@@ -86,6 +86,7 @@ export const columnTypes = {
     ranking: 'json',
     handle: 'jsonb',
     launch_called_at: 'timestamptz',
+    first_called_at: 'timestamptz',
     launched_at: 'timestamptz',
     created_at: 'timestamptz',
     started_at: 'timestamptz',

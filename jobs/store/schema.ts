@@ -216,6 +216,7 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     ranking: Json<RankingView | null> | null
     handle: Json<Handle> | null
     launch_called_at: Date | null
+    first_called_at: Date | null
     launched_at: Date | null
     created_at: Date
     started_at: Date | null
@@ -230,6 +231,9 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     instance: string | null
     host: Json<unknown> | null
     bound_at: Date | null
+    bootstrapped_at: Date | null
+    bootstrap_machine: string | null
+    bootstrap_refused_at: Date | null
     preempting_at: Date | null
     finished: Json<Finished> | null
     finished_at: Date | null

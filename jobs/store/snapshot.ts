@@ -3,7 +3,7 @@ import { isWhole } from '../cache.ts'
 import type { AttemptRow, JobRow, Leader, ShardRow } from '../plan.ts'
 import { type Money, noMoney, shardSpec } from '../shards.ts'
 import { stopGrace_s } from '../bounds.ts'
-import { costMicros } from '../cost.ts'
+import { billedFrom, costMicros } from '../cost.ts'
 import { signatureOf } from '../kinds/kind.ts'
 import type { Database } from './schema.ts'
 import { sql } from 'kysely'
@@ -125,14 +125,15 @@ export async function moneyOf(
       'usd_micros_per_hour',
       'min_billing_s',
       'launched_at',
+      'first_called_at',
       'ended_at',
       'outcome',
       'timeout_s',
     ])
     .where(sql<boolean>`job_id = any(${[...job_ids]}::text[])`)
     .execute()
-  for (const { job_id, launched_at, ended_at, outcome, timeout_s, ...price } of rows) {
-    const micros = costMicros({ ...price, billed_from: launched_at, billed_to: ended_at }, now)
+  for (const { job_id, ended_at, outcome, timeout_s, ...price } of rows) {
+    const micros = costMicros({ ...price, billed_from: billedFrom(price), billed_to: ended_at }, now)
     const most_s = outcome === null ? timeout_s + stopGrace_s : 0
     const most = Math.max(micros, Math.ceil((most_s * price.usd_micros_per_hour) / 3_600))
     const { spent_micros, committed_micros } = money.get(job_id) ?? noMoney

@@ -101,6 +101,7 @@ async function tryCase(world: World, each: Case, options: RunOptions): Promise<C
 function openBench(world: World, options: RunOptions, kept: Kept[]): Bench {
   const secrets: LaunchSecrets = {
     token: `token-${randomBytes(16).toString('hex')}`,
+    bootstrap: `bootstrap-${randomBytes(16).toString('hex')}`,
     ...(world.back.registry && { registry: world.back.registry }),
   }
   const newId = options.attemptId ?? randomId
@@ -125,9 +126,10 @@ function openBench(world: World, options: RunOptions, kept: Kept[]): Bench {
   }
 }
 
-function secretsOf(world: World, { token, registry }: LaunchSecrets): Map<string, string> {
+function secretsOf(world: World, { token, bootstrap, registry }: LaunchSecrets): Map<string, string> {
   const named = new Map(world.secrets.map((secret) => [secret, 'a secret of the account']))
   if (registry) named.set(registry.password, 'the password of the registry')
+  if (bootstrap) named.set(bootstrap, 'the token that a machine is started with')
   return named.set(token, 'the token of the attempt')
 }
 

@@ -65,16 +65,22 @@ export function offersOf(seen: Seen, place: Place): Offer[] {
   })
 }
 
-/** GPUs of the offers, with what labels tell of their drivers. */
+/**
+ * The GPUs of the nodes, each once: as those of the smallest part of a node, of which the larger ones are made. With what labels
+ * tell of their drivers.
+ */
 export function devicesOf(offers: readonly Offer[], nodes: readonly V1Node[]): Device[] {
-  return offers.flatMap(({ id, region, gpu, spot }) => {
-    if (!gpu || spot) return []
+  const withGpu = offers.filter(({ gpu, spot }) => gpu && !spot)
+  return [...Map.groupBy(withGpu, kindOf).values()].flatMap((parts) => {
+    const [smallest] = parts.toSorted((a, b) => (a.gpu?.count ?? 0) - (b.gpu?.count ?? 0))
+    if (!smallest?.gpu) return []
+    const { id, region, gpu, slots } = smallest
     const product = id.split(':')[0]
     const labels = nodes.find(({ metadata }) => metadata?.labels?.[productLabel] === product)?.metadata
       ?.labels
     const driver = labels?.['nvidia.com/cuda.driver-version.full'] ?? versionOf(labels, 'driver')
     const cuda = labels?.['nvidia.com/cuda.runtime-version.full'] ?? versionOf(labels, 'runtime')
-    return Array.from({ length: gpu.count }, (_, index) => ({
+    return Array.from({ length: (slots ?? 0) * gpu.count }, (_, index) => ({
       offer: id,
       region,
       index,
@@ -87,6 +93,9 @@ export function devicesOf(offers: readonly Offer[], nodes: readonly V1Node[]): D
     }))
   })
 }
+
+/** Model and resource: "NVIDIA-H100-80GB-HBM3:gpu". */
+const kindOf = ({ id }: Offer): string => id.split(':').slice(0, 2).join(':')
 
 /** Older versions of the discovery say the parts alone. */
 function versionOf(labels: Record<string, string> = {}, of: string): string | null {

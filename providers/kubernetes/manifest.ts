@@ -1,6 +1,6 @@
 // The objects of one attempt, computed from its request alone: a repeated launch asks for the same. Pure.
 import type { V1Container, V1EnvVar, V1Job, V1PodSpec, V1Secret } from '@kubernetes/client-node'
-import { TypeID } from 'typeid-js'
+import { deadManSeconds } from '../dead-man.ts'
 import { ProviderError } from '../errors.ts'
 import type { LaunchRequest, LaunchSecrets } from '../provider.ts'
 import type { KubernetesProviderOptions, PodSettings } from './options.ts'
@@ -15,10 +15,6 @@ export const labels = {
 export const priceAnnotation = 'berth/usd-per-hour'
 export const containerName = 'runner'
 
-/** Berth stops at its own deadline; this long after it the cluster ends what nobody stopped. */
-const afterDeadline_s = 15 * 60
-/** No attempt runs longer: an id that says so was not made from a time. */
-const longestRun_s = 31 * 86_400
 /** A net for what nobody cleans up: long after every result and log was read. */
 const keptAfterEnd_s = 7 * 86_400
 /** The runner's own 10 s of grace for its program, and its last report. */
@@ -72,27 +68,6 @@ export function labelsOf(request: LaunchRequest): Record<string, string> {
     [labels.installation]: request.installation,
     [labels.attempt]: request.attempt_id,
     [labels.kind]: request.kind,
-  }
-}
-
-/**
- * Counted from the attempt's own time, which its id holds, and by the cluster from the later moment when the Job starts: so it
- * fires after Berth's deadline, and says the same at every launch. An id that tells no time of this run is counted from now.
- */
-export function deadManSeconds({ attempt_id, deadline_at }: LaunchRequest, now: Date): number {
-  const deadline = Date.parse(deadline_at)
-  const [told, counted] = [timeOf(attempt_id) ?? Number.NaN, now.getTime()]
-  const isTold = told <= deadline && told > deadline - longestRun_s * 1000
-  return Math.max(0, Math.ceil((deadline - (isTold ? told : counted)) / 1000)) + afterDeadline_s
-}
-
-/** The milliseconds of a UUIDv7. */
-function timeOf(id: string): number | null {
-  try {
-    const uuid = TypeID.fromString(id).toUUID()
-    return uuid[14] === '7' ? Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16) : null
-  } catch {
-    return null
   }
 }
 

@@ -16,6 +16,8 @@ export interface WireAnswer {
   status: number
   headers?: Record<string, string>
   body: string
+  /** The answer goes on for ever: a stream of events. */
+  stays_open?: true
 }
 
 /** Kinds of Fault that every server has in the same way; the others are the vendor's own answers. */
@@ -80,8 +82,10 @@ async function read(incoming: IncomingMessage): Promise<WireRequest> {
   return { method, path: pathname, query: searchParams, headers, body: Buffer.concat(blocks).toString() }
 }
 
-function send(response: ServerResponse, { status, headers, body }: WireAnswer): void {
-  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
+function send(response: ServerResponse, { status, headers, body, stays_open }: WireAnswer): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers })
+  if (stays_open) response.write(body)
+  else response.end(body)
 }
 
 const page = '<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>'

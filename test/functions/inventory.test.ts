@@ -148,6 +148,27 @@ test('GPUs tell what they have, what runs on them and how they are', async () =>
   expect(id).toMatch(/^job_/)
 })
 
+test('GPUs that are offered in several parts are there once', async () => {
+  await using world = await openTestWorld()
+  furnish(world)
+  const [one] = world.model.offers.filter(({ gpu }) => gpu?.model === 'RTX 4090')
+  const gpu = one?.gpu
+  if (!gpu) throw new Error('no GPU')
+  const part = (count: number) => ({
+    ...one,
+    id: `node:${count}`,
+    gpu: { ...gpu, count },
+    slots: 4 / count,
+  })
+  world.model.offers.splice(0, world.model.offers.length, part(1), part(2), part(4))
+  const device = { region: 'here', memory_used_gib: null, utilization: null, temperature_c: null }
+  const rest = { power_w: null, driver: '550.54', cuda: '12.4' }
+  world.model.provider.devices = () =>
+    Promise.resolve([0, 1, 2, 3].map((index) => ({ offer: 'node:1', index, ...device, ...rest })))
+  const { items } = await get(world, '/v1/gpus')
+  expect(items.map(({ offer, index }) => [offer, index])).toEqual([0, 1, 2, 3].map((n) => ['node:1', n]))
+})
+
 test('a machine that cannot be asked has GPUs all the same', async () => {
   await using world = await openTestWorld()
   furnish(world)

@@ -53,6 +53,7 @@ async function open(world: World) {
 describe('a secret that a program prints', () => {
   test.for([
     ['key AKIAIOSFODNN7EXAMPLE in use', 'key [masked] in use'],
+    ['bootstrap brb_shd_01jd3m4k5nep7r8r9s0t1v2w3x.bm9uY2U.c2lnbmF0dXJl', 'bootstrap [masked]'],
     ['export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG', 'export AWS_SECRET_ACCESS_KEY=[masked]'],
     ['LTAI5tExampleExampleExam', '[masked]'],
     ['Authorization: Bearer abc.def-ghi_jkl==', 'Authorization: Bearer [masked]'],

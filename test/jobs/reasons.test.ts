@@ -43,6 +43,39 @@ test.each([
   },
 )
 
+test('a machine that its vendor will take back is stopped with time for a checkpoint, and tried again', async () => {
+  await using world = await openTestWorld()
+  await world.request('POST', '/v1/jobs', { body: backtest() })
+  await world.pass()
+  const [[id, machine] = []] = [...world.model.machines]
+  const report = (body: object) =>
+    world.request('POST', `/v1/attempts/${id}/report`, { key: machine?.token ?? '', body })
+  await report({ type: 'started', instance: 'one' })
+  await world.pass()
+  if (machine) machine.seen = { state: 'running', detail: null, reason: 'preempted' }
+  world.advance(30)
+  await world.pass()
+  const told = (await (await report({ type: 'heartbeat' })).json()) as { stop?: object }
+  expect(told.stop).toEqual({ reason: 'preempted', grace_ms: 30_000 })
+  await report({ type: 'finished', exit_code: 75, failure: 'preempted' })
+  await world.pass()
+  const [{ attempts } = {}] = (
+    (await (await world.request('GET', '/v1/jobs')).json()) as { items: JobView[] }
+  ).items
+  expect(attempts?.[0]).toMatchObject({ number: 1, outcome: 'preempted' })
+})
+
+test('a machine that was never there is no loss: another offer is tried, and this one is remembered for it', async () => {
+  await using world = await openTestWorld()
+  const gone: Observation = { state: 'gone', detail: 'gave it up', reason: 'capacity' }
+  const { first } = await seen(world, gone, 60)
+  expect(first).toMatchObject({ outcome: 'no_capacity' })
+  const { items } = (await (await world.request('GET', '/v1/offers')).json()) as {
+    items: { blocked: object }[]
+  }
+  expect(items[0]?.blocked).toMatchObject({ reason: 'capacity' })
+})
+
 test('an image that cannot be pulled is given up after two minutes, long before the start timeout', async () => {
   await using world = await openTestWorld()
   Object.assign(world.model.provider.traits, { boot_bound_s: 1_800 })

@@ -220,6 +220,7 @@ async function money({ monitor, db, violated }: World, { attempts, machines }: F
     const from_ms = (entry.billed_from?.getTime() ?? Number.NaN) - machine.from_ms
     const to_ms = (entry.billed_to?.getTime() ?? Number.NaN) - (machine.to_ms ?? Number.NaN)
     if (Number.isNaN(from_ms)) continue
+    if (from_ms > 0) violated(`the ledger of attempt ${row.id} begins ${from_ms} ms after the bill`)
     const rate = row.usd_micros_per_hour / 3_600_000
     const least = cloud.account.traits.min_billing_s * 1_000 * rate
     const explained = billed + (to_ms - from_ms) * rate

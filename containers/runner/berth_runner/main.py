@@ -18,6 +18,15 @@ EX_USAGE = 64  # <sysexits.h>
 
 def main() -> int:
     """The process's exit code: the program's own; 1 when it never ran; 0 when there was nothing to do."""
+    code = _attempt()
+    after = os.environ.get("BERTH_AFTER")
+    # None: this machine is another runner's.
+    if after and code is not None:
+        os.execv("/bin/sh", ["sh", "-c", after])  # noqa: S606 - of whoever started the container
+    return code or 0
+
+
+def _attempt() -> int | None:
     program.reserve_progress_fd()
     try:
         settings = Settings(os.environ)
@@ -30,7 +39,7 @@ def main() -> int:
     folder = Folder(settings.home)
     if not folder.lock():
         print("berth runner: another runner lives on this folder", file=sys.stderr)
-        return 0
+        return None
     folder.write("pid.json", {"pid": os.getpid(), "start_time": processes.start_time(os.getpid())})
     wake_read, wake_write = os.pipe()
     notice_read, notice_write = os.pipe()

@@ -9,6 +9,7 @@ BERTH_PROGRAM         JSON array: the program's argv, to which spec.json and the
                       of a custom job the spec names what to run
 BERTH_INPUTS_DIR      optional folder where inputs with a sha256 are kept for other attempts on this machine
 BERTH_MEMORY_GIB      optional bound on the memory of the program and all its children
+BERTH_AFTER           optional script that the runner becomes at its end, where a machine must be told of it
 
 BERTH_RUNNER_* shorten intervals in tests and slow them down on metered links; see `Settings`.
 """

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { keepAccounts } from '../../../infra/accounts.ts'
 import { refreshOffers } from '../../../infra/loops.ts'
-import { vendors } from '../../../infra/vendors.ts'
+import { vendors } from '../../../infra/vendors/vendors.ts'
 import { type Catalogue, keepCatalogue } from '../../../jobs/catalogue.ts'
 import type { JobView } from '../../../jobs/view.ts'
 import { noKube } from '../../support/kube-binary.ts'

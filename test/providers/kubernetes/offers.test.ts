@@ -65,8 +65,14 @@ test('a node with GPUs is offered in parts, at the price of what they have, and 
     [2, 2],
     [4, 1],
   ])
-  expect(await bench.provider.devices?.(signal)).toContainEqual({
-    offer: offer.id,
+  // Eight GPUs, each once, whatever parts of the node are offered.
+  const devices = (await bench.provider.devices?.(signal)) ?? []
+  const single = offers.find(({ gpu }) => gpu?.count === 1) as Offer
+  expect(devices.map((device) => [device.offer, device.index])).toEqual(
+    Array.from({ length: 8 }, (_, index) => [single.id, index]),
+  )
+  expect(devices[3]).toEqual({
+    offer: single.id,
     region: 'test-cluster',
     index: 3,
     memory_used_gib: null,
