@@ -74,7 +74,7 @@ test('what cannot be run is refused with its field', async () => {
       message: expect.stringContaining(message),
     })
   const answer = await world.request('POST', '/v1/jobs', { body: { kind: 'other', params: {} } })
-  expect(await answer.text()).toContain('must be \\"backtest\\" or \\"custom\\"')
+  expect(await answer.text()).toContain('must be \\"backtest\\", \\"training\\" or \\"custom\\"')
 })
 
 describe('secrets', () => {

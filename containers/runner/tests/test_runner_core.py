@@ -208,3 +208,16 @@ def test_bad_settings_are_named(tmp_path: Path, capfd: pytest.CaptureFixture[str
     with open_world(tmp_path, Berth()) as world:
         assert world.run(BERTH_MEMORY_GIB="much").wait() == 64
         assert "BERTH_MEMORY_GIB must be a number from 0" in capfd.readouterr().err
+
+
+def test_the_program_knows_what_the_job_was_given(tmp_path: Path) -> None:
+    names = ("BERTH_DEVICE", "BERTH_MEMORY_GIB", "BERTH_THREADS")
+    source = f"result(found=[os.environ.get(name) for name in {names}])"
+    with open_world(tmp_path, Berth(memory_gib=1.5, cpu=2.5)) as world:
+        assert world.run(source).wait() == 0
+        assert world.berth.finished["result"]["found"] == ["cpu", "1.5", "2"]
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    with open_world(plain, Berth()) as world:
+        assert world.run(source).wait() == 0
+        assert world.berth.finished["result"]["found"] == ["cpu", None, None]
