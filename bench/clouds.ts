@@ -8,10 +8,9 @@ import { createAwsProvider } from '../providers/aws/aws.ts'
 import { requestFor } from '../providers/conformance/subject.ts'
 import type { Handle, Provider } from '../providers/provider.ts'
 import { createRunpodProvider } from '../providers/runpod/runpod.ts'
-import { openRunpod } from '../test/fakes/runpod.ts'
 import { alibabaOptions, type FakeEcs, openFakeEcs } from '../test/support/alibaba-account.ts'
 import { awsOptions, openFakeAws } from '../test/support/aws-subject.ts'
-import { runpodOptions } from '../test/support/runpod-subject.ts'
+import { openFakeRunpod, runpodOptions } from '../test/support/runpod-subject.ts'
 import { type Measured, type Measurement, option, percentile, rounded } from './measurement.ts'
 
 const handles = 10_000
@@ -126,7 +125,7 @@ async function fill({ state }: FakeEcs, provider: Provider): Promise<void> {
 }
 
 async function openPods(transport: 'graphql' | 'rest'): Promise<Cloud> {
-  const runpod = await openRunpod()
+  const runpod = await openFakeRunpod()
   const options = runpodOptions({ url: runpod.url, transport, clock: { now: () => new Date() } })
   return {
     name: `runpod_${transport}`,

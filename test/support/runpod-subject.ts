@@ -7,6 +7,8 @@ import { apiKey, openRunpod } from '../fakes/runpod.ts'
 
 export const installation = '4q7k2m9x3vtb'
 
+export const openFakeRunpod = openRunpod
+
 export const runpodOptions = (
   given: Pick<RunpodProviderOptions, 'url' | 'clock'> & Partial<RunpodProviderOptions>,
 ): RunpodProviderOptions => ({
