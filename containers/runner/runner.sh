@@ -71,6 +71,11 @@ send_log() { # STREAM POSITION
     have_bytes=$(size_of "$1")
     [ "$have_bytes" -gt "$2" ] || break
     tail -c +$(($2 + 1)) "$1" | head -c $chunk_bytes >piece
+    # Of whole lines where more follow: a secret that is cut in two is not masked.
+    if [ $((have_bytes - $2)) -gt $chunk_bytes ]; then
+      sed '$d' piece >lines
+      [ ! -s lines ] || cp lines piece
+    fi
     sent=$(size_of piece)
     { printf '{"number":%s,"at":"%s","stream":"%s","text":"' "$number" "$(now)" "$1"; escaped <piece; printf '"}'; } >chunk
     call POST /logs chunk; got=$?

@@ -147,6 +147,20 @@ describe.for(Object.keys(images))('an image with %s', (name) => {
     if (images[name]?.(bin) === null) context.skip(`this machine has no ${name}`)
   })
 
+  test('sends whole lines, so that no secret is cut in two and shown in halves', async () => {
+    const value = 'a-long-secret-value'
+    await world.request('PUT', '/v1/secrets/KEY', { body: { value } })
+    // A chunk of 48 KiB would end in the middle of one of these.
+    const script = `cat "$LINES"`
+    const lines = join(folder, 'lines')
+    writeFileSync(lines, `${'x'.repeat(49_140)}\n${value}\n${'y'.repeat(20_000)}\n`)
+    const run = await launch(bin, script, { env: { LINES: lines }, secrets: ['KEY'] })
+    expect(await run.over, run.said()).toBe(0)
+    await read(run.id)
+    const { stdout } = await log(run.id)
+    expect(stdout).toBe(`${'x'.repeat(49_140)}\n[masked]\n${'y'.repeat(20_000)}\n`)
+  })
+
   test('runs, and its output, files and result are kept', async () => {
     const value = `quotes ' " \\ and $HOME`
     await world.request('PUT', '/v1/secrets/KEY', { body: { value: 'a-long-secret-value' } })
