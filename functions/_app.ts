@@ -1,7 +1,6 @@
 // Mounts every function. Runs on any runtime that has fetch: what it needs comes in as Deps.
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { Scalar } from '@scalar/hono-api-reference'
-import { createKeyCheck } from '../jobs/keys.ts'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
@@ -9,11 +8,9 @@ import { createFollowers } from '../jobs/followers.ts'
 import { createPace } from '../jobs/pace.ts'
 import { createPreparation } from '../jobs/prepare.ts'
 import { createSubmit } from '../jobs/submit.ts'
-import { requireKey } from './_auth.ts'
-import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
+import { guardRoutes } from './_gate.ts'
 import { problemOf } from './_problem.ts'
-import { limitRate } from './_rate.ts'
 import * as attempts from './attempts.ts'
 import * as bootstrapMachine from './bootstrap-machine.ts'
 import * as budgets from './budgets.ts'
@@ -50,39 +47,17 @@ import * as secrets from './secrets.ts'
 import * as stopJob from './stop-job.ts'
 import * as webhooks from './webhooks.ts'
 
-/** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
-const maxRunnerJson_bytes = 2 * 1024 ** 2
-
-/** Routes of clients; those of runners carry a token of their own. */
-const guarded = [
-  'datasets',
-  'datasets/:id',
-  'datasets/:id/complete',
-  'jobs/*',
-  'events',
-  'webhooks/*',
-  'deliveries/*',
-  'budgets/*',
-  'usage',
-  'orphans/*',
-  'provider-accounts/*',
-  'policy',
-  'secrets/*',
-  'limits/*',
-  'offers',
-  'gpus',
-  'project',
-].map((path) => `/v1/${path}`)
-
 export type App = ReturnType<typeof createApp>
 
-/** The whole API as one fetch handler. */
+/** The whole API as one fetch handler. Throws for a route of which functions/_rights.ts does not say who may. */
 // oxlint-disable-next-line max-lines-per-function -- a table: one line a route
 export function createApp(deps: Deps) {
   const pace = createPace(deps)
   const prepare = createPreparation(deps)
   const submit = createSubmit(deps)
-  return createBase(deps)
+  const base = createBase(deps)
+  const { complete } = guardRoutes(base, deps)
+  const app = base
     .openapi(createJob.route, createJob.handler(deps, prepare, submit))
     .openapi(createJobs.route, createJobs.handler(deps, prepare, submit))
     .openapi(estimateJob.route, estimateJob.handler(deps))
@@ -156,6 +131,8 @@ export function createApp(deps: Deps) {
     .openapi(readRunner.route, readRunner.handler(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
+  complete()
+  return app
 }
 
 /** What goes for every route: request ids, problems, keys, bounds, and the document. */
@@ -175,16 +152,6 @@ function createBase(deps: Deps) {
   app.notFound(() => {
     throw new AppError('not_found', 'There is no such address: see /reference.')
   })
-  const checkKey = createKeyCheck(deps)
-  const limit = limitRate(deps.clock, deps.settings.rate_limit)
-  for (const path of guarded) app.use(path, requireKey(checkKey), limit, boundedJson(maxJson_bytes))
-  // Its body is a stream of bytes, which putPart bounds.
-  app.use('/v1/datasets/:id/parts/:number', requireKey(checkKey), limit)
-  app.use('/v1/runner/bootstrap', boundedJson(maxJson_bytes, 'program'))
-  app.use('/v1/attempts/:id/report', boundedJson(maxRunnerJson_bytes, 'program'))
-  app.use('/v1/attempts/:id/logs', boundedJson(maxRunnerJson_bytes, 'program'))
-  app.use('/v1/attempts/:id/urls', boundedJson(maxRunnerJson_bytes, 'program'))
-
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
   app.doc31('/openapi.json', openapiInfo)
   app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))

@@ -1,7 +1,6 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { budgetRequest, deleteBudget, listBudgets, putBudget } from '../jobs/budgets.ts'
 import type { Deps } from '../jobs/deps.ts'
-import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idParam, json200, page } from './_schemas.ts'
@@ -36,7 +35,6 @@ export const putRoute = createRoute({
 export const put =
   (deps: Deps): RouteHandler<typeof putRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     return c.json(await putBudget(deps, c.get('principal').project_id, c.req.valid('json')), 200)
   }
 
@@ -69,7 +67,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     await deleteBudget(deps, c.get('principal').project_id, c.req.valid('param').id)
     return c.body(null, 204)
   }

@@ -3,7 +3,6 @@ import { listDeliveries, readDelivery, redeliver, testEndpoint } from '../jobs/d
 import type { Deps } from '../jobs/deps.ts'
 import { readEndpoint } from '../jobs/endpoints.ts'
 import { findJob } from '../jobs/read.ts'
-import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { anyJson, idParam, json200, limit, page } from './_schemas.ts'
@@ -61,7 +60,6 @@ export const ofWebhookRoute = createRoute({
 export const ofWebhook =
   (deps: Deps): RouteHandler<typeof ofWebhookRoute, Env> =>
   async (c) => {
-    requireRole(c, 'member')
     const { project_id } = c.get('principal')
     const { id } = await readEndpoint(deps, project_id, c.req.valid('param').id)
     return c.json(await listDeliveries(deps, project_id, { webhook_id: id }, c.req.valid('query')), 200)
@@ -80,7 +78,6 @@ export const ofJobRoute = createRoute({
 export const ofJob =
   (deps: Deps): RouteHandler<typeof ofJobRoute, Env> =>
   async (c) => {
-    requireRole(c, 'member')
     const { project_id } = c.get('principal')
     const { id } = await findJob(deps, project_id, c.req.valid('param').id)
     return c.json(await listDeliveries(deps, project_id, { job_id: id }, c.req.valid('query')), 200)
@@ -99,7 +96,6 @@ export const getRoute = createRoute({
 export const get =
   (deps: Deps): RouteHandler<typeof getRoute, Env> =>
   async (c) => {
-    requireRole(c, 'member')
     return c.json(await readDelivery(deps, c.get('principal').project_id, c.req.valid('param').id), 200)
   }
 

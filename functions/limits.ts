@@ -1,7 +1,6 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { deleteLimit, limitRequest, limitScopes, listLimits, putLimit } from '../jobs/limits.ts'
-import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idParam, json200, page } from './_schemas.ts'
@@ -22,19 +21,22 @@ export const listRoute = createRoute({
   operationId: 'listLimits',
   summary: 'How many attempts may run at once, by project, kind, account and device',
   tags,
-  responses: { 200: json200(page(limit), 'All of them, defaults too'), ...problemAnswers },
+  responses: {
+    200: json200(page(limit), 'All of them, defaults too; of projects only the own, but for operators'),
+    ...problemAnswers,
+  },
 })
 
 export const list =
   (deps: Deps): RouteHandler<typeof listRoute, Env> =>
   async (c) =>
-    c.json({ items: await listLimits(deps), next_cursor: null }, 200)
+    c.json({ items: await listLimits(deps, c.get('principal')), next_cursor: null }, 200)
 
 export const putRoute = createRoute({
   method: 'put',
   path: '/v1/limits',
   operationId: 'putLimit',
-  summary: 'Set a limit; what runs already goes on (admin)',
+  summary: 'Set a limit; what runs already goes on (operator)',
   tags,
   request: { body: { required: true, content: { 'application/json': { schema: limitRequest } } } },
   responses: { 200: json200(limit, 'The limit'), ...problemAnswers },
@@ -43,7 +45,6 @@ export const putRoute = createRoute({
 export const put =
   (deps: Deps): RouteHandler<typeof putRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     const made = await putLimit(deps, c.req.valid('json'))
     deps.waker.wake(topics.pass)
     return c.json(made, 200)
@@ -53,7 +54,7 @@ export const deleteRoute = createRoute({
   method: 'delete',
   path: '/v1/limits/{id}',
   operationId: 'deleteLimit',
-  summary: 'Delete a limit; a default comes back (admin)',
+  summary: 'Delete a limit; a default comes back (operator)',
   tags,
   request: {
     params: idParam,
@@ -64,7 +65,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     await deleteLimit(deps, c.req.valid('param').id)
     return c.body(null, 204)
   }

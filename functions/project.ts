@@ -1,7 +1,7 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { changeProject, projectPatch, readProject } from '../jobs/project.ts'
-import { requireRole } from './_auth.ts'
+import { requireRight } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { json200 } from './_schemas.ts'
@@ -29,7 +29,7 @@ export const patchRoute = createRoute({
   method: 'patch',
   path: '/v1/project',
   operationId: 'changeProject',
-  summary: 'Change the name of the project, or its share of what is launched (admin)',
+  summary: 'Change the name of the project, or its share of what is launched (admin; the share: operator)',
   tags,
   request: { body: { required: true, content: { 'application/json': { schema: projectPatch } } } },
   responses: { 200: json200(project, 'The project'), ...problemAnswers },
@@ -38,8 +38,10 @@ export const patchRoute = createRoute({
 export const patch =
   (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
-    const changed = await changeProject(deps, c.get('principal').project_id, c.req.valid('json'))
+    const patch = c.req.valid('json')
+    // More of it is less for every other project.
+    if (patch.weight !== undefined) requireRight(c.get('principal'), 'operator')
+    const changed = await changeProject(deps, c.get('principal').project_id, patch)
     deps.waker.wake(topics.pass)
     return c.json(changed, 200)
   }

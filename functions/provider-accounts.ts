@@ -10,7 +10,6 @@ import {
   testAccount,
 } from '../jobs/accounts.ts'
 import type { Deps } from '../jobs/deps.ts'
-import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { anyJson, idParam, json200, page } from './_schemas.ts'
@@ -42,7 +41,7 @@ export const openRoute = createRoute({
   method: 'post',
   path: '/v1/provider-accounts',
   operationId: 'createProviderAccount',
-  summary: 'Add an account at a provider (admin)',
+  summary: 'Add an account at a provider (operator)',
   tags,
   request: { body: { required: true, content: { 'application/json': { schema: accountRequest } } } },
   responses: { 201: json200(account, 'The account'), ...problemAnswers },
@@ -51,7 +50,6 @@ export const openRoute = createRoute({
 export const create =
   (deps: Deps): RouteHandler<typeof openRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     const made = await createAccount(deps, c.req.valid('json'))
     c.header('Location', `/v1/provider-accounts/${made.id}`)
     return c.json(made, 201)
@@ -61,7 +59,7 @@ export const listRoute = createRoute({
   method: 'get',
   path: '/v1/provider-accounts',
   operationId: 'listProviderAccounts',
-  summary: 'Accounts at providers (admin)',
+  summary: 'Accounts at providers (operator)',
   tags,
   responses: { 200: json200(page(account), 'All of them, by provider and name'), ...problemAnswers },
 })
@@ -69,7 +67,6 @@ export const listRoute = createRoute({
 export const list =
   (deps: Deps): RouteHandler<typeof listRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     return c.json({ items: await listAccounts(deps), next_cursor: null }, 200)
   }
 
@@ -77,7 +74,7 @@ export const getRoute = createRoute({
   method: 'get',
   path: '/v1/provider-accounts/{id}',
   operationId: 'getProviderAccount',
-  summary: 'One account (admin)',
+  summary: 'One account (operator)',
   tags,
   request: { params: idParam },
   responses: { 200: json200(account, 'The account'), ...problemAnswers },
@@ -86,7 +83,6 @@ export const getRoute = createRoute({
 export const get =
   (deps: Deps): RouteHandler<typeof getRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     return c.json(await readAccount(deps, c.req.valid('param').id), 200)
   }
 
@@ -94,7 +90,7 @@ export const patchRoute = createRoute({
   method: 'patch',
   path: '/v1/provider-accounts/{id}',
   operationId: 'changeProviderAccount',
-  summary: 'Change, drain or disable an account (admin)',
+  summary: 'Change, drain or disable an account (operator)',
   tags,
   request: {
     params: idParam,
@@ -106,7 +102,6 @@ export const patchRoute = createRoute({
 export const patch =
   (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     return c.json(await changeAccount(deps, c.req.valid('param').id, c.req.valid('json')), 200)
   }
 
@@ -114,7 +109,7 @@ export const deleteRoute = createRoute({
   method: 'delete',
   path: '/v1/provider-accounts/{id}',
   operationId: 'deleteProviderAccount',
-  summary: 'Remove an account that is disabled and where nothing runs (admin)',
+  summary: 'Remove an account that is disabled and where nothing runs (operator)',
   tags,
   request: { params: idParam },
   responses: { 204: { description: 'Removed' }, ...problemAnswers },
@@ -123,7 +118,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     await deleteAccount(deps, c.req.valid('param').id)
     return c.body(null, 204)
   }
@@ -132,7 +126,7 @@ export const testRoute = createRoute({
   method: 'post',
   path: '/v1/provider-accounts/{id}/test',
   operationId: 'testProviderAccount',
-  summary: 'Try each permission that the account needs, without spending (admin)',
+  summary: 'Try each permission that the account needs, without spending (operator)',
   tags,
   request: { params: idParam },
   responses: { 200: json200(tested, 'What was seen, and what to do'), ...problemAnswers },
@@ -141,6 +135,5 @@ export const testRoute = createRoute({
 export const test =
   (deps: Deps): RouteHandler<typeof testRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     return c.json(await testAccount(deps, c.req.valid('param').id), 200)
   }

@@ -1,7 +1,6 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import type { Deps } from '../jobs/deps.ts'
 import { deleteSecret, listSecrets, putSecret, secretName, secretRequest } from '../jobs/secrets.ts'
-import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { json200, page } from './_schemas.ts'
@@ -33,7 +32,6 @@ export const putRoute = createRoute({
 export const put =
   (deps: Deps): RouteHandler<typeof putRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     const { project_id } = c.get('principal')
     return c.json(await putSecret(deps, project_id, c.req.valid('param').name, c.req.valid('json')), 200)
   }
@@ -65,7 +63,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     await deleteSecret(deps, c.get('principal').project_id, c.req.valid('param').name)
     return c.body(null, 204)
   }

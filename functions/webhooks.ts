@@ -13,7 +13,6 @@ import {
   rotateSecret,
 } from '../jobs/endpoints.ts'
 import { eventTypes } from '../jobs/state.ts'
-import { requireRole } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idempotencyHeader, idParam, json200, page } from './_schemas.ts'
@@ -61,7 +60,6 @@ export const openRoute = createRoute({
 export const create =
   (deps: Deps): RouteHandler<typeof openRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     const key = c.req.valid('header')['idempotency-key']
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
     const made = await createEndpoint(deps, c.get('principal').project_id, c.req.valid('json'), idempotency)
@@ -82,7 +80,6 @@ export const listRoute = createRoute({
 export const list =
   (deps: Deps): RouteHandler<typeof listRoute, Env> =>
   async (c) => {
-    requireRole(c, 'member')
     return c.json({ items: await listEndpoints(deps, c.get('principal').project_id), next_cursor: null }, 200)
   }
 
@@ -99,7 +96,6 @@ export const getRoute = createRoute({
 export const get =
   (deps: Deps): RouteHandler<typeof getRoute, Env> =>
   async (c) => {
-    requireRole(c, 'member')
     return c.json(await readEndpoint(deps, c.get('principal').project_id, c.req.valid('param').id), 200)
   }
 
@@ -119,7 +115,6 @@ export const patchRoute = createRoute({
 export const patch =
   (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     const { id } = c.req.valid('param')
     return c.json(await changeEndpoint(deps, c.get('principal').project_id, id, c.req.valid('json')), 200)
   }
@@ -137,7 +132,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     await deleteEndpoint(deps, c.get('principal').project_id, c.req.valid('param').id)
     return c.body(null, 204)
   }
@@ -158,7 +152,6 @@ export const rotateRoute = createRoute({
 export const rotate =
   (deps: Deps): RouteHandler<typeof rotateRoute, Env> =>
   async (c) => {
-    requireRole(c, 'admin')
     const { id } = c.req.valid('param')
     // Without a body the validator is not asked.
     const request = rotateRequest.parse(c.req.valid('json') ?? {})

@@ -32,7 +32,13 @@ export async function ensureInstallation(start: Start): Promise<string> {
       const webhook_secret_sealed = start.sealer.seal(secret, secretContext(project_id))
       await tx
         .insertInto('projects')
-        .values({ id: project_id, name: 'default', webhook_secret_sealed, created_at: now })
+        .values({
+          id: project_id,
+          name: 'default',
+          webhook_secret_sealed,
+          is_operator: true,
+          created_at: now,
+        })
         .execute()
     }
     return (await tx.selectFrom('installation').select('id').executeTakeFirstOrThrow()).id

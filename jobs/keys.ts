@@ -14,6 +14,8 @@ export interface Principal {
   key_id: string
   project_id: string
   role: Role
+  /** Whether its project runs the installation. */
+  is_operator: boolean
   /** How many changes of the market had been counted when it was checked (store/queue.ts). */
   changes: number
 }
@@ -60,8 +62,10 @@ export function createKeyCheck({ db, clock, gather }: Pick<Deps, 'db' | 'clock' 
     most_weight: mostKeys,
     async run(prefixes) {
       const { rows } =
-        await sql<KeyRow>`/* find keys */ select api_keys.*, ${countedChanges} as changes from api_keys
-        where prefix = any(${[...new Set(prefixes)]}::text[])`.execute(db)
+        await sql<KeyRow>`/* find keys */ select api_keys.*, projects.is_operator, ${countedChanges} as changes
+        from api_keys join projects on projects.id = api_keys.project_id where prefix = any(${[...new Set(prefixes)]}::text[])`.execute(
+          db,
+        )
       const found = new Map(rows.map((row) => [row.prefix, row]))
       return prefixes.map((prefix) => ({ value: found.get(prefix) ?? null }))
     },
@@ -79,11 +83,11 @@ export function createKeyCheck({ db, clock, gather }: Pick<Deps, 'db' | 'clock' 
       throw new AppError('unauthorized', 'Send a valid API key as "Authorization: Bearer <key>".', {
         headers: { 'WWW-Authenticate': 'Bearer' },
       })
-    const { id: key_id, project_id, role, changes } = row
-    return { key_id, project_id, role, changes }
+    const { id: key_id, project_id, role, is_operator, changes } = row
+    return { key_id, project_id, role, is_operator, changes }
   }
 }
 
-type KeyRow = Selectable<Tables['api_keys']> & Pick<Principal, 'changes'>
+type KeyRow = Selectable<Tables['api_keys']> & Pick<Principal, 'changes' | 'is_operator'>
 
 const sha256 = (text: string) => hash('sha256', text)

@@ -85,6 +85,8 @@ export interface Tables extends MoneyTables, MessageTables, ResultTables {
     webhook_secret_sealed: string
     /** Share of what runs when several projects wait. */
     weight: Generated<number>
+    /** Whether its admins run the installation. */
+    is_operator: Generated<boolean>
     created_at: Date
   }
   api_keys: {

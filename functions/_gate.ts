@@ -1,0 +1,89 @@
+// What a request passes before its handler, by the right that its operation needs (functions/_rights.ts).
+import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import type { Deps } from '../jobs/deps.ts'
+import { createKeyCheck } from '../jobs/keys.ts'
+import { requireKey, requireRunner, requireToken } from './_auth.ts'
+import { boundedJson, maxJson_bytes } from './_body.ts'
+import type { Env } from './_env.ts'
+import { limitRate } from './_rate.ts'
+import { type Right, rights } from './_rights.ts'
+
+/** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
+const maxRunnerJson_bytes = 2 * 1024 ** 2
+/** Two short strings, from whoever sends a token. */
+const maxBootstrap_bytes = 16 * 1024
+
+/** Pages for people, and the document: no operations. */
+const pages = ['/', '/openapi.json', '/reference']
+
+/**
+ * Puts the guards of its right before each operation that is added from now on. Adding one without an entry throws; `complete`
+ * throws for an entry without an operation, and for a route that is none.
+ */
+export function guardRoutes(app: OpenAPIHono<Env>, deps: Deps, table: Record<string, Right> = rights) {
+  const guardsOf = createGuards(deps)
+  const names = new Set<string>()
+  const add = app.openapi as unknown as (route: RouteConfig, ...rest: unknown[]) => typeof app
+  const guarded: typeof add = (route, ...rest) => {
+    const name = route.operationId ?? `${route.method} ${route.path}`
+    const right = table[name]
+    if (!right) throw new Error(`functions/_rights.ts has no entry for ${name}`)
+    names.add(name)
+    return add({ ...route, middleware: guardsOf(route, right) } as RouteConfig, ...rest)
+  }
+  app.openapi = guarded as unknown as typeof app.openapi
+  return {
+    complete: () => {
+      const unused = Object.keys(table).filter((name) => !names.has(name))
+      if (unused.length > 0) throw new Error(`functions/_rights.ts names ${unused.join(', ')}: no such route`)
+      const known = new Set(operations(app).map(({ method, path }) => `${method} ${path}`))
+      for (const { method, path } of app.routes)
+        if (method !== 'ALL' && !pages.includes(path) && !known.has(`${method} ${path}`))
+          throw new Error(`${method} ${path} is no operation: functions/_rights.ts cannot say who may`)
+    },
+  }
+}
+
+/** Method and path of every operation, as Hono writes them. */
+function operations(app: OpenAPIHono<Env>) {
+  return app.openAPIRegistry.definitions.flatMap((each) =>
+    each.type === 'route'
+      ? [
+          {
+            method: each.route.method.toUpperCase(),
+            path: each.route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+          },
+        ]
+      : [],
+  )
+}
+
+function createGuards(deps: Deps): (route: RouteConfig, right: Right) => MiddlewareHandler<Env>[] {
+  const checkKey = createKeyCheck(deps)
+  const limit = limitRate(deps.clock, deps.settings.rate_limit)
+  return (route, right) => {
+    switch (right) {
+      case 'nothing':
+        return []
+      case 'bootstrap':
+        return [requireToken, boundedJson(maxBootstrap_bytes, 'program')]
+      case 'runner':
+        return [
+          requireRunner(deps.runner_key),
+          ...(takesJson(route) ? [boundedJson(maxRunnerJson_bytes, 'program')] : []),
+        ]
+      case 'viewer':
+      case 'member':
+      case 'admin':
+      case 'operator':
+        return [requireKey(checkKey, right), limit, ...(takesJson(route) ? [boundedJson(maxJson_bytes)] : [])]
+    }
+  }
+}
+
+// Other bodies are streams of bytes, which whoever stores them bounds.
+function takesJson({ method, request }: RouteConfig): boolean {
+  const types = Object.keys(request?.body?.content ?? { 'application/json': {} })
+  return method !== 'get' && types.includes('application/json')
+}

@@ -1,0 +1,93 @@
+// What each operation needs, in one place: an operation that is not here is not served (functions/_app.ts).
+import type { Role } from '../jobs/keys.ts'
+
+/**
+ * A role: an API key of a project that has at least this one; the operation then sees that project alone. `operator`: an admin key of
+ * the project that runs the installation: accounts at providers, orphans and limits are no tenant's.
+ * `runner`: the token of the attempt in the path. `bootstrap`: the token in a machine's user data. `nothing`: open to everybody.
+ */
+export type Right = Role | 'operator' | 'runner' | 'bootstrap' | 'nothing'
+
+export const rights = {
+  createJob: 'member',
+  createJobs: 'member',
+  estimateJob: 'member',
+  listJobs: 'viewer',
+  getJob: 'viewer',
+  deleteJob: 'member',
+  stopJob: 'member',
+  cancelJob: 'member',
+  cancelJobs: 'member',
+  explainJob: 'viewer',
+  listEvents: 'viewer',
+  readFeed: 'viewer',
+  readLogs: 'viewer',
+  listAttempts: 'viewer',
+  listPoints: 'viewer',
+  readResult: 'viewer',
+  listArtifacts: 'viewer',
+  readArtifact: 'viewer',
+
+  readWebhookSecret: 'admin',
+  createWebhook: 'admin',
+  // Addresses of endpoints and what they answered are for those who work with them.
+  listWebhooks: 'member',
+  getWebhook: 'member',
+  changeWebhook: 'admin',
+  deleteWebhook: 'admin',
+  rotateWebhookSecret: 'admin',
+  testWebhook: 'member',
+  listWebhookDeliveries: 'member',
+  listJobDeliveries: 'member',
+  getDelivery: 'member',
+  redeliver: 'member',
+
+  createDataset: 'member',
+  listDatasets: 'viewer',
+  getDataset: 'viewer',
+  deleteDataset: 'member',
+  putDatasetPart: 'member',
+  completeDataset: 'member',
+
+  putBudget: 'admin',
+  listBudgets: 'viewer',
+  deleteBudget: 'admin',
+  putSecret: 'admin',
+  listSecrets: 'viewer',
+  deleteSecret: 'admin',
+  readPolicy: 'viewer',
+  putPolicy: 'admin',
+  readProject: 'viewer',
+  // Its weight takes from what others get: the handler asks for `operator`.
+  changeProject: 'admin',
+  readUsage: 'viewer',
+
+  listOffers: 'viewer',
+  listGpus: 'viewer',
+  listLimits: 'viewer',
+  putLimit: 'operator',
+  deleteLimit: 'operator',
+  listOrphans: 'operator',
+  stopOrphan: 'operator',
+  createProviderAccount: 'operator',
+  listProviderAccounts: 'operator',
+  getProviderAccount: 'operator',
+  changeProviderAccount: 'operator',
+  deleteProviderAccount: 'operator',
+  testProviderAccount: 'operator',
+
+  fetchSpec: 'runner',
+  reportAttempt: 'runner',
+  appendLogs: 'runner',
+  requestUrls: 'runner',
+  putArtifact: 'runner',
+  postArtifact: 'runner',
+  readCheckpoint: 'runner',
+  readAttemptDataset: 'runner',
+  readMergeInput: 'runner',
+  bootstrapMachine: 'bootstrap',
+  // The same bytes for everybody, and no secret in them.
+  readRunner: 'nothing',
+  healthz: 'nothing',
+  readyz: 'nothing',
+} as const satisfies Record<string, Right>
