@@ -126,6 +126,7 @@ export const backtestParams = z
         metrics: z.enum(['auto', 'all']).optional(),
         tearsheet: z.boolean().optional(),
         look_ahead_check: z.boolean().optional(),
+        robustness: z.boolean().optional(),
       })
       .optional(),
   })

@@ -85,6 +85,20 @@ class Grid:
         found = self.valid_from(number, min(number + AT_ONCE, self.total))
         return int(found[0]) if len(found) else None
 
+    def neighbours(self, point: int) -> list[tuple[str, int]]:
+        """Returns the valid sets that differ in one parameter by one of its values, with its name."""
+        found = []
+        for axis in self.axes:
+            order = np.argsort(axis.values, kind="stable")
+            place = int(self.places(axis.name, np.array([point]))[0])
+            at = int(np.flatnonzero(order == place)[0])
+            inner = math.prod(len(other.values) for other in self.axes[self.axes.index(axis) + 1 :])
+            for to in (at - 1, at + 1):
+                if 0 <= to < len(order):
+                    other = point + (int(order[to]) - place) * inner
+                    found += [(axis.name, other)] if len(self.valid_from(other, other + 1)) else []
+        return found
+
     def no_valid(self, definition: Definition) -> Exception:
         """Returns the error for a grid without a set to run."""
         name = definition.params[0].name

@@ -47,6 +47,7 @@ def run_job(
     log(f"{updates} bar-updates in {run_s:.3f} s ({updates / max(run_s, 1e-9) / 1e6:.1f} M/s)")
     progress.tell(0.9, "write")
     timing = {"load_s": loaded - began, "compile_s": compiled - loaded, "run_s": run_s}
+    timing["overfitting_s"] = sweep.sampled_s
     if shard.is_part:
         result = write_shard(out, plan, shard, sweep, threads, timing, began)
     elif sweep.tried == 0:
@@ -75,7 +76,7 @@ def sweep_of(
     span = shard.span(plan.grid.total)
     checkpoint = open_checkpoint(f"{identity_of(plan)} {span[0]} {span[1]}")
     sweep = run_sweep(plan, simulator, span, checkpoint, progress, stop)
-    return sweep, time.monotonic() - began
+    return sweep, time.monotonic() - began - sweep.sampled_s
 
 
 def sets_of(total: int, known: int | None) -> str:

@@ -28,6 +28,7 @@ class Room:
     trades: int
     events: int
     whole: bool
+    curve: bool = False  # of a run that is not whole: the equity alone
     equity: Floats = field(default_factory=lambda: NONE2)
     held: Floats = field(default_factory=lambda: NONE2)
     decided: Floats = field(default_factory=lambda: NONE3)
@@ -91,7 +92,7 @@ class Market:
             rules=rules,
             waiting=np.empty(cells, dtype=np.int64),
             counts=np.zeros(4, dtype=np.int64),
-            equity=np.zeros((n, purses)) if room.whole else NONE2,
+            equity=np.zeros((n, purses)) if room.whole or room.curve else NONE2,
             held=np.zeros((n, cells)) if room.whole else NONE2,
             decided=np.zeros((n, cells, 2)) if room.whole else NONE3,
             trades=np.zeros((room.trades, TRADE)),
@@ -149,12 +150,12 @@ def rules_of(plan: Plan, panel: Panel, chosen: slice, lots: Floats) -> dict[str,
     """Returns lots, rates, limits and date numbers: plain ones, or those of a profile by date."""
     ex = plan.spec.execution
     if panel.china is None:
-        rates = np.array([[ex.fee, ex.fee_min, ex.transfer, ex.stamp]])
+        rates = np.array([[ex.fee, ex.fee_min, ex.transfer, ex.stamp]]) * plan.costs
         return {"lots": lots, "rates": rates, "limits": NONE3, "dates": np.empty(0, dtype=np.int64)}
     days = panel.dates // DAY_US
     return {
         "lots": lots if "lot" in ex.given else panel.china.lots[chosen].copy(),
-        "rates": rates_by_date(days, china_given(plan.spec)),
+        "rates": rates_by_date(days, china_given(plan.spec)) * plan.costs,
         "limits": np.ascontiguousarray(panel.china.limits[:, chosen]),
         "dates": days,
     }

@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as papq
 
 from berth_backtest.errors import ProgramError, invalid
+from berth_backtest.honest.blocks import Blocks
+from berth_backtest.honest.sample import chosen
 from berth_backtest.kept import Arrays
 from berth_backtest.metrics import NAMES
+from berth_backtest.output.tables import read_blocks
 from berth_backtest.plan import Plan
 from berth_backtest.report import log
-from berth_backtest.shard import MAX_SHARD_BYTES, SHARD_FILE, Shard, span_of
+from berth_backtest.shard import BLOCKS_FILE, MAX_SHARD_BYTES, SHARD_FILE, Shard, span_of
 from berth_backtest.sweep import COUNTS, Sweep, Tally, identity_of, keeps_all, new_tally
 
 Json = dict[str, Any]
@@ -27,6 +30,7 @@ def merge(plan: Plan, shard: Shard) -> tuple[Sweep, float]:
     tally = new_tally(plan, 0)
     missing: list[tuple[int, int]] = []
     seconds, finished = 0.0, True
+    samples: list[Blocks | None] = []
     folders = dict(shard.folders)
     for index in range(shard.of):
         span = span_of(index, shard.of, total)
@@ -36,13 +40,14 @@ def merge(plan: Plan, shard: Shard) -> tuple[Sweep, float]:
             continue
         state = read_state(folders[index], index, shard.of, identity)
         add_shard(tally, folders[index], state, span)
+        samples.append(sample_of(plan, folders[index], state, span))
         seconds += float(state["run_s"])
         finished = finished and bool(state["finished"])
     tally.reached = total
     log(f"{len(folders)} of {shard.of} shards joined: {tally.tried} parameter sets")
     if tally.tried == 0:
         raise nothing_to_show(plan, missing)
-    return tally.sweep(finished, tuple(missing)), seconds
+    return tally.sweep(finished, tuple(missing), joined(plan, samples)), seconds
 
 
 def nothing_to_show(plan: Plan, missing: list[tuple[int, int]]) -> Exception:
@@ -89,6 +94,33 @@ def add_shard(tally: Tally, folder: Path, state: Json, span: tuple[int, int]) ->
         raise broken(folder, f"its files cannot be read: {str(error)[:300]}") from None
     if rows > int(state["tried"]) or rows != int(state["rows"]):
         raise broken(folder, f"points.parquet holds {rows} points, not {state['rows']}")
+
+
+def sample_of(plan: Plan, folder: Path, state: Json, span: tuple[int, int]) -> Blocks | None:
+    """Returns the sums of a shard's sample, None where it was stopped before it had them."""
+    if state["sampled"] is None:
+        return None
+    try:
+        blocks = read_blocks(folder / BLOCKS_FILE, plan.panel.bars)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise broken(folder, f"its files cannot be read: {str(error)[:300]}") from None
+    points = blocks.points
+    if len(points) and not span[0] <= points.min() <= points.max() < span[1]:
+        raise broken(folder, f"{BLOCKS_FILE} holds points of another shard")
+    if len(points) != state["sampled"]:
+        raise broken(folder, f"{BLOCKS_FILE} holds {len(points)} points, not {state['sampled']}")
+    return blocks
+
+
+def joined(plan: Plan, samples: list[Blocks | None]) -> Blocks | None:
+    """Returns the sample of all points from those of the shards, None if one of them has none."""
+    known = [one for one in samples if one is not None]
+    if len(known) < len(samples) or not known:
+        return None
+    points = np.concatenate([one.points for one in known])
+    places = chosen(plan.spec.search.seed, points)
+    sums = np.concatenate([one.sums for one in known])[places]
+    return Blocks(points[places], sums, plan.panel.bars)
 
 
 def read_parts(plan: Plan, folder: Path) -> list[Arrays]:

@@ -29,6 +29,7 @@ class Plan:
     effective: dict[str, object]
     targets: NDArray[np.float64]  # [bar, symbol] of a file of signals or predictions, else empty
     warnings: tuple[tuple[str, str], ...] = ()  # of that file
+    costs: float = 1.0  # what all costs are multiplied with
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -144,7 +145,8 @@ def kernel_rules(plan: Plan) -> NDArray[np.float64]:
     if ex.sizing == "units" and not ex.fractional and ex.profile is None:
         size = np.floor(size / ex.lot * (1.0 + k.TIE)) * ex.lot
     rules = np.zeros(k.RULES)
-    rules[k.SLIPPAGE], rules[k.BORROW] = ex.slippage, ex.borrow_per_year / plan.periods
+    rules[k.SLIPPAGE] = ex.slippage * plan.costs
+    rules[k.BORROW] = ex.borrow_per_year / plan.periods * plan.costs
     rules[k.SIZING], rules[k.SIZE] = k.SIZINGS[ex.sizing], size
     rules[k.START_CASH], rules[k.RISK_FREE] = ex.cash, plan.spec.risk_free / plan.periods
     rules[k.FILL], rules[k.STOP_FROM] = k.FILLS[plan.fill], k.REFERENCES[ex.stop_reference]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from berth_backtest.errors import invalid
 
+BLOCKS_FILE = "blocks.parquet"  # sums of the returns of a sample of its points
 SHARD_FILE = "shard.json"  # a shard's own account of what it ran
 MAX_SHARD_BYTES = 4 << 20  # of it: a heat map of 80 x 80 cells and some numbers
 MOST_SHARDS = 10_000  # far above any fan-out; a larger number is a slip

@@ -213,8 +213,7 @@ class Simulator:
     ) -> Room:
         """Runs sets over one symbol, CELLS at a time; each has its own purse."""
         levels, stops = self.levels(points), self.grid.stops(points)
-        own = max(1, table.shape[1])
-        cells = max(1, min(CELLS, MOVE_BYTES // (16 * own)))
+        cells = sets_at_once(table.shape[1])
         keep, fault = room or Room(0, 0, False), np.zeros(FAULT)
         blocks = -(-len(points) // cells)
         book = market.book(self.rules, -(-len(points) // blocks), own=True, many=False, room=keep)
@@ -293,6 +292,11 @@ class Simulator:
         trades[:, layout.T_CELL] = s
         events[:, layout.L_CELL] = s
         return Recording(raw, kept.equity, kept.held, kept.decided, trades, events)
+
+
+def sets_at_once(bars: int) -> int:
+    """Returns how many sets run side by side over a symbol of as many own bars."""
+    return max(1, min(CELLS, MOVE_BYTES // (16 * max(1, bars))))
 
 
 def join(runs: list[Recording]) -> Recording:

@@ -17,6 +17,8 @@ from berth_backtest import VERSION
 from berth_backtest.checkpoint import Checkpoint
 from berth_backtest.errors import StoppedError, invalid
 from berth_backtest.heat import add_heat, join_heat, no_heat
+from berth_backtest.honest.blocks import Blocks, run_blocks
+from berth_backtest.honest.sample import Sample
 from berth_backtest.kept import Arrays, Best, Every
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS
@@ -31,6 +33,7 @@ Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 State = dict[str, Any]  # of JSON
 
+FORMAT = 2  # of checkpoints and of shards' files: an older one is another run's
 CHUNK_UPDATES = 500_000_000  # bar-updates: a second or two
 CHUNK_ROWS = 400_000  # (set, symbol) pairs: 75 MB of raw sums
 FIRST_SETS = 512  # of the first chunk, which finds the pace
@@ -58,6 +61,8 @@ class Sweep:
     reached: int  # the point to go on from
     finished: bool  # False: stopped before the end
     missing: tuple[tuple[int, int], ...] = ()  # spans of shards that failed
+    blocks: Blocks | None = None  # of a sample of the points, once all are run
+    sampled_s: float = 0.0  # what these took
 
 
 @dataclass
@@ -69,6 +74,7 @@ class Tally:
     reached: int
     kept: Every | Best
     heat: Floats
+    sample: Sample
     tried: int = 0
     skipped: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
@@ -81,6 +87,7 @@ class Tally:
         add_heat(self.heat, self.plan.grid, search.objective, part["points"], part["objective"])
         for i, name in enumerate(COUNTS):
             self.counts[name] += int(part["counts"][:, i].sum())
+        self.sample.add(part["points"])
         self.tried += tried
         self.skipped += reached - self.reached - tried
         self.reached = reached
@@ -101,7 +108,13 @@ class Tally:
             "counts": self.counts,
         }
 
-    def sweep(self, finished: bool, missing: tuple[tuple[int, int], ...] = ()) -> Sweep:
+    def sweep(
+        self,
+        finished: bool,
+        missing: tuple[tuple[int, int], ...] = (),
+        blocks: Blocks | None = None,
+        sampled_s: float = 0.0,
+    ) -> Sweep:
         rows = self.kept.arrays()
         return Sweep(
             rows["points"],
@@ -115,6 +128,8 @@ class Tally:
             self.reached,
             finished,
             missing,
+            blocks,
+            sampled_s,
         )
 
 
@@ -123,7 +138,7 @@ def new_tally(plan: Plan, first: int) -> Tally:
     name = plan.spec.search.objective
     kept = Every() if keeps_points(plan) else Best(BEST_POINTS, name)
     kept.add(no_rows(plan))
-    return Tally(plan, first, first, kept, no_heat(plan.grid))
+    return Tally(plan, first, first, kept, no_heat(plan.grid), Sample(plan.spec.search.seed))
 
 
 def no_rows(plan: Plan) -> Arrays:
@@ -140,7 +155,7 @@ def no_rows(plan: Plan) -> Arrays:
 def identity_of(plan: Plan) -> str:
     """Returns what parts of one sweep must agree on: program, spec and data."""
     targets = hashlib.sha256(plan.targets.tobytes()).hexdigest()
-    parts = [VERSION, plan.effective, plan.panel.sha256, targets]
+    parts = [VERSION, FORMAT, plan.effective, plan.panel.sha256, targets]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -213,13 +228,16 @@ def run_sweep(
             checkpoint.add({name: values for name, values in part.items() if name != "counts"})
         if checkpoint.is_due():
             save(checkpoint, tally)
-    finished = tally.reached == end
+    finished, blocks, began = tally.reached == end, None, time.monotonic()
+    if finished and plan.grid.total > 1:
+        blocks = run_blocks(plan, simulator, tally.sample.points, progress, stop)
+        finished = blocks is not None
     if stop.asked:
         save(checkpoint, tally)
         log(f"asked to stop: {tally.reached - first} of {end - first} sets are done and kept")
     if not finished and tally.tried == 0:
         raise StoppedError("stopped before the first chunk was done")
-    return tally.sweep(finished)
+    return tally.sweep(finished, blocks=blocks, sampled_s=time.monotonic() - began)
 
 
 def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
@@ -229,6 +247,7 @@ def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
     if found is not None:
         state, arrays, parts = found
         tally.join(state, arrays.pop("heat"))
+        tally.sample.add(arrays.pop("sample"))
         tally.reached = int(state["reached"])
         for part in [*parts, *([arrays] if arrays else [])]:
             tally.kept.add(part)
@@ -239,7 +258,7 @@ def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
 def save(checkpoint: Checkpoint, tally: Tally) -> None:
     """Writes the checkpoint: rows that are all kept as they came, a selection anew each time."""
     rows = tally.kept.arrays() if isinstance(tally.kept, Best) else {}
-    checkpoint.save(tally.state(), {"heat": tally.heat, **rows})
+    checkpoint.save(tally.state(), {"heat": tally.heat, "sample": tally.sample.points, **rows})
 
 
 def of_leaders(part: Arrays) -> Arrays:

@@ -48,7 +48,12 @@ def spec_of(path: Path, fast: Any = 1, slow: Any = 2, **parts: Any) -> Json:
         "strategy": {"name": "sma_cross", **parts.pop("strategy", {})},
         "parameters": {"fast": fast, "slow": slow, **parts.pop("parameters", {})},
         "execution": parts.pop("execution", {}),
-        "output": {"tearsheet": False, "look_ahead_check": False, **parts.pop("output", {})},
+        "output": {
+            "tearsheet": False,
+            "look_ahead_check": False,
+            "robustness": False,
+            **parts.pop("output", {}),
+        },
     }
     return {**spec, **parts}
 

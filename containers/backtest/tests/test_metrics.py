@@ -136,7 +136,7 @@ def test_points_are_the_product_in_alphabetical_order_with_the_last_fastest(tmp_
     rows = [(row["point"], row["fast"], row["slow"]) for row in run.rows("points")]
     assert rows == [(2, 3, 4), (3, 1, 2), (4, 1, 3), (5, 1, 4)]
     assert (run.result["points"], run.result["skipped"]) == (4, 2)
-    assert run.result["overfitting"] == {"pbo": None, "deflated_sharpe": None, "trials": 4}
+    assert (run.result["overfitting"]["pbo"], run.result["overfitting"]["trials"]) == (None, 4)
     assert all(row["fold"] is None and row["segment"] == "all" for row in run.rows("points"))
 
 

@@ -266,6 +266,7 @@ def test_a_merge_by_hand_and_its_usage(tmp_path: Path, capsys: pytest.CaptureFix
     assert {path.name for path in parts[0].iterdir()} == {
         "points.parquet",
         "metrics.parquet",
+        "blocks.parquet",
         "points.json",
         "shard.json",
         "result.json",

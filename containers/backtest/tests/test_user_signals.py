@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from berth_backtest import cli
 from berth_backtest.errors import ProgramError
-from berth_backtest.user import signals
+from berth_backtest.user import signals, worker
 from berth_backtest.user.declare import read_source
 from berth_backtest.user.subset import Refused
 
@@ -88,6 +88,20 @@ return np.zeros(data.close.shape)
 """
     head = "import numpy as np\nimport math\nK = 4\ndef helper(x): return x * 2 + math.floor(0.5)"
     assert run_signals(tmp_path, body, head=head).metrics["trades"] == 0
+
+
+def test_the_methods_of_arrays_work(tmp_path: Path) -> None:
+    names = ("all", "any", "max", "mean", "min", "prod", "std", "sum", "var")
+    calls = "\n".join(f"data.close[:3].{name}(axis=0)" for name in names)
+    body = f"{calls}\nnp.bincount([1, 2])\nreturn (data.close * 0).clip(0, 1)"
+    assert run_signals(tmp_path, body).metrics["trades"] == 0
+
+
+def test_a_part_that_is_not_numpys_cannot_be_imported() -> None:
+    with pytest.raises(ImportError, match="os cannot be imported by a strategy"):
+        worker.loaded_part("os")
+    with pytest.raises(ImportError, match=r"numpy\.distutils cannot"):
+        worker.loaded_part("numpy.distutils")
 
 
 def test_look_ahead_in_signals_is_found(tmp_path: Path) -> None:

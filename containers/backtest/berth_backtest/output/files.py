@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 
 from berth_backtest.errors import Problem, ProgramError
+from berth_backtest.honest.robustness import robustness_of
 from berth_backtest.look_ahead import LookAhead, check_look_ahead
 from berth_backtest.output.best import write_best
-from berth_backtest.output.result import make_result, write_json
+from berth_backtest.output.result import Found, make_result, write_json
 from berth_backtest.output.tables import write_metrics, write_points
 from berth_backtest.output.tearsheet import write_tearsheet
 from berth_backtest.plan import Plan
@@ -22,6 +23,7 @@ FILES = (
     "trades.parquet",
     "equity.parquet",
     "tearsheet.html",
+    "blocks.parquet",
     "points.json",
     "shard.json",
     "result.json",
@@ -51,7 +53,11 @@ def write_files(
         write_metrics(out / "metrics.parquet", plan, metrics_for(plan, simulator, kept), kept)
     write_leaders(out, plan, sweep)
     best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)))
-    result = make_result(plan, sweep, best, int(order[0]), look_ahead, simulator.threads, timing)
+    robustness = None
+    if output.robustness and sweep.finished:
+        robustness = robustness_of(plan, simulator, int(ranked[0]), best.equity)
+    found = Found(sweep, best, int(order[0]), look_ahead, robustness)
+    result = make_result(plan, found, simulator.threads, timing)
     if output.tearsheet:
         write_tearsheet(out / "tearsheet.html", plan, sweep, best, order, result)
     now = time.monotonic()

@@ -2,12 +2,16 @@
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from berth_backtest import VERSION
 from berth_backtest.checkpoint import write_atomically
 from berth_backtest.china import early_warnings, shown_profile
 from berth_backtest.data.dates import DAY_US, shown_date
+from berth_backtest.honest.overfitting import Overfitting, overfitting_of, overfitting_warnings
+from berth_backtest.honest.robustness import robustness_warnings
 from berth_backtest.look_ahead import LookAhead
 from berth_backtest.metrics import named, number
 from berth_backtest.output.best import Best
@@ -19,17 +23,22 @@ SPANS_SHOWN = 10  # of the points that failed shards leave out
 FEW_TRADES = 30  # closed trades below which an average says next to nothing
 
 
-def make_result(
-    plan: Plan,
-    sweep: Sweep,
-    best: Best,
-    at: int,
-    look_ahead: LookAhead,
-    threads: int,
-    timing: dict[str, float],
-) -> dict[str, object]:
-    """Returns the content of result.json; `at` is the best set's place in the sweep."""
+@dataclass(frozen=True)
+class Found:
+    """What a run has found; `at` is the best set's place in the sweep."""
+
+    sweep: Sweep
+    best: Best
+    at: int
+    look_ahead: LookAhead
+    robustness: dict[str, Any] | None
+
+
+def make_result(plan: Plan, found: Found, threads: int, timing: dict[str, float]) -> dict[str, object]:
+    """Returns the content of result.json."""
+    sweep, best, at, look_ahead = found.sweep, found.best, found.at, found.look_ahead
     updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried
+    overfitting = overfitting_of(plan, sweep, best.equity)
     return {
         "engine": engine_of(plan, threads),
         "effective_spec": plan.effective,
@@ -49,18 +58,16 @@ def make_result(
         "rejected_orders": best.rejected,
         "profile": profile_of(plan),
         "look_ahead": vars(look_ahead),
-        "overfitting": {
-            "pbo": None,
-            "deflated_sharpe": None,
-            "trials": sweep.tried + plan.spec.search.prior_trials,
-        },
+        "overfitting": vars(overfitting),
+        "robustness": found.robustness,
         "ties": sweep.counts["ties"],
-        "warnings": warnings_of(plan, sweep, best, at, look_ahead),
+        "warnings": warnings_of(plan, found, overfitting),
     }
 
 
-def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookAhead) -> list[dict[str, str]]:
+def warnings_of(plan: Plan, run: Found, overfitting: Overfitting) -> list[dict[str, str]]:
     """Returns what a reader must know before the numbers, the gravest first."""
+    sweep, best, at, look_ahead = run.sweep, run.best, run.at, run.look_ahead
     found = []
     if not sweep.finished:
         text = f"the run was stopped after {sweep.tried} sets: this is the best so far"
@@ -87,9 +94,8 @@ def warnings_of(plan: Plan, sweep: Sweep, best: Best, at: int, look_ahead: LookA
     closed = len(best.trade_returns)
     if closed < FEW_TRADES:
         found.append(("few_trades", f"the best set has {closed} closed trades: too few to judge it"))
-    if sweep.tried > 1:
-        text = f"the best of {sweep.tried} sets is shown; how far luck made it is not measured"
-        found.append(("overfitting_not_measured", text))
+    found += overfitting_warnings(overfitting)
+    found += robustness_warnings(run.robustness)
     if best.rejected:
         listed = ", ".join(f"{name} {count}" for name, count in best.rejected.items())
         found.append(("rejected_orders", f"orders of the best set that did not fill: {listed}"))

@@ -9,10 +9,10 @@ import numpy as np
 from berth_backtest.metrics import named, number
 from berth_backtest.output.files import clear, write_leaders
 from berth_backtest.output.result import engine_of, shown_data, write_json
-from berth_backtest.output.tables import write_metrics, write_points
+from berth_backtest.output.tables import write_blocks, write_metrics, write_points
 from berth_backtest.plan import Plan
 from berth_backtest.score import ranking
-from berth_backtest.shard import SHARD_FILE, Shard
+from berth_backtest.shard import BLOCKS_FILE, SHARD_FILE, Shard
 from berth_backtest.sweep import Sweep, identity_of
 
 
@@ -25,6 +25,8 @@ def write_shard(
     write_points(out / "points.parquet", plan, sweep)
     if sweep.metrics is not None:
         write_metrics(out / "metrics.parquet", plan, sweep.metrics, sweep.points)
+    if sweep.blocks is not None:
+        write_blocks(out / BLOCKS_FILE, sweep.blocks)
     write_leaders(out, plan, sweep)
     state = {
         "identity": identity_of(plan),
@@ -36,6 +38,7 @@ def write_shard(
         "skipped": sweep.skipped,
         "rows": len(sweep.points),
         "counts": sweep.counts,
+        "sampled": None if sweep.blocks is None else len(sweep.blocks.points),
         "heat": [None if np.isnan(x) else float(x) for x in sweep.heat.reshape(-1)],
         "run_s": timing["run_s"],
     }

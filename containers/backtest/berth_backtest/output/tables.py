@@ -10,6 +10,7 @@ import pyarrow.parquet as papq
 from numpy.typing import NDArray
 
 from berth_backtest.checkpoint import write_atomically
+from berth_backtest.honest.blocks import BLOCKS, Blocks
 from berth_backtest.kernel import layout
 from berth_backtest.metrics import COUNTS, NAMES
 from berth_backtest.plan import Plan
@@ -97,6 +98,25 @@ def write_metrics(path: Path, plan: Plan, metrics: Floats, points: Index) -> Non
             yield pa.Table.from_arrays(columns, schema=schema)
 
     write_parquet(path, schema, batches())
+
+
+def write_blocks(path: Path, blocks: Blocks) -> None:
+    """Writes a row a point of the sample: its sums of returns, and of their squares, by block."""
+    columns = {"point": pa.array(blocks.points)}
+    for k, name in enumerate(("r", "q")):
+        for i in range(blocks.sums.shape[1]):
+            columns[f"{name}{i}"] = pa.array(np.ascontiguousarray(blocks.sums[:, i, k]))
+    table = pa.table(columns)
+    write_parquet(path, table.schema, iter([table]))
+
+
+def read_blocks(path: Path, bars: int) -> Blocks:
+    table = papq.read_table(path)
+    sums = [
+        np.stack([table.column(f"{name}{i}").to_numpy() for i in range(BLOCKS + 1)], axis=1)
+        for name in ("r", "q")
+    ]
+    return Blocks(table.column("point").to_numpy(), np.stack(sums, axis=2), bars)
 
 
 def parameter_fields(plan: Plan) -> list[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from berth_backtest.metrics import COUNTS, NAMES
 from berth_backtest.output.best import Best
 from berth_backtest.output.charts import drawdown_chart, equity_chart, histogram, monthly_heat_map
 from berth_backtest.output.parameters import parameter_part
+from berth_backtest.output.robustness import robustness_part
 from berth_backtest.output.style import STYLE
 from berth_backtest.plan import Plan
 from berth_backtest.sweep import Sweep
@@ -54,6 +55,7 @@ def render(plan: Plan, sweep: Sweep, best: Best, order: NDArray[np.int64], resul
         section("Drawdown", drawdown_chart(plan, best.equity, cash)),
         section("Monthly returns", monthly_heat_map(plan, best.equity, cash)),
         section("Returns of closed trades", histogram(best.trade_returns)),
+        robustness_part(result["robustness"], plan.spec.search.objective),
         parameter_part(plan, sweep, order),
         metric_part(plan, best, result),
         run_part(result),
@@ -109,8 +111,17 @@ def tiles(result: dict[str, Any]) -> str:
         for name in names
     )
     tried = result["overfitting"]
-    cells += f'<div class="tile"><span>Sets tried</span><b>{tried["trials"]}</b></div>'
+    for label, value in {
+        "Sets tried": str(tried["trials"]),
+        "Deflated Sharpe ratio": probability(tried["deflated_sharpe"]),
+        "Probability of overfitting": probability(tried["pbo"]),
+    }.items():
+        cells += f'<div class="tile"><span>{label}</span><b>{value}</b></div>'
     return f'<div class="tiles">{cells}</div>'
+
+
+def probability(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.3f}"
 
 
 def equity_note(plan: Plan) -> str:

@@ -184,6 +184,7 @@ def parse_output(fields: Fields) -> Output:
         metrics=fields.choice("metrics", ("auto", "all"), "auto"),
         tearsheet=fields.flag("tearsheet", True),
         look_ahead_check=fields.flag("look_ahead_check", True),
+        robustness=fields.flag("robustness", True),
     )
     fields.end()
     return output

@@ -78,6 +78,7 @@ class Output:
     metrics: Literal["auto", "all"]
     tearsheet: bool
     look_ahead_check: bool
+    robustness: bool
 
 
 @dataclass(frozen=True)
