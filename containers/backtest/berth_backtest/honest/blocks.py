@@ -43,7 +43,7 @@ def run_blocks(
     for first in range(0, len(points), step):
         if stop.asked:
             return None
-        progress.tell(0.9, "overfitting", first, len(points))
+        progress.tell(0.9, "run", first, len(points))  # no phase of its own: there are but 5 lines a second
         curves = curves_of(simulator, points[first : first + step])
         parts.append(block_sums(returns_of(curves, cash)))
     return Blocks(points, np.concatenate(parts), bars)
