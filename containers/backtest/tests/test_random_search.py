@@ -116,6 +116,23 @@ def test_what_is_run_is_what_was_drawn(tmp_path: Path, space: str) -> None:
     assert alone.metrics == ran.metrics
 
 
+def test_tables_of_several_parameters_are_those_of_each_draw(tmp_path: Path) -> None:
+    bounds = {
+        "fast": {"int_uniform": [2, 5]},
+        "slow": {"int_uniform": [6, 9]},
+        "signal": {"int_uniform": [2, 4]},
+    }
+    spec = searching(market(tmp_path), {"parameters": {"stop_loss": {"uniform": [0.01, 0.2]}}}, 40)
+    spec |= {"strategy": {"name": "macd"}, "parameters": {**bounds, **spec["parameters"]}}
+    for name in ("fast", "slow"):
+        spec["parameters"][name] = bounds[name]
+    for row in run_spec(tmp_path / "out", spec).rows("points")[::8]:
+        alone = {name: {"values": [row[name]]} for name in (*bounds, "stop_loss")}
+        again = run_spec(tmp_path / "alone", {**spec, "search": {}, "parameters": alone})
+        assert again.metrics["final_equity"] == row["final_equity"]
+        assert again.metrics["sharpe"] == row["sharpe"]
+
+
 def test_all_sets_are_drawn_when_there_are_as_many_trials(tmp_path: Path) -> None:
     path = market(tmp_path)
     drawn = run_spec(tmp_path / "drawn", searching(path, FINITE, 240))
