@@ -4,6 +4,10 @@ import { z } from 'zod'
 
 /** What the program takes: points are derived from their numbers, so that no memory bounds them. */
 const maxPoints = 1e12
+/** Every trial of a random search is kept and written. */
+export const maxTrials = 1_000_000
+/** Sets of a finite space that draws without replacement are taken from: numbers of 64 bits. */
+const maxDrawn = 2 ** 62
 /** One range or list of values; more is a typing mistake, and the grid would pass maxPoints with two. */
 const maxValues = 100_000
 /** As long as the program reads: a strategy, not a library. */
@@ -28,6 +32,9 @@ export const parameter = z.union([
   z.strictObject({
     range: z.tuple([z.number(), z.number(), z.number().positive('the step must be above 0')]),
   }),
+  z.strictObject({ uniform: z.tuple([z.number(), z.number()]) }),
+  z.strictObject({ log_uniform: z.tuple([z.number().positive('must be above 0'), z.number()]) }),
+  z.strictObject({ int_uniform: z.tuple([z.int(), z.int()]) }),
 ])
 type Parameter = z.infer<typeof parameter>
 
@@ -104,9 +111,11 @@ export const spreading = ({ name, rule }: Strategy): string | null =>
 
 type Problem = (path: (string | number)[], message: string) => void
 
+/** `trials` is null for a grid. */
 export function checkParameters(
   { name, source }: Strategy,
   parameters: Record<string, Parameter>,
+  trials: number | null,
   problem: Problem,
 ) {
   const bounds: Record<string, Bounds> = name === undefined ? {} : strategyParameters[name]
@@ -118,18 +127,37 @@ export function checkParameters(
       problem([each], `is not a parameter of ${name ?? 'a file'}, which has ${known.join(', ')}`)
     else checkParameter(each, value, bounds[each], problem)
   }
-  const points = pointsOf({ parameters })
-  if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
+  checkSpace(parameters, trials, problem)
   const { fast, slow } = parameters
   if (source !== undefined) return
   if (typeof fast === 'number' && typeof slow === 'number' && fast >= slow)
     problem(['fast'], `must be below slow (${slow})`)
 }
 
+/** A grid takes every set of its space; draws are taken from one without replacement where it is finite. */
+function checkSpace(parameters: Record<string, Parameter>, trials: number | null, problem: Problem) {
+  const values = Object.values(parameters)
+  const points = setsOf(values)
+  if (trials === null) {
+    for (const [each, value] of Object.entries(parameters))
+      if (drawnFrom(value) !== null)
+        problem([each], 'needs search.method "random": a grid has no values to take from it')
+    if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
+  } else if (!values.some(isContinuous)) {
+    if (points > maxDrawn) problem([], `has ${points} sets, more than ${maxDrawn}: use coarser ranges`)
+    if (trials > points)
+      problem([], `has ${points} sets, fewer than search.trials (${trials}): use grid, or fewer trials`)
+  }
+}
+
 /** Without bounds it is a stop. */
 function checkParameter(name: string, value: Parameter, bounds: Bounds | undefined, problem: Problem) {
   const isStop = bounds === undefined
   const values = listed(value)
+  const drawn = drawnFrom(value)
+  if (drawn && drawn[0] >= drawn[1]) return problem([name], 'must be [from, to] with from below to')
+  if (bounds === 'bars' && isContinuous(value))
+    return problem([name], 'takes whole numbers only: use int_uniform')
   if (count(value) < 1) problem([name, 'range'], 'is empty: from must not be above to')
   if (count(value) > maxValues) problem([name, 'range'], `has more than ${maxValues} values`)
   for (const each of values) {
@@ -158,19 +186,40 @@ function valueFault(value: number | null, bounds: Bounds): string | null {
 function listed(value: Parameter): (number | null)[] {
   if (value === null || typeof value === 'number') return [value]
   if ('values' in value) return value.values
+  const drawn = drawnFrom(value)
+  if (drawn) return [...drawn]
+  if (!('range' in value)) return []
   const [from, , step] = value.range
   return [0, 1, count(value) - 1].filter((i) => i < count(value)).map((i) => from + i * step)
 }
 
-/** How many sets of parameters a spec has. */
-export function pointsOf(params: { parameters?: Record<string, Parameter> | undefined }): number {
-  return Object.values(params.parameters ?? {}).reduce<number>((product, value) => product * count(value), 1)
+/** How many sets of parameters a spec runs. */
+export function pointsOf(params: {
+  parameters?: Record<string, Parameter> | undefined
+  search?: { trials?: number | undefined } | undefined
+}): number {
+  return params.search?.trials ?? setsOf(Object.values(params.parameters ?? {}))
+}
+
+const setsOf = (values: Parameter[]) => values.reduce<number>((product, value) => product * count(value), 1)
+
+const isContinuous = (value: Parameter) =>
+  value !== null && typeof value === 'object' && ('uniform' in value || 'log_uniform' in value)
+
+/** The bounds that a value is drawn from; null: it is one of a list or range. */
+function drawnFrom(value: Parameter): [number, number] | null {
+  if (value === null || typeof value === 'number') return null
+  if ('uniform' in value) return value.uniform
+  if ('log_uniform' in value) return value.log_uniform
+  return 'int_uniform' in value ? value.int_uniform : null
 }
 
 /** How many values a parameter takes; a range by docs/conventions.md §5. */
 function count(value: Parameter): number {
   if (value === null || typeof value === 'number') return 1
   if ('values' in value) return value.values.length
+  if ('int_uniform' in value) return value.int_uniform[1] - value.int_uniform[0] + 1
+  if (!('range' in value)) return 1
   const [from, to, step] = value.range
   return Math.floor((to - from) / step + 1e-9) + 1
 }

@@ -1,7 +1,15 @@
 // The params of kind `backtest`: what can be refused before anything is stored. The program checks again
 // what only the data can tell. Meanings are in docs/conventions.md, the format in docs/contracts.md §3.
 import { z } from 'zod'
-import { checkParameters, file, notYet, parameter, spreading, strategy } from './backtest-strategy.ts'
+import {
+  checkParameters,
+  file,
+  maxTrials,
+  notYet,
+  parameter,
+  spreading,
+  strategy,
+} from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 const maxSymbols = 10_000
@@ -99,7 +107,8 @@ export const backtestParams = z
     parameters: z.record(z.string().max(64), parameter).optional(),
     search: z
       .strictObject({
-        method: z.literal('grid', { error: notYet('only grid') }).optional(),
+        method: z.enum(['grid', 'random'], { error: notYet('only grid and random') }).optional(),
+        trials: z.int().min(1).max(maxTrials).optional(),
         objective: z.enum(objectives).optional(),
         aggregate: z.enum(['mean', 'median', 'min']).optional(),
         min_trades: z.int().min(0).optional(),
@@ -140,7 +149,15 @@ export const backtestParams = z
         path: ['portfolio', 'mode'],
         message: `must be "shared": ${spreads} spreads one purse over the symbols`,
       })
-    checkParameters(params.strategy, params.parameters ?? {}, (path, message) =>
+    const { method, trials } = params.search ?? {}
+    if ((method === 'random') !== (trials !== undefined))
+      context.addIssue({
+        code: 'custom',
+        path: ['search', 'trials'],
+        message: method === 'random' ? 'is required with random' : 'belongs to random: a grid runs every set',
+      })
+    const drawn = method === 'random' ? (trials ?? 1) : null
+    checkParameters(params.strategy, params.parameters ?? {}, drawn, (path, message) =>
       context.addIssue({ code: 'custom', path: ['parameters', ...path], message }),
     )
   })

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { pointsOf } from '../../jobs/kinds/backtest-strategy.ts'
+import { barUpdates } from '../../jobs/kinds/backtest-work.ts'
 import { backtestInputs, backtestParams } from '../../jobs/kinds/backtest.ts'
 
 const spec = (name: string, parameters: object, more: object = {}) => ({
@@ -124,6 +126,48 @@ test('a space of a trillion points is taken, and not one more', () => {
   expect(faults({ ...sets, parameters: { ...sets.parameters, take_profit: { values: [1, 2] } } })[0]).toMatch(
     /^parameters: has 2000000000000 points/,
   )
+})
+
+test('a random search takes bounds, as many trials as its space has sets, and a million at most', () => {
+  const drawn = (parameters: object, search: object = { method: 'random', trials: 50 }) =>
+    faults(spec('sma_cross', parameters, { search }))
+  const mixed = {
+    fast: { int_uniform: [2, 20] },
+    slow: { range: [30, 60, 10] },
+    stop_loss: { uniform: [0, 0.2] },
+    take_profit: { log_uniform: [0.01, 3] },
+  }
+  expect(drawn(mixed)).toEqual([])
+  expect(drawn(mixed, { method: 'random', trials: 1_000_000, seed: 7 })).toEqual([])
+  expect(drawn(mixed, { method: 'random', trials: 1_000_001 })[0]).toMatch(/^search\.trials/)
+  expect(drawn(mixed, { method: 'random' })[0]).toBe('search.trials: is required with random')
+  expect(drawn({}, { trials: 5 })[0]).toMatch(/^search\.trials: belongs to random/)
+  expect(drawn(mixed, { method: 'tpe', trials: 5 })[0]).toMatch(/^search\.method: is not available/)
+  expect(drawn(mixed, {})[0]).toMatch(/^parameters\.fast: needs search\.method "random"/)
+  const finite = { fast: { int_uniform: [1, 7] }, slow: { values: [8, 9] } }
+  expect(drawn(finite, { method: 'random', trials: 14 })).toEqual([])
+  expect(drawn(finite, { method: 'random', trials: 15 })[0]).toMatch(/^parameters: has 14 sets, fewer than/)
+  expect(drawn({ fast: { uniform: [1, 7] } })[0]).toMatch(/^parameters\.fast: takes whole numbers only/)
+  expect(drawn({ fast: { int_uniform: [7, 7] } })[0]).toMatch(/^parameters\.fast: must be \[from, to\]/)
+  expect(drawn({ fast: { int_uniform: [0, 7] } })[0]).toMatch(/^parameters\.fast: must be a whole number/)
+  expect(drawn({ fast: { int_uniform: [1, 200_000] } })[0]).toMatch(/^parameters\.fast/)
+  expect(drawn({ stop_loss: { uniform: [0.5, 2] } })[0]).toMatch(/^parameters\.stop_loss: is a fraction/)
+  expect(drawn({ stop_loss: { log_uniform: [0, 0.5] } })[0]).toMatch(/^parameters\.stop_loss/)
+  const axis = { range: [1, 100_000, 1] }
+  const stops = {
+    stop_loss: { range: [0.00001, 0.9, 0.00001] },
+    trailing_stop: { range: [0.00001, 0.9, 0.00001] },
+  }
+  expect(drawn({ fast: axis, slow: axis, ...stops })[0]).toMatch(/^parameters: has \S+ sets, more than/)
+})
+
+test('the work of a random search is its trials', () => {
+  const params = backtestParams.parse(
+    spec('sma_cross', { fast: { int_uniform: [2, 20] } }, { search: { method: 'random', trials: 9 } }),
+  )
+  expect(pointsOf(params)).toBe(9)
+  const grid = backtestParams.parse(spec('sma_cross', { fast: { range: [2, 10, 1] } }))
+  expect(barUpdates(params, null)).toBe(barUpdates(grid, null))
 })
 
 test('A-shares need prices as traded, and are sold short only when said so', () => {

@@ -1,18 +1,19 @@
-"""The parameter sets of a run: the cartesian product of the axes, the last one fastest.
+"""The parameter sets of a run: the cartesian product of the axes, the last one fastest, or draws from it.
 
-A point is a set's number in that product, invalid sets counted. Nothing here holds the whole product:
-sets are derived from their numbers, some at a time.
+A point is a set's number in that product, or that of its draw, invalid sets counted. Nothing here holds
+the whole product: sets are derived from their numbers, some at a time.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.draws import permuted, shares
 from berth_backtest.errors import invalid
-from berth_backtest.spec.types import STOPS, Axis
+from berth_backtest.spec.types import STOPS, Axis, Search
 from berth_backtest.strategies.definition import Definition
 
 Floats = NDArray[np.float64]
@@ -29,23 +30,48 @@ class Grid:
     axes: tuple[Axis, ...]
     valid: Callable[[dict[str, Floats]], NDArray[np.bool_]] | None
     known: int | None
+    trials: int | None = None  # draws of a random search
+    seed: int = 0
+
+    @property
+    def space(self) -> int:
+        """The sets of the whole product, without what is continuous."""
+        return math.prod(len(axis.values) for axis in self.axes if not axis.continuous)
 
     @property
     def total(self) -> int:
-        return math.prod(len(axis.values) for axis in self.axes)
+        return self.space if self.trials is None else self.trials
+
+    @property
+    def continuous(self) -> bool:
+        return any(axis.continuous for axis in self.axes)
 
     def places(self, name: str, points: Index) -> Index:
         """Returns the place of some sets on one axis."""
         at = [axis.name for axis in self.axes].index(name)
+        values = len(self.axes[at].values)
+        if self.continuous:  # no space to draw from without replacement
+            return (shares(self.seed, points, at) * values).astype(np.int64)
         inner = math.prod(len(axis.values) for axis in self.axes[at + 1 :])
-        return (points // inner) % len(self.axes[at].values)
+        numbers = points if self.trials is None else permuted(self.seed, points, self.space)
+        return (numbers // inner) % values
+
+    def codes(self, name: str, points: Index) -> tuple[Index, int]:
+        """Returns numbers that are equal where a parameter is, and what they are below."""
+        if not self.axis(name).continuous:
+            return self.places(name, points), len(self.axis(name).values)
+        values, codes = np.unique(self.values(name, points), return_inverse=True)
+        return codes, len(values)
 
     def axis(self, name: str) -> Axis:
         return next(axis for axis in self.axes if axis.name == name)
 
     def values(self, name: str, points: Index) -> Floats:
         """Returns one parameter of some sets."""
-        return self.axis(name).values[self.places(name, points)]
+        axis = self.axis(name)
+        if axis.continuous:
+            return spread(axis, shares(self.seed, points, self.axes.index(axis)))
+        return axis.values[self.places(name, points)]
 
     def stops(self, points: Index) -> Floats:
         return np.stack([self.values(name, points) for name in STOPS])
@@ -86,7 +112,12 @@ class Grid:
         return int(found[0]) if len(found) else None
 
     def neighbours(self, point: int) -> list[tuple[str, int]]:
-        """Returns the valid sets that differ in one parameter by one of its values, with its name."""
+        """Returns the valid sets that differ in one parameter by one of its values, with its name.
+
+        Draws have none: the sets beside them were not drawn.
+        """
+        if self.trials is not None:
+            return []
         found = []
         for axis in self.axes:
             order = np.argsort(axis.values, kind="stable")
@@ -105,14 +136,24 @@ class Grid:
         return invalid(f"parameters.{name}", definition.invalid or "no set is valid")
 
 
-def make_grid(axes: tuple[Axis, ...], definition: Definition) -> Grid:
+def spread(axis: Axis, share: Floats) -> Floats:
+    """Returns values of a continuous parameter at shares of its way from the lower to the upper bound."""
+    low, high = (float(x) for x in axis.values)
+    if axis.drawn == "uniform":
+        return np.minimum(low + share * (high - low), high)
+    # One by one: NumPy's exp may differ in its last digit with the number of values.
+    base, width = math.log(low), math.log(high) - math.log(low)
+    return np.array([min(max(math.exp(base + x * width), low), high) for x in share.tolist()])
+
+
+def make_grid(axes: tuple[Axis, ...], definition: Definition, search: Search) -> Grid:
     """Returns the grid; sets that the strategy calls invalid are skipped."""
-    grid = Grid(axes, definition.valid, None)
+    grid = Grid(axes, definition.valid, None, search.trials, search.seed)
     if definition.valid is None:
-        return Grid(axes, None, grid.total)
+        return replace(grid, known=grid.total)
     if grid.total > COUNTED:
         return grid
     known = sum(len(points) for points, _ in grid.chunks(0, grid.total, lambda: AT_ONCE))
     if known == 0:
         raise grid.no_valid(definition)
-    return Grid(axes, definition.valid, known)
+    return replace(grid, known=known)

@@ -22,7 +22,11 @@ def heat_axes(grid: Grid) -> tuple[Axis, Axis] | None:
 def no_heat(grid: Grid) -> Floats:
     """Returns a map that has seen no set."""
     axes = heat_axes(grid)
-    return np.full([min(len(axis.values), MAX_CELLS) for axis in axes] if axes else (0, 0), np.nan)
+    return np.full([cells_of(axis) for axis in axes] if axes else (0, 0), np.nan)
+
+
+def cells_of(axis: Axis) -> int:
+    return MAX_CELLS if axis.continuous else min(len(axis.values), MAX_CELLS)
 
 
 def add_heat(heat: Floats, grid: Grid, name: str, points: Index, objective: Floats) -> None:
@@ -41,5 +45,11 @@ def join_heat(first: Floats, second: Floats, name: str) -> Floats:
 
 def heat_bins(values: Floats, axis: Axis) -> Index:
     """Returns each value's cell, the axis in ascending order."""
+    if axis.continuous:
+        low, high = axis.values
+        share = (values - low) / (high - low)
+        if axis.drawn == "log_uniform":
+            share = np.log(values / low) / np.log(high / low)
+        return np.asarray(np.clip(share * MAX_CELLS, 0, MAX_CELLS - 1), dtype=np.int64)
     place = np.searchsorted(np.sort(axis.values), values)
     return np.asarray(place * min(len(axis.values), MAX_CELLS) // len(axis.values), dtype=np.int64)

@@ -45,7 +45,7 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     source = spec.strategy.definition.source
     if source is not None:
         check_columns(source, panel)
-    grid = make_grid(spec.axes, spec.strategy.definition)
+    grid = make_grid(spec.axes, spec.strategy.definition, spec.search)
     effective = dict(spec.effective)
     execution, data = effective["execution"], effective["data"]
     assert isinstance(execution, dict)  # made by parse_spec

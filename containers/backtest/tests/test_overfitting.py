@@ -107,8 +107,8 @@ def returns_by_point(ran: Ran, cash: float) -> dict[int, list[float]]:
     return dict(sorted(found.items()))
 
 
-@pytest.mark.parametrize("mode", ["per_symbol", "shared"])
-def test_a_run_agrees_with_a_plain_second_program(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "risk_free"), [("per_symbol", 0.0), ("shared", 0.03), ("shared", -0.5)])
+def test_a_run_agrees_with_a_plain_second_program(tmp_path: Path, mode: str, risk_free: float) -> None:
     spec = spec_of(
         market(tmp_path),
         fast={"values": [1, 2, 60]},
@@ -116,12 +116,12 @@ def test_a_run_agrees_with_a_plain_second_program(tmp_path: Path, mode: str) -> 
         output={"top_k": 9},
         portfolio={"mode": mode},
         search={"prior_trials": 5, "min_trades": 0},
-        risk_free=0.03,
+        risk_free=risk_free,
     )
     ran = run_spec(tmp_path / "out", spec)
     found = returns_by_point(ran, 20_000 if mode == "per_symbol" else 10_000)
     assert len(found) == ran.result["points"] == 7
-    free, overfitting = 0.03 / 252, ran.result["overfitting"]
+    free, overfitting = risk_free / 252, ran.result["overfitting"]
     sharpes = [sharpe(row, free) for row in found.values()]
     assert None in sharpes  # (60, 65) never trades
     assert overfitting["pbo"] == pytest.approx(plain_pbo(list(found.values()), free), abs=1e-12)
@@ -193,6 +193,16 @@ def test_returns_after_ruin_are_zero() -> None:
 def test_blocks_cover_the_bars_and_the_last_holds_the_rest() -> None:
     sums = block_sums(np.ones((1, 16 * 3 + 5)))
     assert sums[0, :, 0].tolist() == [3.0] * BLOCKS + [5.0]
+
+
+@pytest.mark.parametrize("bars", [1, 15, 16, 17, 40, 130, 1_000, 2_100])
+def test_a_sets_sums_do_not_depend_on_the_sets_beside_it(bars: int) -> None:
+    returns = np.random.default_rng(bars).normal(0, 0.01, (70, bars))
+    whole = block_sums(returns)
+    for sets in (1, 2, 7, 64):
+        assert (block_sums(returns[:sets]) == whole[:sets]).all()
+    total = math.fsum(returns[3].tolist())
+    assert whole[3, :, 0].sum() == pytest.approx(total, abs=1e-13)
 
 
 @pytest.mark.parametrize("of", [2, 5])

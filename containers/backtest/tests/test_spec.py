@@ -92,7 +92,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("parameters", {"fast": {"range": [3, 9, 0]}}, "parameters.fast.range", "step > 0"),
     ("parameters", {"fast": {"range": [3, 9, 0.5]}}, "parameters.fast.range", "whole number"),
     ("parameters", {"fast": {"range": [1, 1e6, 1]}}, "parameters.fast.range", "at most 100000"),
-    ("parameters", {"fast": {"uniform": [1, 2]}}, "parameters.fast.uniform", "random or tpe"),
+    ("parameters", {"fast": {"uniform": [1, 2]}}, "parameters.fast.uniform", "needs search.method random"),
     ("parameters", {"fast": {}}, "parameters.fast", "must be a number"),
     ("parameters", {"fast": {"values": [1], "x": 1}}, "parameters.fast.x", "not a known field"),
     ("parameters", {"stop_loss": 1}, "parameters.stop_loss", "below 1"),
@@ -113,9 +113,10 @@ WRONG: list[tuple[str, Any, str, str]] = [
         "parameters",
         "at most 1000000000000",
     ),
-    ("search.method", "random", "search.method", "only grid is available"),
+    ("search.method", "random", "search.trials", "is required"),
+    ("search.method", "tpe", "search.method", "only grid and random are available"),
     ("search.method", "walk", "search.method", "must be one of grid, random, tpe"),
-    ("search.trials", 10, "search.trials", "belongs to random and tpe"),
+    ("search.trials", 10, "search.trials", "belongs to random"),
     ("search.objective", "sharp", "search.objective", "did you mean sharpe?"),
     ("search.aggregate", "max", "search.aggregate", "must be one of mean, median, min"),
     ("search.min_trades", -1, "search.min_trades", "whole number from 0"),
@@ -231,7 +232,7 @@ def test_a_grid_finds_its_sets_again() -> None:
         "stop_loss": {"values": [0, 0.1]},
     }
     spec = parse_spec({**GOOD, "parameters": parameters})
-    grid = make_grid(spec.axes, spec.strategy.definition)
+    grid = make_grid(spec.axes, spec.strategy.definition, spec.search)
     assert grid.total == 12
     points = grid.valid_from(0, grid.total)
     assert grid.known == len(points) == 8
@@ -258,7 +259,7 @@ def test_a_grid_without_a_valid_set_is_refused(
 ) -> None:
     spec = parse_spec({**GOOD, "strategy": {"name": strategy}, "parameters": parameters})
     with pytest.raises(ProgramError, match=text.replace(".", r"\.")):
-        make_grid(spec.axes, spec.strategy.definition)
+        make_grid(spec.axes, spec.strategy.definition, spec.search)
 
 
 def test_each_strategy_has_its_own_parameters() -> None:

@@ -5,6 +5,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.grid import spread
 from berth_backtest.heat import heat_axes, heat_bins
 from berth_backtest.output.charts import LEFT, RIGHT, WIDTH, svg
 from berth_backtest.plan import Plan
@@ -54,6 +55,8 @@ def heat_map(plan: Plan, sweep: Sweep, down: Axis, across: Axis, best: int) -> s
 
 
 def value_at(axis: Axis, cell: int, cells: int) -> str:
+    if axis.continuous:
+        return f"{escape(axis.name)} {spread(axis, np.array([cell / cells]))[0]:.4g}"
     first = -(-cell * len(axis.values) // cells)
     return f"{escape(axis.name)} {np.sort(axis.values)[first]:g}"
 

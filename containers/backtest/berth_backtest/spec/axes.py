@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
+from berth_backtest.draws import MOST_SETS
 from berth_backtest.errors import Problem
 from berth_backtest.spec.execution import stop_fault
 from berth_backtest.spec.fields import Fields, check_number, kind_of, shown
-from berth_backtest.spec.types import STOPS, Axis
+from berth_backtest.spec.types import STOPS, Axis, Drawn
 from berth_backtest.strategies.definition import Definition, Param
 
 MAX_STOP = 1_000.0  # a take-profit of a thousand times the price
@@ -17,7 +18,9 @@ FORMS = ("values", "range", "uniform", "log_uniform", "int_uniform")
 RANGE_SLACK = 1e-9  # of a step: `to` belongs to the range although from + i x step is rounded
 
 
-def parse_axes(fields: Fields, definition: Definition, stops: dict[str, float]) -> tuple[Axis, ...]:
+def parse_axes(
+    fields: Fields, definition: Definition, stops: dict[str, float], trials: int | None
+) -> tuple[Axis, ...]:
     """Returns the axes in alphabetical order. A stop not among the parameters has one value."""
     axes = []
     params = {param.name: param for param in definition.params}
@@ -29,43 +32,95 @@ def parse_axes(fields: Fields, definition: Definition, stops: dict[str, float]) 
         if not fields.has(name):
             axes.append(Axis(name, np.array([param.default]), param.integer, True))
             continue
-        values = parse_values(value, param, fields)
-        axes.append(Axis(name, np.array(values, dtype=np.float64), param.integer, False))
+        values, drawn = parse_values(value, param, fields, trials is not None)
+        axes.append(Axis(name, np.array(values, dtype=np.float64), param.integer, False, drawn))
     fields.end()
     points = math.prod(len(axis.values) for axis in axes)
-    if points > MAX_POINTS:
+    if trials is not None:
+        check_space(points, trials, any(axis.continuous for axis in axes), fields.problems)
+    elif points > MAX_POINTS:
         fields.problems.append(
             Problem("parameters", f"make {points} sets; at most {MAX_POINTS} are run in one job")
         )
     return tuple(axes)
 
 
-def parse_values(value: object, param: Param, fields: Fields) -> list[float]:
+def check_space(points: int, trials: int, continuous: bool, problems: list[Problem]) -> None:
+    """Notes a finite space that is too small to be drawn from without replacement, or too large for it."""
+    if continuous or points == 0:
+        return
+    if trials > points:
+        text = f"{trials} are more than the {points} sets of the space: use grid, or fewer"
+        problems.append(Problem("search.trials", text))
+    if points > MOST_SETS:
+        problems.append(Problem("parameters", f"make {points} sets; random draws from at most {MOST_SETS}"))
+
+
+def parse_values(value: object, param: Param, fields: Fields, random: bool) -> tuple[list[float], Drawn]:
     path = fields.at(param.name)
     before = len(fields.problems)
     if not isinstance(value, dict):
-        return check_values([value], [path], param, fields.problems)
+        return check_values([value], [path], param, fields.problems), "list"
     form = Fields(value, path, fields.problems)
     given = [key for key in FORMS if form.has(key)]
     form.known += FORMS
     form.end()
     if len(fields.problems) > before:
-        return []
+        return [], "list"
     if len(given) != 1:
         form.problems.append(
             Problem(path, 'must be a number, {"values": [...]} or {"range": [from, to, step]}')
         )
-        return []
-    if given[0] not in ("values", "range"):
-        form.wrong(given[0], "needs search.method random or tpe, which are not available in this version")
-        return []
+        return [], "list"
+    if given[0] not in ("values", "range") and not random:
+        form.wrong(given[0], "needs search.method random: a grid has no values to take from it")
+        return [], "list"
     items = value[given[0]]
     path = form.at(given[0])
     if not isinstance(items, list) or not items:
         fields.problems.append(Problem(path, f"must be a list, not {kind_of(items)}"))
-        return []
+        return [], "list"
+    if given[0] in ("uniform", "log_uniform", "int_uniform"):
+        return check_bounds(given[0], items, path, param, fields.problems)
     if given[0] == "range":
-        return check_range(items, path, param, fields.problems)
+        return check_range(items, path, param, fields.problems), "list"
+    return check_list(items, path, param, fields), "list"
+
+
+def check_bounds(
+    form: str, items: list[object], path: str, param: Param, problems: list[Problem]
+) -> tuple[list[float], Drawn]:
+    """Returns the bounds of a continuous parameter, or all whole numbers from one bound to the other."""
+    numbers = [x for x in (check_number(item, path, problems) for item in items) if x is not None]
+    if len(numbers) != 2 or len(items) != 2 or not numbers[0] < numbers[1]:
+        problems.append(Problem(path, "must be [from, to] with from < to"))
+        return [], "list"
+    low, high = numbers
+    fault = value_fault(param, low) or value_fault(param, high)
+    if form == "int_uniform":
+        if low != math.floor(low) or high != math.floor(high):
+            fault = fault or "must be whole numbers"
+        elif high - low >= MAX_AXIS:
+            fault = fault or f"holds more than {MAX_AXIS} values"
+        else:
+            values = [low + i for i in range(int(high - low) + 1)]
+            fault = fault or next((found for x in values if (found := value_fault(param, x))), "")
+            if not fault:
+                return values, "list"
+    elif param.integer:
+        fault = f"takes whole numbers only: use int_uniform instead of {form}"
+    elif param.choices is not None or param.step is not None:
+        fault = "takes single values only: use values or range"
+    elif form == "log_uniform" and low <= 0:
+        fault = "must be above 0"
+    if fault:
+        problems.append(Problem(path, f"{fault}, not [{low:g}, {high:g}]"))
+        return [], "list"
+    return [low, high], "uniform" if form == "uniform" else "log_uniform"
+
+
+def check_list(items: list[object], path: str, param: Param, fields: Fields) -> list[float]:
+    """Returns the values of a list, which must differ."""
     if len(items) > MAX_AXIS:
         fields.problems.append(Problem(path, f"must have at most {MAX_AXIS} values"))
         return []

@@ -12,6 +12,7 @@ from berth_backtest.strategies.builtin import BUILT_IN, IN_SOURCE, NAMES
 from berth_backtest.strategies.definition import Definition
 
 MAX_TOP_K = 1_000  # each rank adds a whole equity curve per symbol to the files
+MAX_TRIALS = 1_000_000  # every one is kept and written
 MAX_SEED = 2**53  # beyond it JSON readers disagree about a number's value
 AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
 TARGETS = 4  # kernel.moves.TARGETS, which is not imported before a spec is known to be right
@@ -31,7 +32,8 @@ def parse_spec(value: object) -> Spec:
     strategy = parse_strategy(root.object("strategy"))
     execution, stops = parse_execution(root.object("execution"))
     parameters = root.object("parameters")
-    axes = parse_axes(parameters, strategy.definition, stops) if strategy else ()
+    trials = trials_of(root.values.get("search"))
+    axes = parse_axes(parameters, strategy.definition, stops, trials) if strategy else ()
     if execution.profile == "cn_a" and (data.adjustment != "none" or data.dataset):
         path = "data.adjustment" if root.values.get("data") else "data"
         problems.append(Problem(path, "must be none for the profile cn_a: limits are of prices as traded"))
@@ -130,20 +132,40 @@ def parse_signals(fields: Fields) -> Strategy:
 
 def parse_search(fields: Fields) -> Search:
     method = fields.choice("method", ("grid", "random", "tpe"), "grid")
-    if method != "grid":
-        fields.wrong("method", f"only grid {VERSION_LIMIT}, not {method}")
-    if fields.has("trials"):
+    trials = None
+    if method == "tpe":
         fields.raw("trials")
-        fields.wrong("trials", "belongs to random and tpe: a grid runs every set, leave it out")
+        fields.wrong("method", "only grid and random are available in this version, not tpe")
+    elif method == "random":
+        fields.required("trials")
+        trials = fields.integer("trials", 1, 1, MAX_TRIALS)
+    elif fields.has("trials"):
+        fields.raw("trials")
+        fields.wrong("trials", "belongs to random: a grid runs every set, leave it out")
     search = Search(
         objective=fields.choice("objective", METRIC_NAMES, "sharpe"),
         aggregate=fields.choice("aggregate", AGGREGATES, "mean"),
         min_trades=fields.integer("min_trades", 1, 0, 1_000_000_000),
         seed=fields.integer("seed", 1, 0, MAX_SEED),
         prior_trials=fields.integer("prior_trials", 0, 0, 1_000_000_000),
+        trials=trials,
     )
     fields.end()
     return search
+
+
+def trials_of(given: object) -> int | None:
+    """Returns the trials of a random search, None of a grid; what is wrong with them is told elsewhere."""
+    if not isinstance(given, dict) or given.get("method") != "random":
+        return None
+    trials = given.get("trials")
+    return trials if isinstance(trials, int) else 1
+
+
+def search_json(search: Search) -> dict[str, object]:
+    if search.trials is not None:
+        return {"method": "random", **vars(search)}
+    return {"method": "grid", **{name: x for name, x in vars(search).items() if name != "trials"}}
 
 
 def parse_portfolio(fields: Fields) -> Portfolio:
@@ -244,7 +266,7 @@ def effective_spec(
         "data": given["data"],
         "strategy": strategy_json(given["strategy"], strategy),
         "parameters": given.get("parameters", {}),
-        "search": {"method": "grid", **vars(search)},
+        "search": search_json(search),
         "execution": execution,
         "portfolio": vars(portfolio),
         "validation": {"method": "none"},

@@ -14,6 +14,7 @@ Direction = Literal["long", "short", "both"]
 StopReference = Literal["fill", "entry_close", "decision_close"]
 SizingKind = Literal["all_in", "fraction", "units", "cash"]
 Aggregate = Literal["mean", "median", "min"]
+Drawn = Literal["list", "uniform", "log_uniform"]
 
 FILLS: tuple[Fill, ...] = ("next_open", "next_close", "close")
 STOPS = ("stop_loss", "take_profit", "trailing_stop")
@@ -70,6 +71,7 @@ class Search:
     min_trades: int
     seed: int
     prior_trials: int
+    trials: int | None = None  # of a random search, None: a grid
 
 
 @dataclass(frozen=True)
@@ -118,12 +120,17 @@ class Portfolio:
 
 @dataclass(frozen=True)
 class Axis:
-    """One parameter and the values it takes, in the order of the spec."""
+    """One parameter and the values it takes, in the order of the spec; the bounds of what is continuous."""
 
     name: str
     values: NDArray[np.float64]
     integer: bool
     default: bool  # left out of `parameters`
+    drawn: Drawn = "list"
+
+    @property
+    def continuous(self) -> bool:
+        return self.drawn != "list"
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,10 @@ def rows_of(series: tuple[Series, ...], grid: Grid, points: Index) -> tuple[list
         # Sets with the same values have the same number in the product of these axes alone.
         keys = np.zeros(len(points), dtype=np.int64)
         for axis in axes:
-            keys = keys * len(axis.values) + grid.places(axis.name, points)
+            codes, below = grid.codes(axis.name, points)
+            keys = keys * below + codes
+            if grid.continuous:  # as many values as sets: products of them would not fit
+                keys = np.unique(keys, return_inverse=True)[1]
         _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
         values = [
             grid.values(argument, points[first])
