@@ -10,6 +10,7 @@ import { createSubmit } from '../jobs/submit.ts'
 import type { Env } from './_env.ts'
 import { guardRoutes, notServed } from './_gate.ts'
 import { problemOf } from './_problem.ts'
+import { shedLoad } from './_shed.ts'
 import * as attempts from './attempts.ts'
 import * as bootstrapMachine from './bootstrap-machine.ts'
 import * as budgets from './budgets.ts'
@@ -148,6 +149,7 @@ function createBase(deps: Deps) {
     c.header('X-Request-Id', request_id)
     await next()
   })
+  app.use(shedLoad())
   app.notFound(notServed(app))
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
   app.doc31('/openapi.json', openapiInfo)
