@@ -3,14 +3,14 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { Scalar } from '@scalar/hono-api-reference'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
-import { AppError } from '../jobs/errors.ts'
 import { createFollowers } from '../jobs/followers.ts'
 import { createPace } from '../jobs/pace.ts'
 import { createPreparation } from '../jobs/prepare.ts'
 import { createSubmit } from '../jobs/submit.ts'
 import type { Env } from './_env.ts'
-import { guardRoutes } from './_gate.ts'
+import { guardRoutes, notServed } from './_gate.ts'
 import { problemOf } from './_problem.ts'
+import { shedLoad } from './_shed.ts'
 import * as attempts from './attempts.ts'
 import * as bootstrapMachine from './bootstrap-machine.ts'
 import * as budgets from './budgets.ts'
@@ -149,9 +149,8 @@ function createBase(deps: Deps) {
     c.header('X-Request-Id', request_id)
     await next()
   })
-  app.notFound(() => {
-    throw new AppError('not_found', 'There is no such address: see /reference.')
-  })
+  app.use(shedLoad())
+  app.notFound(notServed(app))
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
   app.doc31('/openapi.json', openapiInfo)
   app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))

@@ -1,7 +1,8 @@
 // What a request passes before its handler, by the right that its operation needs (functions/_rights.ts).
 import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import type { Deps } from '../jobs/deps.ts'
+import { AppError } from '../jobs/errors.ts'
 import { createKeyCheck } from '../jobs/keys.ts'
 import { requireKey, requireRunner, requireToken } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
@@ -45,6 +46,25 @@ export function guardRoutes(app: OpenAPIHono<Env>, deps: Deps, table: Record<str
   }
 }
 
+/** What is answered where nothing is: 405 where another method of the path is offered. */
+export function notServed(app: OpenAPIHono<Env>): (c: Context<Env>) => never {
+  let paths: { pattern: RegExp; method: string }[] | null = null
+  return (c) => {
+    paths ??= operations(app).map(({ method, path }) => ({
+      method,
+      pattern: new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`),
+    }))
+    const offered = new Set(
+      paths.flatMap(({ pattern, method }) => (pattern.test(c.req.path) ? [method] : [])),
+    )
+    if (offered.has('GET')) offered.add('HEAD')
+    const allow = [...offered].join(', ')
+    if (offered.size > 0 && !offered.has(c.req.method))
+      throw new AppError('method_not_allowed', `Offered here: ${allow}.`, { headers: { Allow: allow } })
+    throw new AppError('not_found', 'There is no such address: see /reference.')
+  }
+}
+
 /** Method and path of every operation, as Hono writes them. */
 function operations(app: OpenAPIHono<Env>) {
   return app.openAPIRegistry.definitions.flatMap((each) =>
@@ -67,19 +87,39 @@ function createGuards(deps: Deps): (route: RouteConfig, right: Right) => Middlew
       case 'nothing':
         return []
       case 'bootstrap':
-        return [requireToken, boundedJson(maxBootstrap_bytes, 'program')]
+        return [requireToken, requireText, boundedJson(maxBootstrap_bytes, 'program')]
       case 'runner':
         return [
           requireRunner(deps.runner_key),
+          requireText,
           ...(takesJson(route) ? [boundedJson(maxRunnerJson_bytes, 'program')] : []),
         ]
       case 'viewer':
       case 'member':
       case 'admin':
       case 'operator':
-        return [requireKey(checkKey, right), limit, ...(takesJson(route) ? [boundedJson(maxJson_bytes)] : [])]
+        return [
+          requireKey(checkKey, right),
+          limit,
+          requireText,
+          ...(takesJson(route) ? [boundedJson(maxJson_bytes)] : []),
+        ]
     }
   }
+}
+
+/** PostgreSQL has no text with NUL: nothing is named so, and nothing is found by it. */
+const requireText: MiddlewareHandler<Env> = async (c, next) => {
+  const url = c.req.url
+  if (!/%00|\0/.test(url)) return next()
+  if (Object.values<string>(c.req.param()).some((value) => value.includes('\0')))
+    throw new AppError('not_found', 'No name holds a NUL character.')
+  for (const [path, values] of Object.entries(c.req.queries()))
+    if (values.some((value) => value.includes('\0'))) {
+      const message = 'holds a NUL character'
+      throw new AppError('invalid_request', `${path} ${message}`, { errors: [{ path, message }] })
+    }
+  return next()
 }
 
 // Other bodies are streams of bytes, which whoever stores them bounds.

@@ -44,6 +44,8 @@ export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
   if (refusal) return answer(c, refusal.code, refusal.detail, refusal.errors, headers)
   if (error instanceof HTTPException && error.status === 400)
     return answer(c, 'malformed_json', 'The body is not valid JSON.', [])
+  if (error instanceof HTTPException && error.status === 415)
+    return answer(c, 'unsupported_media_type', 'Send the body as "Content-Type: application/json".', [])
   const isBusy = error instanceof Error && passing.has(faultOf(error))
   log(isBusy ? 'warn' : 'error', isBusy ? 'the database did not answer' : 'a request failed', {
     request_id: c.get('request_id'),

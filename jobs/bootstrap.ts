@@ -52,6 +52,9 @@ export async function exchangeBootstrap(
   if (!row) await meetUnknownRunner(deps, bearer)
   if (!row || row.nonce !== bearer.nonce) throw unknown()
   if (row.outcome) throw new AppError('attempt_over', `${attempt_id} is over: ${row.outcome}.`)
+  const { image, command = null, offer, berth_url } = row.request
+  // Before the token is taken: what is refused uses up nothing.
+  if (image === null) throw new AppError('invalid_request', 'This attempt runs no image.')
   const job = await deps.db
     .selectFrom('jobs')
     .select(['project_id', 'spec'])
@@ -64,8 +67,6 @@ export async function exchangeBootstrap(
     deps.waker.wake(topics.job(row.job_id))
     throw new AppError('bootstrap_used', 'This token was used by another machine: end this one.')
   }
-  const { image, command = null, offer, berth_url } = row.request
-  if (image === null) throw new AppError('invalid_request', 'This attempt runs no image.')
   const own = runnerToken(deps.runner_key, bearer)
   return { berth_url, attempt_id, token: own, image, command, gpus: offer.gpu?.count ?? 0, registry }
 }

@@ -245,3 +245,29 @@ test('no key, a wrong key and a revoked key are all the same 401', async () => {
   await world.deps.db.updateTable('api_keys').set({ revoked_at: world.deps.clock.now() }).execute()
   expect((await world.request('GET', '/v1/jobs')).status).toBe(401)
 })
+
+test('NUL in a name is no such thing, in a query is named, and an odd type without a body is 415', async () => {
+  await using world = await openTestWorld()
+  const refused: [string, string, number][] = [
+    ['POST', '/v1/jobs/%00/stop', 404],
+    ['POST', '/v1/jobs/%00/cancel', 404],
+    ['DELETE', '/v1/jobs/%00', 404],
+    ['DELETE', '/v1/datasets/%00', 404],
+    ['DELETE', '/v1/limits/%00', 404],
+    ['POST', '/v1/orphans/%00/stop', 404],
+    ['GET', '/v1/usage?group_by=label&label=%00', 422],
+    ['GET', '/v1/provider-accounts/%00', 404],
+    ['PUT', '/v1/jobs', 405],
+  ]
+  for (const [method, path, status] of refused) {
+    const answer = await world.request(method, path)
+    expect([path, answer.status]).toEqual([path, status])
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+  }
+  const typed = await world.request('POST', '/v1/jobs', {
+    body: '',
+    headers: { 'content-type': 'text/plain' },
+  })
+  expect(typed.status).toBe(415)
+  expect(world.logged.filter(({ level }) => level === 'error')).toEqual([])
+})
