@@ -78,8 +78,14 @@ export function clientsFault(error: unknown): Refusal | null {
 /** The body of a problem. */
 export function problemBody({ code, detail, errors }: Refusal, request_id: string) {
   const { status, title } = problems[code]
-  return { type: 'about:blank', title, status, detail, code, errors, request_id }
+  const shown = errors.map(({ path, message }) => ({ path: shortened(path), message: shortened(message) }))
+  return { type: 'about:blank', title, status, detail: shortened(detail), code, errors: shown, request_id }
 }
+
+/** Characters: messages name what was sent, which may be a megabyte. */
+const maxMessage = 1_000
+const shortened = (text: string) =>
+  text.length <= maxMessage ? text : `${text.slice(0, maxMessage).toWellFormed()}…`
 
 function answer(
   c: Context<Env>,

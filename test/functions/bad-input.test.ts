@@ -271,3 +271,17 @@ test('NUL in a name is no such thing, in a query is named, and an odd type witho
   expect(typed.status).toBe(415)
   expect(world.logged.filter(({ level }) => level === 'error')).toEqual([])
 })
+
+test('a refusal does not send back all of what it refuses', async () => {
+  await using world = await openTestWorld()
+  const body = withParams({ data: { ...params.data, symbols: ['x'.repeat(70_000)] } })
+  for (const path of ['/v1/jobs', '/v1/jobs/estimate']) {
+    const answer = await world.request('POST', path, { body })
+    const text = await answer.text()
+    expect([answer.status, text.length < 5_000, text.includes('params.data.symbols.0')]).toEqual([
+      422,
+      true,
+      true,
+    ])
+  }
+})
