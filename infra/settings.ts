@@ -226,7 +226,7 @@ export const settings = {
   BERTH_RATE_LIMIT: {
     default: null,
     shown: 'none',
-    meaning: 'requests a second for each API key',
+    meaning: 'requests a second for each API key; the keys of a project together may send ten times that',
     parse: wholeNumber(1, 1_000_000),
   },
   BERTH_SSE_MAX_S: {

@@ -93,7 +93,7 @@ describe('secrets', () => {
       ],
     })
     expect(listed).not.toContain(secret)
-    expect((await world.request('GET', '/v1/secrets/KEY')).status).toBe(404)
+    expect((await world.request('GET', '/v1/secrets/KEY')).status).toBe(405)
     expect(JSON.stringify(await world.deps.db.selectFrom('secrets').selectAll().execute())).not.toContain(
       secret,
     )
