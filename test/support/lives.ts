@@ -117,7 +117,7 @@ async function live(cloud: Cloud, world: World, draw: Draw): Promise<Lived> {
   const dies_at = draw.between(5, troubled - 5)
   for (let step = 0; step < troubled; step++) {
     if (step === dies_at) await hourWithoutServer(life)
-    await trouble(life)
+    await trouble(life, step)
     await pass(life, draw.pick([2, 5, 5, 15, 30]))
   }
   for (let step = 0; step < restful && !(await isAtRest(life)); step++) await pass(life, 15)
@@ -172,7 +172,7 @@ async function hourWithoutServer(life: Life): Promise<void> {
 }
 
 /** What the vendor does in the next step. */
-async function trouble(life: Life): Promise<void> {
+async function trouble(life: Life, step: number): Promise<void> {
   const { back, draw, lived } = life
   if (draw.chance(0.35)) {
     const call = draw.pick(calls)
@@ -182,7 +182,9 @@ async function trouble(life: Life): Promise<void> {
   if (draw.chance(0.15)) back.loseAnswer(draw.pick(['launch', 'stop']))
   const working = [...life.machines.values()].filter(({ state }) => state === 'working')
   const victim = working.length > 0 ? draw.pick(working) : null
-  if (victim && draw.chance(0.08)) await preempt(life, victim)
+  // One at least is taken back in every life.
+  const isDue = lived.preempted === 0 && step > troubled / 3
+  if (victim && (isDue || draw.chance(0.08))) await preempt(life, victim)
   else if (victim && back.vanish && draw.chance(0.03)) await back.vanish(victim.request.attempt_id)
 }
 
@@ -196,8 +198,8 @@ async function preempt(life: Life, machine: Machine): Promise<void> {
   if (!preempted || times === 2) return
   life.preemptions.set(job_id, times + 1)
   lived.preempted++
-  // Half of them with the vendor's notice, which the runner passes on.
-  if (life.replica && draw.chance(0.5)) {
+  // The first, and half of the others, with the vendor's notice, which the runner passes on.
+  if (life.replica && (lived.preempted === 1 || draw.chance(0.5))) {
     await say(life, machine, { type: 'preempting' })
     await save(life, machine)
     await say(life, machine, { type: 'finished', exit_code: 75, failure: 'preempted', result: null })
