@@ -26,8 +26,11 @@ export default defineConfig({
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
     testTimeout: 240_000,
     hookTimeout: 240_000,
+    // What a failed check saw, whole: CI shows little else of it.
+    chaiConfig: { truncateThreshold: 2_000 },
     coverage: {
       provider: 'v8',
+      reportOnFailure: true,
       include: ['functions/**/*.ts', 'jobs/**/*.ts', 'providers/**/*.ts', 'infra/**/*.ts', 'cli/**/*.ts'],
       // These run only in servers that the end-to-end tests start as processes of their own, which v8 does not
       // count; nudge.ts needs PostgreSQL, and its test runs there.

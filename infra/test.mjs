@@ -66,6 +66,7 @@ const steps = [
       '--cov-config=containers/pyproject.toml',
       '--cov-report=term',
     ],
+    env: { COVERAGE_FILE: 'coverage/.backtest' },
     report: 'coverage/backtest.xml',
   },
   {
@@ -87,6 +88,8 @@ const steps = [
       '--cov-config=containers/pyproject.toml',
       '--cov-report=term',
     ],
+    // Not the other's: what runs at the same time would be added up, and taken away, by either.
+    env: { COVERAGE_FILE: 'coverage/.training' },
     report: 'coverage/training.xml',
     beside: true,
   },

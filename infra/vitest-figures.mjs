@@ -4,6 +4,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
+/** Characters that are told of why a test failed: a check can show whole tables. */
+const maxWhy = 2_000
+
 // oxlint-disable-next-line import/no-default-export -- Vitest takes a reporter file's default export.
 export default class Figures {
   onTestRunEnd(modules) {
@@ -24,6 +27,6 @@ export default class Figures {
 
 function resultOf(test) {
   const { state, note, errors } = test.result()
-  const why = note ?? errors?.[0]?.message?.split('\n')[0]
+  const why = note ?? errors?.[0]?.message?.split('\n')[0].slice(0, maxWhy)
   return { state, name: test.fullName, note: why ? `: ${why}` : '' }
 }

@@ -40,7 +40,9 @@ def _attempt() -> int | None:
     if not folder.lock():
         print("berth runner: another runner lives on this folder", file=sys.stderr)
         return None
-    folder.write("pid.json", {"pid": os.getpid(), "start_time": processes.start_time(os.getpid())})
+    # One that comes when all is over must not be taken for the attempt at work.
+    if folder.read("acknowledged.json") is None:
+        folder.write("pid.json", {"pid": os.getpid(), "start_time": processes.start_time(os.getpid())})
     wake_read, wake_write = os.pipe()
     notice_read, notice_write = os.pipe()
     for fd in (wake_read, wake_write, notice_write):

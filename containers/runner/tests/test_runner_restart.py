@@ -94,10 +94,12 @@ def test_chunk_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
 
 def test_an_acknowledged_folder_is_left_alone(tmp_path: Path) -> None:
     with open_world(tmp_path, Berth()) as world:
-        assert world.run("sys.exit(3)").wait() == 3
-        calls = len(world.berth.calls)
+        first = world.run("sys.exit(3)")
+        assert first.wait() == 3
+        calls, marker = len(world.berth.calls), first.file("pid.json")
         assert world.run().wait() == 3
         assert len(world.berth.calls) == calls
+        assert first.file("pid.json") == marker
 
 
 def test_a_second_runner_on_the_folder_does_nothing(tmp_path: Path) -> None:
