@@ -25,6 +25,7 @@ import { createLog } from './log.ts'
 import { type Loops, refreshOffers, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
 import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
+import { createImageResolver, registryBound_ms } from './registry.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
@@ -135,15 +136,22 @@ function keepOffers(): { now: () => Catalogue; set: (found: readonly Offer[]) =>
   return { now: () => offers, set: (found) => void (offers = catalogued(found)) }
 }
 
-type Outward = Pick<Deps, 'outbound_fetch' | 'check_target' | 'resolve_target' | 'runner_files'>
+type Outward = Pick<
+  Deps,
+  'outbound_fetch' | 'check_target' | 'resolve_target' | 'resolve_image' | 'runner_files'
+>
 
-/** Calls to addresses that tenants choose, and the runner that containers fetch. */
+/** Calls to addresses that tenants choose, registries among them, and the runner that containers fetch. */
 function outwardOf(config: Config): Outward {
   const bounds = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
   return {
     outbound_fetch: createOutboundFetch(bounds),
     check_target: (url) => checkTarget(url, bounds),
     resolve_target: (url) => resolveTarget(url, bounds),
+    resolve_image: createImageResolver({
+      fetch: createOutboundFetch({ ...bounds, timeout_ms: registryBound_ms }),
+      now: () => new Date(),
+    }),
     runner_files: readRunnerFiles(),
   }
 }

@@ -1,5 +1,5 @@
 // What the domain is given. infra/compose.ts makes it; tests make their own.
-import type { Provider } from '../providers/provider.ts'
+import type { LaunchSecrets, Provider } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Lanes } from './lanes.ts'
 import type { Database } from './store/schema.ts'
@@ -143,6 +143,14 @@ export interface Deps {
   check_target: (url: string) => string | null
   /** The same of what a name leads to now; it is asked again whenever it is called. */
   resolve_target: (url: string) => Promise<string | null>
+  /**
+   * The digest that the tag of an image stands for now; `missing`: its registry has none; `unread`: it does not tell. Never
+   * rejects; `why` names no secret.
+   */
+  resolve_image: (
+    image: string,
+    login?: LaunchSecrets['registry'],
+  ) => Promise<{ state: 'found'; digest: string } | { state: 'missing' | 'unread'; why: string }>
   settings: Settings
   /** What containers fetch that know nothing of Berth. */
   runner_files: RunnerFiles

@@ -5,6 +5,7 @@ import { AppError, type Refusal, refusalOf } from './errors.ts'
 import { type Estimate, openEstimates } from './estimate.ts'
 import { readyDatasets } from './datasets.ts'
 import { createGroup } from './group.ts'
+import { namesTag, pinImages, type Pinned } from './images.ts'
 import { datasetOf } from './kinds/kind.ts'
 import type { Principal } from './keys.ts'
 import { createMarket } from './market.ts'
@@ -49,16 +50,20 @@ export function createPreparation(deps: Deps): Preparation {
       const secrets = await knownSecrets(deps.db, wanted)
       return requests.map(({ project_id, parsed }) => ({
         value: parsed.map((each) =>
-          'spec' in each ? prepare(deps, each.spec, { project_id, estimate, datasets, secrets }) : each,
+          'spec' in each ? prepare(deps, each, { project_id, estimate, datasets, secrets }) : each,
         ),
       }))
     },
   })
-  return ({ project_id, changes }, parsed) => group({ project_id, changes, parsed })
+  // Not with the group: a slow registry keeps nobody waiting but who named it.
+  return async ({ project_id, changes }, parsed) => {
+    if (!parsed.some(namesTag)) return group({ project_id, changes, parsed })
+    return group({ project_id, changes, parsed: await pinImages(deps, project_id, parsed) })
+  }
 }
 
 interface Request extends Pick<Principal, 'project_id' | 'changes'> {
-  parsed: readonly Parsed[]
+  parsed: readonly Pinned[]
 }
 
 interface Known {
@@ -69,7 +74,11 @@ interface Known {
   secrets: KnownSecrets
 }
 
-function prepare(deps: Deps, spec: JobSpec, { project_id, estimate, datasets, secrets }: Known): Prepared {
+function prepare(
+  deps: Deps,
+  { spec, warnings: noted = [] }: Exclude<Pinned, { problem: Refusal }>,
+  { project_id, estimate, datasets, secrets }: Known,
+): Prepared {
   try {
     const dataset = checkDataset(project_id, spec, datasets)
     checkSecrets(project_id, spec, secrets)
@@ -77,7 +86,14 @@ function prepare(deps: Deps, spec: JobSpec, { project_id, estimate, datasets, se
     checkFileUrls(spec, deps.settings.local_data_dirs)
     const { warnings, estimated_micros, shards } = estimate(spec)
     const cache_key = keyOf(deps, project_id, spec, dataset)
-    return { spec, warnings, estimated_micros, shards, cache_key, dataset_id: dataset?.id ?? null }
+    return {
+      spec,
+      warnings: [...noted, ...warnings],
+      estimated_micros,
+      shards,
+      cache_key,
+      dataset_id: dataset?.id ?? null,
+    }
   } catch (error) {
     if (error instanceof AppError) return { problem: refusalOf(error) }
     throw error

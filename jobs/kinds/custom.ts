@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { LaunchRequest } from '../../providers/provider.ts'
 import { canonicalSha256 } from '../canonical.ts'
+import { imageFamily, pulledImage } from './image.ts'
 
 /** Of secrets and variables; a secret is a variable of its name. */
 export const variable = z
@@ -81,7 +82,7 @@ const isReserved = (name: string) => name.toUpperCase().startsWith('BERTH_')
 export function launchImage({
   image,
 }: Pick<CustomParams, 'image'>): Pick<LaunchRequest, 'image' | 'command'> {
-  return { image, command: ['sh', '-c', bootstrap] }
+  return { image: pulledImage(image), command: ['sh', '-c', bootstrap] }
 }
 
 /**
@@ -111,5 +112,5 @@ if [ $python = 1 ]; then exec python3 -s -S "$name"; else exec sh "$name"; fi`
 
 /** Equal for work whose durations foretell each other: the same program; what it is told in variables may differ. */
 export function customSignature({ image, command }: CustomParams): string {
-  return canonicalSha256({ kind: 'custom', image, command }).slice(0, 16)
+  return canonicalSha256({ kind: 'custom', image: imageFamily(image), command }).slice(0, 16)
 }

@@ -10,6 +10,9 @@ export const custom = (params: Record<string, unknown> = {}, more: Record<string
 })
 
 const secret = 'a-long-secret-value'
+/** What the registries of a world answer, and what is pulled by it. */
+const digest = `sha256:${'0'.repeat(64)}`
+const pulled = `ghcr.io/desk/model@${digest}`
 
 async function open() {
   const world = await openTestWorld()
@@ -75,6 +78,73 @@ test('what cannot be run is refused with its field', async () => {
     })
   const answer = await world.request('POST', '/v1/jobs', { body: { kind: 'other', params: {} } })
   expect(await answer.text()).toContain('must be \\"backtest\\", \\"training\\" or \\"custom\\"')
+})
+
+describe('an image', () => {
+  test('is fixed by its digest when the job is submitted, and every attempt runs that', async () => {
+    await using world = await open()
+    const asked: string[] = []
+    world.registries((image) => {
+      asked.push(image)
+      return Promise.resolve({ state: 'found', digest })
+    })
+    const job = await submit(world, custom())
+    expect(job).toMatchObject({ params: { image: `ghcr.io/desk/model:1@${digest}` }, warnings: [] })
+    // What the job says can be sent again as it is, and is not asked for.
+    const again = await submit(world, custom(job.params as Record<string, unknown>))
+    expect(again.params).toEqual(job.params)
+    expect(asked).toEqual(['ghcr.io/desk/model:1'])
+    const { machine } = await launched(world)
+    expect(machine.request.image).toBe(pulled)
+  })
+
+  test('that its registry does not tell of is taken with a warning', async () => {
+    await using world = await open()
+    world.registries(() =>
+      Promise.resolve({ state: 'unread', why: 'ghcr.io refuses to tell without a login' }),
+    )
+    const { params, warnings } = await submit(world, custom())
+    expect(params).toMatchObject({ image: 'ghcr.io/desk/model:1' })
+    expect(warnings).toMatchObject([
+      { code: 'image_not_pinned', message: expect.stringContaining('refuses to tell without a login') },
+    ])
+  })
+
+  test('that is not there is refused, in its place of a batch', async () => {
+    await using world = await open()
+    world.registries((image) =>
+      Promise.resolve(
+        image.endsWith(':2')
+          ? { state: 'missing', why: 'ghcr.io has no desk/model:2' }
+          : { state: 'found', digest },
+      ),
+    )
+    const jobs = [custom(), custom({ image: 'ghcr.io/desk/model:2' }), backtest()]
+    const batch = await world.request('POST', '/v1/jobs/batch', { body: { jobs } })
+    const { items } = (await batch.json()) as { items: { problem?: { errors: object[] } }[] }
+    expect(items.map(({ problem }) => problem?.errors ?? null)).toEqual([
+      null,
+      [{ path: 'params.image', message: 'is not there: ghcr.io has no desk/model:2' }],
+      null,
+    ])
+  })
+
+  test('is looked up once for all jobs of a request, and twenty at most', async () => {
+    await using world = await open()
+    let asked = 0
+    world.registries(() => {
+      asked++
+      return Promise.resolve({ state: 'found', digest })
+    })
+    const jobs = [
+      custom(),
+      custom(),
+      ...Array.from({ length: 24 }, (_, n) => custom({ image: `desk/m:${n}` })),
+    ]
+    const batch = await world.request('POST', '/v1/jobs/batch', { body: { jobs } })
+    expect(batch.status).toBeLessThan(300)
+    expect(asked).toBe(20)
+  })
 })
 
 describe('secrets', () => {
@@ -174,7 +244,7 @@ describe('a custom job', () => {
     const { machine } = await launched(world)
     expect(machine.request).toMatchObject({
       kind: 'custom',
-      image: 'ghcr.io/desk/model:1',
+      image: pulled,
       command: ['sh', '-c', expect.any(String)],
     })
     expect(machine.registry).toEqual(registry)
@@ -203,9 +273,7 @@ describe('a custom job', () => {
     const other = await submit(world, custom({ image: 'docker.io/desk/model:1' }))
     await submit(world, custom())
     await world.settle()
-    expect([...world.model.machines.values()].map(({ request }) => request.image)).toEqual([
-      'ghcr.io/desk/model:1',
-    ])
+    expect([...world.model.machines.values()].map(({ request }) => request.image)).toEqual([pulled])
     expect(await (await world.request('GET', `/v1/jobs/${other.id}/explain`)).text()).toContain('"policy"')
   })
 

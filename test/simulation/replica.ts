@@ -39,6 +39,7 @@ export interface Shared {
     | 'outbound_fetch'
     | 'check_target'
     | 'resolve_target'
+    | 'resolve_image'
     | 'settings'
   >
   replicas: Replica[]

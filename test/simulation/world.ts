@@ -229,6 +229,7 @@ function sharedBy(
       outbound_fetch: world.receiver.fetch,
       check_target: () => null,
       resolve_target: () => Promise.resolve(null),
+      resolve_image: () => Promise.resolve({ state: 'unread', why: 'there is none' }),
       settings: {
         berth_url: () => 'http://berth.test',
         is_reachable: true,

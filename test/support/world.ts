@@ -33,6 +33,8 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
   const model = createModelProvider(clock)
   const sent: { url: string; headers: Headers; body: string }[] = []
   let receiver: (url: string) => Response | Promise<Response> = () => new Response('', { status: 200 })
+  let registry: (image: string) => ReturnType<Deps['resolve_image']> = () =>
+    Promise.resolve({ state: 'found', digest: `sha256:${'0'.repeat(64)}` })
   const logged: { level: string; message: string; fields?: object | undefined }[] = []
   const deps: Deps = {
     db,
@@ -58,6 +60,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     },
     check_target: (url) => (url.includes('forbidden') ? 'is not allowed' : null),
     resolve_target: (url) => Promise.resolve(url.includes('rebound') ? 'leads to a private address' : null),
+    resolve_image: (image) => registry(image),
     vendors: {},
     settings: {
       berth_url: () => 'http://berth.test',
@@ -109,6 +112,10 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
         if (tried === 0) return sum
         sum += tried
       }
+    },
+    /** What the registries of images answer. */
+    registries(answer: typeof registry) {
+      registry = answer
     },
     receive(answer: typeof receiver) {
       receiver = answer
