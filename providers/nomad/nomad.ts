@@ -1,5 +1,4 @@
-// Runs attempts as batch jobs of a Nomad cluster (https://developer.hashicorp.com/nomad/api-docs). It is also the example
-// of docs/providers.md: a whole adapter, with nothing but fetch.
+// Runs attempts as batch jobs of a Nomad cluster (https://developer.hashicorp.com/nomad/api-docs), with nothing but fetch.
 import type { ProviderError } from '../errors.ts'
 import type { Check, Found, Observation, Offer, Provider, Ref } from '../provider.ts'
 import { call, type Connection, listOf } from './client.ts'

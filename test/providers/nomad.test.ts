@@ -1,4 +1,4 @@
-// The example adapter of docs/providers.md: the suite, and what the suite does not ask.
+// The Nomad adapter: the suite, and what the suite does not ask.
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { runConformance } from '../../providers/conformance/run.ts'
 import { requestFor } from '../../providers/conformance/subject.ts'

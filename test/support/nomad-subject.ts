@@ -1,4 +1,4 @@
-// The example adapter with its fake: also what `berth provider-test test/support/nomad-subject.ts` is tried on.
+// The Nomad adapter with its fake: also what `berth provider-test test/support/nomad-subject.ts` is tried on.
 import { requestFor, type Subject } from '../../providers/conformance/subject.ts'
 import { createNomadProvider, type NomadProviderOptions } from '../../providers/nomad/nomad.ts'
 import { nomadToken, openNomad } from '../fakes/nomad.ts'
