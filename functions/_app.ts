@@ -10,6 +10,7 @@ import { createSubmit } from '../jobs/submit.ts'
 import type { Env } from './_env.ts'
 import { guardRoutes, notServed } from './_gate.ts'
 import { problemOf } from './_problem.ts'
+import { measure } from './_measure.ts'
 import { shedLoad } from './_shed.ts'
 import * as attempts from './attempts.ts'
 import * as bootstrapMachine from './bootstrap-machine.ts'
@@ -33,6 +34,7 @@ import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
 import * as listPoints from './list-points.ts'
 import * as orphans from './orphans.ts'
+import * as metrics from './metrics.ts'
 import * as policy from './policy.ts'
 import * as providerAccounts from './provider-accounts.ts'
 import * as project from './project.ts'
@@ -129,6 +131,7 @@ export function createApp(deps: Deps) {
     .openapi(attempts.mergeInputRoute, attempts.readMergeInput(deps))
     .openapi(bootstrapMachine.route, bootstrapMachine.handler(deps))
     .openapi(readRunner.route, readRunner.handler(deps))
+    .openapi(metrics.route, metrics.handler(deps))
     .openapi(health.liveRoute, health.live())
     .openapi(health.readyRoute, health.ready(deps))
   complete()
@@ -149,6 +152,8 @@ function createBase(deps: Deps) {
     c.header('X-Request-Id', request_id)
     await next()
   })
+  const { meter } = deps
+  if (meter) app.use(measure(meter))
   app.use(shedLoad())
   app.notFound(notServed(app))
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })

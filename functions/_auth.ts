@@ -52,3 +52,14 @@ export function bearer(c: Context<Env>): string {
     })
   return match[1]
 }
+
+/** What a proxy on this machine adds for whom it speaks; without one of them its requests are its own. */
+const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
+
+/** Whether a request comes from this machine and for nobody else. Where the runtime has no sockets nobody is. */
+export function isFromHere(c: Context<Env>): boolean {
+  const { incoming } = (c.env ?? {}) as { incoming?: { socket?: { remoteAddress?: string } } }
+  const address = incoming?.socket?.remoteAddress ?? ''
+  const isLoopback = address === '::1' || /^(::ffff:)?127\./.test(address)
+  return isLoopback && !forwarded.some((name) => c.req.header(name) !== undefined)
+}

@@ -4,7 +4,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { createKeyCheck } from '../jobs/keys.ts'
-import { requireKey, requireRunner, requireToken } from './_auth.ts'
+import { isFromHere, requireKey, requireRunner, requireToken } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
 import { limitRate } from './_rate.ts'
@@ -94,6 +94,10 @@ function createGuards(deps: Deps): (route: RouteConfig, right: Right) => Middlew
           requireText,
           ...(takesJson(route) ? [boundedJson(maxRunnerJson_bytes, 'program')] : []),
         ]
+      case 'scraper': {
+        const guard = requireKey(checkKey, 'operator')
+        return [(c, next) => (isFromHere(c) ? next() : guard(c, next))]
+      }
       case 'viewer':
       case 'member':
       case 'admin':

@@ -4,9 +4,10 @@ import type { Role } from '../jobs/keys.ts'
 /**
  * A role: an API key of a project that has at least this one; the operation then sees that project alone. `operator`: an admin key of
  * the project that runs the installation: accounts at providers, orphans and limits are no tenant's.
+ * `scraper`: nothing from the server's own machine, `operator` from elsewhere.
  * `runner`: the token of the attempt in the path. `bootstrap`: the token in a machine's user data. `nothing`: open to everybody.
  */
-export type Right = Role | 'operator' | 'runner' | 'bootstrap' | 'nothing'
+export type Right = Role | 'operator' | 'runner' | 'bootstrap' | 'scraper' | 'nothing'
 
 export const rights = {
   createJob: 'member',
@@ -88,6 +89,7 @@ export const rights = {
   bootstrapMachine: 'bootstrap',
   // The same bytes for everybody, and no secret in them.
   readRunner: 'nothing',
+  readMetrics: 'scraper',
   healthz: 'nothing',
   readyz: 'nothing',
 } as const satisfies Record<string, Right>

@@ -22,6 +22,7 @@ import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-star
 import { lockFolder } from './folder-lock.ts'
 import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
+import { createMeter } from './metrics.ts'
 import { type Loops, refreshOffers, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
 import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
@@ -61,15 +62,15 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
 async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
   const log = createLog(config.log_level)
   const random = pooledRandom()
+  const high_water = highWaterFile(config.data_dir)
   const key = loadSecretKey(config)
   const sealer = createSealer(key)
   const objects = await openStore(config, random, log)
   const { db, close, migrate } = await openDatabase(config)
   try {
-    const high_water = highWaterFile(config.data_dir)
     await migrate()
-    const prepared = await prepare(config, { db, sealer, random, log, mark: high_water.read() })
-    const { clock, installation, made_admin_key } = prepared
+    const opened = { db, sealer, random, log, mark: high_water.read() }
+    const { clock, installation, made_admin_key } = await prepare(config, opened)
     const offered = keepOffers()
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
@@ -90,6 +91,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       offers: offered.now,
       waker: nudges?.waker ?? createWaker(),
       lanes: createLanes(),
+      meter: createMeter(() => deps, { process: true }),
       ...outwardOf(config),
       settings: settingsOf(config, () => address),
       log,
@@ -102,12 +104,11 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
         await local?.announce(listening)
         await accounts.refresh(deps)
         await refreshOffers({ deps, accounts, set_offers: offered.set })
-        const replica = newReplicaId(clock, random)
         return startLoops(
           {
             deps,
             accounts,
-            replica,
+            replica: newReplicaId(clock, random),
             sync: clock.sync,
             set_offers: offered.set,
             folders: local,

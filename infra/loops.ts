@@ -97,7 +97,11 @@ function passLoops(work: Work): Loop[] {
     every('renewal', renew_ms, () => renew(work, state)),
     {
       name: 'pass',
-      round: () => pass(work, calls, state),
+      async round() {
+        const began_ms = performance.now()
+        await pass(work, calls, state)
+        deps.meter?.observe('berth_pass_seconds', {}, (performance.now() - began_ms) / 1_000)
+      },
       pause: (signal) => deps.waker.wait(topics.pass, poll_ms, signal),
     },
     every('orphans', orphans_ms, () => scanOrphans(deps)),

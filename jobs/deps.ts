@@ -1,6 +1,7 @@
 // What the domain is given. infra/compose.ts makes it; tests make their own.
 import type { LaunchSecrets, Provider } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { Meter } from './figures.ts'
 import type { Lanes } from './lanes.ts'
 import type { Database } from './store/schema.ts'
 import type { Vendor } from './vendor.ts'
@@ -152,6 +153,8 @@ export interface Deps {
     login?: LaunchSecrets['registry'],
   ) => Promise<{ state: 'found'; digest: string } | { state: 'missing' | 'unread'; why: string }>
   settings: Settings
+  /** Counts what this process does; left out where nobody asks. */
+  meter?: Meter & { text: () => Promise<string> }
   /** What containers fetch that know nothing of Berth. */
   runner_files: RunnerFiles
   log: Log

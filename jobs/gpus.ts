@@ -7,7 +7,7 @@ import { accountKey, countPlaced, offerKey } from './store/open.ts'
 
 /** A machine that does not say how it is in this time is shown without. */
 const devices_ms = 5_000
-/** GPUs at work that are shown of one project, the newest. */
+/** GPUs at work that are shown, the newest. */
 const maxAtWork = 1_000
 
 export interface GpuQuery {
@@ -33,6 +33,16 @@ const unknown: Omit<Figures, 'index'> = {
 
 /** GPUs of fixed capacity whether they work or not, and those of elsewhere that work for this project. */
 export async function listGpus(deps: Deps, project_id: string, query: GpuQuery) {
+  const { provider, gpu } = query
+  const views = (await gpusNow(deps, project_id))
+    .filter((view) => provider === undefined || view.provider === provider)
+    .filter(({ model }) => gpu === undefined || modelOf(gpu).key === modelOf(model).key)
+    .map((view) => ({ key: gpuKey(view), view }))
+  return pageOf(views, query)
+}
+
+/** The same of one project or, for null, of all. */
+export async function gpusNow(deps: Deps, project_id: string | null) {
   const open = await countPlaced(deps.db)
   const [held, working] = [await devicesNow(deps), await atWork(deps, project_id)]
   const fixed = deps.offers().flatMap(({ offer, place: name }) => {
@@ -54,12 +64,7 @@ export async function listGpus(deps: Deps, project_id: string, query: GpuQuery) 
     .flatMap(({ place, gpu, gpus }) =>
       gpus.map((figures) => gpuView({ ...place, running: 1, slots: null }, gpu, figures)),
     )
-  const { provider, gpu } = query
-  const views = [...fixed, ...elsewhere]
-    .filter((view) => provider === undefined || view.provider === provider)
-    .filter(({ model }) => gpu === undefined || modelOf(gpu).key === modelOf(model).key)
-    .map((view) => ({ key: gpuKey(view), view }))
-  return pageOf(views, query)
+  return [...fixed, ...elsewhere]
 }
 
 type Gpu = NonNullable<Offer['gpu']>
@@ -127,13 +132,13 @@ async function devicesNow(deps: Deps): Promise<Held> {
   return seen
 }
 
-/** Attempts of the project that use GPUs, with the last word of their runners. */
-async function atWork({ db }: Deps, project_id: string) {
+/** Attempts of the project, or of all, that use GPUs, with the last word of their runners. */
+async function atWork({ db }: Deps, project_id: string | null) {
   const rows = await db
     .selectFrom('attempts')
     .leftJoin('heartbeats', 'heartbeats.attempt_id', 'attempts.id')
     .select(['attempts.id', 'request', 'host', 'machine', 'heartbeats.at'])
-    .where('attempts.project_id', '=', project_id)
+    .$if(project_id !== null, (query) => query.where('attempts.project_id', '=', project_id))
     .where('state', '<>', 'ended')
     .where('bound_at', 'is not', null)
     .where('device', '<>', 'cpu')

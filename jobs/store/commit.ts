@@ -5,6 +5,7 @@ import { reserve } from './budgets.ts'
 import { apply, type HeldShard, type Scope } from './changes.ts'
 import { classOf } from '../shards.ts'
 import { noDelta } from './fold.ts'
+import { countCommitted, type Meter } from '../figures.ts'
 import { countPlace, hasPlace, type Launch } from './places.ts'
 import { countChange, movesQueue } from './queue.ts'
 import type { Database, Tx } from './schema.ts'
@@ -13,6 +14,8 @@ export interface CommitDeps {
   db: Database
   random: (bytes: number) => Uint8Array
   public_url: () => string
+  /** Counts what was written; nobody need. */
+  meter?: Meter
 }
 
 /** `stale`: the lease or the facts are not those it was decided with, or the slot is taken. */
@@ -61,7 +64,10 @@ type Tried = Committed[] | { error: unknown }
 
 async function tryBatch(deps: CommitDeps, commits: readonly Commit[], now: Date): Promise<Tried> {
   try {
-    return await deps.db.transaction().execute((tx) => write(tx, deps, commits, now))
+    const written = await deps.db.transaction().execute((tx) => write(tx, deps, commits, now))
+    if ('error' in written) return written
+    if (deps.meter) countCommitted(deps.meter, commits, written.answers, written.batch)
+    return written.answers
   } catch (error) {
     if (isOfRows(error)) return { error }
     throw error
@@ -74,7 +80,12 @@ function isOfRows(error: unknown): boolean {
   return /^(2[0-9]|40|42|44|54|P0)[0-9A-Z]{3}$/.test(code)
 }
 
-async function write(tx: Tx, deps: CommitDeps, commits: readonly Commit[], now: Date): Promise<Tried> {
+async function write(
+  tx: Tx,
+  deps: CommitDeps,
+  commits: readonly Commit[],
+  now: Date,
+): Promise<{ answers: Committed[]; batch: Batch } | { error: unknown }> {
   const batch = await lockBatch(tx, commits, now)
   const answers: Committed[] = []
   try {
@@ -86,7 +97,7 @@ async function write(tx: Tx, deps: CommitDeps, commits: readonly Commit[], now: 
   await writeBatch(tx, { ...deps, now }, batch)
   if (commits.some(({ plan }) => plan.changes.some(({ change }) => movesQueue.has(change))))
     await countChange(tx)
-  return answers
+  return { answers, batch }
 }
 
 /** Makes the changes of one plan in memory, if it still holds. */

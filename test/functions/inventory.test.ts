@@ -146,6 +146,15 @@ test('GPUs tell what they have, what runs on them and how they are', async () =>
     'cuda:1',
   ])
   expect(id).toMatch(/^job_/)
+  // By what they are called, and of the worst: no series of an attempt.
+  const scraped = await (await world.request('GET', '/metrics')).text()
+  const told = 'provider="model",account="main",model='
+  expect(scraped).toContain(`berth_gpus{${told}"RTX 4090"} 2\n`)
+  expect(scraped).toContain(`berth_gpu_utilization_ratio{${told}"L4"} 0.9\n`)
+  expect(scraped).toContain(`berth_gpu_memory_used_ratio{${told}"RTX 4090"} 0.25\n`)
+  expect(scraped).toContain(`berth_gpu_temperature_celsius{${told}"RTX 4090"} 61\n`)
+  expect(scraped).toContain(`berth_gpu_power_watts{${told}"L4"} 71.5\n`)
+  expect(scraped).not.toContain(attempt_id)
 })
 
 test('GPUs that are offered in several parts are there once', async () => {

@@ -88,16 +88,17 @@ function refused({ name }: Operation): [who: string, key: string | null, status:
     case 'viewer':
     case 'member':
     case 'admin':
+    case 'scraper':
     case 'operator': {
-      const ranks = ['viewer', 'member', 'admin', 'operator']
+      const rank = ['viewer', 'member', 'admin', 'operator', 'scraper'].indexOf(right)
       return [
         ...strangers,
         ['an expired key', keys.expired, 401],
         ['a revoked key', keys.revoked, 401],
         ['a runner', running.token, 401],
-        ...(ranks.indexOf(right) > 0 ? [['a viewer', keys.viewer, 403] as [string, string, number]] : []),
-        ...(ranks.indexOf(right) > 1 ? [['a member', keys.member, 403] as [string, string, number]] : []),
-        ...(right === 'operator'
+        ...(rank > 0 ? [['a viewer', keys.viewer, 403] as [string, string, number]] : []),
+        ...(rank > 1 ? [['a member', keys.member, 403] as [string, string, number]] : []),
+        ...(rank > 2
           ? [['an admin of another project', tenant.neighbour.key, 403] as [string, string, number]]
           : []),
       ]
@@ -141,7 +142,7 @@ test.for(ofProjects)('$name shows and gives another project nothing of this one'
     const all = await tableHashes(world.deps.db)
     const answer = await ask(operation, neighbour.key, headers)
     expect(answer.leaks).toEqual([])
-    if (rights[operation.name] === 'operator') expect(answer.status).toBe(403)
+    if (['operator', 'scraper'].includes(rights[operation.name])) expect(answer.status).toBe(403)
     else if (named) expect(answer.status).toBe(404)
     else expect([200, 201, 202, 204, ...[otherwise[operation.name] ?? []].flat()]).toContain(answer.status)
     if (answer.status >= 400) expect(await tableHashes(world.deps.db)).toEqual(all)

@@ -100,6 +100,7 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
       owner: 422,
     },
     readRunner: { path: { file: 'runner.sh' } },
+    readMetrics: {},
     healthz: {},
     readyz: {},
     stopJob: { path: { id: it.running.job_id } },

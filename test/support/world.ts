@@ -13,6 +13,7 @@ import { deliverDue } from '../../jobs/webhooks.ts'
 import { describeTable } from '../../infra/describe-table.ts'
 import { createFolderStore } from '../../infra/object-store.ts'
 import { ensureInstallation } from '../../infra/first-start.ts'
+import { createMeter } from '../../infra/metrics.ts'
 import { readRunnerFiles } from '../../infra/runner-files.ts'
 import { createSealer } from '../../infra/secrets.ts'
 import { createWaker } from '../../infra/waker.ts'
@@ -78,6 +79,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
       local_data_dirs: [],
     },
     runner_files: readRunnerFiles(),
+    meter: createMeter(() => deps),
     log: (level, message, fields) => void logged.push({ level, message, fields }),
   }
   const app = createApp(deps)
