@@ -62,8 +62,10 @@ function row(offer: Offer): string[] {
     offer.region,
     `${offer.offer}${offer.spot ? ' (spot)' : ''}`,
     String(offer.usd_per_hour),
-    gpu === null ? '' : `${gpu.count > 1 ? `${gpu.count} x ` : ''}${gpu.model}`,
-    gpu === null ? '' : String(gpu.memory_gib),
+    gpu === null
+      ? ''
+      : `${gpu.count > 1 ? `${gpu.count} x ` : ''}${gpu.model}${gpu.unknown ? ' (unknown)' : ''}`,
+    gpu === null ? '' : gpu.memory_gib === 0 ? '?' : String(gpu.memory_gib),
     String(offer.cpu),
     String(offer.memory_gib),
     stock,

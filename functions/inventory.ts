@@ -22,6 +22,8 @@ const gpuShape = z.object({
   count: z.int(),
   memory_gib: z.number(),
   compute_capability: z.string().nullable(),
+  class: z.enum(['rtx', 'data_centre']).nullable(),
+  unknown: z.boolean().meta({ description: 'The catalogue of models does not have it.' }),
 })
 const place = {
   provider: z.string(),

@@ -17,6 +17,7 @@ export interface Offer {
   region: string
   spot: boolean
   usd_per_hour: number
+  /** By whatever name the vendor gives it; `memory_gib` 0: not told. */
   gpu: { model: string; count: number; memory_gib: number; compute_capability: string | null } | null
   cpu: number
   memory_gib: number

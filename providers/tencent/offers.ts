@@ -109,7 +109,7 @@ function listPriceOf({ Price }: InstanceTypeQuotaItem, charge: Charge): number |
   return month === undefined ? null : month / month_h
 }
 
-/** What cannot be priced, or whose GPU nobody has named, is not offered. */
+/** What cannot be priced is not offered. */
 export function offersOf(
   pools: readonly Pool[],
   priced: readonly Priced[],
@@ -121,7 +121,6 @@ export function offersOf(
       const row = priced.find((each) => each.type === type && each.charge === pool.charge)
       if (!row || row.cny_per_hour === null || row.gpus < 0) return []
       const card = row.gpus > 0 ? gpuOfFamily(type, options.gpus) : null
-      if (row.gpus > 0 && card === null) return []
       return partsOf(pool, row, { ...options, cny_per_hour: row.cny_per_hour, card, at })
     }),
   )

@@ -47,7 +47,7 @@ export interface PoolSettings {
 export interface SuperShape {
   /** As the annotation names it: `T4`, `V100`, `A10*GNV4`; null: without a GPU. Parts of cards are not offered. */
   gpu_type?: string | null
-  /** For a type that is not known yet. */
+  /** Of a type that is not known yet; left out: it is listed as unknown. */
   gpu?: FamilyGpu
   /** Cards; 1 if left out. */
   gpus?: number

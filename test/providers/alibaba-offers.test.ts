@@ -82,7 +82,7 @@ describe('offers', () => {
     expect(asked('DescribePrice')).toHaveLength(12)
   })
 
-  test('of parts of cards and of unknown cards are none, until they are named', async () => {
+  test('of parts of cards are none, and of unknown cards by the name that ECS gives them', async () => {
     const part = {
       cpu: 4,
       memory_gib: 15,
@@ -99,7 +99,8 @@ describe('offers', () => {
     }
     ecs.state.types.set('ecs.vgn7i-vws-m4.xlarge', part).set('ecs.ppu.xlarge', odd)
     const given = { instance_types: ['ecs.vgn7i-vws-m4.xlarge', 'ecs.ppu.xlarge'], spot: false }
-    expect(await openProvider(ecs, given).offers(signal)).toEqual([])
+    const unknown = { model: 'PPU 810E', memory_gib: 96, compute_capability: null, count: 2 }
+    expect((await openProvider(ecs, given).offers(signal)).map(({ gpu }) => gpu)).toEqual([unknown, unknown])
     const gpus = { 'ecs.ppu.xlarge': { model: 'PPU', memory_gib: 96, compute_capability: null } }
     expect((await openProvider(ecs, { ...given, gpus }).offers(signal)).map(({ gpu }) => gpu)).toEqual([
       { model: 'PPU', memory_gib: 96, compute_capability: null, count: 2 },

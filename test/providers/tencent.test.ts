@@ -135,7 +135,7 @@ describe('offers', () => {
     ])
   })
 
-  test('pools that take no work, parts of cards and unknown GPUs are not offered, until they are named', async () => {
+  test('pools that take no work and parts of cards are not offered, and unknown GPUs by the name of their family', async () => {
     tencent.state.pools = [
       nativePool('np-closed01', ['S5.2XLARGE16'], {}, { Unschedulable: true }),
       nativePool('np-leaving1', ['S5.2XLARGE16'], {}, { LifeState: 'Deleting' }),
@@ -147,7 +147,9 @@ describe('offers', () => {
       instance('GN99.2XLARGE32', { cpu: 8, memory: 32, gpus: 1, cny: 30 }),
       instance('GN7.LARGE20', { cpu: 4, memory: 20, gpus: 0.25, cny: 2 }),
     )
-    expect(await openProvider(tencent).offers(signal)).toEqual([])
+    expect((await openProvider(tencent).offers(signal)).map(({ gpu }) => gpu)).toEqual([
+      { model: 'GN99', count: 1, memory_gib: 0, compute_capability: null },
+    ])
     const gpus = { GN99: { model: 'H20', memory_gib: 96, compute_capability: '9.0' } }
     expect((await openProvider(tencent, { gpus }).offers(signal)).map(({ gpu }) => gpu)).toEqual([
       { model: 'H20', count: 1, memory_gib: 96, compute_capability: '9.0' },
@@ -167,6 +169,7 @@ describe('offers', () => {
       ['super/T4/1/8cpu/32gib', 0],
       ['super/V100/2/16cpu/80gib', 0],
       ['super/cpu/0/4cpu/8gib', 0],
+      ['super/H99/1/4cpu/8gib', 0],
     ])
     tencent.state.pools = [{ NodePoolId: 'np-super001', Type: 'Super', LifeState: 'Running' }]
     expect((await provider.offers(signal))[0]).toMatchObject({
