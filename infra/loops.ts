@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Offer } from '../providers/provider.ts'
 import type { Accounts } from './accounts.ts'
+import { checkOffers } from '../jobs/check-offers.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { type Lull, newLull } from '../jobs/lull.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
@@ -155,11 +156,21 @@ export async function refreshOffers({
 }: Pick<Work, 'deps' | 'accounts' | 'set_offers'>): Promise<void> {
   const lists = await Promise.all(
     accounts.providers.map(async (provider) => {
+      const { name, account } = provider
       try {
-        const offers = await provider.offers(AbortSignal.timeout(offersCall_ms))
+        const answer = await provider.offers(AbortSignal.timeout(offersCall_ms), ({ name: part, error }) => {
+          deps.log('warn', 'a part of the offers failed', {
+            provider: name,
+            account,
+            part,
+            error: String(error),
+          })
+        })
+        const { offers, refused } = checkOffers(answer, provider)
+        for (const each of refused)
+          deps.log('warn', 'offers were refused', { provider: name, account, ...each })
         return offers.filter((offer) => accounts.allows(provider, offer))
       } catch (error) {
-        const { name, account } = provider
         deps.log('warn', 'offers failed', { provider: name, account, error: String(error) })
         return []
       }

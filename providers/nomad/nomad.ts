@@ -23,6 +23,7 @@ const traits = {
   min_billing_s: 0,
   dead_man_min_s: 0,
   calls_per_s: 50,
+  machines: 'own',
   billing: 'modelled',
 } as const
 const tail_bytes = 64 * 1024

@@ -26,6 +26,10 @@ export function shapeOf({ id, region }: Pick<Offer, 'id' | 'region'>): Shape | n
   return { gpu_type, count: Number(count), cloud, data_center: region === anywhere[cloud] ? null : region }
 }
 
+/** Calls of one reading: one for each place by GraphQL, one for each cloud by REST. */
+export const callsOf = ({ transport, clouds, data_centers }: RunpodProviderOptions): number =>
+  transport === 'graphql' ? clouds.length + (data_centers?.length ?? 1) - 1 : clouds.length
+
 /** GB of a container disk cost this much a month. https://docs.runpod.io/pods/pricing */
 const disk_usd_per_gb_month = 0.1
 /** The price list does not say how long a month is. */
@@ -60,7 +64,11 @@ export function offersOf(quotes: readonly Quote[], options: RunpodProviderOption
       // "High", "Low": how many is not told.
       available: quote.in_stock ? null : 0,
       slots: null,
-      price: { source: spot ? 'RunPod bid' : 'RunPod list price', at: options.clock.now().toISOString() },
+      price: {
+        source: spot ? 'RunPod bid' : 'RunPod list price',
+        at: options.clock.now().toISOString(),
+        live: true,
+      },
     })
     const bids = bid === null ? [] : [offer(true, Math.min(price, bid * bid_factor))]
     return [offer(false, price), ...bids]

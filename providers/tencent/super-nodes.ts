@@ -3,6 +3,7 @@
 import type { V1Job } from '@kubernetes/client-node'
 import type { LaunchRequest, Offer } from '../provider.ts'
 import type { FamilyGpu, SuperShape, TencentProviderOptions } from './options.ts'
+import { inUsd } from './offers.ts'
 import { cardOf } from './shape.ts'
 
 const prefix = 'eks.tke.cloud.tencent.com/'
@@ -41,14 +42,13 @@ export function superOffers(
       account,
       region,
       spot,
-      usd_per_hour: Math.round((cny_per_hour / cny_per_usd) * 1e6) / 1e6,
+      ...inUsd(cny_per_usd, cny_per_hour, { source: "the account's price of the size", at: null }),
       gpu: card && { ...card, count: shape.gpus ?? 1 },
       cpu,
       memory_gib,
       disk_gib,
       available: hasNodes ? null : 0,
       slots: null,
-      price: { source: `the account's price, ${cny_per_hour} CNY/h at ${cny_per_usd}`, at: null },
     }
   })
 }

@@ -38,14 +38,23 @@ describe('offers', () => {
       account: 'desk',
       region: 'ap-guangzhou',
       spot: false,
-      usd_per_hour: 1.222535, // 8.68 / 7.1
+      usd_per_hour: 1.222536, // 8.68 / 7.1
       gpu: { model: 'T4', count: 1, memory_gib: 16, compute_capability: '7.5' },
       cpu: 7,
       memory_gib: 27,
       disk_gib: 80,
       available: null,
       slots: 4,
-      price: { source: 'CVM list price, 8.68 CNY/h at 7.1', at: '2026-01-01T00:00:00.000Z' },
+      price: {
+        source: 'CVM list price',
+        at: '2026-01-01T00:00:00.000Z',
+        live: true,
+        charged: {
+          currency: 'CNY',
+          per_hour: 8.68,
+          rate: { per_usd: 7.1, at: null, source: "the account's settings" },
+        },
+      },
     })
     expect(offers.map(({ id, gpu, slots }) => [id, gpu?.count ?? 0, slots])).toEqual([
       ['np-gpu00001/GN7.2XLARGE32/1', 1, 4],
@@ -74,16 +83,16 @@ describe('offers', () => {
   test('the cheapest zone that sells is the price, and zones can be named', async () => {
     Object.assign(tencent.state.instances[0] as object, { Status: 'SOLD_OUT' })
     const price = async (zones?: string[]) =>
-      (await openProvider(tencent, zones ? { zones } : {}).offers(signal))[0]?.price?.source
-    expect(await price()).toBe('CVM list price, 9.1 CNY/h at 7.1')
-    expect(await price(['ap-guangzhou-6'])).toBe('CVM list price, 8.68 CNY/h at 7.1')
+      (await openProvider(tencent, zones ? { zones } : {}).offers(signal))[0]?.price
+    expect(await price()).toMatchObject({ source: 'CVM list price', charged: { per_hour: 9.1 } })
+    expect(await price(['ap-guangzhou-6'])).toMatchObject({ charged: { per_hour: 8.68 } })
   })
 
   test('with an image named, the price is a quote with the system disk', async () => {
     const offers = await openProvider(tencent, { quote_image: 'img-eb30mz89' }).offers(signal)
     expect(offers[0]).toMatchObject({
-      usd_per_hour: 1.229577, // 8.73 / 7.1
-      price: { source: 'CVM quote, 8.73 CNY/h at 7.1' },
+      usd_per_hour: 1.229578, // 8.73 / 7.1
+      price: { source: 'CVM quote', charged: { per_hour: 8.73 } },
     })
     const asked = tencent.state.asked.filter(({ action }) => action === 'InquiryPriceRunInstances')
     expect(asked).toHaveLength(3)
@@ -101,7 +110,7 @@ describe('offers', () => {
     const { code, message } = { code: 'ResourcesSoldOut.SpecifiedInstanceType', message: '' }
     tencent.state.error = { action: 'InquiryPriceRunInstances', code, message }
     const offers = await openProvider(tencent, { quote_image: 'img-eb30mz89' }).offers(signal)
-    expect(offers[0]?.price?.source).toBe('CVM list price, 8.68 CNY/h at 7.1')
+    expect(offers[0]?.price).toMatchObject({ source: 'CVM list price', charged: { per_hour: 8.68 } })
   })
 
   test('spot instances of a regular pool, whose types are named, and months of a prepaid one', async () => {
@@ -178,7 +187,7 @@ describe('offers', () => {
       gpu: { model: 'T4', count: 1, memory_gib: 16 },
       available: null,
       slots: null,
-      price: { source: "the account's price, 9.94 CNY/h at 7.1", at: null },
+      price: { source: "the account's price of the size", at: null, charged: { per_hour: 9.94 } },
     })
   })
 
