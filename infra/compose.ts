@@ -5,8 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import type { Offer, Provider } from '../providers/provider.ts'
-import { type Catalogue, keepCatalogue } from '../jobs/catalogue.ts'
+import type { Provider } from '../providers/provider.ts'
 import type { Deps, Log, ObjectStore, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
@@ -22,8 +21,9 @@ import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-star
 import { lockFolder } from './folder-lock.ts'
 import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
-import { type Loops, refreshOffers, startLoops } from './loops.ts'
+import { type Loops, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
+import { keepOffers } from './offers.ts'
 import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
@@ -69,10 +69,10 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await migrate()
     const prepared = await prepare(config, { db, sealer, random, log, mark: high_water.read() })
     const { clock, installation, made_admin_key } = prepared
-    const offered = keepOffers()
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
     const accounts = keepAccounts(local ? [local.provider, ...fixed] : fixed)
+    const offers = keepOffers(accounts, { asks: config.roles.includes('offers') })
     const nudges = nudgesOf(config, log)
     const deps: Deps = {
       db,
@@ -86,7 +86,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       installation,
       providers: accounts.providers,
       vendors,
-      offers: offered.now,
+      offers: offers.now,
+      offer_sources: offers.sources,
       waker: nudges?.waker ?? createWaker(),
       lanes: createLanes(),
       ...outwardOf(config),
@@ -100,15 +101,14 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
         address = config.public_url ?? listening
         await local?.announce(listening)
         await accounts.refresh(deps)
-        await refreshOffers({ deps, accounts, set_offers: offered.set })
-        const replica = newReplicaId(clock, random)
+        await offers.refresh(deps)
         return startLoops(
           {
             deps,
             accounts,
-            replica,
+            replica: newReplicaId(clock, random),
             sync: clock.sync,
-            set_offers: offered.set,
+            offers,
             folders: local,
             raise_high_water: async () => high_water.write(await raiseHighWater(deps)),
           },
@@ -126,13 +126,6 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await close()
     throw error
   }
-}
-
-/** The newest offers of all accounts. */
-function keepOffers(): { now: () => Catalogue; set: (found: readonly Offer[]) => void } {
-  const catalogued = keepCatalogue()
-  let offers: Catalogue = []
-  return { now: () => offers, set: (found) => void (offers = catalogued(found)) }
 }
 
 type Outward = Pick<Deps, 'outbound_fetch' | 'check_target' | 'resolve_target' | 'runner_files'>

@@ -52,15 +52,27 @@ export function catalogueOf(offers: readonly Offer[]): Catalogue {
   return entries
 }
 
-/** A catalogue of these offers: the last one where they are the same, so that who has seen it knows. */
+/**
+ * A catalogue of these offers: the last one where they are the same, so that who has seen it knows. How old a price is decides nothing:
+ * it is renewed in the catalogue that is there.
+ */
 export function keepCatalogue(): (offers: readonly Offer[]) => Catalogue {
   let kept: { text: string; catalogue: Catalogue } | null = null
   return (offers) => {
-    const text = JSON.stringify(offers)
+    const text = JSON.stringify(offers.map(({ price, ...offer }) => [offer, price && { ...price, at: null }]))
     if (kept?.text !== text) kept = { text, catalogue: catalogueOf(offers) }
+    else renew(kept.catalogue, offers)
     return kept.catalogue
   }
 }
+
+function renew(catalogue: Catalogue, offers: readonly Offer[]) {
+  const renewed = new Map(offers.map((offer) => [nameOf(offer), offer]))
+  for (const entry of catalogue as readonly Entry[]) entry.offer = renewed.get(entry.name) ?? entry.offer
+}
+
+const nameOf = ({ provider, account, region, id, spot }: Offer) =>
+  `${provider}/${account}/${region}/${id}/${spot}`
 
 type Gpu = NonNullable<Offer['gpu']>
 /** A GPU as its name and memory tell of it. */
@@ -71,12 +83,12 @@ interface Read {
 }
 
 function entryOf(offer: Offer, read: (gpu: Gpu) => Read): Entry {
-  const { provider, account, region, id, spot, gpu, usd_per_hour } = offer
+  const { provider, account, id, gpu, usd_per_hour } = offer
   const place = `${provider}/${account}/${id}`
   return {
     offer,
     index: 0,
-    name: `${provider}/${account}/${region}/${id}/${spot}`,
+    name: nameOf(offer),
     account: `${provider}/${account}`,
     place,
     open: `offer:${place}`,

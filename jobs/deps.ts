@@ -1,7 +1,9 @@
 // What the domain is given. infra/compose.ts makes it; tests make their own.
-import type { Provider } from '../providers/provider.ts'
+import type { Provider, Rate } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { RefusedOffers } from './check-offers.ts'
 import type { Lanes } from './lanes.ts'
+import type { UnaskedPart } from './store/offer-tables.ts'
 import type { Database } from './store/schema.ts'
 import type { Vendor } from './vendor.ts'
 import type { RunnerKey } from './tokens.ts'
@@ -114,6 +116,27 @@ export interface Settings {
   local_data_dirs: readonly string[]
 }
 
+/** What is known of an account's offers. */
+export interface OfferSource {
+  provider: string
+  account: string
+  /** When it last answered; null: it has not. */
+  asked_at: Date | null
+  tried_at: Date | null
+  /** When it is asked next. */
+  due_at: Date
+  /** Why it did not answer the last time; null: it did. */
+  error: string | null
+  /** Times in a row. */
+  failures: number
+  missing: readonly UnaskedPart[]
+  refused: readonly RefusedOffers[]
+  offers: number
+  /** Of them, those that it could not be asked for. */
+  stale: number
+  rates: readonly (Rate & { currency: string })[]
+}
+
 export interface Deps {
   db: Database
   clock: Clock
@@ -134,6 +157,8 @@ export interface Deps {
   vendors: Readonly<Record<string, Vendor>>
   /** The newest offers of all accounts, refreshed in the background. */
   offers: () => Catalogue
+  /** Where they are from; none where nobody refreshes them. */
+  offer_sources: () => readonly OfferSource[]
   waker: Waker
   /** Calls that this process has under way at each account. */
   lanes: Lanes

@@ -4,6 +4,7 @@ import type { Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import type { Catalogue, Entry } from './catalogue.ts'
+import { priceView } from './offer-view.ts'
 import { accountKey, countPlaced, type Memory, offerKey, type OpenCounts, readMemory } from './store/open.ts'
 
 export interface OfferQuery {
@@ -73,7 +74,8 @@ function offerView({ offer, known: model }: Entry, open: OpenCounts, memory: Mem
           failures: Math.round(blocked.failures),
         }
       : null,
-    price: { source: price?.source ?? null, at: price?.at ?? null },
+    stale_since: offer.stale_since ?? null,
+    price: priceView(usd_per_hour, price, now),
   }
 }
 
