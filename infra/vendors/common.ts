@@ -9,6 +9,8 @@ export const text = z.string().min(1).max(2_000)
 export const pem = z.string().min(1).max(32_000)
 /** As dear as an offer may be (jobs/check-offers.ts). */
 export const usd = z.number().positive().max(most_usd_per_hour)
+/** The day that prices are of which whoever sets the account up names. */
+export const pricesAt = z.iso.date().nullable().default(null)
 /** Of a currency for one USD, as of a day. */
 export const namedRate = z.strictObject({
   rate: z.number().positive().max(100),

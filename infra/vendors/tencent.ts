@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { familyGpu, namedRate, text, vendor } from './common.ts'
+import { familyGpu, namedRate, pricesAt, text, vendor } from './common.ts'
 import { pods } from './kubernetes.ts'
 
 const pool = z.strictObject({
@@ -15,6 +15,7 @@ const superShape = z.strictObject({
   cpu: z.number().positive(),
   memory_gib: z.number().positive(),
   cny_per_hour: z.number().positive(),
+  prices_at: pricesAt,
   spot: z.boolean().optional(),
 })
 

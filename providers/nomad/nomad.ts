@@ -11,6 +11,8 @@ export interface NomadProviderOptions extends Connection {
   region: string
   /** What jobs may be given; Nomad knows no prices and places by what they ask for. */
   shapes: readonly Pick<Offer, 'id' | 'gpu' | 'cpu' | 'memory_gib' | 'disk_gib' | 'usd_per_hour'>[]
+  /** The day that their prices are of. */
+  prices_at?: string | null
 }
 
 const traits = {
@@ -37,6 +39,7 @@ export function createNomadProvider(options: NomadProviderOptions): Provider {
     spot: false,
     slots: null,
     available: ready ? null : 0,
+    price: { source: "the account's price of the shape", at: options.prices_at ?? null },
     ...shape,
   })
   const everything = async (

@@ -55,6 +55,8 @@ export interface SuperShape {
   cpu: number
   memory_gib: number
   cny_per_hour: number
+  /** The day that this price is of. */
+  prices_at?: string | null
   spot?: boolean
 }
 

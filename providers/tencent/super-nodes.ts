@@ -33,7 +33,7 @@ export function superOffers(
   hasNodes: boolean,
 ): Offer[] {
   return super_nodes.map((shape) => {
-    const { gpu_type = null, gpu, cpu, memory_gib, cny_per_hour, spot = false } = shape
+    const { gpu_type = null, gpu, cpu, memory_gib, cny_per_hour, prices_at = null, spot = false } = shape
     // A type that nobody has named is called as the annotation has it, and its memory is not told (0).
     const card = gpu_type === null ? null : (gpu ?? gpus[gpu_type] ?? cardOf(gpu_type, 0))
     return {
@@ -42,7 +42,7 @@ export function superOffers(
       account,
       region,
       spot,
-      ...inUsd(cny_per_usd, cny_per_hour, { source: "the account's price of the size", at: null }),
+      ...inUsd(cny_per_usd, cny_per_hour, { source: "the account's price of the size", at: prices_at }),
       gpu: card && { ...card, count: shape.gpus ?? 1 },
       cpu,
       memory_gib,

@@ -375,6 +375,18 @@ test('a price in another currency says what the vendor bills, at which rate, and
   expect((await get(world, '/v1/offers/sources')).items).toMatchObject([{ rates: [{ currency: 'CNY' }] }])
 })
 
+test('a price that whoever set the account up has named says of which day it is', async () => {
+  await using world = await openTestWorld()
+  const price = { source: "the account's price of the shape", at: '2026-02-20' }
+  const { server } = vendorOf(world, [offer('a', { price })])
+  const one = server()
+  use(world, one)
+  await one.refresh()
+  expect((await get(world, '/v1/offers')).items).toMatchObject([
+    { price: { ...price, age_s: 10.375 * 86_400, live: false, currency: 'USD', per_hour: 0.8, rate: null } },
+  ])
+})
+
 describe('a price that changes', () => {
   const submit = async (world: World) =>
     (await (await world.request('POST', '/v1/jobs', { body: backtest() })).json()) as JobView
