@@ -34,6 +34,9 @@ export type Ranking = Pick<
   'offers' | 'rejected'
 >
 export type Offer = Answer<InferResponseType<Routes['v1']['offers']['$get']>>['items'][number]
+export type OfferSource = Answer<
+  InferResponseType<Routes['v1']['offers']['sources']['$get']>
+>['items'][number]
 export type Dataset = Answer<InferResponseType<Routes['v1']['datasets'][':id']['$get']>>
 export type EventPage = Answer<InferResponseType<JobRoutes['events']['$get']>>
 export type JobEvent = EventPage['items'][number]

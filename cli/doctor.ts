@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { Command } from 'commander'
-import { answered, createClient } from './client.ts'
+import { answered, createClient, type OfferSource } from './client.ts'
 import { action, type Context, printJson, subcommand } from './command.ts'
 import { adminKeyFile, dataFolder, findKey, isLoopback, serverUrl } from './connection.ts'
 import { CliError, type ExitCode, exits } from './exit.ts'
@@ -36,8 +36,9 @@ async function doctor(io: Io, json: boolean): Promise<ExitCode> {
   const url = serverUrl(io)
   const server = await checkServer(io, url)
   const key = await checkKey(io, url, server.ok)
+  const offers = key.ok && server.ok ? [await checkOffers(io, url)] : []
   const local = isLoopback(url) ? [await checkPython(io), checkData(io), checkDisk(io)] : []
-  const checks = [server, key, checkNode(), ...local]
+  const checks = [server, key, ...offers, checkNode(), ...local]
   const ok = checks.every((check) => check.ok)
   if (json) await printJson(io, { ok, checks })
   else for (const check of checks) await write(io.stdout, lineOf(io, check))
@@ -81,6 +82,51 @@ async function checkKey(io: Io, url: string, reachable: boolean): Promise<Check>
     const todo = `the server does not know the key from ${found.source}: set BERTH_API_KEY to one of its keys`
     return { name, ok: false, detail: error.problem.message, todo }
   }
+}
+
+/** What accounts answered when they were asked for offers: an operator's affair. */
+async function checkOffers(io: Io, url: string): Promise<Check> {
+  const name = 'offers'
+  const found = findKey(io, url)
+  if ('missing' in found) return { name, ok: true, detail: 'not looked at', todo: null }
+  try {
+    const client = createClient(io, { url, key: found.key }, { patience_ms: 0 })
+    const { items } = await answered(client.v1.offers.sources.$get())
+    const failed = items.filter(({ error }) => error !== null).map((each) => `${nameOf(each)}: ${each.error}`)
+    const warnings = items.flatMap(warningsOf)
+    const count = items.reduce((sum, { offers }) => sum + offers, 0)
+    const detail = `${count} of ${items.length} accounts`
+    if (failed.length > 0) return { name, ok: false, detail, todo: [...failed, ...warnings].join('; ') }
+    return { name, ok: true, detail, todo: warnings.length > 0 ? warnings.join('; ') : null }
+  } catch (error) {
+    if (!(error instanceof CliError) || error.exit === exits.interrupted) throw error
+    if (error.exit === exits.unauthorized)
+      return {
+        name,
+        ok: true,
+        detail: 'not looked at: that takes an admin key of the installation',
+        todo: null,
+      }
+    return { name, ok: false, detail: error.problem.message, todo: null }
+  }
+}
+
+type Source = Pick<OfferSource, 'provider' | 'account' | 'missing' | 'refused' | 'rates'>
+const nameOf = ({ provider, account }: Source) => `${provider}/${account}`
+
+function warningsOf(source: Source): string[] {
+  const name = nameOf(source)
+  const { missing, refused, rates } = source
+  return [
+    ...missing.map((part) => `${name}: ${part.name} does not answer (${part.error})`),
+    ...refused.map(({ count, text }) => `${name}: ${count} offers are refused, ${text}`),
+    ...rates
+      .filter(({ is_old }) => is_old)
+      .map(
+        ({ currency, at }) =>
+          `${name}: the rate of ${currency} is ${at === null ? 'without a date' : `of ${at}`}: set it anew`,
+      ),
+  ]
 }
 
 function checkNode(): Check {

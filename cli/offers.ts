@@ -18,7 +18,7 @@ interface Options {
 
 /** The server's pages hold at most this many. */
 const maxPage = 500
-const head = ['PROVIDER', 'REGION', 'OFFER', 'USD/H', 'GPU', 'VRAM', 'CPU', 'GIB', 'STOCK', 'STATE']
+const head = ['PROVIDER', 'REGION', 'OFFER', 'USD/H', 'GPU', 'VRAM', 'CPU', 'GIB', 'STOCK', 'PRICE', 'STATE']
 
 export function addOffers(program: Command, context: Context): void {
   subcommand(program, 'offers', 'what there is to run on, cheapest first')
@@ -55,18 +55,40 @@ async function offers(io: Io, options: Options): Promise<ExitCode> {
 }
 
 function row(offer: Offer): string[] {
-  const { gpu, slots, running, available, blocked } = offer
+  const { gpu, slots, running, available } = offer
   const stock = slots === null ? (available === null ? '?' : String(available)) : `${running}/${slots}`
   return [
     `${offer.provider}/${offer.account}`,
     offer.region,
     `${offer.offer}${offer.spot ? ' (spot)' : ''}`,
     String(offer.usd_per_hour),
-    gpu === null ? '' : `${gpu.count > 1 ? `${gpu.count} x ` : ''}${gpu.model}`,
-    gpu === null ? '' : String(gpu.memory_gib),
+    gpu === null
+      ? ''
+      : `${gpu.count > 1 ? `${gpu.count} x ` : ''}${gpu.model}${gpu.unknown ? ' (unknown)' : ''}`,
+    gpu === null ? '' : gpu.memory_gib === 0 ? '?' : String(gpu.memory_gib),
     String(offer.cpu),
     String(offer.memory_gib),
     stock,
-    blocked === null ? '' : `${blocked.reason} until ${blocked.until}`,
+    priceOf(offer),
+    stateOf(offer),
   ]
+}
+
+/** Where the price is from and how old it is, and the vendor's own where that is in another currency. */
+function priceOf({ price: { source, age_s, currency, per_hour, rate } }: Offer): string {
+  const age = age_s === null ? '' : `, ${ageOf(age_s)} old`
+  const of = rate?.at ? ` of ${rate.at}` : ''
+  const rated = rate === null ? '' : `, ${per_hour} ${currency} at ${rate.per_usd}${of}`
+  return `${source ?? '?'}${age}${rated}${rate?.is_old ? ' (old rate)' : ''}`
+}
+
+function stateOf({ blocked, stale_since }: Offer): string {
+  const stale = stale_since === null ? [] : [`stale since ${stale_since}`]
+  return [...(blocked === null ? [] : [`${blocked.reason} until ${blocked.until}`]), ...stale].join(', ')
+}
+
+function ageOf(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`
 }

@@ -33,6 +33,7 @@ import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
 import * as listPoints from './list-points.ts'
+import * as offerHistory from './offer-history.ts'
 import * as orphans from './orphans.ts'
 import * as metrics from './metrics.ts'
 import * as policy from './policy.ts'
@@ -108,6 +109,8 @@ export function createApp(deps: Deps) {
     .openapi(project.patchRoute, project.patch(deps))
     .openapi(inventory.offersRoute, inventory.offers(deps))
     .openapi(inventory.gpusRoute, inventory.gpus(deps))
+    .openapi(offerHistory.historyRoute, offerHistory.history(deps))
+    .openapi(offerHistory.sourcesRoute, offerHistory.sources(deps))
     .openapi(limits.listRoute, limits.list(deps))
     .openapi(limits.putRoute, limits.put(deps))
     .openapi(limits.deleteRoute, limits.remove(deps))

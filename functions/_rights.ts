@@ -64,6 +64,9 @@ export const rights = {
   readUsage: 'viewer',
 
   listOffers: 'viewer',
+  listOfferHistory: 'viewer',
+  // What an account answers may tell of its quotas and bills.
+  listOfferSources: 'operator',
   listGpus: 'viewer',
   listLimits: 'viewer',
   putLimit: 'operator',

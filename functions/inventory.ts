@@ -9,7 +9,7 @@ import { json200, limit, page } from './_schemas.ts'
 
 const tags = ['inventory']
 const name = z.string().max(200).optional()
-const flag = z
+export const flag = z
   .enum(['true', 'false'])
   .transform((text) => text === 'true')
   .optional()
@@ -17,11 +17,19 @@ const cursor = z.string().max(1_000).optional()
 const at = z.iso.datetime()
 const figure = z.number().nullable()
 
+export const rate = z.object({
+  per_usd: z.number(),
+  at: z.string().nullable().meta({ description: 'The day that it is of; null: nobody has said.' }),
+  source: z.string(),
+  is_old: z.boolean().meta({ description: 'Older than 30 days, or without a date.' }),
+})
 const gpuShape = z.object({
   model: z.string(),
   count: z.int(),
   memory_gib: z.number(),
   compute_capability: z.string().nullable(),
+  class: z.enum(['rtx', 'data_centre']).nullable(),
+  unknown: z.boolean().meta({ description: 'The catalogue of models does not have it.' }),
 })
 const place = {
   provider: z.string(),
@@ -47,7 +55,18 @@ const offer = z
       .object({ reason: z.enum(rememberedCodes), until: at, failures: z.int() })
       .nullable()
       .meta({ description: 'Why and until when it is not asked for, after it refused a launch.' }),
-    price: z.object({ source: z.string().nullable(), at: at.nullable() }),
+    stale_since: at.nullable().meta({
+      description: 'Since when its vendor could not be asked for it; null: it is of the last list.',
+    }),
+    price: z.object({
+      source: z.string().nullable(),
+      at: z.string().nullable().meta({ description: 'As of when; null: not known.' }),
+      age_s: z.int().min(0).nullable(),
+      live: z.boolean().meta({ description: 'false: whoever set the account up named it.' }),
+      currency: z.string(),
+      per_hour: z.number().meta({ description: 'In that currency.' }),
+      rate: rate.nullable().meta({ description: 'By which it is in USD; null: it is billed in USD.' }),
+    }),
   })
   .meta({ id: 'Offer' })
 

@@ -8,6 +8,10 @@ export interface Accounts {
   providers: readonly Provider[]
   /** Takes in what was changed. Answers whether something was. */
   refresh: (deps: Opening & Pick<Deps, 'db' | 'log'>) => Promise<boolean>
+  /** Raised when what an account is opened with changes; 0 of those of the environment. */
+  versionOf: (provider: Provider) => number
+  /** Equal where `allows` answers alike. */
+  state: () => string
   /** Whether launches may go to an offer of a provider. */
   allows: (provider: Provider, offer: Offer) => boolean
 }
@@ -25,6 +29,8 @@ export function keepAccounts(fixed: readonly Provider[]): Accounts {
   /** Versions that could not be opened, so that it is logged once. */
   const broken = new Map<string, number>()
   let last = ''
+  let byProvider = new Map<Provider, Kept>()
+  const accountOf = (provider: Provider) => byProvider.get(provider)
   return {
     providers,
     async refresh(deps) {
@@ -51,6 +57,7 @@ export function keepAccounts(fixed: readonly Provider[]): Accounts {
           }
       }
       kept = next
+      byProvider = new Map([...next.values()].map((account) => [account.provider, account]))
       providers.splice(0, providers.length, ...fixed, ...[...next.values()].map(({ provider }) => provider))
       const now = JSON.stringify(
         [...next].map(([id, { version, isOpen, regions }]) => [id, version, isOpen, regions]),
@@ -59,8 +66,10 @@ export function keepAccounts(fixed: readonly Provider[]): Accounts {
       last = now
       return isChanged
     },
+    state: () => last,
+    versionOf: (provider) => accountOf(provider)?.version ?? 0,
     allows(provider, offer) {
-      const account = [...kept.values()].find((each) => each.provider === provider)
+      const account = accountOf(provider)
       if (!account) return true
       return account.isOpen && (account.regions === null || account.regions.includes(offer.region))
     },

@@ -5,8 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import type { Offer, Provider } from '../providers/provider.ts'
-import { type Catalogue, keepCatalogue } from '../jobs/catalogue.ts'
+import type { Provider } from '../providers/provider.ts'
 import type { Deps, Log, ObjectStore, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
@@ -23,8 +22,9 @@ import { lockFolder } from './folder-lock.ts'
 import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
 import { createMeter } from './metrics.ts'
-import { type Loops, refreshOffers, startLoops } from './loops.ts'
+import { type Loops, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
+import { keepOffers } from './offers.ts'
 import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
 import { createImageResolver, registryBound_ms } from './registry.ts'
 import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
@@ -59,6 +59,9 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
   }
 }
 
+/** What is the same whatever is configured. */
+const unconfigured = { gather: setImmediate, describe_table: describeTable, vendors }
+
 async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
   const log = createLog(config.log_level)
   const random = pooledRandom()
@@ -71,24 +74,23 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await migrate()
     const opened = { db, sealer, random, log, mark: high_water.read() }
     const { clock, installation, made_admin_key } = await prepare(config, opened)
-    const offered = keepOffers()
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
     const accounts = keepAccounts(local ? [local.provider, ...fixed] : fixed)
+    const offers = keepOffers(accounts, { asks: config.roles.includes('offers') })
     const nudges = nudgesOf(config, log)
     const deps: Deps = {
       db,
       clock,
       random,
-      gather: setImmediate,
       sealer,
       store: objects.store,
-      describe_table: describeTable,
       runner_key: createSecretKey(deriveKey(key, 'runner-token')),
       installation,
       providers: accounts.providers,
-      vendors,
-      offers: offered.now,
+      ...unconfigured,
+      offers: offers.now,
+      offer_sources: offers.sources,
       waker: nudges?.waker ?? createWaker(),
       lanes: createLanes(),
       meter: createMeter(() => deps, { process: true }),
@@ -103,14 +105,14 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
         address = config.public_url ?? listening
         await local?.announce(listening)
         await accounts.refresh(deps)
-        await refreshOffers({ deps, accounts, set_offers: offered.set })
+        await offers.refresh(deps)
         return startLoops(
           {
             deps,
             accounts,
             replica: newReplicaId(clock, random),
             sync: clock.sync,
-            set_offers: offered.set,
+            offers,
             folders: local,
             raise_high_water: async () => high_water.write(await raiseHighWater(deps)),
           },
@@ -128,13 +130,6 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await close()
     throw error
   }
-}
-
-/** The newest offers of all accounts. */
-function keepOffers(): { now: () => Catalogue; set: (found: readonly Offer[]) => void } {
-  const catalogued = keepCatalogue()
-  let offers: Catalogue = []
-  return { now: () => offers, set: (found) => void (offers = catalogued(found)) }
 }
 
 type Outward = Pick<

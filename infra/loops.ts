@@ -1,7 +1,7 @@
 // The work that goes on behind the API: the pass, the webhooks, the offers. Each is one loop with a bound.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Offer } from '../providers/provider.ts'
 import type { Accounts } from './accounts.ts'
+import type { OfferBooks } from './offers.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { type Lull, newLull } from '../jobs/lull.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
@@ -18,10 +18,10 @@ const poll_ms = 1_000
 const webhooks_ms = 5_000
 /** How often a replica shows that it lives, and takes the database's time again: a third of what makes it dead. */
 const renew_ms = 3_000
-const offers_ms = 30_000
+/** How soon a server goes by offers that another one has stored; accounts are asked when they are due. */
+const offers_ms = 5_000
 /** How soon a server goes by what was changed of an account at another. */
 const accounts_ms = 5_000
-const offersCall_ms = 20_000
 /** Results that are too old are not given before they are removed: this bounds what is kept. */
 const retention_ms = 60_000
 const partitions_ms = 6 * 3_600_000
@@ -47,7 +47,7 @@ interface Work {
   accounts: Accounts
   replica: string
   sync: () => Promise<void>
-  set_offers: (offers: readonly Offer[]) => void
+  offers: OfferBooks
   raise_high_water: () => Promise<void>
   /** Attempts that have a folder on this machine, and how to remove folders; null without the local provider. */
   folders: { present: () => Promise<string[]>; remove: (attempt_ids: string[]) => Promise<unknown> } | null
@@ -63,7 +63,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     ...(roles.includes('pass') ? passLoops(work) : []),
     ...(roles.includes('pass') && work.folders ? [sweepLoop(work)] : []),
     ...(roles.includes('webhooks') ? [sender.loop] : []),
-    ...(roles.includes('offers') ? [every('offers', offers_ms, () => refreshOffers(work))] : []),
+    every('offers', offers_ms, () => work.offers.look(deps)),
   ]
   const running = loops.map((each) => run(deps, signal, each))
   return {
@@ -71,6 +71,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
       ended.abort()
       await Promise.all(running)
       await sender.sent()
+      await work.offers.settled()
     },
   }
 }
@@ -117,7 +118,7 @@ const sweepLoop = (work: Work) => every('sweep', sweep_ms, () => sweepFolders(wo
 const accountsLoop = (work: Work): Loop => ({
   name: 'accounts',
   async round() {
-    if (await work.accounts.refresh(work.deps)) await refreshOffers(work)
+    if (await work.accounts.refresh(work.deps)) await work.offers.look(work.deps)
   },
   pause: (signal) => work.deps.waker.wait(topics.accounts, accounts_ms, signal),
 })
@@ -149,27 +150,6 @@ async function turnPartitions(tx: Tx, { clock, settings }: Deps): Promise<void> 
   const now = clock.now()
   await ensurePartitions(tx, now)
   await dropOldPartitions(tx, new Date(now.getTime() - settings.keep_days * 86_400_000))
-}
-
-/** Asks every provider for its offers; an account that does not answer keeps none. */
-export async function refreshOffers({
-  deps,
-  accounts,
-  set_offers,
-}: Pick<Work, 'deps' | 'accounts' | 'set_offers'>): Promise<void> {
-  const lists = await Promise.all(
-    accounts.providers.map(async (provider) => {
-      try {
-        const offers = await provider.offers(AbortSignal.timeout(offersCall_ms))
-        return offers.filter((offer) => accounts.allows(provider, offer))
-      } catch (error) {
-        const { name, account } = provider
-        deps.log('warn', 'offers failed', { provider: name, account, error: String(error) })
-        return []
-      }
-    }),
-  )
-  set_offers(lists.flat())
 }
 
 /** Removes the folders of attempts that ended more than a day ago. */

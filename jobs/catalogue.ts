@@ -1,4 +1,6 @@
 // The offers as placement reads them: what does not depend on the work is computed once for each set of offers. Pure.
+import type { GpuModel } from '../providers/gpu-models.ts'
+import { gpuNamed, isNvidia, type Model, modelOf } from '../providers/gpus.ts'
 import type { Offer } from '../providers/provider.ts'
 import { usdToMicros } from './cost.ts'
 import { historyKey } from './expect.ts'
@@ -20,6 +22,10 @@ export interface Entry {
   history: string
   /** Of its GPU; null without one. */
   model: Model | null
+  /** What the catalogue of models knows of it; null: it has no GPU, or one that is not there. */
+  known: GpuModel | null
+  /** Whether it has a GPU of which nobody can tell that it runs CUDA: it is taken by who names it. */
+  is_strange: boolean
   /** As its maker says it; 0 without one. */
   gpu_memory_gib: number
   compute_capability: number
@@ -29,45 +35,80 @@ export interface Entry {
 export type Catalogue = readonly Readonly<Entry>[]
 
 export function catalogueOf(offers: readonly Offer[]): Catalogue {
-  const models = new Map<string, Model>()
-  const known = (name: string) => {
-    const model = models.get(name) ?? modelOf(name)
-    models.set(name, model)
-    return model
+  const seen = new Map<string, Read>()
+  const read = (gpu: Gpu) => {
+    const memory_gib = nominal(gpu.memory_gib)
+    const key = `${gpu.model}/${memory_gib}`
+    const found = seen.get(key) ?? {
+      memory_gib,
+      model: withMemory(modelOf(gpu.model), memory_gib),
+      known: gpuNamed(gpu.model, memory_gib),
+    }
+    seen.set(key, found)
+    return found
   }
-  const entries = offers.map((offer) => entryOf(offer, known)).sort((a, b) => (a.name < b.name ? -1 : 1))
+  const entries = offers.map((offer) => entryOf(offer, read)).sort((a, b) => (a.name < b.name ? -1 : 1))
   for (const [index, entry] of entries.entries()) entry.index = index
   return entries
 }
 
-/** A catalogue of these offers: the last one where they are the same, so that who has seen it knows. */
+/**
+ * A catalogue of these offers: the last one where they are the same, so that who has seen it knows. How old a price is decides nothing:
+ * it is renewed in the catalogue that is there.
+ */
 export function keepCatalogue(): (offers: readonly Offer[]) => Catalogue {
   let kept: { text: string; catalogue: Catalogue } | null = null
   return (offers) => {
-    const text = JSON.stringify(offers)
+    const text = JSON.stringify(offers.map(({ price, ...offer }) => [offer, price && { ...price, at: null }]))
     if (kept?.text !== text) kept = { text, catalogue: catalogueOf(offers) }
+    else renew(kept.catalogue, offers)
     return kept.catalogue
   }
 }
 
-function entryOf(offer: Offer, model_of: (name: string) => Model): Entry {
-  const { provider, account, region, id, spot, gpu, usd_per_hour } = offer
-  const gpu_memory_gib = gpu ? nominal(gpu.memory_gib) : 0
+function renew(catalogue: Catalogue, offers: readonly Offer[]) {
+  const renewed = new Map(offers.map((offer) => [nameOf(offer), offer]))
+  for (const entry of catalogue as readonly Entry[]) entry.offer = renewed.get(entry.name) ?? entry.offer
+}
+
+const nameOf = ({ provider, account, region, id, spot }: Offer) =>
+  `${provider}/${account}/${region}/${id}/${spot}`
+
+type Gpu = NonNullable<Offer['gpu']>
+/** A GPU as its name and memory tell of it. */
+interface Read {
+  memory_gib: number
+  model: Model
+  known: GpuModel | null
+}
+
+function entryOf(offer: Offer, read: (gpu: Gpu) => Read): Entry {
+  const { provider, account, id, gpu, usd_per_hour } = offer
   const place = `${provider}/${account}/${id}`
   return {
     offer,
     index: 0,
-    name: `${provider}/${account}/${region}/${id}/${spot}`,
+    name: nameOf(offer),
     account: `${provider}/${account}`,
     place,
     open: `offer:${place}`,
     launching: `launching:${place}`,
     history: historyKey(provider, account, id),
-    model: gpu ? withMemory(model_of(gpu.model), gpu_memory_gib) : null,
-    gpu_memory_gib,
-    compute_capability: capabilityOf(gpu?.compute_capability ?? null),
+    ...(gpu ? gpuOf(gpu, read(gpu)) : noGpu),
     usd_micros_per_hour: usdToMicros(usd_per_hour),
   }
+}
+
+type OfGpu = Pick<Entry, 'model' | 'known' | 'is_strange' | 'gpu_memory_gib' | 'compute_capability'>
+
+const noGpu: OfGpu = { model: null, known: null, is_strange: false, gpu_memory_gib: 0, compute_capability: 0 }
+
+function gpuOf(gpu: Gpu, { memory_gib, model, known }: Read): OfGpu {
+  // What the vendor says of this machine comes first.
+  const capability = gpu.compute_capability ?? known?.compute_capability ?? null
+  const is_strange = capability === null && (known !== null || !isNvidia(gpu.model))
+  const compute_capability = capabilityOf(capability)
+  return { model, known, is_strange, gpu_memory_gib: memory_gib, compute_capability }
 }
 
 /** Sizes of GPUs' memory on the market, GiB. */
@@ -80,42 +121,10 @@ function nominal(shown_gib: number): number {
   return sizes_gib.find((size) => shown_gib <= size && shown_gib >= size * shownShare) ?? shown_gib
 }
 
-/** A model of GPU by any of the names that vendors and people give it. */
-export interface Model {
-  /** `rtx4090`, `a100`. */
-  key: string
-  /** What tells its kinds apart, as far as the name says: `80gb`, `sxm`. */
-  variants: readonly string[]
-}
-
-// Words of names that say nothing about the model: "NVIDIA GeForce RTX 4090", "NVIDIA RTX 6000 Ada Generation",
-// "NVIDIA RTX PRO 6000 Blackwell Server Edition", "NVIDIA-L4-SHARED", "NVIDIA H100 80GB HBM3".
-const empty =
-  /^(nvidia|geforce|tesla|generation|blackwell|server|workstation|edition|max|q|shared|hbm\w*|ac)$/
-const variant = /^(pcie|sxm|nvl|mig|\d+g|\d+gb)$/
-
-export function modelOf(name: string): Model {
-  const words = name
-    .toLowerCase()
-    .split(/[^a-z0-9]+/)
-    .map((word) => word.replace(/^sxm\d$/, 'sxm'))
-    .filter((word) => word !== '' && !empty.test(word))
-  const key = words.filter((word) => !variant.test(word)).join('')
-  return {
-    // "RTX A4000" and "A4000" are one.
-    key: key.replace(/^rtxa(?=\d)/, 'a'),
-    variants: words.filter((word) => variant.test(word)),
-  }
-}
-
 const withMemory = ({ key, variants }: Model, memory_gib: number): Model => ({
   key,
   variants: [...variants, `${memory_gib}gb`],
 })
-
-/** Whether a GPU is what was asked for: of that model, and of that kind where one was named. */
-export const isModel = (asked: Model, has: Model | null): boolean =>
-  has !== null && asked.key === has.key && asked.variants.every((each) => has.variants.includes(each))
 
 /** 0: not known. */
 export const capabilityOf = (text: string | null): number => Number(text ?? 0)

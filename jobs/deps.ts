@@ -1,8 +1,10 @@
 // What the domain is given. infra/compose.ts makes it; tests make their own.
-import type { LaunchSecrets, Provider } from '../providers/provider.ts'
+import type { LaunchSecrets, Provider, Rate } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { RefusedOffers } from './check-offers.ts'
 import type { Meter } from './figures.ts'
 import type { Lanes } from './lanes.ts'
+import type { UnaskedPart } from './store/offer-tables.ts'
 import type { Database } from './store/schema.ts'
 import type { Vendor } from './vendor.ts'
 import type { RunnerKey } from './tokens.ts'
@@ -115,6 +117,27 @@ export interface Settings {
   local_data_dirs: readonly string[]
 }
 
+/** What is known of an account's offers. */
+export interface OfferSource {
+  provider: string
+  account: string
+  /** When it last answered; null: it has not. */
+  asked_at: Date | null
+  tried_at: Date | null
+  /** When it is asked next. */
+  due_at: Date
+  /** Why it did not answer the last time; null: it did. */
+  error: string | null
+  /** Times in a row. */
+  failures: number
+  missing: readonly UnaskedPart[]
+  refused: readonly RefusedOffers[]
+  offers: number
+  /** Of them, those that it could not be asked for. */
+  stale: number
+  rates: readonly (Rate & { currency: string })[]
+}
+
 export interface Deps {
   db: Database
   clock: Clock
@@ -135,6 +158,8 @@ export interface Deps {
   vendors: Readonly<Record<string, Vendor>>
   /** The newest offers of all accounts, refreshed in the background. */
   offers: () => Catalogue
+  /** Where they are from; none where nobody refreshes them. */
+  offer_sources: () => readonly OfferSource[]
   waker: Waker
   /** Calls that this process has under way at each account. */
   lanes: Lanes

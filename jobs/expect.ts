@@ -1,8 +1,12 @@
-// How long work should take on an offer: from what the same work took there, else from the kind's own model. Pure.
+// How long work should take on an offer: from what the same work took there, else from what it took on other GPUs, else from
+// the kind's own model. Pure.
+import type { GpuModel } from '../providers/gpu-models.ts'
+import { gpuNamed } from '../providers/gpus.ts'
 import type { Offer } from '../providers/provider.ts'
 import { microsOf } from './cost.ts'
 import { secondsOf, type Work } from './kinds/kind.ts'
 import type { Part } from './shards.ts'
+import { speedOf } from './speeds.ts'
 
 export interface Expectation {
   /** From launch to the end, the machine's start included. */
@@ -11,8 +15,21 @@ export interface Expectation {
   basis: 'history' | 'model'
 }
 
-/** Mean seconds from launch to end, by historyKey, of work with one signature. */
+/**
+ * Of work with one signature: mean seconds from launch to end by historyKey, and, by gpuKey, from the runner's first word to the end of
+ * what used a GPU of one model.
+ */
 export type History = ReadonlyMap<string, number>
+
+const gpuPrefix = 'gpu:'
+/** What an attempt that used this GPU is remembered by; null: nobody knows how fast it is. */
+export function gpuKey(gpu: Offer['gpu']): string | null {
+  const known = gpu && isWhole(gpu) ? gpuNamed(gpu.model) : null
+  return known && `${gpuPrefix}${known.name}`
+}
+
+/** A slice of a GPU is as slow as whoever cut it wants it. */
+const isWhole = ({ model }: Pick<NonNullable<Offer['gpu']>, 'model'>) => !/\bmig\b/i.test(model)
 
 /** The GPUs of one machine foretell each other: else the one that once was faster by chance would be taken ever after. */
 export const historyKey = (provider: string, account: string, offer: string): string =>
@@ -21,7 +38,8 @@ export const historyKey = (provider: string, account: string, offer: string): st
 interface At {
   /** A key of history. */
   history: string
-  offer: Pick<Offer, 'cpu'>
+  offer: Pick<Offer, 'cpu' | 'gpu'>
+  known: GpuModel | null
 }
 
 /** How long work should take on each offer; null: neither has it run there before, nor can its kind tell. */
@@ -30,10 +48,27 @@ export function expecting(
   history: History,
 ): { seconds: (at: At, boot_s: number) => number | null; basis: (at: At) => Expectation['basis'] } {
   const run_s = secondsOf(work.spec, work.part, work.rows)
+  const scaled_s = scaling(work.spec.kind, history)
   return {
-    seconds: (at, boot_s) => history.get(at.history) ?? (run_s && boot_s + run_s(at.offer)),
+    seconds(at, boot_s) {
+      const known_s = history.get(at.history)
+      if (known_s !== undefined) return known_s
+      const at_work_s = scaled_s(at) ?? run_s?.(at.offer) ?? null
+      return at_work_s === null ? null : boot_s + at_work_s
+    },
     basis: (at) => (history.has(at.history) ? 'history' : 'model'),
   }
+}
+
+/** What the same work should take on another model of GPU; null: it has run on none, or nobody knows how fast that one is. */
+function scaling(kind: Work['kind'], history: History): (at: At) => number | null {
+  const amounts = [...history].flatMap(([key, seconds]) => {
+    const model = key.startsWith(gpuPrefix) ? gpuNamed(key.slice(gpuPrefix.length)) : null
+    return model ? [seconds * speedOf(model, kind)] : []
+  })
+  if (amounts.length === 0) return () => null
+  const amount = amounts.reduce((sum, each) => sum + each, 0) / amounts.length
+  return ({ known, offer: { gpu } }) => (known && gpu && isWhole(gpu) ? amount / speedOf(known, kind) : null)
 }
 
 /** What so many seconds should cost, to the millisecond, the vendor's least included. */

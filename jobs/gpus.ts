@@ -1,8 +1,8 @@
 // The GPUs that are there or at work, with what their machines say of them.
+import { modelOf } from '../providers/gpus.ts'
 import type { Device, Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { pageOf } from './inventory.ts'
-import { modelOf } from './catalogue.ts'
 import { accountKey, countPlaced, offerKey } from './store/open.ts'
 
 /** A machine that does not say how it is in this time is shown without. */

@@ -1,8 +1,10 @@
 // What there is to run on: every offer as placement sees it.
+import { isModel, modelOf } from '../providers/gpus.ts'
 import type { Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
-import { type Catalogue, isModel, modelOf } from './catalogue.ts'
+import type { Catalogue, Entry } from './catalogue.ts'
+import { priceView } from './offer-view.ts'
 import { accountKey, countPlaced, type Memory, offerKey, type OpenCounts, readMemory } from './store/open.ts'
 
 export interface OfferQuery {
@@ -24,14 +26,14 @@ export async function listOffers(deps: Deps, query: OfferQuery) {
   const [open, memory] = [await countPlaced(deps.db), await readMemory(deps.db)]
   const now = deps.clock.now()
   const views = chosen(deps.offers(), query)
-    .map((offer) => ({ key: sortKey(offer), view: offerView(offer, open, memory, now) }))
+    .map((entry) => ({ key: sortKey(entry.offer), view: offerView(entry, open, memory, now) }))
     .filter(({ view }) => query.free === undefined || query.free === isFree(view))
   return pageOf(views, query)
 }
 
 export type OfferView = ReturnType<typeof offerView>
 
-function offerView(offer: Offer, open: OpenCounts, memory: Memory, now: Date) {
+function offerView({ offer, known: model }: Entry, open: OpenCounts, memory: Memory, now: Date) {
   const {
     provider,
     account,
@@ -47,10 +49,10 @@ function offerView(offer: Offer, open: OpenCounts, memory: Memory, now: Date) {
     slots,
     price,
   } = offer
-  const known = [memory.get(accountKey(offer)), memory.get(offerKey(offer))].filter(
+  const refusals = [memory.get(accountKey(offer)), memory.get(offerKey(offer))].filter(
     (each) => each !== undefined,
   )
-  const blocked = known.find(({ blocked_until }) => blocked_until > now)
+  const blocked = refusals.find(({ blocked_until }) => blocked_until > now)
   return {
     provider,
     account,
@@ -58,7 +60,7 @@ function offerView(offer: Offer, open: OpenCounts, memory: Memory, now: Date) {
     offer: id,
     spot,
     usd_per_hour,
-    gpu,
+    gpu: gpu && { ...gpu, class: model?.class ?? null, unknown: model === null },
     cpu,
     memory_gib,
     disk_gib,
@@ -72,17 +74,18 @@ function offerView(offer: Offer, open: OpenCounts, memory: Memory, now: Date) {
           failures: Math.round(blocked.failures),
         }
       : null,
-    price: { source: price?.source ?? null, at: price?.at ?? null },
+    stale_since: offer.stale_since ?? null,
+    price: priceView(usd_per_hour, price, now),
   }
 }
 
 const isFree = ({ available, slots, running, blocked }: OfferView) =>
   !blocked && (available === null || available > 0) && (slots === null || running < slots)
 
-function chosen(offers: Catalogue, query: OfferQuery): Offer[] {
+function chosen(offers: Catalogue, query: OfferQuery): Readonly<Entry>[] {
   const { provider, account, region, gpu, spot, max_usd_per_hour } = query
   const model = gpu === undefined ? undefined : modelOf(gpu)
-  const found = offers.filter(
+  return offers.filter(
     ({ offer, ...entry }) =>
       (provider === undefined || offer.provider === provider) &&
       (account === undefined || offer.account === account) &&
@@ -91,7 +94,6 @@ function chosen(offers: Catalogue, query: OfferQuery): Offer[] {
       (spot === undefined || offer.spot === spot) &&
       (max_usd_per_hour === undefined || offer.usd_per_hour <= max_usd_per_hour),
   )
-  return found.map(({ offer }) => offer)
 }
 
 // Prices up to a million dollars an hour, in micro-dollars.

@@ -1,8 +1,9 @@
 // Which offers can take work, best first, with a reason for every other. Pure: estimate and explain show this
 // computation, and the pass launches what it answers.
+import { isModel, modelOf } from '../providers/gpus.ts'
 import type { Offer } from '../providers/provider.ts'
 import { stopGrace_s } from './bounds.ts'
-import { capabilityOf, type Catalogue, type Entry, isModel, modelOf } from './catalogue.ts'
+import { capabilityOf, type Catalogue, type Entry } from './catalogue.ts'
 import { type Expectation, expectedMicros } from './expect.ts'
 import type { Policy } from './policy.ts'
 import type { JobSpec, Placement, Resources } from './spec.ts'
@@ -18,6 +19,7 @@ export const rejections = {
   price: 'it costs more than placement.max_usd_per_hour',
   device: 'it has not the device that was asked for',
   gpu_model: 'its GPU is none of resources.gpu.models',
+  gpu_unknown: 'nobody knows whether its GPU runs CUDA: name it in resources.gpu.models to take it',
   gpu_count: 'it has fewer GPUs than resources.gpu.count',
   gpu_memory: 'its GPU has less memory than resources.gpu.memory_gib',
   compute_capability: 'its GPU is older than resources.gpu.compute_capability',
@@ -167,6 +169,7 @@ export function rulesOf(wanted: Wanted): (entry: Entry) => RejectionReason | nul
   const wishes = wishing(wanted.placement)
   const shape = shaping(wanted.resources)
   const gpu = wanted.resources.gpu && gpuShape(wanted.resources.gpu)
+  const takesStrange = !wantsGpu(wanted.resources) || wanted.resources.gpu?.models !== undefined
   // Of an hour's price: shortestRun_s are what the budget must pay for.
   const most_micros =
     wanted.budget_micros === null ? Infinity : (wanted.budget_micros * 3_600) / shortestRun_s
@@ -174,6 +177,7 @@ export function rulesOf(wanted: Wanted): (entry: Entry) => RejectionReason | nul
     const { offer } = entry
     if (policy && policy(offer)) return 'policy'
     const reason = wishes(offer) ?? wanted.unfit(offer) ?? shape(offer) ?? (gpu && gpu(entry))
+    if (!reason && entry.is_strange && !takesStrange) return 'gpu_unknown'
     return reason ?? (entry.usd_micros_per_hour > most_micros ? 'budget' : null)
   }
 }
@@ -212,6 +216,8 @@ function wishing({ providers, regions, spot, max_usd_per_hour = Infinity }: Plac
     return offer.usd_per_hour > max_usd_per_hour ? 'price' : null
   }
 }
+
+const wantsGpu = ({ gpu, device }: Resources): boolean => gpu !== null || device.startsWith('cuda')
 
 /** Whether something is named; undefined names everything. */
 function among(names: readonly string[] | undefined): (name: string) => boolean {
@@ -265,11 +271,11 @@ function now(wanted: Wanted, entry: Entry, market: Market): RejectionReason | nu
  * leaves the GPUs to others; training takes the largest memory; then the least loaded. Equals keep their order.
  */
 function comparing({ kind, resources, placement }: Wanted, market: Market) {
-  const wantsGpu = resources.gpu !== null || resources.device.startsWith('cuda')
+  const leavesGpus = !wantsGpu(resources)
   const speed = placement.optimize === 'speed'
   const wantsMemory = largestMemory.has(kind)
   const memoryOf = ({ gpu_memory_gib }: Entry) => (wantsMemory ? gpu_memory_gib : 0)
-  const gpuOf = ({ offer: { gpu } }: Entry) => (gpu && !wantsGpu ? 1 : 0)
+  const gpuOf = ({ offer: { gpu } }: Entry) => (gpu && leavesGpus ? 1 : 0)
   return (a: Candidate, b: Candidate): boolean => {
     // Offers whose duration is known come first: otherwise the order would not be one.
     if (a.seconds === null || b.seconds === null) if (a.seconds !== b.seconds) return a.seconds !== null

@@ -20,8 +20,8 @@ export interface Placing {
   blocked: Set<string>
 }
 
-export const isFresh = (deps: Pick<Deps, 'clock'>, placing: Placing | null): placing is Placing =>
-  placing !== null && deps.clock.now() < placing.fresh_until
+export const isFresh = (deps: Pick<Deps, 'clock' | 'offers'>, placing: Placing | null): placing is Placing =>
+  placing !== null && deps.clock.now() < placing.fresh_until && placing.places.offers === deps.offers()
 
 /** What the next round places by. */
 export async function placingFor(deps: Deps, before: Placing | null, blocked: Set<string>): Promise<Placing> {

@@ -5,6 +5,7 @@ import { dropParts } from './uploads.ts'
 import type { Deps } from './deps.ts'
 import { pruneCache } from './store/cache.ts'
 import { raiseFloors } from './store/events.ts'
+import { pruneOffers } from './store/offers.ts'
 import { pruneMessages } from './store/prune-messages.ts'
 import type { Tx } from './store/schema.ts'
 
@@ -35,6 +36,7 @@ export async function sweepRetention(deps: Deps): Promise<void> {
     for (const key of objects) await deps.store.delete(key)
   }
   await purgeDatasets(deps, now)
+  await pruneOffers(deps.db, new Date(now.getTime() - deps.settings.keep_days * 86_400_000), now)
   await pruneMessages(deps.db, now)
 }
 

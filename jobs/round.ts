@@ -1,11 +1,12 @@
 // One round of a pass: what was claimed is looked at and decided together, written in one commit, and acted upon.
 import type { Observation } from '../providers/provider.ts'
-import { act, lanesOf } from './act.ts'
+import { act } from './act.ts'
 import { decide } from './decide.ts'
 import { type Deps, topics } from './deps.ts'
 import { newId, vendorName } from './ids.ts'
 import { observe } from './observe.ts'
 import { committed, hasRefused, loadWork, rank, take } from './market.ts'
+import { announce, isOutdated, launchOf, retract } from './launching.ts'
 import { lookEvery_s } from './pace.ts'
 import { metering_s } from './bounds.ts'
 import { hearRefusals, type Placing } from './placing.ts'
@@ -15,7 +16,7 @@ import { after, type Plan, type Snapshot } from './plan.ts'
 import type { Commit } from './store/batch.ts'
 import { type Claimed, giveBack, orGiveBack } from './store/claim.ts'
 import { commitDecisions } from './store/commit.ts'
-import { accountKey, everything } from './store/open.ts'
+import { everything } from './store/open.ts'
 import { commitRest, type Rest } from './store/rest.ts'
 import { type Facts, loadFacts } from './store/snapshot.ts'
 
@@ -54,11 +55,30 @@ export async function prepare(
 /** Writes a round and begins its calls; answers how many shards were decided. */
 export async function finish({ deps, calls }: Rounds, round: Prepared): Promise<number> {
   const { claimed, decided, resting, undecided, gone, found, pass } = round
-  const over_budget = await orGiveBack(deps, claimed, () => carryOut(deps, decided, pass, calls))
+  const { current, outdated } = sift(deps, pass, decided)
+  const over_budget = await orGiveBack(deps, claimed, () => carryOut(deps, current, pass, calls))
+  await giveBack(deps, outdated)
   await park(deps, over_budget)
   await leave(deps, resting)
   await giveBack(deps, [...undecided, ...gone])
   return found
+}
+
+/** Launches whose offer has changed since they were decided are decided anew: the last word of a vendor counts, not the first. */
+function sift(
+  deps: Deps,
+  pass: Placing,
+  decided: readonly Decided[],
+): { current: Decided[]; outdated: Claimed[] } {
+  const newest = deps.offers()
+  const isOld = ({ plan }: Decided) => {
+    const offer = launchOf(plan)?.attempt.request.offer
+    return offer !== undefined && isOutdated(pass.places.offers, newest, offer)
+  }
+  const { true: old = [], false: current = [] } = Object.groupBy(decided, (each) => `${isOld(each)}` as const)
+  for (const { facts, plan } of old) untake(deps, pass, facts, plan)
+  if (old.length > 0) deps.waker.wake(topics.pass)
+  return { current, outdated: old.map(({ facts }) => facts.claimed) }
 }
 
 async function look(
@@ -180,21 +200,6 @@ async function carryOut(
     unwritten.map(({ facts }) => facts.claimed),
   )
   return with_answer('over_budget').map(({ facts }) => facts)
-}
-
-const launchOf = ({ changes }: Plan) => changes.find((change) => change.change === 'launch')
-
-/** Takes a lane for a launch, if one is free: then its call is made right after the commit, which says so already. */
-function announce(deps: Deps, plan: Plan) {
-  const launch = launchOf(plan)
-  if (!launch) return
-  const { offer } = launch.attempt.request
-  launch.announced = deps.lanes.take(accountKey(offer), 1, lanesOf(deps, offer)) === 1
-}
-
-function retract(deps: Deps, plan: Plan) {
-  const launch = launchOf(plan)
-  if (launch?.announced) deps.lanes.give(accountKey(launch.attempt.request.offer), 1)
 }
 
 /** A launch that was not committed leaves its place to others. */

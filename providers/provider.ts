@@ -17,6 +17,7 @@ export interface Offer {
   region: string
   spot: boolean
   usd_per_hour: number
+  /** By whatever name the vendor gives it; `memory_gib` 0: not told. */
   gpu: { model: string; count: number; memory_gib: number; compute_capability: string | null } | null
   cpu: number
   memory_gib: number
@@ -25,8 +26,39 @@ export interface Offer {
   available: number | null
   /** Fixed capacity (this machine, a node pool): most attempts at once on it; null where stock decides. */
   slots: number | null
-  /** Where the price is from, in a word or two, and as of when (ISO 8601); left out where that is not known. */
-  price?: { source: string; at: string | null }
+  /** Left out where nothing is known of it. */
+  price?: Price
+  /** Since when its vendor could not be asked for it (ISO 8601); left out: it is of the last list. Set by the core alone. */
+  stale_since?: string
+}
+
+export interface Price {
+  /** Where it is from, in a word or two. */
+  source: string
+  /** As of when (ISO 8601); null: not known. */
+  at: string | null
+  /** Whether the vendor said it when it was asked; false or left out: whoever set the account up did. */
+  live?: boolean
+  /** An hour as the vendor bills it, where that is not in USD; null as rate: nobody has named one, and the offer is refused. */
+  charged?: { currency: string; per_hour: number; rate: Rate | null }
+}
+
+/** What a currency is worth. */
+export interface Rate {
+  /** So many of it for one USD. */
+  per_usd: number
+  /** As of when (ISO 8601); null: not known. */
+  at: string | null
+  /** Who says so, in a word or two. */
+  source: string
+}
+
+/** A part of an account (a zone, a data center) that could not be asked for its offers. */
+export interface MissingPart {
+  name: string
+  error: unknown
+  /** Whether an offer is of it. */
+  has: (offer: Pick<Offer, 'id' | 'region' | 'spot'>) => boolean
 }
 
 /** A GPU of a machine that the account has whether work runs on it or not, as it is now; null: not told. */
@@ -144,6 +176,13 @@ export interface ProviderTraits {
   dead_man_min_s: number
   /** Calls a second that the vendor's documented quota allows. */
   calls_per_s: number
+  /** Calls that one reading of the offers makes, about; left out: a few. */
+  offer_calls?: number
+  /**
+   * Whose the machines are. `here`: of the server that asks, so that each server has offers of its own; `own`: there whether work runs
+   * or not, so that 0 is a price; left out: rented.
+   */
+  machines?: 'here' | 'own'
   /** `billed`: our ledger must equal the vendor's bill. `modelled`: the price is an assumption. */
   billing: 'billed' | 'modelled'
 }
@@ -154,8 +193,11 @@ export interface Provider {
   readonly traits: ProviderTraits
   /** Credentials and each needed permission, without spending. */
   check(signal: AbortSignal): Promise<Check[]>
-  /** Everything the account offers; filtering is placement's. */
-  offers(signal: AbortSignal): Promise<Offer[]>
+  /**
+   * Everything the account offers; filtering is placement's. Where parts are asked for on their own, one that cannot be asked is told as
+   * missing, and the offers of the others are the answer; it throws where none can, or nobody listens.
+   */
+  offers(signal: AbortSignal, missing?: (part: MissingPart) => void): Promise<Offer[]>
   /** Starts it. The same attempt id again: the same handle, nothing new started. */
   launch(request: LaunchRequest, secrets: LaunchSecrets, signal: AbortSignal): Promise<Handle>
   /** One observation per ref, in order. */

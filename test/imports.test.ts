@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest'
 
 // The arrows of the README's diagram. A file follows the first row that it matches.
 const contract = ['providers/provider.ts', 'providers/errors.ts']
+/** What GPUs are called and what they are: adapters and placement read the same list. */
+const gpus = ['providers/gpu-models.ts', 'providers/gpus.ts']
 const everything = [
   'functions/**',
   'jobs/**',
@@ -29,7 +31,7 @@ const table: Record<string, Row> = {
   'functions/**': { files: ['functions/**', 'jobs/**'], packages: 'any' },
   // Hashing is the only thing of the runtime that the domain uses itself; workers have it too.
   'jobs/**': {
-    files: ['jobs/**', ...contract],
+    files: ['jobs/**', ...contract, ...gpus],
     packages: ['zod', 'kysely', 'standardwebhooks', 'uuid', 'typeid-js', 'node:crypto'],
   },
   'providers/{provider,errors}.ts': { files: contract, packages: [] },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { familyGpu, text, vendor } from './common.ts'
+import { familyGpu, namedRate, text, vendor } from './common.ts'
 
 const vswitch = z.strictObject({
   zone: text,
@@ -37,8 +37,7 @@ export const alibaba = vendor({
     disk_category: z
       .enum(['cloud_essd', 'cloud_auto', 'cloud_essd_entry', 'cloud_efficiency'])
       .default('cloud_essd'),
-    cny_per_usd: z
-      .strictObject({ rate: z.number().positive().max(100), at: z.iso.date() })
+    cny_per_usd: namedRate
       .nullable()
       .default(null)
       .meta({ description: 'Of an account of the Chinese site, whose prices are in CNY.' }),

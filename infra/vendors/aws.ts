@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { shape, text, user, vendor } from './common.ts'
+import { pricesAt, shape, text, user, vendor } from './common.ts'
 
 const arn = z
   .string()
@@ -12,6 +12,7 @@ export const aws = vendor({
       .array(z.strictObject({ ...shape.shape, queue: text }))
       .min(1)
       .max(100),
+    prices_at: pricesAt,
     job_role: arn.nullable().default(null),
     execution_role: arn.nullable().default(null),
     registry_secrets: z.record(z.string().max(255), arn).default({}),

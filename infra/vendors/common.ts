@@ -1,12 +1,22 @@
 // What the accounts of several vendors are told in the same way.
 import { z } from 'zod'
+import { most_usd_per_hour } from '../../jobs/check-offers.ts'
 import type { OpenedAccount, Vendor } from '../../jobs/vendor.ts'
 import type { Provider } from '../../providers/provider.ts'
 
 export const text = z.string().min(1).max(2_000)
 /** Of a certificate and its chain. */
 export const pem = z.string().min(1).max(32_000)
-export const usd = z.number().positive().max(10_000)
+/** As dear as an offer may be (jobs/check-offers.ts). */
+export const usd = z.number().positive().max(most_usd_per_hour)
+/** The day that prices are of which whoever sets the account up names. */
+export const pricesAt = z.iso.date().nullable().default(null)
+/** Of a currency for one USD, as of a day. */
+export const namedRate = z.strictObject({
+  rate: z.number().positive().max(100),
+  at: z.iso.date(),
+  source: z.string().min(1).max(200).optional(),
+})
 export const address = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' })
 export const user = z
   .string()

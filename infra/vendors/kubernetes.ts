@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { address, pem, text, usd, vendor } from './common.ts'
+import { address, pem, pricesAt, text, usd, vendor } from './common.ts'
 
 const labels = z.record(z.string().max(317), z.string().max(1_000))
 
@@ -36,6 +36,7 @@ export const kubernetes = vendor({
     prices: z.strictObject({
       gpu_usd_per_hour: z.record(z.string().max(100), usd).default({}),
       cpu_usd_per_hour: usd,
+      at: pricesAt,
     }),
     pods,
   }),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { address, shape, text, vendor } from './common.ts'
+import { address, pricesAt, shape, text, vendor } from './common.ts'
 
 export const nomad = vendor({
   settings: z.strictObject({
@@ -7,6 +7,7 @@ export const nomad = vendor({
     namespace: text.default('default'),
     region: text.default('global'),
     shapes: z.array(shape).min(1).max(100),
+    prices_at: pricesAt,
   }),
   credentials: z.strictObject({ token: text }),
   remote: true,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { familyGpu, text, vendor } from './common.ts'
+import { familyGpu, namedRate, pricesAt, text, vendor } from './common.ts'
 import { pods } from './kubernetes.ts'
 
 const pool = z.strictObject({
@@ -15,6 +15,7 @@ const superShape = z.strictObject({
   cpu: z.number().positive(),
   memory_gib: z.number().positive(),
   cny_per_hour: z.number().positive(),
+  prices_at: pricesAt,
   spot: z.boolean().optional(),
 })
 
@@ -27,10 +28,8 @@ export const tencent = vendor({
     pools: z.array(pool).max(100).optional(),
     super_nodes: z.array(superShape).max(100).optional(),
     cny_per_usd: z
-      .number()
-      .positive()
-      .max(100)
-      .meta({ description: '1 where the account is billed in USD.' }),
+      .union([z.number().positive().max(100), namedRate])
+      .meta({ description: 'A rate with its date; 1 where the account is billed in USD.' }),
     zones: z.array(text).max(20).optional(),
     quote_image: text.nullable().optional(),
     gpus: z.record(z.string().max(100), familyGpu).optional(),

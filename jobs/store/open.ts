@@ -1,7 +1,7 @@
 // Counts of attempts that hold a place, and what offers were refused for: the state of the market.
 import { sql } from 'kysely'
 import type { Offer } from '../../providers/provider.ts'
-import { historyKey } from '../expect.ts'
+import { gpuKey, historyKey } from '../expect.ts'
 import { blocksAccount, remember, type Remembered, type RememberedCode } from '../memory.ts'
 import type { Database, Tx } from './schema.ts'
 
@@ -176,7 +176,8 @@ export async function readHistories(
   const { rows } = await sql<Success>`
     select asked.project_id, asked.signature, newest.*
     from unnest(${projects}::text[], ${signatures}::text[]) as asked(project_id, signature), lateral (
-      select provider, account, offer_id, launched_at, finished_at from attempts a
+      select provider, account, offer_id, launched_at, bound_at, finished_at,
+        case when device like 'cuda%' then request->'offer'->'gpu' end as gpu from attempts a
       where a.project_id = asked.project_id and a.signature = asked.signature and a.outcome = 'succeeded'
       order by a.id desc limit ${remembered}) as newest`.execute(db)
   const groups = Map.groupBy(rows, ({ project_id, signature }) => `${project_id}/${signature}`)
@@ -190,18 +191,26 @@ interface Success {
   account: string
   offer_id: string
   launched_at: Date | null
+  /** The runner's first word. */
+  bound_at: Date | null
   finished_at: Date | null
+  /** null: it used none. */
+  gpu: Offer['gpu']
 }
 
 function meansOf(rows: readonly Success[]): Map<string, number> {
   const sums = new Map<string, { seconds: number; count: number }>()
-  for (const { provider, account, offer_id, launched_at, finished_at } of rows) {
-    if (!launched_at || !finished_at) continue
-    const key = historyKey(provider, account, offer_id)
+  const add = (key: string, from: Date, to: Date) => {
     const sum = sums.get(key) ?? { seconds: 0, count: 0 }
-    sum.seconds += Math.max(0, finished_at.getTime() - launched_at.getTime()) / 1_000
+    sum.seconds += Math.max(0, to.getTime() - from.getTime()) / 1_000
     sum.count++
     sums.set(key, sum)
+  }
+  for (const { provider, account, offer_id, launched_at, bound_at, finished_at, gpu } of rows) {
+    if (!launched_at || !finished_at) continue
+    add(historyKey(provider, account, offer_id), launched_at, finished_at)
+    const on_gpu = gpuKey(gpu)
+    if (on_gpu && bound_at) add(on_gpu, bound_at, finished_at)
   }
   return new Map([...sums].map(([key, { seconds, count }]) => [key, seconds / count]))
 }

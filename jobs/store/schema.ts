@@ -7,6 +7,7 @@ import type { DeviceClass } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
 import type { MessageTables } from './message-tables.ts'
 import type { MoneyTables } from './money-tables.ts'
+import type { OfferTables } from './offer-tables.ts'
 import type { Json, ResultTables } from './result-tables.ts'
 import type {
   AttemptState,
@@ -53,7 +54,7 @@ export interface AccountCheck {
   detail: string
 }
 
-export interface Tables extends MoneyTables, MessageTables, ResultTables {
+export interface Tables extends MoneyTables, MessageTables, OfferTables, ResultTables {
   installation: {
     one: Generated<boolean>
     id: string

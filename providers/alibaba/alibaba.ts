@@ -6,7 +6,7 @@ import { checksOf } from './check.ts'
 import { helpersOf } from './helpers.ts'
 import { type Instance, instancesOf, observe, tagOf, tags } from './instances.ts'
 import { launch } from './launch.ts'
-import { allOffers, type Prices } from './offers.ts'
+import { allOffers, callsOf, type Prices } from './offers.ts'
 import type { AlibabaProviderOptions } from './options.ts'
 import { stop } from './stop.ts'
 import { tail } from './tail.ts'
@@ -32,9 +32,9 @@ export function createAlibabaProvider(options: AlibabaProviderOptions): Provider
   return {
     name: 'alibaba',
     account: options.account,
-    traits,
+    traits: { ...traits, offer_calls: callsOf(options) },
     check: (signal) => checksOf(asker, signal),
-    offers: (signal) => allOffers(asker, signal),
+    offers: (signal, missing) => allOffers(asker, signal, missing),
     launch: (request, secrets, signal) => launch(asker, request, secrets, signal),
     inspect: (refs, signal) => observe(asker, refs, signal),
     stop: (ref, signal) => stop(asker, ref, signal),

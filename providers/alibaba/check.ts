@@ -42,6 +42,8 @@ export async function checksOf(asker: Asker, signal: AbortSignal): Promise<Check
       'ecs:DescribeInstanceTypes, ecs:DescribeAvailableResource, ecs:DescribePrice',
       async () => {
         const offers = await allOffers(asker, signal)
+        const unpriced = offers.find(({ usd_per_hour }) => Number.isNaN(usd_per_hour))?.price?.charged
+        if (unpriced) throw new Nothing(noRate(unpriced.currency))
         if (offers.length > 0) return `${offers.length} offers`
         throw new Nothing('none of instance_types is sold in these zones with a GPU that is known')
       },
@@ -67,6 +69,11 @@ export async function checksOf(asker: Asker, signal: AbortSignal): Promise<Check
 }
 
 class Nothing extends Error {}
+
+const noRate = (currency: string) =>
+  currency === 'CNY'
+    ? 'prices of this account are in CNY: name the rate and its date in cny_per_usd, like { "rate": 7.1, "at": "2026-11-01" }'
+    : `DescribePrice answers in a currency that is not known, ${currency.slice(0, 10)}`
 
 async function checkOf(name: string, actions: string, ask: () => Promise<string>): Promise<Check> {
   try {

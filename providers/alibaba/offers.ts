@@ -1,11 +1,12 @@
 // What the account can start: its instance types in its zones, on demand and spot, with stock and price.
 import type { ProviderError } from '../errors.ts'
-import type { Offer } from '../provider.ts'
+import { priced, rateOf } from '../money.ts'
+import { askParts, callOfPart, type OfPart } from '../parts.ts'
+import type { MissingPart, Offer } from '../provider.ts'
 import { type Api, pagesOf } from './api.ts'
-import { failure } from './errors.ts'
 import { spotDuration_h } from './launch.ts'
 import type { AlibabaProviderOptions } from './options.ts'
-import { bidOf, gpuOf, type InstanceType, shapeId } from './shape.ts'
+import { bidOf, gpuOf, type InstanceType, shapeId, shapeOf } from './shape.ts'
 
 /** Of what one call may name. */
 const types_most = 10
@@ -15,70 +16,107 @@ const price_ms = 5 * 60_000
 const system = { disk_gib: 30, memory_gib: 1 }
 
 /** An hour of one instance with its disk, in the currency of the account. */
-interface Price {
+interface Quote {
   amount: number
   currency: string
+  at_ms: number
 }
-/** What was asked for lately. */
-export type Prices = Map<string, { price: Price | null; at_ms: number }>
+/** What was asked for lately; `at_ms`: when. */
+export type Prices = Map<string, { quote: Quote | null; at_ms: number }>
 type Asker = { api: Api; options: AlibabaProviderOptions; prices: Prices }
 type Market = { spotStrategy: 'NoSpot' } | { spotStrategy: 'SpotWithPriceLimit'; spotDuration: number }
 
 const onDemand: Market = { spotStrategy: 'NoSpot' }
 const spot: Market = { spotStrategy: 'SpotWithPriceLimit', spotDuration: spotDuration_h }
 
-export async function allOffers(asker: Asker, signal: AbortSignal): Promise<Offer[]> {
+/** Zones are asked on their own: one that does not answer is told as missing. */
+export async function allOffers(
+  asker: Asker,
+  signal: AbortSignal,
+  missing?: (part: MissingPart) => void,
+): Promise<Offer[]> {
   const { options } = asker
-  const types = await typesOf(asker, signal)
+  const types: Priced[] = []
+  for (const type of await typesOf(asker, signal)) {
+    const listed = await priceOf(asker, type.instanceTypeId ?? '', null, signal)
+    if (listed) types.push({ type, listed })
+  }
+  const markets = options.spot ? [onDemand, spot] : [onDemand]
+  const parts = markets.flatMap((market) =>
+    options.vswitches.map(({ zone }) => ({
+      name: `${zone}, ${market === spot ? 'spot' : 'on demand'}`,
+      has: (offer: OfPart) => shapeOf(offer)?.zone === zone && offer.spot === (market === spot),
+      ask: (of: AbortSignal) => offersOf(asker, { types, zone, market }, of),
+    })),
+  )
+  return askParts(parts, { signal, missing })
+}
+
+/** Calls of one round: prices are asked for every few rounds. */
+export function callsOf({ instance_types, vswitches, spot: hasSpot }: AlibabaProviderOptions): number {
+  const [types, zones] = [instance_types.length, vswitches.length]
+  return Math.ceil(types / types_most) + zones * (hasSpot ? 2 : 1) + types + (hasSpot ? types * zones : 0)
+}
+
+/** A type with its price on demand. */
+interface Priced {
+  type: InstanceType
+  listed: Quote
+}
+
+async function offersOf(
+  asker: Asker,
+  { types, zone, market }: { types: readonly Priced[]; zone: string; market: Market },
+  signal: AbortSignal,
+): Promise<Offer[]> {
+  const stock = await stockOf(asker, zone, market, signal)
   const offers: Offer[] = []
-  for (const market of options.spot ? [onDemand, spot] : [onDemand])
-    for (const { zone } of options.vswitches) {
-      const stock = await stockOf(asker, zone, market, signal)
-      for (const type of types) {
-        const available = stock.get(type.instanceTypeId ?? '')
-        if (available === undefined) continue
-        const offer = await offerOf(asker, { type, zone, market, available }, signal)
-        if (offer) offers.push(offer)
-      }
-    }
+  for (const { type, listed } of types) {
+    const available = stock.get(type.instanceTypeId ?? '')
+    if (available === undefined) continue
+    const offer = await offerOf(asker, { type, listed, zone, market, available }, signal)
+    if (offer) offers.push(offer)
+  }
   return offers
 }
 
-interface Candidate {
-  type: InstanceType
+interface Candidate extends Priced {
   zone: string
   market: Market
   available: number | null
 }
 
-/** null: it has no price, or a GPU that nobody has named. */
+/** null: it has no price, or a part of a GPU. */
 async function offerOf(
   asker: Asker,
-  { type, zone, market, available }: Candidate,
+  { type, listed, zone, market, available }: Candidate,
   signal: AbortSignal,
 ): Promise<Offer | null> {
-  const { account, region, gpus, disk_gib, bid_multiple } = asker.options
+  const { account, region, gpus, disk_gib, bid_multiple, cny_per_usd } = asker.options
   const name = type.instanceTypeId ?? ''
   const gpu = gpuOf(type, gpus)
-  const listed = gpu === undefined ? null : await priceOf(asker, name, null, signal)
-  if (gpu === undefined || !listed) return null
+  if (gpu === undefined) return null
   const isSpot = market !== onDemand
-  const price = isSpot ? await priceOf(asker, name, zone, signal) : listed
-  if (!price) return null
+  const quote = isSpot ? await priceOf(asker, name, zone, signal) : listed
+  if (!quote) return null
   const bid = isSpot ? bidOf(listed.amount, bid_multiple) : null
+  const { amount, currency, at_ms } = quote
+  // A rate is of CNY; what comes in another currency has none.
+  const rate = currency === 'CNY' ? rateOf(cny_per_usd) : null
+  const at = new Date(at_ms).toISOString()
   return {
     id: shapeId({ type: name, zone, bid }),
     provider: 'alibaba',
     account,
     region,
     spot: isSpot,
-    ...inUsd(asker.options, price),
+    ...priced({ currency, per_hour: amount, rate }, { source: 'DescribePrice', at, live: true }),
     gpu,
     cpu: type.cpuCoreCount ?? 1,
     memory_gib: Math.max(1, Math.floor((type.memorySize ?? 0) - system.memory_gib)),
     disk_gib: Math.max(1, disk_gib - system.disk_gib),
     // A bid below the market starts nothing.
-    available: bid !== null && bid < price.amount ? 0 : available,
+    available: bid !== null && bid < amount ? 0 : available,
     slots: null,
   }
 }
@@ -120,7 +158,11 @@ async function stockOf(
   type Resource = { type?: string; supportedResources?: { supportedResource?: Supported[] } }
   type Zone = { zoneId?: string; availableResources?: { availableResource?: Resource[] } }
   type Answer = { availableZones?: { availableZone?: Zone[] } }
-  const answer = await api.call<Answer>('DescribeAvailableResource', request, signal)
+  const answer = await api.call<Answer>(
+    'DescribeAvailableResource',
+    request,
+    callOfPart(signal, options.call_ms),
+  )
   const zones = answer?.availableZones?.availableZone ?? []
   const supported = zones
     .filter((zone) => zone.zoneId === zoneId)
@@ -145,11 +187,11 @@ async function priceOf(
   instanceType: string,
   zoneId: string | null,
   signal: AbortSignal,
-): Promise<Price | null> {
+): Promise<Quote | null> {
   const key = `${instanceType}/${zoneId}`
   const now_ms = options.clock.now().getTime()
   const known = prices.get(key)
-  if (known && now_ms - known.at_ms < price_ms) return known.price
+  if (known && now_ms - known.at_ms < price_ms) return known.quote
   const request = {
     regionId: options.region,
     resourceType: 'instance',
@@ -161,34 +203,14 @@ async function priceOf(
     ...(zoneId === null ? onDemand : { ...spot, zoneId }),
   }
   type Answer = { priceInfo?: { price?: { currency?: string; tradePrice?: number } } }
-  const answer = await api.call<Answer>('DescribePrice', request, signal).catch((error: ProviderError) => {
+  const bound = callOfPart(signal, options.call_ms)
+  const answer = await api.call<Answer>('DescribePrice', request, bound).catch((error: ProviderError) => {
     // It is in the stock of this zone, and in no price list.
     if (error.code === 'capacity' || error.code === 'rejected') return null
     throw error
   })
   const { currency = '', tradePrice = 0 } = answer?.priceInfo?.price ?? {}
-  const price = tradePrice > 0 ? { amount: tradePrice, currency } : null
-  prices.set(key, { price, at_ms: now_ms })
-  return price
+  const quote = tradePrice > 0 ? { amount: tradePrice, currency, at_ms: now_ms } : null
+  prices.set(key, { quote, at_ms: now_ms })
+  return quote
 }
-
-/** Throws ProviderError rejected where nobody has said what the account's money is worth. */
-function inUsd(
-  { cny_per_usd, clock }: AlibabaProviderOptions,
-  { amount, currency }: Price,
-): Pick<Offer, 'usd_per_hour' | 'price'> {
-  const at = clock.now().toISOString()
-  if (currency === 'USD') return { usd_per_hour: roundUp(amount), price: { source: 'DescribePrice', at } }
-  if (currency !== 'CNY') throw failure('rejected', 'DescribePrice answers in a currency that is not known')
-  if (!cny_per_usd)
-    throw failure(
-      'rejected',
-      'prices of this account are in CNY: name the rate and its date in cny_per_usd, like { "rate": 7.1, "at": "2026-11-01" }',
-    )
-  const { rate } = cny_per_usd
-  const source = `DescribePrice, ${amount} CNY/h at ${rate} of ${cny_per_usd.at}`
-  return { usd_per_hour: roundUp(amount / rate), price: { source, at } }
-}
-
-/** To whole micro-dollars, upwards as everything that is billed. */
-const roundUp = (usd: number): number => Math.ceil(Number((usd * 1e6).toFixed(3))) / 1e6

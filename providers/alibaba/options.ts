@@ -1,5 +1,7 @@
 // What an account of Alibaba Cloud ECS is told.
 
+import type { NamedRate } from '../money.ts'
+
 export interface AlibabaProviderOptions {
   account: string
   installation: string
@@ -29,7 +31,7 @@ export interface AlibabaProviderOptions {
   disk_gib: number
   disk_category: string
   /** The Chinese site answers in CNY: at what rate, and as of when (`2026-11-01`). */
-  cny_per_usd?: { rate: number; at: string } | null
+  cny_per_usd?: NamedRate | null
   /** By instance type, where `GPUSpec` is not understood, or is wrong. */
   gpus?: Readonly<Record<string, TypeGpu>>
   clock: { now(): Date }

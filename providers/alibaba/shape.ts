@@ -1,4 +1,5 @@
 // How an offer is named, and what GPUs an instance type has. Pure.
+import { gpuNamed } from '../gpus.ts'
 import type { Offer } from '../provider.ts'
 import type { TypeGpu } from './options.ts'
 
@@ -28,25 +29,6 @@ export function shapeOf({ id, spot }: Pick<Offer, 'id' | 'spot'>): Shape | null 
 export const bidOf = (price_per_hour: number, multiple: number): number =>
   Math.ceil(price_per_hour * multiple * 1_000) / 1_000
 
-/** By model, as NVIDIA's data sheets have it. https://developer.nvidia.com/cuda-gpus */
-const capabilities: Readonly<Record<string, string>> = {
-  P4: '6.1',
-  P100: '6.0',
-  T4: '7.5',
-  V100: '7.0',
-  A10: '8.6',
-  A30: '8.0',
-  A100: '8.0',
-  A800: '8.0',
-  L20: '8.9',
-  L4: '8.9',
-  L40S: '8.9',
-  H20: '9.0',
-  H100: '9.0',
-  H800: '9.0',
-  H200: '9.0',
-}
-
 /** As DescribeInstanceTypes tells it. */
 export interface InstanceType {
   instanceTypeId?: string
@@ -60,22 +42,24 @@ export interface InstanceType {
   GPUMemorySize?: number
 }
 
-/** undefined: it has a GPU that cannot be told, or a part of one, and is not offered. */
+/** undefined: it has a part of a GPU, or how many it has is not told, and is not offered. */
 export function gpuOf(
   { instanceTypeId = '', GPUAmount = 0, GPUSpec = '', GPUMemorySize = 0 }: InstanceType,
   own: Readonly<Record<string, TypeGpu>> = {},
 ): Offer['gpu'] | undefined {
   if (GPUSpec === '' && GPUAmount === 0) return null
-  const named = own[instanceTypeId]
-  // `NVIDIA T4/8` is the eighth part of a card (vGPU), which needs a driver and a licence of its own.
-  const model = /^(?:NVIDIA )?(?:Tesla )?([A-Z]\d{1,3}[A-Z]?)$/.exec(GPUSpec.trim())?.[1]
   if (!Number.isInteger(GPUAmount) || GPUAmount < 1) return undefined
+  const named = own[instanceTypeId]
   if (named) return { ...named, count: GPUAmount }
-  if (!model || GPUMemorySize <= 0) return undefined
+  const spec = GPUSpec.trim()
+  // `NVIDIA T4/8` is the eighth part of a card (vGPU), which needs a driver and a licence of its own.
+  if (spec === '' || spec.includes('/')) return undefined
+  const known = gpuNamed(spec)
   return {
-    model,
+    model: known ? spec.replace(/^(NVIDIA )?(Tesla )?/, '') : spec,
     count: GPUAmount,
-    memory_gib: GPUMemorySize,
-    compute_capability: capabilities[model] ?? null,
+    // 0: not told.
+    memory_gib: Math.max(0, GPUMemorySize),
+    compute_capability: known?.compute_capability ?? null,
   }
 }

@@ -59,7 +59,7 @@ const environmentsOf = (api: Api, names: string[], signal: AbortSignal) =>
   })
 
 export function offersOf(
-  { account, region, shapes }: AwsProviderOptions,
+  { account, region, shapes, prices_at = null }: AwsProviderOptions,
   queues: Map<string, Queue>,
 ): Offer[] {
   return shapes.map(({ id, queue: name, ...shape }) => {
@@ -74,7 +74,7 @@ export function offersOf(
       ...shape,
       available: queue && hindranceOf(queue, shape) === null ? null : 0,
       slots: null,
-      price: { source: "the account's price of the shape", at: null },
+      price: { source: "the account's price of the shape", at: prices_at },
     }
   })
 }

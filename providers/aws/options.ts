@@ -15,6 +15,8 @@ export interface AwsProviderOptions {
   /** null: what the SDK finds (environment, profile, role of the machine). */
   credentials: { access_key_id: string; secret_access_key: string; session_token?: string | undefined } | null
   shapes: readonly AwsShape[]
+  /** The day that their prices are of. */
+  prices_at?: string | null
   /** What the work itself may do at AWS; null: nothing. */
   job_role?: string | null
   /** Needed for `registry_secrets`, which the agent reads with it. */

@@ -75,7 +75,7 @@ function wrongIn({ provider }: Bench, offer: Offer): string | null {
     slots: isCount(slots),
     'gpu.model': gpu === null || gpu.model !== '',
     'gpu.count': gpu === null || (Number.isInteger(gpu.count) && gpu.count >= 1),
-    'gpu.memory_gib': gpu === null || (isAmount(gpu.memory_gib, 0) && gpu.memory_gib > 0),
+    'gpu.memory_gib': gpu === null || isAmount(gpu.memory_gib, 0),
     'gpu.compute_capability':
       !gpu || gpu.compute_capability === null || /^\d+\.\d+$/.test(gpu.compute_capability),
     'price.at': !price || price.at === null || !Number.isNaN(Date.parse(price.at)),

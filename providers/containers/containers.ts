@@ -97,6 +97,7 @@ export function createContainersProvider(options: ContainersProviderOptions): Pr
       min_billing_s: 0,
       dead_man_min_s: 0,
       calls_per_s: 20, // starting one takes the engine a tenth of a second of a core
+      machines: 'socket' in options.engine ? 'here' : 'own',
       billing: 'modelled',
     },
     check: async (signal): Promise<Check[]> =>

@@ -60,7 +60,7 @@ export function offersOf(seen: Seen, place: Place): Offer[] {
       disk_gib,
       available: isKnown ? sum(({ free }) => free ?? {}) : null,
       slots: sum(({ room }) => room),
-      price: { source: place.prices.source ?? "the account's prices", at: null },
+      price: { source: place.prices.source ?? "the account's prices", at: place.prices.at ?? null },
     }
   })
 }

@@ -22,6 +22,7 @@ const traits = {
   min_billing_s: 0,
   dead_man_min_s: 1,
   calls_per_s: 50, // of the API server's share for one account (API priority and fairness), a fraction
+  machines: 'own',
   billing: 'modelled',
 } as const
 

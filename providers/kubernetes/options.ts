@@ -20,6 +20,8 @@ export interface Prices {
   cpu_usd_per_hour: number
   /** Where they are from, in a word or two. */
   source?: string
+  /** The day that they are of. */
+  at?: string | null
 }
 
 /** What every pod of the account gets. */

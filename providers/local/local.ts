@@ -58,6 +58,7 @@ const traits = {
   min_billing_s: 0,
   dead_man_min_s: 0,
   calls_per_s: 1000,
+  machines: 'here',
   billing: 'modelled',
 } as const
 

@@ -10,6 +10,8 @@ export interface NomadProviderOptions extends Connection {
   region: string
   /** What jobs may be given; Nomad knows no prices and places by what they ask for. */
   shapes: readonly Pick<Offer, 'id' | 'gpu' | 'cpu' | 'memory_gib' | 'disk_gib' | 'usd_per_hour'>[]
+  /** The day that their prices are of. */
+  prices_at?: string | null
 }
 
 const traits = {
@@ -22,6 +24,7 @@ const traits = {
   min_billing_s: 0,
   dead_man_min_s: 0,
   calls_per_s: 50,
+  machines: 'own',
   billing: 'modelled',
 } as const
 const tail_bytes = 64 * 1024
@@ -35,6 +38,7 @@ export function createNomadProvider(options: NomadProviderOptions): Provider {
     spot: false,
     slots: null,
     available: ready ? null : 0,
+    price: { source: "the account's price of the shape", at: options.prices_at ?? null },
     ...shape,
   })
   const everything = async (

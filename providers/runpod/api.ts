@@ -1,4 +1,5 @@
 // What the adapter asks of RunPod, whichever of its APIs answers.
+import type { MissingPart } from '../provider.ts'
 import { openGraphql } from './graphql.ts'
 import type { Cloud, RunpodProviderOptions } from './options.ts'
 import { openRest } from './rest.ts'
@@ -81,7 +82,8 @@ export interface Api {
     signal: AbortSignal,
   ): Promise<string>
   deleteRegistry(id: string, signal: AbortSignal): Promise<void>
-  quotes(signal: AbortSignal): Promise<Quote[]>
+  /** Of a cloud or a data center that does not answer it tells as missing. */
+  quotes(signal: AbortSignal, missing?: (part: MissingPart) => void): Promise<Quote[]>
 }
 
 export const openApi = (options: RunpodProviderOptions): Api =>

@@ -1,7 +1,10 @@
 // Prices and stock by GraphQL: the lowest price of each GPU type, in each place and count.
+import { askParts, callOfPart, type OfPart } from '../parts.ts'
+import type { MissingPart } from '../provider.ts'
 import type { Quote } from './api.ts'
 import { lost } from './errors.ts'
 import type { Ask } from './graphql.ts'
+import { shapeOf } from './offers.ts'
 import type { Cloud, RunpodProviderOptions } from './options.ts'
 
 /** Prices are for each GPU, as bids are [not tried with several]. */
@@ -30,32 +33,44 @@ export async function quotes(
   ask: Ask,
   options: RunpodProviderOptions,
   signal: AbortSignal,
+  missing?: (part: MissingPart) => void,
 ): Promise<Quote[]> {
-  const { clouds, data_centers, gpu_counts, min_cuda } = options
+  const { clouds, data_centers } = options
   const places = clouds.flatMap((cloud): [Cloud, string | null][] =>
     // Machines of the community are in no data center.
     cloud === 'secure' && data_centers ? data_centers.map((each) => [cloud, each]) : [[cloud, null]],
   )
-  const document = documentOf(gpu_counts)
-  const found: Quote[] = []
-  for (const [cloud, data_center] of places) {
-    const common = {
-      secureCloud: cloud === 'secure',
-      ...(data_center !== null && { dataCenterId: data_center }),
-      ...(min_cuda !== undefined && { minCudaVersion: min_cuda }),
-    }
-    const variables = Object.fromEntries(
-      gpu_counts.map((count) => [`of${count}`, { ...common, gpuCount: count }]),
-    )
-    const { gpuTypes } = await ask<{ gpuTypes: GqlGpuType[] | null }>('gpuTypes', document, variables, signal)
-    if (!gpuTypes) throw lost({ api: 'graphql', what: 'gpuTypes', mutates: false }, 'the answer is empty')
-    for (const type of gpuTypes)
-      for (const count of gpu_counts) {
-        const quote = quoteOf(type, count, cloud, data_center)
-        if (quote) found.push(quote)
-      }
+  const parts = places.map(([cloud, data_center]) => ({
+    name: data_center ?? `${cloud} cloud`,
+    has(offer: OfPart) {
+      const shape = shapeOf(offer)
+      return shape?.cloud === cloud && shape.data_center === data_center
+    },
+    ask: (of: AbortSignal) => quotesOf(ask, options, { cloud, data_center }, callOfPart(of, options.call_ms)),
+  }))
+  return askParts(parts, { signal, missing })
+}
+
+async function quotesOf(
+  ask: Ask,
+  { gpu_counts, min_cuda }: RunpodProviderOptions,
+  { cloud, data_center }: { cloud: Cloud; data_center: string | null },
+  signal: AbortSignal,
+): Promise<Quote[]> {
+  const common = {
+    secureCloud: cloud === 'secure',
+    ...(data_center !== null && { dataCenterId: data_center }),
+    ...(min_cuda !== undefined && { minCudaVersion: min_cuda }),
   }
-  return found
+  const variables = Object.fromEntries(
+    gpu_counts.map((count) => [`of${count}`, { ...common, gpuCount: count }]),
+  )
+  const document = documentOf(gpu_counts)
+  const { gpuTypes } = await ask<{ gpuTypes: GqlGpuType[] | null }>('gpuTypes', document, variables, signal)
+  if (!gpuTypes) throw lost({ api: 'graphql', what: 'gpuTypes', mutates: false }, 'the answer is empty')
+  return gpuTypes.flatMap((type) =>
+    gpu_counts.flatMap((count) => quoteOf(type, count, cloud, data_center) ?? []),
+  )
 }
 
 function documentOf(counts: readonly number[]): string {

@@ -108,7 +108,7 @@ export function openGraphql(options: RunpodProviderOptions): Api {
     async deleteRegistry(registryAuthId, signal) {
       await ask('deleteRegistryAuth', deleteRegistry, { registryAuthId }, signal)
     },
-    quotes: (signal) => quotes(ask, options, signal),
+    quotes: (signal, missing) => quotes(ask, options, signal, missing),
   }
 }
 

@@ -1,4 +1,5 @@
 // Offers of pods: a GPU type, so many of them, one cloud, one data center or any, on demand or interruptible. Pure.
+import { gpuNamed } from '../gpus.ts'
 import type { Offer } from '../provider.ts'
 import type { Quote } from './api.ts'
 import { type Cloud, clouds, type RunpodProviderOptions } from './options.ts'
@@ -24,6 +25,10 @@ export function shapeOf({ id, region }: Pick<Offer, 'id' | 'region'>): Shape | n
   if (!cloud) return null
   return { gpu_type, count: Number(count), cloud, data_center: region === anywhere[cloud] ? null : region }
 }
+
+/** Calls of one reading: one for each place by GraphQL, one for each cloud by REST. */
+export const callsOf = ({ transport, clouds, data_centers }: RunpodProviderOptions): number =>
+  transport === 'graphql' ? clouds.length + (data_centers?.length ?? 1) - 1 : clouds.length
 
 /** GB of a container disk cost this much a month. https://docs.runpod.io/pods/pricing */
 const disk_usd_per_gb_month = 0.1
@@ -59,7 +64,11 @@ export function offersOf(quotes: readonly Quote[], options: RunpodProviderOption
       // "High", "Low": how many is not told.
       available: quote.in_stock ? null : 0,
       slots: null,
-      price: { source: spot ? 'RunPod bid' : 'RunPod list price', at: options.clock.now().toISOString() },
+      price: {
+        source: spot ? 'RunPod bid' : 'RunPod list price',
+        at: options.clock.now().toISOString(),
+        live: true,
+      },
     })
     const bids = bid === null ? [] : [offer(true, Math.min(price, bid * bid_factor))]
     return [offer(false, price), ...bids]
@@ -77,19 +86,6 @@ export function bidOf(
 
 const micros = (usd: number): number => Math.round(usd * 1e6) / 1e6
 
-/** https://docs.runpod.io/references/gpu-types and https://developer.nvidia.com/cuda-gpus */
-const capabilities: readonly (readonly [RegExp, string])[] = [
-  [/\bV100\b/, '7.0'],
-  [/\bT4\b/, '7.5'],
-  [/\bA100\b|\bA30\b/, '8.0'],
-  [/RTX 30\d\d|RTX A[2-6]\d00|\bA40\b|\bA10\b/, '8.6'],
-  [/RTX 40\d\d|\bL4\b|\bL40S?\b|Ada Generation/, '8.9'],
-  [/\bH[12]00\b|\bGH200\b/, '9.0'],
-  [/\bB200\b/, '10.0'],
-  [/\bB300\b/, '10.3'],
-  [/RTX 50\d\d|RTX PRO \d{4}/, '12.0'],
-]
-
-/** null: a GPU that is newer than this list. */
+/** null: a GPU that is newer than the list of models. */
 export const capabilityOf = (gpu_type: string): string | null =>
-  capabilities.find(([pattern]) => pattern.test(gpu_type))?.[1] ?? null
+  gpuNamed(gpu_type)?.compute_capability ?? null

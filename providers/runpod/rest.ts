@@ -1,9 +1,12 @@
 // RunPod's REST API v2 (https://docs.runpod.io/api-reference-v2/overview), by fetch.
 import { ProviderError } from '../errors.ts'
+import { askParts, callOfPart, type OfPart } from '../parts.ts'
+import type { MissingPart } from '../provider.ts'
 import type { Api, NewPod, Pod, Quote, Registry, Standing } from './api.ts'
 import { type Asked, lost, refusal } from './errors.ts'
 import { bounded, fetchWhole, headersOf, urlOf } from './http.ts'
-import type { RunpodProviderOptions } from './options.ts'
+import { shapeOf } from './offers.ts'
+import type { Cloud, RunpodProviderOptions } from './options.ts'
 
 interface RestPod {
   id: string
@@ -67,7 +70,7 @@ export function openRest(options: RunpodProviderOptions): Api {
     async deleteRegistry(id, signal) {
       await ask(change('deleteRegistry'), 'DELETE', `/v2/registries/${encodeURIComponent(id)}`, signal)
     },
-    quotes: (signal) => quotes(ask, options, signal),
+    quotes: (signal, missing) => quotes(ask, options, signal, missing),
   }
 }
 
@@ -164,38 +167,54 @@ function bodyOf(pod: NewPod, { min_cuda }: RunpodProviderOptions): object {
 export const noBids = 'REST v2 has no interruptible pods: set transport to graphql while that is there'
 
 /** One request for each cloud. Stock is that of one GPU: every count asked for would be a request of sixty a minute. */
-async function quotes(ask: Ask, options: RunpodProviderOptions, signal: AbortSignal): Promise<Quote[]> {
+const quotes = (
+  ask: Ask,
+  options: RunpodProviderOptions,
+  signal: AbortSignal,
+  missing?: (part: MissingPart) => void,
+): Promise<Quote[]> =>
+  askParts(
+    options.clouds.map((cloud) => ({
+      name: `${cloud} cloud`,
+      has: (offer: OfPart) => shapeOf(offer)?.cloud === cloud,
+      ask: (of: AbortSignal) => quotesOf(ask, options, cloud, callOfPart(of, options.call_ms)),
+    })),
+    { signal, missing },
+  )
+
+async function quotesOf(
+  ask: Ask,
+  options: RunpodProviderOptions,
+  cloud: Cloud,
+  signal: AbortSignal,
+): Promise<Quote[]> {
+  const asked = read('listGpuTypes')
+  const query = new URLSearchParams({ include: 'AVAILABILITY', product: 'POD', cloud: cloud.toUpperCase() })
+  if (options.min_cuda !== undefined) query.set('minCudaVersion', options.min_cuda)
+  const answer = await ask(asked, 'GET', `/v2/catalog/gpus?${query.toString()}`, signal)
+  const types = listIn<RestGpuType>(answer, 'gpus', asked).filter((each) => each.manufacturer === 'NVIDIA')
+  const places = cloud === 'secure' && options.data_centers ? options.data_centers : [null]
   const found: Quote[] = []
-  for (const cloud of options.clouds) {
-    const asked = read('listGpuTypes')
-    const query = new URLSearchParams({ include: 'AVAILABILITY', product: 'POD', cloud: cloud.toUpperCase() })
-    if (options.min_cuda !== undefined) query.set('minCudaVersion', options.min_cuda)
-    const answer = await ask(asked, 'GET', `/v2/catalog/gpus?${query.toString()}`, signal)
-    const types = listIn<RestGpuType>(answer, 'gpus', asked).filter((each) => each.manufacturer === 'NVIDIA')
-    const places = cloud === 'secure' && options.data_centers ? options.data_centers : [null]
-    for (const type of types)
-      for (const place of places)
-        for (const count of options.gpu_counts) {
-          const price = type.price[cloud]
-          if (!(price > 0) || count > type.maxCount[cloud]) continue
-          const stock =
-            place === null
-              ? type.availability
-              : type.dataCenters?.find(({ id }) => id === place)?.availability
-          found.push({
-            gpu_type: type.id,
-            name: type.name,
-            memory_gib: type.memory,
-            count,
-            cloud,
-            data_center: place,
-            price,
-            bid: null,
-            in_stock: stock !== undefined && stock !== 'NONE',
-            cpu: null,
-            memory: null,
-          })
-        }
-  }
+  for (const type of types)
+    for (const place of places)
+      for (const count of options.gpu_counts) {
+        const price = type.price[cloud]
+        if (!(price > 0) || count > type.maxCount[cloud]) continue
+        const stock =
+          place === null ? type.availability : type.dataCenters?.find(({ id }) => id === place)?.availability
+        found.push({
+          gpu_type: type.id,
+          name: type.name,
+          memory_gib: type.memory,
+          count,
+          cloud,
+          data_center: place,
+          price,
+          bid: null,
+          in_stock: stock !== undefined && stock !== 'NONE',
+          cpu: null,
+          memory: null,
+        })
+      }
   return found
 }

@@ -4,7 +4,7 @@ import type { Found, Handle, Observation, Provider, Ref } from '../provider.ts'
 import { type Api, openApi, type Pod } from './api.ts'
 import { checksOf } from './check.ts'
 import { launch, podsOf, registryName, terminate } from './launch.ts'
-import { offersOf } from './offers.ts'
+import { callsOf, offersOf } from './offers.ts'
 import type { RunpodProviderOptions } from './options.ts'
 import { tailOf } from './tail.ts'
 
@@ -30,9 +30,9 @@ export function createRunpodProvider(options: RunpodProviderOptions): Provider {
   return {
     name: 'runpod',
     account,
-    traits,
+    traits: { ...traits, offer_calls: callsOf(options) },
     check: (signal) => checksOf(api, options, signal),
-    offers: async (signal) => offersOf(await api.quotes(signal), options),
+    offers: async (signal, missing) => offersOf(await api.quotes(signal, missing), options),
     launch: (request, secrets, signal) => launch(api, options, request, secrets, signal),
     async inspect(refs, signal): Promise<Observation[]> {
       if (refs.length === 0) return []

@@ -1,5 +1,6 @@
 // Offers of node pools: parts of nodes at the price of their instances, as many as the pool may have. Pure.
-import type { Offer } from '../provider.ts'
+import { priced, rateOf } from '../money.ts'
+import type { Offer, Price } from '../provider.ts'
 import type { InstanceTypeQuotaItem, NodePool } from './api.ts'
 import type { FamilyGpu, PoolSettings, TencentProviderOptions } from './options.ts'
 import { divisionsOf, gpuOfFamily, partId, roomOf } from './shape.ts'
@@ -109,7 +110,7 @@ function listPriceOf({ Price }: InstanceTypeQuotaItem, charge: Charge): number |
   return month === undefined ? null : month / month_h
 }
 
-/** What cannot be priced, or whose GPU nobody has named, is not offered. */
+/** What cannot be priced is not offered. */
 export function offersOf(
   pools: readonly Pool[],
   priced: readonly Priced[],
@@ -121,7 +122,6 @@ export function offersOf(
       const row = priced.find((each) => each.type === type && each.charge === pool.charge)
       if (!row || row.cny_per_hour === null || row.gpus < 0) return []
       const card = row.gpus > 0 ? gpuOfFamily(type, options.gpus) : null
-      if (row.gpus > 0 && card === null) return []
       return partsOf(pool, row, { ...options, cny_per_hour: row.cny_per_hour, card, at })
     }),
   )
@@ -146,7 +146,7 @@ function partsOf(
     account,
     region,
     spot: pool.spot,
-    usd_per_hour: Math.round((cny_per_hour / cny_per_usd / of) * 1e6) / 1e6,
+    ...inUsd(cny_per_usd, cny_per_hour / of, { source: row.source, at, live: true }),
     gpu: card && { ...card, count: row.gpus / of },
     cpu: Math.floor(room.cpu / of),
     memory_gib: Math.floor(room.memory_gib / of),
@@ -154,6 +154,13 @@ function partsOf(
     // Its nodes may be free or not, and it may get more: only a pool that has none and gets none is known to be out.
     available: isGrowing || pool.ready > 0 ? null : 0,
     slots: pool.most * of,
-    price: { source: `${row.source}, ${cny_per_hour} CNY/h at ${cny_per_usd}`, at },
   }))
 }
+
+/** A rate of 1 says that the account is billed in USD. */
+export const inUsd = (
+  cny_per_usd: TencentProviderOptions['cny_per_usd'],
+  per_hour: number,
+  of: Pick<Price, 'source' | 'at' | 'live'>,
+): Pick<Offer, 'usd_per_hour' | 'price'> =>
+  priced({ currency: cny_per_usd === 1 ? 'USD' : 'CNY', per_hour, rate: rateOf(cny_per_usd) }, of)

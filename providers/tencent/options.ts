@@ -1,5 +1,6 @@
 // What an account of a Tencent TKE cluster is told.
 import type { PodSettings } from '../kubernetes/options.ts'
+import type { NamedRate } from '../money.ts'
 
 export interface TencentProviderOptions {
   account: string
@@ -20,8 +21,8 @@ export interface TencentProviderOptions {
   pools?: readonly PoolSettings[]
   /** Sizes of pods on the cluster's super nodes, and what they cost; left out: none. */
   super_nodes?: readonly SuperShape[]
-  /** Prices of the Chinese site are in CNY; 1 where the account's are in USD. */
-  cny_per_usd: number
+  /** Prices of the Chinese site are in CNY; 1 where the account's are in USD. A number alone is a rate that nobody has dated. */
+  cny_per_usd: number | NamedRate
   /** `ap-guangzhou-6`: the zones of the pools' subnets; left out: any of the region. */
   zones?: readonly string[]
   /** Image of the nodes (`img-...`): with it prices are quotes with the system disk, else list prices without it. */
@@ -47,13 +48,15 @@ export interface PoolSettings {
 export interface SuperShape {
   /** As the annotation names it: `T4`, `V100`, `A10*GNV4`; null: without a GPU. Parts of cards are not offered. */
   gpu_type?: string | null
-  /** For a type that is not known yet. */
+  /** Of a type that is not known yet; left out: it is listed as unknown. */
   gpu?: FamilyGpu
   /** Cards; 1 if left out. */
   gpus?: number
   cpu: number
   memory_gib: number
   cny_per_hour: number
+  /** The day that this price is of. */
+  prices_at?: string | null
   spot?: boolean
 }
 

@@ -1,4 +1,5 @@
 // What a node of a pool has for work, what parts of it are offered, and how an offer is named. Pure.
+import { gpuNamed } from '../gpus.ts'
 import type { Offer } from '../provider.ts'
 import type { FamilyGpu } from './options.ts'
 
@@ -23,23 +24,33 @@ export function partOf(offer: Pick<Offer, 'id'>): Part | null {
   return { pool, type, of: Number(of), mixed: mixed !== undefined }
 }
 
+/** What a card of one of the models is; the memory tells which of its sizes. */
+export const cardOf = (model: string, memory_gib: number): FamilyGpu => ({
+  model,
+  memory_gib,
+  compute_capability: gpuNamed(model, memory_gib)?.compute_capability ?? null,
+})
+
 /** By family, from https://cloud.tencent.com/document/product/560/19700. */
 const families: Readonly<Record<string, FamilyGpu>> = {
-  GN7: { model: 'T4', memory_gib: 16, compute_capability: '7.5' },
-  GN7VW: { model: 'T4', memory_gib: 16, compute_capability: '7.5' },
-  GN8: { model: 'P40', memory_gib: 24, compute_capability: '6.1' },
-  GN10X: { model: 'V100', memory_gib: 32, compute_capability: '7.0' },
-  GN10XP: { model: 'V100', memory_gib: 32, compute_capability: '7.0' },
-  GNV4: { model: 'A10', memory_gib: 24, compute_capability: '8.6' },
-  PNV4: { model: 'A10', memory_gib: 24, compute_capability: '8.6' },
-  PNV5B: { model: 'L20', memory_gib: 48, compute_capability: '8.9' },
-  GT4: { model: 'A100', memory_gib: 40, compute_capability: '8.0' },
+  GN7: cardOf('T4', 16),
+  GN7VW: cardOf('T4', 16),
+  GN8: cardOf('P40', 24),
+  GN10X: cardOf('V100', 32),
+  GN10XP: cardOf('V100', 32),
+  GNV4: cardOf('A10', 24),
+  PNV4: cardOf('A10', 24),
+  PNV5B: cardOf('L20', 48),
+  GT4: cardOf('A100', 40),
 }
 
-/** null: nobody has said which GPU this family has. */
-export function gpuOfFamily(type: string, own: Readonly<Record<string, FamilyGpu>> = {}): FamilyGpu | null {
+/** Of a family that nobody has named its own name stands for the model, and its memory is not told (0). */
+export function gpuOfFamily(type: string, own: Readonly<Record<string, FamilyGpu>> = {}): FamilyGpu {
   const family = type.split('.')[0] ?? ''
-  return own[family] ?? families[family.toUpperCase()] ?? null
+  return (
+    own[family] ??
+    families[family.toUpperCase()] ?? { model: family, memory_gib: 0, compute_capability: null }
+  )
 }
 
 /**

@@ -3,6 +3,8 @@
 import type { V1Job } from '@kubernetes/client-node'
 import type { LaunchRequest, Offer } from '../provider.ts'
 import type { FamilyGpu, SuperShape, TencentProviderOptions } from './options.ts'
+import { inUsd } from './offers.ts'
+import { cardOf } from './shape.ts'
 
 const prefix = 'eks.tke.cloud.tencent.com/'
 /** What a pod has beside its image without being asked for, and without a price. */
@@ -10,10 +12,10 @@ const disk_gib = 20
 
 /** https://cloud.tencent.com/document/product/457/39808 */
 const gpus: Readonly<Record<string, FamilyGpu>> = {
-  T4: { model: 'T4', memory_gib: 16, compute_capability: '7.5' },
-  V100: { model: 'V100', memory_gib: 32, compute_capability: '7.0' },
-  'A10*GNV4': { model: 'A10', memory_gib: 24, compute_capability: '8.6' },
-  'A10*PNV4': { model: 'A10', memory_gib: 24, compute_capability: '8.6' },
+  T4: cardOf('T4', 16),
+  V100: cardOf('V100', 32),
+  'A10*GNV4': cardOf('A10', 24),
+  'A10*PNV4': cardOf('A10', 24),
 }
 
 /** `super/T4/1`, `super/cpu/0`; the size is in the offer. */
@@ -30,24 +32,23 @@ export function superOffers(
   { account, region, cny_per_usd, super_nodes = [] }: TencentProviderOptions,
   hasNodes: boolean,
 ): Offer[] {
-  return super_nodes.flatMap((shape) => {
-    const { gpu_type = null, gpu, cpu, memory_gib, cny_per_hour, spot = false } = shape
-    const card = gpu_type === null ? null : (gpu ?? gpus[gpu_type])
-    if (card === undefined) return []
+  return super_nodes.map((shape) => {
+    const { gpu_type = null, gpu, cpu, memory_gib, cny_per_hour, prices_at = null, spot = false } = shape
+    // A type that nobody has named is called as the annotation has it, and its memory is not told (0).
+    const card = gpu_type === null ? null : (gpu ?? gpus[gpu_type] ?? cardOf(gpu_type, 0))
     return {
       id: idOf(shape),
       provider: 'tencent',
       account,
       region,
       spot,
-      usd_per_hour: Math.round((cny_per_hour / cny_per_usd) * 1e6) / 1e6,
+      ...inUsd(cny_per_usd, cny_per_hour, { source: "the account's price of the size", at: prices_at }),
       gpu: card && { ...card, count: shape.gpus ?? 1 },
       cpu,
       memory_gib,
       disk_gib,
       available: hasNodes ? null : 0,
       slots: null,
-      price: { source: `the account's price, ${cny_per_hour} CNY/h at ${cny_per_usd}`, at: null },
     }
   })
 }

@@ -3,7 +3,8 @@
 import type { V1Job, V1NodeSelectorRequirement } from '@kubernetes/client-node'
 import type { ProviderError } from '../errors.ts'
 import { createKubernetesProvider } from '../kubernetes/kubernetes.ts'
-import type { Check, LaunchRequest, Offer, Provider } from '../provider.ts'
+import { askParts, callOfPart, type OfPart } from '../parts.ts'
+import type { Check, LaunchRequest, MissingPart, Offer, Provider } from '../provider.ts'
 import {
   type Api,
   clusterState,
@@ -15,7 +16,7 @@ import {
   quotedPrice,
 } from './api.ts'
 import { failure } from './errors.ts'
-import { offersOf, type Pool, poolsOf, type Priced, pricedOf } from './offers.ts'
+import { type Charge, offersOf, type Pool, poolsOf, type Priced, pricedOf } from './offers.ts'
 import type { TencentProviderOptions } from './options.ts'
 import { partOf } from './shape.ts'
 import { gpuTypeOf, placeOnSuperNode, superOffers } from './super-nodes.ts'
@@ -40,16 +41,18 @@ export function createTencentProvider(options: TencentProviderOptions): Provider
     ...(options.call_ms !== undefined && { call_ms: options.call_ms }),
     adjust: placed,
   })
+  // Its nodes are bought by the hour.
+  const { machines: _own, ...rented } = kubernetes.traits
   return {
     name: 'tencent',
     account: options.account,
     // A pool that has no node takes minutes to get one, and some families longer.
-    traits: { ...kubernetes.traits, boot_s: 180, boot_bound_s: 1_800 },
+    traits: { ...rented, boot_s: 180, boot_bound_s: 1_800 },
     async check(signal): Promise<Check[]> {
       const own = await checksOf(api, options, signal)
       return own.every(({ ok }) => ok) ? [...own, ...(await kubernetes.check(signal))] : own
     },
-    offers: (signal) => poolOffers(api, options, signal),
+    offers: (signal, missing) => poolOffers(api, options, signal, missing),
     async launch(request, secrets, signal) {
       if (partOf(request.offer) === null && gpuTypeOf(request.offer) === undefined)
         throw failure('rejected', 'the offer is of no node pool and no super node: ask for the offers again')
@@ -79,20 +82,36 @@ function placed(job: V1Job, request: LaunchRequest): V1Job {
   return job
 }
 
-async function poolOffers(api: Api, options: TencentProviderOptions, signal: AbortSignal): Promise<Offer[]> {
+/** Each way of being billed is asked for on its own. */
+async function poolOffers(
+  api: Api,
+  options: TencentProviderOptions,
+  signal: AbortSignal,
+  missing?: (part: MissingPart) => void,
+): Promise<Offer[]> {
   const all = await nodePools(api, options.cluster_id, signal)
   const pools = poolsOf(all, options.pools)
-  const priced: Priced[] = []
-  for (const [charge, of] of Map.groupBy(pools, (pool) => pool.charge)) {
-    const types = [...new Set(of.flatMap((pool) => pool.types))]
-    const rows = pricedOf(await instanceTypes(api, types, charge, options.zones ?? null, signal), charge)
-    for (const row of rows) priced.push(await quoted(api, options, row, of, signal))
-  }
+  const parts = [...Map.groupBy(pools, (pool) => pool.charge)].map(([charge, of]) => ({
+    name: `prices of ${charge}`,
+    has: (offer: OfPart) => of.some(({ id }) => id === partOf(offer)?.pool),
+    ask: (within: AbortSignal) => offersOfCharge(api, options, { charge, pools: of }, within),
+  }))
   const hasSuperNodes = all.some(({ Type }) => Type === 'Super')
-  return [
-    ...offersOf(pools, priced, options, options.clock.now().toISOString()),
-    ...superOffers(options, hasSuperNodes),
-  ]
+  return [...(await askParts(parts, { signal, missing })), ...superOffers(options, hasSuperNodes)]
+}
+
+async function offersOfCharge(
+  api: Api,
+  options: TencentProviderOptions,
+  { charge, pools }: { charge: Charge; pools: readonly Pool[] },
+  signal: AbortSignal,
+): Promise<Offer[]> {
+  const types = [...new Set(pools.flatMap((pool) => pool.types))]
+  const bound = () => callOfPart(signal, options.call_ms)
+  const rows = pricedOf(await instanceTypes(api, types, charge, options.zones ?? null, bound()), charge)
+  const priced: Priced[] = []
+  for (const row of rows) priced.push(await quoted(api, options, row, pools, bound()))
+  return offersOf(pools, priced, options, options.clock.now().toISOString())
 }
 
 /** The price with the system disk, where an image to ask with is named. Sold out, it has no quote. */
@@ -141,7 +160,7 @@ async function checksOf(api: Api, options: TencentProviderOptions, signal: Abort
       const pools = new Set(offers.flatMap((offer) => partOf(offer)?.pool ?? 'super nodes'))
       return offers.length > 0
         ? good(`${offers.length} offers of ${[...pools].join(', ')}`)
-        : bad('none has a price and a GPU that is known: name pools, instance types and gpus in the settings')
+        : bad('none has a price: name pools and instance types in the settings')
     }),
   ]
 }

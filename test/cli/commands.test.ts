@@ -2,6 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Job } from '../../cli/client.ts'
+import type { OfferSource } from '../../jobs/deps.ts'
+import type { Offer } from '../../providers/provider.ts'
 import { backtest } from '../support/world.ts'
 import { openServed, runCli, startRunner } from './served.ts'
 
@@ -218,13 +220,58 @@ test('doctor says of each thing whether it is well, and what to do', async () =>
   expect(nobody).toMatchObject({ code: 5, stdout: expect.stringMatching(/^FAIL server .*npm start/m) })
 })
 
+test('doctor says which accounts do not answer, what is refused of them, and which rate is old', async () => {
+  await using served = await openServed()
+  const env = { BERTH_DATA_DIR: served.folder }
+  const now = served.world.deps.clock.now()
+  const well: OfferSource = {
+    provider: 'tencent',
+    account: 'desk',
+    asked_at: now,
+    tried_at: now,
+    due_at: now,
+    error: null,
+    failures: 0,
+    missing: [],
+    refused: [{ reason: 'price', count: 3, examples: [] }],
+    offers: 12,
+    stale: 0,
+    rates: [{ currency: 'CNY', per_usd: 7.1, at: '2025-06-01', source: 'desk' }],
+  }
+  served.world.deps.offer_sources = () => [well]
+  const warned = (await served.cli(['doctor'], { env })).stdout
+  expect(warned).toMatch(/^ok {3}offers +12 of 1 accounts: tencent\/desk: 3 offers are refused/m)
+  expect(warned).toContain('tencent/desk: the rate of CNY is of 2025-06-01: set it anew')
+  served.world.deps.offer_sources = () => [{ ...well, error: 'unauthorized: the key' }]
+  expect((await served.cli(['doctor'], { env })).stdout).toMatch(
+    /^FAIL offers .*tencent\/desk: unauthorized/m,
+  )
+  const other = await served.world.secondProject()
+  const theirs = await served.cli(['doctor'], { env: { ...env, BERTH_API_KEY: other.key } })
+  expect(theirs.stdout).toMatch(/^ok {3}offers +not looked at/m)
+})
+
 test('offers are a table, cheapest first, filtered by the server', async () => {
   await using served = await openServed()
   const { code, stdout } = await served.cli(['offers'])
   expect(code).toBe(0)
   const lines = stdout.trimEnd().split('\n')
-  expect(lines[0]).toMatch(/^PROVIDER +REGION +OFFER +USD\/H +GPU +VRAM +CPU +GIB +STOCK +STATE$/)
-  expect(lines[1]).toMatch(/^model\/main +here +cpu +0\.36 +8 +32 +0\/2$/)
+  expect(lines[0]).toMatch(/^PROVIDER +REGION +OFFER +USD\/H +GPU +VRAM +CPU +GIB +STOCK +PRICE +STATE$/)
+  expect(lines[1]).toMatch(/^model\/main +here +cpu +0\.36 +8 +32 +0\/2 +\?$/)
+  const at = new Date(served.world.deps.clock.now().getTime() - 300_000).toISOString()
+  const rate = { per_usd: 7, at: '2025-06-01', source: 'desk' }
+  served.world.model.offers.push({
+    ...(served.world.model.offers[0] as Offer),
+    id: 'ppu',
+    usd_per_hour: 2,
+    gpu: { model: 'PPU 810E', count: 2, memory_gib: 0, compute_capability: null },
+    stale_since: at,
+    price: { source: 'DescribePrice', at, live: true, charged: { currency: 'CNY', per_hour: 14, rate } },
+  })
+  const [, , odd] = (await served.cli(['offers'])).stdout.split('\n')
+  expect(odd).toMatch(/2 x PPU 810E \(unknown\) +\? /)
+  expect(odd).toContain('DescribePrice, 5 min old, 14 CNY at 7 of 2025-06-01 (old rate)')
+  expect(odd).toContain(`stale since ${at}`)
   const none = await served.cli(['offers', '--gpu', 'L4', '--free', '--max-usd-per-hour', '0.5', '--json'])
   expect(JSON.parse(none.stdout)).toEqual({ items: [], next_cursor: null })
   expect(await served.cli(['offers', '--limit', '0'])).toMatchObject({ code: 2 })

@@ -279,3 +279,55 @@ test('an admin sets the share of a project, and everybody sees it', async () => 
   const refused = await world.request('PATCH', '/v1/project', { body: { weight: 9 }, key: member })
   expect(refused.status).toBe(403)
 })
+
+test('a GPU that the catalogue of models does not have is offered and says so', async () => {
+  await using world = await openTestWorld()
+  const cloud = furnish(world)
+  world.model.offers.push({
+    ...cloud,
+    id: 'ppu',
+    gpu: { model: 'PPU 810E', count: 1, memory_gib: 96, compute_capability: null },
+  })
+  const { items } = await get(world, '/v1/offers')
+  expect(
+    items.map(({ offer, gpu }) => [offer, gpu && (gpu as Row)['class'], gpu && (gpu as Row)['unknown']]),
+  ).toEqual([
+    ['cpu', null, null],
+    ['cuda:0', 'rtx', false],
+    ['cuda:1', 'rtx', false],
+    ['g6.xlarge', 'data_centre', false],
+    ['ppu', null, true],
+  ])
+})
+
+test('work that ran on one model of GPU says how long it should take on the others', async () => {
+  await using world = await openTestWorld()
+  const cloud = furnish(world)
+  const card = (id: string, model: string, memory_gib: number): Offer => ({
+    ...cloud,
+    id,
+    gpu: { model, count: 1, memory_gib, compute_capability: null },
+  })
+  world.model.offers.push(card('4090', 'NVIDIA GeForce RTX 4090', 24), card('x900', 'NVIDIA X900', 48))
+  const spec = { resources: { device: 'cuda' }, placement: { regions: ['far'], providers: ['model'] } }
+  const only = { ...spec, resources: { gpu: { models: ['L4'] } } }
+  await post(world, only)
+  await world.settle(2)
+  const [attempt_id, machine] = [...world.model.machines].at(-1) ?? ['', { token: '', seen: {} }]
+  const report = (body: object) =>
+    world.request('POST', `/v1/attempts/${attempt_id}/report`, { key: machine.token, body })
+  await report({ type: 'started', instance: 'one' })
+  world.advance(1_000)
+  await report({ type: 'finished', exit_code: 0, failure: null, result: { engine: { device: 'cuda:0' } } })
+  Object.assign(machine, { seen: { state: 'exited', exit_code: 0, detail: null } })
+  await world.settle(3)
+  const answer = await world.request('POST', '/v1/jobs/estimate', { body: backtest(spec) })
+  const { offers } = (await answer.json()) as { offers: Row[] }
+  const told = Object.fromEntries(offers.map((each) => [each['offer'], each]))
+  expect(told['g6.xlarge']).toMatchObject({ basis: 'history' })
+  // Of an L4's 1,000 s: FP64 is 2.73 times as fast on an RTX 4090, and its memory 3.36 times; half of the work each.
+  expect(told['4090']?.['basis']).toBe('model')
+  expect(Number(told['4090']?.['expected_duration_s']) / 1_000).toBeCloseTo(0.33, 1)
+  // Of what nobody knows the kind's own model tells.
+  expect(Number(told['x900']?.['expected_duration_s'])).toBeLessThan(100)
+})

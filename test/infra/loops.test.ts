@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { keepAccounts } from '../../infra/accounts.ts'
 import { startLoops } from '../../infra/loops.ts'
+import { keepOffers } from '../../infra/offers.ts'
 import { backtest, openTestWorld } from '../support/world.ts'
 
 test('a replica shows that it lives while its pass waits for a slow vendor', async () => {
@@ -25,12 +26,13 @@ test('a replica shows that it lives while its pass waits for a slow vendor', asy
     ],
   }
   const replica = 'rep_slow'
+  const accounts = keepAccounts(deps.providers)
   const work = {
     deps,
-    accounts: keepAccounts(deps.providers),
+    accounts,
+    offers: keepOffers(accounts, { asks: false }),
     replica,
     sync: () => Promise.resolve(),
-    set_offers: () => undefined,
     raise_high_water: () => Promise.resolve(),
     folders: null,
   }

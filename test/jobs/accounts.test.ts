@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { keepAccounts } from '../../infra/accounts.ts'
-import { refreshOffers } from '../../infra/loops.ts'
+import { keepOffers } from '../../infra/offers.ts'
 import type { AccountView } from '../../jobs/accounts.ts'
 import { createKey } from '../../jobs/keys.ts'
 import type { Vendor } from '../../jobs/vendor.ts'
@@ -61,16 +61,17 @@ const add = async (world: World, more: object = {}) =>
 /** A server's own accounts, as it keeps them. */
 function server(world: World) {
   const accounts = keepAccounts([world.model.provider])
-  let found: readonly Offer[] = []
+  const books = keepOffers(accounts, { asks: true })
   return {
     accounts,
     async refresh() {
       const changed = await accounts.refresh(world.deps)
-      await refreshOffers({ deps: world.deps, accounts, set_offers: (offers) => (found = offers) })
+      await books.refresh(world.deps)
       return changed
     },
     names: () => accounts.providers.map(({ name, account }) => `${name}/${account}`),
-    offers: () => found.map(({ provider, account, region }) => `${provider}/${account} ${region}`),
+    offers: () =>
+      books.now().map(({ offer: { provider, account, region } }) => `${provider}/${account} ${region}`),
   }
 }
 
@@ -87,7 +88,7 @@ test('an account is added, shown without its secrets, and used by every server w
   })
   expect(await one.refresh()).toBe(true)
   expect(one.names()).toEqual(['model/main', 'cloud/main'])
-  expect(one.offers()).toEqual(['model/main here', 'cloud/main eu'])
+  expect(one.offers()).toEqual(['cloud/main eu', 'model/main here'])
   expect(await one.refresh()).toBe(false)
   expect(opened).toMatchObject([
     { account: 'main', settings: { region: 'eu' }, credentials: { token: secret } },
@@ -112,7 +113,7 @@ test('a change opens it anew, and what is left as it was does not', async () => 
   expect([opened.length, one.offers()]).toEqual([1, ['model/main here']])
   await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { settings: { region: 'us' } })
   await one.refresh()
-  expect([opened.length, one.offers()]).toEqual([2, ['model/main here', 'cloud/main us']])
+  expect([opened.length, one.offers()]).toEqual([2, ['cloud/main us', 'model/main here']])
   // The credentials were kept.
   expect(opened[1]).toMatchObject({ settings: { region: 'us' }, credentials: { token: secret } })
   const { body } = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, {

@@ -48,6 +48,9 @@ const market = (more: Partial<Market> = {}): Market => ({
 const placed = (want: Wanted, offers: Offer[], known: Market) => place(want, catalogueOf(offers), known)
 const ids = (...found: Parameters<typeof placed>) => placed(...found).ranked.map(({ offer: { id } }) => id)
 
+/** Nothing says that it runs CUDA. */
+const strange = { model: 'PPU 810E', count: 1, memory_gib: 96, compute_capability: null }
+
 const reasons: [RejectionReason, Wanted, Offer, Partial<Market>?][] = [
   ['policy', wanted({}, { policy: { providers: ['runpod'] } }), offer()],
   ['no_image', wanted({}, { unfit: () => 'no_image' }), offer()],
@@ -69,6 +72,10 @@ const reasons: [RejectionReason, Wanted, Offer, Partial<Market>?][] = [
   ['gpu_count', wanted({ resources: { gpu: {} } }), offer()],
   ['gpu_count', wanted({ resources: { gpu: { count: 2 } } }), offer({ gpu: rtx4090 })],
   ['gpu_model', wanted({ resources: { gpu: { models: ['L4'] } } }), offer({ gpu: rtx4090 })],
+  ['gpu_unknown', wanted({ resources: { gpu: { memory_gib: 48 } } }), offer({ gpu: strange })],
+  ['gpu_unknown', wanted({ resources: { device: 'cuda' } }), offer({ gpu: strange })],
+  ['gpu_model', wanted({ resources: { gpu: { models: ['L4'] } } }), offer({ gpu: strange })],
+  ['gpu_memory', wanted({ resources: { gpu: { memory_gib: 128 } } }), offer({ gpu: strange })],
   ['gpu_memory', wanted({ resources: { gpu: { memory_gib: 48 } } }), offer({ gpu: rtx4090 })],
   [
     'compute_capability',
@@ -134,4 +141,24 @@ test('cost is by the second, with the least that the vendor bills, rounded up', 
   expect(costMicros({ ...price, billed_from: at(0), billed_to: null }, at(10))).toBe(11_500)
   // 61 s x 690000 / 3600 = 11691.67
   expect(costMicros({ ...price, billed_from: at(0), billed_to: at(61) }, at(999))).toBe(11_692)
+})
+
+test('a GPU that nobody knows is taken by who names it, and one of NVIDIA by who says how much memory it needs', () => {
+  const unknown = offer({ id: 'ppu', gpu: strange })
+  expect(
+    ids(wanted({ resources: { gpu: { models: ['PPU 810E'], memory_gib: 80 } } }), [unknown], market()),
+  ).toEqual(['ppu'])
+  const newer = offer({ id: 'new', gpu: { ...strange, model: 'NVIDIA X900' } })
+  const asked = (memory_gib: number) => wanted({ resources: { gpu: { memory_gib } } })
+  expect(ids(asked(80), [newer], market())).toEqual(['new'])
+  expect(ids(asked(128), [newer], market())).toEqual([])
+  // Work that needs no GPU may run beside one.
+  expect(ids(wanted(), [unknown], market())).toEqual(['ppu'])
+})
+
+test('a compute capability that the vendor does not tell is that of the model', () => {
+  const gpu = { model: 'NVIDIA L4', count: 1, memory_gib: 22.49, compute_capability: null }
+  const asked = (compute_capability: string) => wanted({ resources: { gpu: { compute_capability } } })
+  expect(ids(asked('8.9'), [offer({ gpu })], market())).toHaveLength(1)
+  expect(ids(asked('9.0'), [offer({ gpu })], market())).toHaveLength(0)
 })

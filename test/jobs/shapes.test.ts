@@ -1,6 +1,7 @@
 // Where work goes among shapes that are really sold.
 import { describe, expect, test } from 'vitest'
-import { catalogueOf, isModel, modelOf } from '../../jobs/catalogue.ts'
+import { catalogueOf } from '../../jobs/catalogue.ts'
+import { isModel, modelOf } from '../../providers/gpus.ts'
 import { type Market, place, type Wanted } from '../../jobs/place.ts'
 import { jobSpec } from '../../jobs/spec.ts'
 import { shapes } from '../support/shapes.ts'

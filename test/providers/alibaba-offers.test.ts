@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ProviderError } from '../../providers/errors.ts'
+import type { MissingPart } from '../../providers/provider.ts'
 import { actions } from '../fakes/alibaba-request.ts'
 import { cpuType, type FakeEcs, gpuType, openFakeEcs, openProvider } from '../support/alibaba-account.ts'
 
@@ -41,7 +42,7 @@ describe('offers', () => {
       memory_gib: 29,
       disk_gib: 170,
       slots: null,
-      price: { source: 'DescribePrice', at: '2026-03-02T09:00:00.000Z' },
+      price: { source: 'DescribePrice', at: '2026-03-02T09:00:00.000Z', live: true },
     })
   })
 
@@ -56,19 +57,35 @@ describe('offers', () => {
     ])
   })
 
-  test('in CNY are refused until a rate and its date are named', async () => {
+  test('in CNY have no price in USD until a rate and its date are named', async () => {
     ecs.state.currency = 'CNY'
-    expect(await failureOf(openProvider(ecs).offers(signal))).toMatchObject({
-      code: 'rejected',
+    const unrated = openProvider(ecs)
+    expect((await unrated.offers(signal))[0]).toMatchObject({
+      usd_per_hour: Number.NaN,
+      price: { charged: { currency: 'CNY', per_hour: 1.456, rate: null } },
+    })
+    expect((await unrated.check(signal)).find(({ name }) => name === 'offers')).toMatchObject({
+      ok: false,
       detail: expect.stringContaining('name the rate and its date in cny_per_usd'),
     })
     const cny_per_usd = { rate: 7, at: '2026-03-01' }
     expect((await openProvider(ecs, { cny_per_usd }).offers(signal))[0]).toMatchObject({
       usd_per_hour: 0.208,
-      price: { source: 'DescribePrice, 1.456 CNY/h at 7 of 2026-03-01' },
+      price: {
+        source: 'DescribePrice',
+        charged: {
+          currency: 'CNY',
+          per_hour: 1.456,
+          rate: { per_usd: 7, at: '2026-03-01', source: "the account's settings" },
+        },
+      },
     })
     ecs.state.currency = 'JPY'
-    expect(await failureOf(openProvider(ecs).offers(signal))).toMatchObject({ code: 'rejected' })
+    // A rate of CNY says nothing of yen.
+    expect((await openProvider(ecs, { cny_per_usd }).offers(signal))[0]).toMatchObject({
+      usd_per_hour: Number.NaN,
+      price: { charged: { currency: 'JPY', rate: null } },
+    })
   })
 
   test('ask for prices every five minutes, and for stock each time', async () => {
@@ -82,7 +99,32 @@ describe('offers', () => {
     expect(asked('DescribePrice')).toHaveLength(12)
   })
 
-  test('of parts of cards and of unknown cards are none, until they are named', async () => {
+  test('say when their price was asked for, not when it was last told', async () => {
+    const provider = openProvider(ecs)
+    await provider.offers(signal)
+    ecs.state.now_ms += 120_000
+    expect((await provider.offers(signal))[0]?.price?.at).toBe('2026-03-02T09:00:00.000Z')
+  })
+
+  test('of a zone that does not answer are missing, and those of the others are there', async () => {
+    const provider = openProvider(ecs, { call_ms: 200 })
+    ecs.wire.spoil(({ query }) => query.get('ZoneId') === 'cn-hangzhou-j', 'hang')
+    const missing: MissingPart[] = []
+    const offers = await provider.offers(signal, (part) => void missing.push(part))
+    expect([...new Set(offers.map((offer) => offer.id.split(/[/:]/)[1]))]).toEqual(['cn-hangzhou-i'])
+    expect(missing.map(({ name }) => name)).toEqual(['cn-hangzhou-j, on demand', 'cn-hangzhou-j, spot'])
+    ecs.wire.calm()
+    const whole = await provider.offers(signal)
+    const hidden = whole.filter((offer) => missing.some(({ has }) => has(offer)))
+    expect(hidden.map(({ id: name }) => name)).toEqual(
+      whole.filter(({ id: name }) => name.includes('hangzhou-j')).map(({ id: name }) => name),
+    )
+    // Who does not listen is not told half of it.
+    ecs.wire.spoil(({ query }) => query.get('ZoneId') === 'cn-hangzhou-j', 'hang')
+    expect(await failureOf(provider.offers(signal))).toMatchObject({ code: 'unavailable' })
+  })
+
+  test('of parts of cards are none, and of unknown cards by the name that ECS gives them', async () => {
     const part = {
       cpu: 4,
       memory_gib: 15,
@@ -99,7 +141,8 @@ describe('offers', () => {
     }
     ecs.state.types.set('ecs.vgn7i-vws-m4.xlarge', part).set('ecs.ppu.xlarge', odd)
     const given = { instance_types: ['ecs.vgn7i-vws-m4.xlarge', 'ecs.ppu.xlarge'], spot: false }
-    expect(await openProvider(ecs, given).offers(signal)).toEqual([])
+    const unknown = { model: 'PPU 810E', memory_gib: 96, compute_capability: null, count: 2 }
+    expect((await openProvider(ecs, given).offers(signal)).map(({ gpu }) => gpu)).toEqual([unknown, unknown])
     const gpus = { 'ecs.ppu.xlarge': { model: 'PPU', memory_gib: 96, compute_capability: null } }
     expect((await openProvider(ecs, { ...given, gpus }).offers(signal)).map(({ gpu }) => gpu)).toEqual([
       { model: 'PPU', memory_gib: 96, compute_capability: null, count: 2 },

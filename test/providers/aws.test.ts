@@ -103,6 +103,8 @@ describe('offers', () => {
       price: { source: "the account's price of the shape", at: null },
     })
     expect([second?.spot, third?.gpu]).toEqual([true, null])
+    const [dated] = await open({ prices_at: '2026-02-20' }).offers(signal)
+    expect(dated?.price?.at).toBe('2026-02-20')
   })
 
   test.each([

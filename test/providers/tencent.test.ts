@@ -38,14 +38,23 @@ describe('offers', () => {
       account: 'desk',
       region: 'ap-guangzhou',
       spot: false,
-      usd_per_hour: 1.222535, // 8.68 / 7.1
+      usd_per_hour: 1.222536, // 8.68 / 7.1
       gpu: { model: 'T4', count: 1, memory_gib: 16, compute_capability: '7.5' },
       cpu: 7,
       memory_gib: 27,
       disk_gib: 80,
       available: null,
       slots: 4,
-      price: { source: 'CVM list price, 8.68 CNY/h at 7.1', at: '2026-01-01T00:00:00.000Z' },
+      price: {
+        source: 'CVM list price',
+        at: '2026-01-01T00:00:00.000Z',
+        live: true,
+        charged: {
+          currency: 'CNY',
+          per_hour: 8.68,
+          rate: { per_usd: 7.1, at: null, source: "the account's settings" },
+        },
+      },
     })
     expect(offers.map(({ id, gpu, slots }) => [id, gpu?.count ?? 0, slots])).toEqual([
       ['np-gpu00001/GN7.2XLARGE32/1', 1, 4],
@@ -74,16 +83,16 @@ describe('offers', () => {
   test('the cheapest zone that sells is the price, and zones can be named', async () => {
     Object.assign(tencent.state.instances[0] as object, { Status: 'SOLD_OUT' })
     const price = async (zones?: string[]) =>
-      (await openProvider(tencent, zones ? { zones } : {}).offers(signal))[0]?.price?.source
-    expect(await price()).toBe('CVM list price, 9.1 CNY/h at 7.1')
-    expect(await price(['ap-guangzhou-6'])).toBe('CVM list price, 8.68 CNY/h at 7.1')
+      (await openProvider(tencent, zones ? { zones } : {}).offers(signal))[0]?.price
+    expect(await price()).toMatchObject({ source: 'CVM list price', charged: { per_hour: 9.1 } })
+    expect(await price(['ap-guangzhou-6'])).toMatchObject({ charged: { per_hour: 8.68 } })
   })
 
   test('with an image named, the price is a quote with the system disk', async () => {
     const offers = await openProvider(tencent, { quote_image: 'img-eb30mz89' }).offers(signal)
     expect(offers[0]).toMatchObject({
-      usd_per_hour: 1.229577, // 8.73 / 7.1
-      price: { source: 'CVM quote, 8.73 CNY/h at 7.1' },
+      usd_per_hour: 1.229578, // 8.73 / 7.1
+      price: { source: 'CVM quote', charged: { per_hour: 8.73 } },
     })
     const asked = tencent.state.asked.filter(({ action }) => action === 'InquiryPriceRunInstances')
     expect(asked).toHaveLength(3)
@@ -101,7 +110,7 @@ describe('offers', () => {
     const { code, message } = { code: 'ResourcesSoldOut.SpecifiedInstanceType', message: '' }
     tencent.state.error = { action: 'InquiryPriceRunInstances', code, message }
     const offers = await openProvider(tencent, { quote_image: 'img-eb30mz89' }).offers(signal)
-    expect(offers[0]?.price?.source).toBe('CVM list price, 8.68 CNY/h at 7.1')
+    expect(offers[0]?.price).toMatchObject({ source: 'CVM list price', charged: { per_hour: 8.68 } })
   })
 
   test('spot instances of a regular pool, whose types are named, and months of a prepaid one', async () => {
@@ -135,7 +144,7 @@ describe('offers', () => {
     ])
   })
 
-  test('pools that take no work, parts of cards and unknown GPUs are not offered, until they are named', async () => {
+  test('pools that take no work and parts of cards are not offered, and unknown GPUs by the name of their family', async () => {
     tencent.state.pools = [
       nativePool('np-closed01', ['S5.2XLARGE16'], {}, { Unschedulable: true }),
       nativePool('np-leaving1', ['S5.2XLARGE16'], {}, { LifeState: 'Deleting' }),
@@ -147,7 +156,9 @@ describe('offers', () => {
       instance('GN99.2XLARGE32', { cpu: 8, memory: 32, gpus: 1, cny: 30 }),
       instance('GN7.LARGE20', { cpu: 4, memory: 20, gpus: 0.25, cny: 2 }),
     )
-    expect(await openProvider(tencent).offers(signal)).toEqual([])
+    expect((await openProvider(tencent).offers(signal)).map(({ gpu }) => gpu)).toEqual([
+      { model: 'GN99', count: 1, memory_gib: 0, compute_capability: null },
+    ])
     const gpus = { GN99: { model: 'H20', memory_gib: 96, compute_capability: '9.0' } }
     expect((await openProvider(tencent, { gpus }).offers(signal)).map(({ gpu }) => gpu)).toEqual([
       { model: 'H20', count: 1, memory_gib: 96, compute_capability: '9.0' },
@@ -167,6 +178,7 @@ describe('offers', () => {
       ['super/T4/1/8cpu/32gib', 0],
       ['super/V100/2/16cpu/80gib', 0],
       ['super/cpu/0/4cpu/8gib', 0],
+      ['super/H99/1/4cpu/8gib', 0],
     ])
     tencent.state.pools = [{ NodePoolId: 'np-super001', Type: 'Super', LifeState: 'Running' }]
     expect((await provider.offers(signal))[0]).toMatchObject({
@@ -175,7 +187,7 @@ describe('offers', () => {
       gpu: { model: 'T4', count: 1, memory_gib: 16 },
       available: null,
       slots: null,
-      price: { source: "the account's price, 9.94 CNY/h at 7.1", at: null },
+      price: { source: "the account's price of the size", at: null, charged: { per_hour: 9.94 } },
     })
   })
 

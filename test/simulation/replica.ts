@@ -36,6 +36,7 @@ export interface Shared {
     | 'runner_key'
     | 'installation'
     | 'offers'
+    | 'offer_sources'
     | 'outbound_fetch'
     | 'check_target'
     | 'resolve_target'

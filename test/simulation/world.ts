@@ -226,6 +226,7 @@ function sharedBy(
       runner_key: Buffer.alloc(32, 9),
       installation,
       offers: () => catalogued(world.clouds.flatMap(({ account }) => account.offers)),
+      offer_sources: () => [],
       outbound_fetch: world.receiver.fetch,
       check_target: () => null,
       resolve_target: () => Promise.resolve(null),

@@ -69,6 +69,8 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     changeProject: { body: { name: 'renamed' } },
     readUsage: {},
     listOffers: {},
+    listOfferHistory: {},
+    listOfferSources: {},
     listGpus: {},
     listLimits: {},
     putLimit: { body: { scope: 'kind', key: 'backtest', max_running: 5 } },

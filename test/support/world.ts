@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from '../../functions/_app.ts'
-import { catalogueOf } from '../../jobs/catalogue.ts'
+import { keepCatalogue } from '../../jobs/catalogue.ts'
 import type { Deps } from '../../jobs/deps.ts'
 import { createKey } from '../../jobs/keys.ts'
 import { createLanes } from '../../jobs/lanes.ts'
@@ -32,6 +32,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
   const sealer = createSealer(Buffer.alloc(32, 7))
   const installation = await ensureInstallation({ db, clock, random, sealer })
   const model = createModelProvider(clock)
+  const catalogued = keepCatalogue()
   const sent: { url: string; headers: Headers; body: string }[] = []
   let receiver: (url: string) => Response | Promise<Response> = () => new Response('', { status: 200 })
   let registry: (image: string) => ReturnType<Deps['resolve_image']> = () =>
@@ -48,7 +49,8 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     runner_key: Buffer.alloc(32, 9),
     installation,
     providers: [model.provider],
-    offers: () => catalogueOf(model.offers),
+    offers: () => catalogued(model.offers),
+    offer_sources: () => [],
     waker: createWaker(),
     lanes: createLanes(),
     outbound_fetch: async (url, init) => {

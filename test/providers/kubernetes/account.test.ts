@@ -1,9 +1,8 @@
 // An account of a real cluster, added over REST, runs a job: what the core writes, the cluster does.
 import { expect, test } from 'vitest'
 import { keepAccounts } from '../../../infra/accounts.ts'
-import { refreshOffers } from '../../../infra/loops.ts'
+import { keepOffers } from '../../../infra/offers.ts'
 import { vendors } from '../../../infra/vendors/vendors.ts'
-import { type Catalogue, keepCatalogue } from '../../../jobs/catalogue.ts'
 import type { JobView } from '../../../jobs/view.ts'
 import { noKube } from '../../support/kube-binary.ts'
 import { openKubeAccount } from '../../support/kube-account.ts'
@@ -20,9 +19,8 @@ test('a job over REST becomes a pod with its command and token, and nothing is l
     await desk.addNode('cpu')
     // A server's own accounts, and no place but the cluster.
     const accounts = keepAccounts([])
-    const catalogued = keepCatalogue()
-    let offers: Catalogue = []
-    Object.assign(world.deps, { vendors, providers: accounts.providers, offers: () => offers })
+    const books = keepOffers(accounts, { asks: true })
+    Object.assign(world.deps, { vendors, providers: accounts.providers, offers: books.now })
     const ask = async <Body>(method: string, path: string, body?: unknown, key = world.key) =>
       (await (
         await world.request(method, path, { key, ...(body === undefined ? {} : { body }) })
@@ -37,7 +35,7 @@ test('a job over REST becomes a pod with its command and token, and nothing is l
     })
     expect(await ask('POST', `/v1/provider-accounts/${account.id}/test`)).toMatchObject({ ok: true })
     await accounts.refresh(world.deps)
-    await refreshOffers({ deps: world.deps, accounts, set_offers: (found) => (offers = catalogued(found)) })
+    await books.refresh(world.deps)
 
     const command = ['python3', 'train.py']
     const resources = { cpu: 0.1, memory_gib: 0.1, disk_gib: 0.1 }

@@ -1,6 +1,6 @@
 // What RunPod sells, as offers, and what an account of it is told to do.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Offer } from '../../../providers/provider.ts'
+import type { MissingPart, Offer } from '../../../providers/provider.ts'
 import { capabilityOf, shapeOf } from '../../../providers/runpod/offers.ts'
 import { openRunpodAccount, type RunpodAccount } from '../../support/runpod-account.ts'
 
@@ -37,7 +37,7 @@ test('a GPU type is offered on demand and by bids, with its disk in the price', 
     disk_gib: 18,
     available: null,
     slots: null,
-    price: { source: 'RunPod list price', at: '2026-10-01T00:00:00.000Z' },
+    price: { source: 'RunPod list price', at: '2026-10-01T00:00:00.000Z', live: true },
   })
   expect(second).toMatchObject({
     id: first?.id,
@@ -45,6 +45,18 @@ test('a GPU type is offered on demand and by bids, with its disk in the price', 
     usd_per_hour: 0.20274,
     price: { source: 'RunPod bid' },
   })
+})
+
+test('a data center that does not answer hides no other', async () => {
+  const data_centers = ['EU-RO-1', 'US-KS-2']
+  const provider = account.open({ transport: 'graphql', data_centers, call_ms: 300 })
+  account.runpod.wire.spoil(({ body }) => body.includes('US-KS-2'), 'hang')
+  const missing: MissingPart[] = []
+  const offers = await provider.offers(signal, (part) => void missing.push(part))
+  expect(new Set(offers.map(({ region }) => region))).toEqual(new Set(['EU-RO-1']))
+  expect(missing.map(({ name }) => name)).toEqual(['US-KS-2'])
+  expect(missing[0]?.has({ id: 'NVIDIA L4/1/secure', region: 'US-KS-2', spot: true })).toBe(true)
+  expect(missing[0]?.has({ id: 'NVIDIA L4/1/secure', region: 'EU-RO-1', spot: true })).toBe(false)
 })
 
 test('in the counts that its machines have, in each cloud and data center that is named', async () => {
