@@ -1,5 +1,6 @@
 """Features of a panel: each reads a symbol's own bars up to its date, never beyond."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from berth_training.spec.types import Column
 
 Floats = NDArray[np.float64]
+
+GROUP_BYTES = 64 << 20  # of features that are computed and checked at once
 
 
 def feature_grid(panel: Panel, columns: tuple[Column, ...]) -> Floats:
@@ -37,6 +40,13 @@ def feature_grid(panel: Panel, columns: tuple[Column, ...]) -> Floats:
         elif column.ranked:
             grid[:, :, i] = ranks(grid[:, :, i])
     return grid
+
+
+def groups(panel: Panel, columns: tuple[Column, ...]) -> Iterator[tuple[int, tuple[Column, ...]]]:
+    """Yields the first place and columns of groups whose grid is no larger than GROUP_BYTES."""
+    size = max(GROUP_BYTES // (8 * len(panel.symbols) * panel.bars), 1)
+    for start in range(0, len(columns), size):
+        yield start, columns[start : start + size]
 
 
 def check_columns(panel: Panel, columns: tuple[Column, ...]) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from berth_training.data.frame import Floats, Mask
+from berth_training.data.disk import Rows
+from berth_training.data.frame import Floats, Mask, Matrix
 from berth_training.kept import Kept
 from berth_training.seeds import seed_of
 from berth_training.spec.types import Model, Params
@@ -24,11 +25,12 @@ Split = tuple[Mask, Mask]
 
 
 def fit_blocks(
-    job: "Job", model: Model, made: Any, chosen: Params, x: Floats, y: Floats, last: Split | None, kept: Kept
+    job: "Job", model: Model, made: Any, chosen: Params, x: Matrix, y: Floats, last: Split | None, kept: Kept
 ) -> tuple[Any, int, str]:
     """Returns the fitted estimator, its rounds and device; `last` are the rows of early stopping."""
     if model.name == "xgboost":
         return fit_xgboost(job, made, chosen, x, y, last, kept)
+    assert not isinstance(x, Rows)  # memory.only_in_memory
     return fit_warm(job, model, made, chosen, x, y, last, kept)
 
 
@@ -68,7 +70,7 @@ def fit_warm(
 
 
 def fit_xgboost(
-    job: "Job", made: Any, chosen: Params, x: Floats, y: Floats, last: Split | None, kept: Kept
+    job: "Job", made: Any, chosen: Params, x: Matrix, y: Floats, last: Split | None, kept: Kept
 ) -> tuple[Any, int, str]:
     """Trains boosters block by block; with early stopping the model ends at its best round."""
     import xgboost
@@ -123,11 +125,15 @@ def fit_xgboost(
     return estimator, best, device
 
 
-def matrix_of(x: Floats, y: Floats, rows: Mask | None, params: Params, threads: int, like: Any = None) -> Any:
+def matrix_of(x: Matrix, y: Floats, rows: Mask | None, params: Params, threads: int, like: Any = None) -> Any:
     """Returns the rows in the library's form: quantized once, where its method takes that."""
     import xgboost
 
     x, y = (x, y) if rows is None else (x[rows], y[rows])
+    if isinstance(x, Rows):
+        from berth_training.models.external import external_matrix
+
+        return external_matrix(x, y, int(params.get("max_bin") or 256), threads, like)
     if params.get("tree_method") == "hist" and params.get("booster") != "gblinear":
         bins = int(params.get("max_bin") or 256)
         return xgboost.QuantileDMatrix(x, y, max_bin=bins, nthread=threads, ref=like)
