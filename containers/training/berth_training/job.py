@@ -39,7 +39,7 @@ def run_in(
     tracking = open_tracking(spec)
     check_names(spec)
     device = choose_device(spec.models)
-    frame, leaks, effective = load(spec, device.used, scratch)
+    frame, leaks, effective = load(spec, device.used, scratch, threads)
     log(
         f"data: {len(frame.y)} rows, {int(frame.known.sum())} with a target, {len(frame.dates)} dates, "
         f"{len(frame.symbols)} symbols, {len(frame.names)} features"
@@ -84,7 +84,7 @@ def told(metrics: dict[str, Any]) -> str:
 
 
 def load(
-    spec: "Spec", device: str, scratch: Path
+    spec: "Spec", device: str, scratch: Path, threads: int
 ) -> tuple["Frame", dict[str, Any] | None, dict[str, object]]:
     """Returns the rows, what the leakage check found, and the spec as the data completes it."""
     from berth_training.data.check import check_frame
@@ -115,8 +115,8 @@ def load(
     effective["target"] = shown_target(effective["target"], panel, spec)
     leaks = None
     if spec.output.leakage_check:
-        leaks = check_leaks(panel, spec.features, spec.seed)
-    frame = frame_of(spec, panel, scratch if on_disk else None)
+        leaks = check_leaks(panel, spec.features, spec.seed, threads)
+    frame = frame_of(spec, panel, scratch if on_disk else None, threads)
     return check_frame(frame, spec.output.leakage_check), leaks, effective
 
 

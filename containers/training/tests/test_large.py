@@ -14,7 +14,8 @@ from berth_training import memory
 from berth_training.data import disk, stream
 from berth_training.features import compute
 
-from .support import Json, Ran, columns_of, planted, run_spec, spec_of, without_times, write_table
+from tests.support import Json, Ran, columns_of, planted, run_spec, spec_of, without_times, write_table
+from tests.test_resume import short_blocks, stop_at_each
 
 TREES: Json = {"n_estimators": 12, "max_depth": 3, "subsample": 0.7}
 FILES = ("predictions.parquet", "importance.parquet", "model/model.ubj", "model/model.json")
@@ -86,6 +87,14 @@ def test_xgboost_trains_from_the_disk_what_it_trains_in_memory(
     whole, parts = both(tmp_path, monkeypatch, spec, 1500)
     check_alike(whole, parts)
     assert "missing_values" in parts.codes()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_from_the_disk_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short_blocks(monkeypatch)
+    path = planted(tmp_path, dates=60, symbols=5, features=9)
+    grant(monkeypatch, 300 * ROW_BYTES / memory.GIB)
+    assert stop_at_each(tmp_path, monkeypatch, spec_of(path, "xgboost", params=TREES)) >= 4
 
 
 @pytest.mark.usefixtures("small")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from berth_backtest.errors import ProgramError
 
-from .support import Json, planted, program, run_spec, spec_of
+from tests.support import Json, planted, program, run_spec, spec_of
 
 # What `mlflow server` runs, without its choice of a port: the kernel gives a free one.
 SERVER = """

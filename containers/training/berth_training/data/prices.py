@@ -15,7 +15,7 @@ from berth_training.features.targets import entry_of, target_grid
 from berth_training.spec.types import Spec
 
 
-def frame_of(spec: Spec, panel: Panel, folder: Path | None = None) -> Frame:
+def frame_of(spec: Spec, panel: Panel, folder: Path | None = None, threads: int = 1) -> Frame:
     """Returns a row for each bar. A bar without a date `horizon` later has no target.
 
     With a folder the features lie there and not in memory.
@@ -23,11 +23,11 @@ def frame_of(spec: Spec, panel: Panel, folder: Path | None = None) -> Frame:
     assert spec.target is not None  # parse_spec
     date, symbol = np.nonzero((panel.state == BAR).T)
     if folder is None:
-        x: Matrix = feature_grid(panel, spec.features)[symbol, date]
+        x: Matrix = feature_grid(panel, spec.features, threads)[symbol, date]
     else:
         values, x = create(folder / FILE, len(date), len(spec.features))
         for i, columns in groups(panel, spec.features):
-            values[i : i + len(columns)] = feature_grid(panel, columns)[symbol, date].T
+            values[i : i + len(columns)] = feature_grid(panel, columns, threads)[symbol, date].T
     y, _ = target_grid(panel, spec.target)
     warnings = list(panel.warnings)
     # The last dates cannot have a target; others lack it where a symbol has no bar then.
