@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from berth_backtest.data.dates import DAY_US
@@ -18,6 +20,9 @@ from berth_training.spec.types import Column
 Floats = NDArray[np.float64]
 
 HOUR_US, MINUTE_US = 3_600_000_000, 60_000_000
+# Bars from which on a series is long enough to be made on a thread of its own: with shorter ones the lock of
+# the interpreter takes longer than they do. Ranks are made beside them all the same.
+LONG = 20_000
 GROUP_BYTES = 64 << 20  # of features that are computed and checked at once
 
 
@@ -26,28 +31,37 @@ def feature_grid(panel: Panel, columns: tuple[Column, ...], threads: int = 1) ->
     check_columns(panel, columns)
     # Feature by feature in memory, for that is how they are made and read; shown the other way round.
     planes = np.empty((len(columns), len(panel.symbols), panel.bars))
-    each(threads, len(panel.symbols), lambda s: fill_symbol(panel, columns, s, planes[:, s]))
-    for i, column in enumerate(columns):
-        if column.function == "calendar":
-            planes[i] = calendar(panel, column.columns[0])
-        elif column.ranked:
-            rank(planes[i], threads)
+    symbols = [own_bars(panel, s) for s in range(len(panel.symbols))]
+    several = threads if panel.bars >= LONG else 1
+    with ThreadPoolExecutor(max(threads - several, 1)) as pool:
+        ranks = []
+        for same in alike(columns):
+            fill = partial(fill_symbol, columns, same, symbols, planes)
+            each(several, len(symbols), fill)
+            for i in same:
+                if columns[i].ranked and threads > several:
+                    ranks.append(pool.submit(rank, planes[i], 1))
+                elif columns[i].ranked:
+                    rank(planes[i], threads)
+        for i, column in enumerate(columns):
+            if column.function == "calendar":
+                planes[i] = calendar(panel, column.columns[0])
+        for one in ranks:
+            one.result()
     return np.moveaxis(planes, 0, 2)
 
 
-def rank(plane: Floats, threads: int) -> None:
-    """Puts ranks among the symbols in place of the values."""
-    edges = np.linspace(0, plane.shape[1], threads + 1).astype(int)
-
-    def part(k: int) -> None:
-        some = plane[:, edges[k] : edges[k + 1]]
-        rank_dates(np.ascontiguousarray(some.T), some)
-
-    each(threads, threads, part)
+def alike(columns: tuple[Column, ...]) -> list[list[int]]:
+    """Returns the places of columns that are lags of one series, first those with ranks: they take longest."""
+    found: dict[tuple[object, ...], list[int]] = {}
+    for i, column in enumerate(columns):
+        if column.function != "calendar":
+            found.setdefault((column.function, column.columns, column.arguments), []).append(i)
+    return sorted(found.values(), key=lambda same: not any(columns[i].ranked for i in same))
 
 
 def each(threads: int, count: int, call: Callable[[int], None]) -> None:
-    """Calls for all numbers below `count`, on threads: most of what is called is compiled."""
+    """Calls for all numbers below `count`."""
 
     def some(thread: int) -> None:
         for item in range(thread, count, threads):
@@ -60,28 +74,49 @@ def each(threads: int, count: int, call: Callable[[int], None]) -> None:
             list(pool.map(some, range(threads)))
 
 
-def fill_symbol(panel: Panel, columns: tuple[Column, ...], s: int, out: Floats) -> None:
-    """Fills [feature, bar] of one symbol but for what needs the other symbols."""
+@dataclass(frozen=True)
+class Own:
+    """A symbol's own bars, which of them are in the run and where; None: each is its own place."""
+
+    bars: dict[str, Floats]
+    inside: NDArray[np.bool_] | None
+    place: NDArray[np.int64]
+
+
+def own_bars(panel: Panel, s: int) -> Own:
     own = slice(panel.own_start[s], panel.own_start[s + 1])
-    bars = {name: np.ascontiguousarray(values[own]) for name, values in panel.own.items()}
     rows = panel.own_row[own]
     inside = rows > 0  # row 0 and -1 are bars before `start`
     place = rows[inside] - 1
-    whole = len(place) == panel.bars and bool(inside.all())  # then each bar is its own place
-    if not whole:
-        out[:] = np.nan
-    known: dict[tuple[object, ...], Floats] = {}
-    for i, column in enumerate(columns):
-        if column.function == "calendar" or len(bars["close"]) == 0:
-            continue
-        key = (column.function, column.columns, column.arguments)
-        if key not in known:
-            known[key] = series_of(column, bars)
-        values = later(known[key], column.lag)
-        if whole:
-            out[i] = values
+    bars = {name: np.ascontiguousarray(values[own]) for name, values in panel.own.items()}
+    whole = len(place) == panel.bars and bool(inside.all())
+    return Own(bars, None if whole else inside, place)
+
+
+def fill_symbol(
+    columns: tuple[Column, ...], same: list[int], symbols: list[Own], planes: Floats, s: int
+) -> None:
+    """Fills the lags of one series of one symbol."""
+    own = symbols[s]
+    known = series_of(columns[same[0]], own.bars) if len(own.bars["close"]) else own.bars["close"]
+    for i in same:
+        values = later(known, columns[i].lag)
+        if own.inside is None:
+            planes[i, s] = values
         else:
-            out[i, place] = values[inside]
+            planes[i, s] = np.nan
+            planes[i, s, own.place] = values[own.inside]
+
+
+def rank(plane: Floats, threads: int) -> None:
+    """Puts ranks among the symbols in place of the values."""
+    edges = np.linspace(0, plane.shape[1], threads + 1).astype(int)
+
+    def part(k: int) -> None:
+        some = plane[:, edges[k] : edges[k + 1]]
+        rank_dates(np.ascontiguousarray(some.T), some)
+
+    each(threads, threads, part)
 
 
 def groups(panel: Panel, columns: tuple[Column, ...]) -> Iterator[tuple[int, tuple[Column, ...]]]:
