@@ -11,7 +11,7 @@ const globalSetup = ['./test/support/global-setup.ts', './test/support/kube-setu
 /** They have nothing to do with a database: run with the embedded one alone. */
 const withoutDatabase = [
   'test/infra/{object-store,s3-store}.test.ts',
-  'test/end-to-end/{object-store,containers}.test.ts',
+  'test/end-to-end/{object-store,containers,reports}.test.ts',
   'test/providers/**/*.test.ts',
 ]
 const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'

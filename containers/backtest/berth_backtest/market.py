@@ -106,7 +106,9 @@ def market_of(plan: Plan, panel: Panel, s: int | None) -> Market:
     """Returns the market of one symbol, or of all (None) for a shared purse."""
     chosen = slice(None) if s is None else slice(s, s + 1)
     fields = (panel.open, panel.high, panel.low, panel.close)
-    bars = np.stack([values[chosen].T for values in fields], axis=2)
+    # In the order that the kernel was compiled for: stacked, several symbols would keep that of the panel,
+    # for which it would be compiled once more at the first run of a shared purse.
+    bars = np.ascontiguousarray(np.stack([values[chosen].T for values in fields], axis=2))
     states = np.ascontiguousarray(panel.state[chosen].T)
     symbols = states.shape[1]
     ex = plan.spec.execution

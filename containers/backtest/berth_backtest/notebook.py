@@ -3,6 +3,7 @@
 import contextlib
 import io
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ TABLES = ("points", "metrics", "trades", "equity")
 
 
 @dataclass(frozen=True)
-class Result:
+class Ran:
     """What a run wrote: `result` is result.json, `tables` the Parquet files as Arrow tables."""
 
     result: dict[str, Any]
     tables: dict[str, Any]
-    tearsheet: str | None  # the page, for display
+    page: str | None  # the report, for display
     log: str
 
     def frame(self, name: str) -> Any:
@@ -34,6 +35,14 @@ class Result:
         except ModuleNotFoundError as error:
             text = f"pandas is not installed: install it, or take the Arrow table .tables[{name!r}]"
             raise ModuleNotFoundError(text) from error
+
+
+class Result(Ran):
+    """A backtest's."""
+
+    @property
+    def tearsheet(self) -> str | None:
+        return self.page
 
     @property
     def points(self) -> Any:
@@ -55,15 +64,29 @@ class Result:
 def run_here(spec: dict[str, Any], data: Any, threads: int | None) -> Result:
     """Runs a spec in this process, its files in a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="berth-backtest-") as folder:
-        root, log = Path(folder), io.StringIO()
+        root = Path(folder)
         if data is not None:
             spec = {**spec, "data": with_frame(spec.get("data"), data, root / "data.parquet")}
-        with contextlib.redirect_stdout(log):
-            found = run_job(spec, root / "out", Progress(None), Stop(), threads or thread_count())
-        tables = {name: table_of(root / "out" / f"{name}.parquet") for name in TABLES}
-        page = root / "out" / "tearsheet.html"
-        text = page.read_text(encoding="utf-8") if page.exists() else None
-        return Result(found, {k: v for k, v in tables.items() if v is not None}, text, log.getvalue())
+        return Result(**vars(run_into(root / "out", run_job, spec, threads, TABLES, "tearsheet.html")))
+
+
+def run_into(
+    out: Path,
+    run: Callable[..., dict[str, Any]],
+    spec: dict[str, Any],
+    threads: int | None,
+    names: tuple[str, ...],
+    page: str,
+) -> Ran:
+    """Runs a program's job and takes up what it wrote."""
+    log = io.StringIO()
+    with contextlib.redirect_stdout(log):
+        found = run(spec, out, Progress(None), Stop(), threads or thread_count())
+    # In memory: the folder goes.
+    there = [name for name in names if (out / f"{name}.parquet").exists()]
+    tables = {name: papq.read_table(out / f"{name}.parquet", memory_map=False) for name in there}
+    text = (out / page).read_text(encoding="utf-8") if (out / page).exists() else None
+    return Ran(found, tables, text, log.getvalue())
 
 
 def with_frame(given: Any, data: Any, path: Path) -> dict[str, Any]:
@@ -72,14 +95,13 @@ def with_frame(given: Any, data: Any, path: Path) -> dict[str, Any]:
     for name in ("files", "dataset"):
         if name in kept:
             raise invalid(f"data.{name}", "give either it or a data frame")
-    try:
-        table = data if isinstance(data, pa.Table) else pa.table(data)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise invalid("data", f"is no data frame: {str(error)[:300]}") from None
-    papq.write_table(table, path)
+    write_frame(data, path, "data")
     return {"adjustment": "total", **kept, "files": [{"url": str(path)}]}
 
 
-def table_of(path: Path) -> Any:
-    """Returns a table in memory, None where the run wrote none."""
-    return papq.read_table(path, memory_map=False) if path.exists() else None
+def write_frame(data: Any, path: Path, field: str) -> None:
+    try:
+        table = data if isinstance(data, pa.Table) else pa.table(data)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise invalid(field, f"is no data frame: {str(error)[:300]}") from None
+    papq.write_table(table, path)

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as papq
 import pytest
 from berth_backtest.errors import ProgramError
+from berth_backtest.kernel.run import run_moves
+from berth_backtest.simulate import compile_kernel
 from berth_backtest.spec.parse import parse_spec
 
 from tests.support import FREE, Json, Ran, day, run_spec, write_csv
@@ -60,6 +62,12 @@ def test_top_k_holds_the_best_in_equal_parts_on_every_date_that_is_asked_for(tmp
     # Days 0 and 2 only: AA and BB by halves, then AA and CC.
     assert held(every) == {"AA": [(day(0), 50.0)], "BB": [(day(0), 100.0)], "CC": [(day(2), 93.75)]}
     assert every.result["effective_spec"]["strategy"]["every"] == 2
+
+
+def test_a_shared_purse_runs_in_the_code_that_was_compiled_at_set_up(tmp_path: Path) -> None:
+    compile_kernel()
+    ran(tmp_path, {"rule": {"top_k": 1}})
+    assert len(run_moves.signatures) == 1
 
 
 def test_signs_go_both_ways_where_shorts_are_allowed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from berth_backtest.errors import StoppedError
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 
 def run_job(value: object, out: Path, progress: Progress, stop: Stop, threads: int) -> dict[str, Any]:
     """Runs a spec and writes its files to `out`; returns what result.json holds."""
+    with TemporaryDirectory(prefix="berth-training-", ignore_cleanup_errors=True) as scratch:
+        return run_in(Path(scratch), value, out, progress, stop, threads)
+
+
+def run_in(
+    scratch: Path, value: object, out: Path, progress: Progress, stop: Stop, threads: int
+) -> dict[str, Any]:
+    """Runs a spec; `scratch` is a folder for what is larger than the memory."""
     began = time.monotonic()
     progress.tell(0.0, "load")
     spec = parse_spec(value)
     # Imported late: the first line of the log must not wait for them, nor a wrong spec for its error.
-    from berth_training.memory import refuse_too_large
     from berth_training.models.device import choose_device
     from berth_training.models.params import check_names, check_values
     from berth_training.tracking import open_tracking
@@ -31,12 +39,11 @@ def run_job(value: object, out: Path, progress: Progress, stop: Stop, threads: i
     tracking = open_tracking(spec)
     check_names(spec)
     device = choose_device(spec.models)
-    frame, leaks, effective = load(spec)
+    frame, leaks, effective = load(spec, device.used, scratch, threads)
     log(
         f"data: {len(frame.y)} rows, {int(frame.known.sum())} with a target, {len(frame.dates)} dates, "
         f"{len(frame.symbols)} symbols, {len(frame.names)} features"
     )
-    refuse_too_large(frame)
     check_values(spec, len(frame.names))
     out.mkdir(parents=True, exist_ok=True)
     loaded = time.monotonic()
@@ -76,15 +83,21 @@ def told(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if value is not None)
 
 
-def load(spec: "Spec") -> tuple["Frame", dict[str, Any] | None, dict[str, object]]:
+def load(
+    spec: "Spec", device: str, scratch: Path, threads: int
+) -> tuple["Frame", dict[str, Any] | None, dict[str, object]]:
     """Returns the rows, what the leakage check found, and the spec as the data completes it."""
     from berth_training.data.check import check_frame
+    from berth_training.memory import must_lie_on_disk, refuse_large_prices
 
     effective = dict(spec.effective)
     if spec.table is not None:
+        from berth_training.data.stream import size_of
         from berth_training.data.table import load_table
 
-        frame = load_table(spec.table)
+        size = size_of(spec.table)
+        on_disk = size is not None and must_lie_on_disk(spec, device, *size)
+        frame = load_table(spec.table, scratch if on_disk else None)
         table = effective["table"]
         assert isinstance(table, dict)  # parse_spec
         effective["table"] = {**table, "features": list(frame.names)}
@@ -93,22 +106,27 @@ def load(spec: "Spec") -> tuple["Frame", dict[str, Any] | None, dict[str, object
 
     from berth_training.data.prices import frame_of, shown_data, shown_target
     from berth_training.features.leak import check_leaks
-    from berth_training.memory import refuse_large_panel
 
     assert spec.data is not None  # parse_spec
+    refuse_large_prices(spec.data)
     panel = load_panel(spec.data)
-    refuse_large_panel(panel, len(spec.features))
+    on_disk = must_lie_on_disk(spec, device, len(panel.symbols) * panel.bars, len(spec.features))
     effective["data"] = shown_data(effective["data"], panel)
     effective["target"] = shown_target(effective["target"], panel, spec)
     leaks = None
     if spec.output.leakage_check:
-        leaks = check_leaks(panel, spec.features, spec.seed)
-    return check_frame(frame_of(spec, panel), spec.output.leakage_check), leaks, effective
+        leaks = check_leaks(panel, spec.features, spec.seed, threads)
+    frame = frame_of(spec, panel, scratch if on_disk else None, threads)
+    return check_frame(frame, spec.output.leakage_check), leaks, effective
 
 
 def identity_of(spec: "Spec", frame: "Frame", device: str) -> str:
     """Returns a digest of all that a checkpoint depends on; threads do not change what is trained."""
+    from berth_training.data.disk import Rows
+
     content = json.dumps(
-        [VERSION, spec.effective, frame.sha256, list(frame.names), device], sort_keys=True, default=vars
+        [VERSION, spec.effective, frame.sha256, list(frame.names), device, isinstance(frame.x, Rows)],
+        sort_keys=True,
+        default=vars,
     )
     return hashlib.sha256(content.encode()).hexdigest()

@@ -14,6 +14,16 @@ URI = "BERTH_MLFLOW_URI"
 EXPERIMENT = "berth"
 MAX_PARAM = 500  # characters that MLflow keeps of a parameter
 
+# Set before the library is imported, unless the operator has: it reports its use to its makers, looks for a
+# git program, and tries a server that is away for minutes.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
 Write = Callable[[dict[str, Any], Path], None]
 
 
@@ -25,6 +35,8 @@ def open_tracking(spec: Spec) -> Write:
             text = f"needs a server: set {URI} where the program runs, or leave tracking out"
             raise invalid("tracking", text)
         return lambda _result, _out: None
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         import mlflow
     except ModuleNotFoundError:
@@ -47,6 +59,10 @@ def write_run(mlflow: Any, uri: str, spec: Spec, result: dict[str, Any], out: Pa
         log(f"warning: the run was not written to MLflow: {type(error).__name__}")
 
 
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def params_of(result: dict[str, Any]) -> dict[str, object]:
     spec = result["effective_spec"]
     model = spec["model"] or {"name": spec["ensemble"]["method"], "params": {}}
@@ -64,5 +80,5 @@ def metrics_of(result: dict[str, Any]) -> dict[str, float]:
     for part in ("selection", "test"):
         values = result["metrics"][part] or {}
         values = values.get("overall", values)
-        found |= {f"{part}.{k}": float(v) for k, v in values.items() if isinstance(v, int | float)}
+        found |= {f"{part}.{k}": float(v) for k, v in values.items() if is_number(v)}
     return found

@@ -1,6 +1,8 @@
 """Features and targets by hand, on prices small enough to check."""
 
-from datetime import date
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytest
 from berth_backtest import indicators
 from berth_backtest.data.load import load_panel
 from berth_backtest.errors import ProgramError
+from berth_backtest.spec.types import DataSpec
 from berth_training.data.prices import frame_of
 from berth_training.features import compute
+from berth_training.features.compute import calendar
 from berth_training.features.leak import check_leaks
 from berth_training.spec.parse import parse_spec
 
@@ -165,6 +169,62 @@ def test_calendar_parts(tmp_path: Path) -> None:
     at = day(35)
     assert at == date(2020, 2, 5)
     assert rows.x[35].tolist() == [2, 5, 2, 1, 6, 0, 0]
+
+
+def test_calendar_parts_are_those_of_pythons_calendar() -> None:
+    moments = [datetime(1964, 1, 1, tzinfo=UTC) + timedelta(days=3 * i, minutes=97 * i) for i in range(9_000)]
+    sample = load_panel(DataSpec("sample:indices", (), None, None, None, "total", None, "end", None))
+    dates = np.array([int(moment.timestamp()) * 10**6 for moment in moments])
+    panel = replace(sample, dates=dates)
+    asked: dict[str, Callable[[datetime], int]] = {
+        "weekday": datetime.weekday,
+        "day": lambda at: at.day,
+        "month": lambda at: at.month,
+        "quarter": lambda at: (at.month + 2) // 3,
+        "week": lambda at: at.isocalendar().week,
+        "hour": lambda at: at.hour,
+        "minute": lambda at: at.minute,
+    }
+    for part, one in asked.items():
+        assert calendar(panel, part).tolist() == [one(moment) for moment in moments], part
+
+
+def test_ranks_are_those_of_scipy_with_ties_gaps_and_infinities() -> None:
+    from scipy.stats import rankdata
+
+    rng = np.random.default_rng(4)
+    # Slow series, so that an order is mended from date to date, and quick ones, so that it is sorted again.
+    slow = np.round(np.cumsum(rng.normal(size=(90, 40)), axis=1), 1)
+    for values in (slow, np.round(rng.normal(size=(90, 40)), 1)):
+        values[rng.random(values.shape) < 0.1] = np.nan
+        values[rng.random(values.shape) < 0.02] = np.inf
+        values[:, 7] = np.nan
+        found = values.copy()
+        compute.rank(found, 3)
+        for t in range(40):
+            there = ~np.isnan(values[:, t])
+            wanted = (rankdata(values[there, t]) - 0.5) / max(there.sum(), 1)
+            assert found[there, t].tolist() == wanted.tolist()
+            assert np.isnan(found[~there, t]).all()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_features_are_the_same_on_any_number_of_threads(threads: int) -> None:
+    panel = load_panel(DataSpec("sample:sp500-20", (), None, "2015-01-01", None, "total", None, "end", None))
+    spec = {
+        "data": {"dataset": "sample:sp500-20"},
+        "features": [
+            {"name": "ret", "lags": [1, 5]},
+            {"name": "rank", "of": {"name": "volatility", "window": 20}},
+            {"name": "rsi", "window": 14},
+            {"name": "calendar", "parts": ["week"]},
+        ],
+        "target": {"name": "sign"},
+        "model": {"name": "svm"},
+    }
+    columns = parse_spec(spec).features
+    one = compute.feature_grid(panel, columns)
+    assert compute.feature_grid(panel, columns, threads).tobytes() == one.tobytes()
 
 
 @pytest.mark.parametrize("entry", ["close", "next_open", None])

@@ -1,7 +1,6 @@
 """Use as a library, MLflow, and predictions that go on into a backtest."""
 
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -109,68 +108,3 @@ def test_a_path_of_cpcv_feeds_a_backtest_and_says_what_it_is(tmp_path: Path) -> 
     assert one.result["best"]["metrics"] != other.result["best"]["metrics"]
     with pytest.raises(ProgramError, match="has no row of path 3"):
         backtest(path, path=3)
-
-
-class FakeMlflow(types.ModuleType):
-    """The calls that the program makes, recorded."""
-
-    def __init__(self) -> None:
-        super().__init__("mlflow")
-        self.calls: list[tuple[Any, ...]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any, **named: Any) -> Any:
-            self.calls.append((name, *arguments, *named.values()))
-            return self
-
-        return call
-
-    def __enter__(self) -> "FakeMlflow":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-def test_a_run_is_tracked_where_mlflow_is_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeMlflow()
-    monkeypatch.setitem(sys.modules, "mlflow", fake)
-    monkeypatch.setenv("BERTH_MLFLOW_URI", "http://127.0.0.1:9")
-    spec = spec_of(planted(tmp_path), tracking={"experiment": "desk", "run_name": "first"})
-    ran = run_spec(tmp_path / "out", spec)
-    calls = {name: rest for name, *rest in fake.calls}
-    assert calls["set_tracking_uri"] == ["http://127.0.0.1:9"]
-    assert calls["set_experiment"] == ["desk"]
-    assert calls["start_run"] == ["first"]
-    assert calls["log_params"][0]["model"] == "ridge"
-    assert calls["log_metrics"][0]["test.rmse"] == ran.test["rmse"]
-    assert calls["log_artifacts"] == [str(ran.out)]
-
-
-def test_a_server_that_fails_is_told_and_the_result_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Broken(FakeMlflow):
-        def log_metrics(self, *_: Any) -> None:
-            raise ConnectionError("http://user:secret@host refused")
-
-    monkeypatch.setitem(sys.modules, "mlflow", Broken())
-    monkeypatch.setenv("BERTH_MLFLOW_URI", "http://127.0.0.1:9")
-    ensemble = {"method": "voting", "members": [{"name": "ridge"}, {"name": "lasso"}]}
-    run_spec(tmp_path / "out", spec_of(planted(tmp_path), None, ensemble=ensemble))
-    told = capsys.readouterr().out
-    assert "the run was not written to MLflow: ConnectionError" in told
-    assert "secret" not in told
-
-
-def test_tracking_that_cannot_work_is_told_before_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = planted(tmp_path)
-    with pytest.raises(ProgramError, match="tracking: needs a server: set BERTH_MLFLOW_URI"):
-        run_spec(tmp_path / "out", spec_of(path, tracking={"experiment": "x"}))
-    monkeypatch.setenv("BERTH_MLFLOW_URI", "http://127.0.0.1:9")
-    monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(ProgramError, match="mlflow is not installed here") as error:
-        run_spec(tmp_path / "out", spec_of(path))
-    assert "mlflow-skinny" in (error.value.hint or "")

@@ -33,14 +33,15 @@ class StopAfter(Stop):
 
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", dict.fromkeys(TREES, 4))
+    monkeypatch.setattr(blocks, "BLOCK_VALUES", 0)
 
 
 def same(first: Ran, second: Ran) -> None:
     assert without_times(first.result) == without_times(second.result)
     for path in first.out.glob("*.parquet"):
         assert path.read_bytes() == (second.out / path.name).read_bytes(), path.name
-    x = np.random.default_rng(0).normal(size=(50, 3))
     one, two = load_model(first.out / "model"), load_model(second.out / "model")
+    x = np.random.default_rng(0).normal(size=(50, len(one.features)))
     assert one.predict(x).tolist() == two.predict(x).tolist()
 
 
@@ -81,6 +82,17 @@ def test_blocks_of_trees_resume_bit_for_bit(
     spec = spec_of(planted(tmp_path, dates=60), model, params=params, validation={"folds": 2})
     monkeypatch.setenv("BERTH_CHECKPOINT_EVERY_S", "0")
     assert stop_at_each(tmp_path, monkeypatch, spec) >= 4
+
+
+@pytest.mark.parametrize("model", ["gradient_boosting", "random_forest"])
+def test_trees_of_scikit_learn_are_the_same_in_blocks_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    params: Json = {TREES[model]: 13, "max_depth": 3, "max_features": 0.5}
+    spec = spec_of(planted(tmp_path, dates=60), model, params=params, validation={"folds": 1})
+    whole = run_spec(tmp_path / "whole", spec)
+    short_blocks(monkeypatch)
+    same(whole, run_spec(tmp_path / "blocks", spec))
 
 
 def test_trials_folds_and_blocks_resume_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

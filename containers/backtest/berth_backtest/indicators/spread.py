@@ -11,20 +11,33 @@ from berth_backtest.kernel.jit import entry
 Floats = NDArray[np.float64]
 
 
+BLOCK = 512  # windows that are summed side by side, in the nearest cache
+
+
 @entry
 def stddev(x: Floats, window: int) -> Floats:
     """Returns the population deviation of the last `window` values."""
     n = len(x)
     out = np.full(n, np.nan)
-    for i in range(first_number(x) + window - 1, n):
-        mean = 0.0
-        for j in range(i - window + 1, i + 1):
-            mean += x[j]
-        mean /= window
-        square = 0.0
-        for j in range(i - window + 1, i + 1):
-            square += (x[j] - mean) ** 2
-        out[i] = math.sqrt(square / window)
+    mean, square = np.empty(BLOCK), np.empty(BLOCK)
+    # Each window's sums go from its oldest value to its latest, as if it were alone; side by side the
+    # machine adds several at once.
+    for start in range(first_number(x) + window - 1, n, BLOCK):
+        m = min(BLOCK, n - start)
+        mean[:m] = 0.0
+        square[:m] = 0.0
+        for j in range(start - window + 1, start + 1):
+            part = x[j : j + m]
+            for k in range(m):
+                mean[k] += part[k]
+        for k in range(m):
+            mean[k] /= window
+        for j in range(start - window + 1, start + 1):
+            part = x[j : j + m]
+            for k in range(m):
+                square[k] += (part[k] - mean[k]) ** 2
+        for k in range(m):
+            out[start + k] = math.sqrt(square[k] / window)
     return out
 
 

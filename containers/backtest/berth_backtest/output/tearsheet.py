@@ -11,9 +11,9 @@ from berth_backtest.checkpoint import write_atomically
 from berth_backtest.metrics import COUNTS, NAMES
 from berth_backtest.output.best import Best
 from berth_backtest.output.charts import drawdown_chart, equity_chart, histogram, monthly_heat_map
+from berth_backtest.output.page import page, section, warning_part
 from berth_backtest.output.parameters import parameter_part
 from berth_backtest.output.robustness import robustness_part
-from berth_backtest.output.style import STYLE
 from berth_backtest.plan import Plan
 from berth_backtest.sweep import Sweep
 
@@ -60,30 +60,7 @@ def render(plan: Plan, sweep: Sweep, best: Best, order: NDArray[np.int64], resul
         metric_part(plan, best, result),
         run_part(result),
     ]
-    return PAGE.format(title=escape(title), style=STYLE, body="\n".join(part for part in parts if part))
-
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
-
-def section(title: str, content: str, note: str = "") -> str:
-    hint = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{hint}{content}</section>" if content else ""
+    return page(title, parts)
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -94,13 +71,6 @@ def summary(result: dict[str, Any]) -> str:
         f"<p>{escape(chosen)} ({rank} by {escape(str(result['effective_spec']['search']['objective']))}), "
         f"{escape(data['start'])} to {escape(data['end'])}, {data['bars']} bars.</p>"
     )
-
-
-def warning_part(warnings: list[dict[str, str]]) -> str:
-    if not warnings:
-        return ""
-    items = "".join(f"<li><b>{escape(w['code'])}</b> {escape(w['message'])}</li>" for w in warnings)
-    return f'<section class="warnings"><h2>Before you trust this</h2><ul>{items}</ul></section>'
 
 
 def tiles(result: dict[str, Any]) -> str:

@@ -1,14 +1,25 @@
 """Looks at the rows before anything is trained on them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from berth_backtest.errors import ProgramError, invalid
 
-from berth_training.data.frame import Frame, Mask
+from berth_training.data.disk import column_of
+from berth_training.data.frame import Floats, Frame, Mask
 
 SHOWN = 5  # names in one message
 SAME = 1.0 - 1e-9  # |correlation| of a feature with the target from which on it is the target
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was seen of one feature."""
+
+    missing: int  # in all rows
+    empty: bool  # no value in any row with a target
+    constant: bool  # one value in all rows with a target
+    same: tuple[float, int] | None  # correlation with the target and its rows, where it is the target itself
 
 
 def check_frame(frame: Frame, leakage: bool) -> Frame:
@@ -21,42 +32,51 @@ def check_frame(frame: Frame, leakage: bool) -> Frame:
     known = frame.known
     if not known.any():
         raise invalid("target", f"is not known in any of {rows} rows: the data is shorter than the horizon")
-    check_infinite(frame)
+    refuse_infinite(frame, "target", "the target", frame.y)
+    # Column by column: a matrix that is larger than the memory is never looked at as a whole.
+    looked = [look(frame, i, known, leakage) for i in range(len(frame.names))]
     check_classes(frame, known)
     warnings = list(frame.warnings)
-    missing = np.isnan(frame.x)
-    empty: Mask = np.asarray(missing[known].all(axis=0))
-    if empty.any():
+    empty = [one.empty for one in looked]
+    if any(empty):
         text = f"{some(frame, empty)} has no value in any of {int(known.sum())} rows with a target"
         raise invalid("features", text)
-    counts = missing.sum(axis=0)
-    if counts.any():
-        listed = ", ".join(f"{frame.names[i]} {counts[i]}" for i in np.flatnonzero(counts)[:SHOWN])
-        more = int((counts > 0).sum()) - SHOWN
+    counts = [(name, one.missing) for name, one in zip(frame.names, looked, strict=True) if one.missing]
+    if counts:
+        listed = ", ".join(f"{name} {count}" for name, count in counts[:SHOWN])
+        more = len(counts) - SHOWN
         text = f"missing values by feature, of {rows} rows: {listed}{f' and {more} more' if more > 0 else ''}"
         warnings.append(("missing_values", text))
-    with np.errstate(invalid="ignore"):
-        constant = np.nanmax(frame.x[known], axis=0) == np.nanmin(frame.x[known], axis=0)
-    if constant.any():
+    constant = [one.constant for one in looked]
+    if any(constant):
         text = f"{some(frame, constant)} has one value in all {int(known.sum())} rows"
         warnings.append(("constant_features", text))
-    if leakage:
-        check_target(frame, known, constant)
+    refuse_target(frame, looked)
     return replace(frame, warnings=tuple(warnings))
 
 
-def some(frame: Frame, mask: Mask) -> str:
-    names = [frame.names[i] for i in np.flatnonzero(mask)]
+def look(frame: Frame, i: int, known: Mask, leakage: bool) -> Looked:
+    x = column_of(frame.x, i)
+    refuse_infinite(frame, "features", frame.names[i], x)
+    missing = np.isnan(x)
+    x = x[known & ~missing]
+    if len(x) == 0:
+        return Looked(int(missing.sum()), True, False, None)
+    constant = bool(x.max() == x.min())
+    same = None if constant or not leakage else sameness(x, frame.y[known & ~missing])
+    return Looked(int(missing.sum()), False, constant, same)
+
+
+def some(frame: Frame, mask: list[bool]) -> str:
+    names = [name for name, chosen in zip(frame.names, mask, strict=True) if chosen]
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def check_infinite(frame: Frame) -> None:
-    for name, values in [*zip(frame.names, frame.x.T, strict=True), ("the target", frame.y)]:
-        bad = np.isinf(values)
-        if bad.any():
-            field = "target" if name == "the target" else "features"
-            text = f"{name} is infinite in {int(bad.sum())} of {len(values)} rows"
-            raise invalid(field, f"{text}, the first of them {place(frame, int(np.argmax(bad)))}")
+def refuse_infinite(frame: Frame, field: str, name: str, values: Floats) -> None:
+    bad = np.isinf(values)
+    if bad.any():
+        text = f"{name} is infinite in {int(bad.sum())} of {len(values)} rows"
+        raise invalid(field, f"{text}, the first of them {place(frame, int(np.argmax(bad)))}")
 
 
 def place(frame: Frame, row: int) -> str:
@@ -78,19 +98,18 @@ def check_classes(frame: Frame, known: Mask) -> None:
         raise invalid("target", f"is {values[0]:g} in all {int(known.sum())} rows: there is one class only")
 
 
-def check_target(frame: Frame, known: Mask, constant: Mask) -> None:
-    """Refuses a feature that is the target itself, or a line through it."""
-    y = frame.y[known]
-    if y.std() == 0:
-        return
-    for i in np.flatnonzero(~constant):
-        x = frame.x[known, i]
-        there = ~np.isnan(x)
-        if there.sum() < 3 or x[there].std() == 0 or y[there].std() == 0:
-            continue
-        r = float(np.corrcoef(x[there], y[there])[0, 1])
-        if abs(r) >= SAME:
-            text = f"{frame.names[i]} is the target itself (correlation {r:.9f} in {int(there.sum())} rows)"
+def sameness(x: Floats, y: Floats) -> tuple[float, int] | None:
+    """Returns the correlation and its rows where a feature is the target, or a line through it."""
+    if len(x) < 3 or x.std() == 0 or y.std() == 0:
+        return None
+    r = float(np.corrcoef(x, y)[0, 1])
+    return (r, len(x)) if abs(r) >= SAME else None
+
+
+def refuse_target(frame: Frame, looked: list[Looked]) -> None:
+    for name, one in zip(frame.names, looked, strict=True):
+        if one.same is not None:
+            text = f"{name} is the target itself (correlation {one.same[0]:.9f} in {one.same[1]} rows)"
             hint = "leave it out, or turn off output.leakage_check if it is known before the target"
             error = invalid("features", text, hint)
             raise ProgramError("look_ahead", error.message, error.problems, hint)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_training.data.disk import Rows
 from berth_training.spec.types import Kind
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Matrix = Floats | Rows  # in memory, or on the disk where it is larger
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Frame:
     """One row a date and symbol. `y` is NaN where the target is not known (yet)."""
 
     names: tuple[str, ...]  # of the features
-    x: Floats  # [row, feature]; NaN = missing
+    x: Matrix  # [row, feature]; NaN = missing
     y: Floats  # [row]
     date: Index  # [row] place in `dates`
     symbol: Index  # [row] place in `symbols`

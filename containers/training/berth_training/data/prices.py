@@ -1,22 +1,34 @@
 """From prices to rows: features and target at each bar of each symbol."""
 
+from pathlib import Path
+
 import numpy as np
 from berth_backtest.data.check import BAR
 from berth_backtest.data.dates import shown_date
 from berth_backtest.data.panel import Panel
 
-from berth_training.data.frame import Frame
-from berth_training.features.compute import feature_grid
+from berth_training.data.disk import create
+from berth_training.data.frame import Frame, Matrix
+from berth_training.data.stream import FILE
+from berth_training.features.compute import feature_grid, groups
 from berth_training.features.targets import entry_of, target_grid
 from berth_training.spec.types import Spec
 
 
-def frame_of(spec: Spec, panel: Panel) -> Frame:
-    """Returns a row for each bar. A bar without a date `horizon` later has no target."""
+def frame_of(spec: Spec, panel: Panel, folder: Path | None = None, threads: int = 1) -> Frame:
+    """Returns a row for each bar. A bar without a date `horizon` later has no target.
+
+    With a folder the features lie there and not in memory.
+    """
     assert spec.target is not None  # parse_spec
-    grid = feature_grid(panel, spec.features)
-    y, _ = target_grid(panel, spec.target)
     date, symbol = np.nonzero((panel.state == BAR).T)
+    if folder is None:
+        x: Matrix = feature_grid(panel, spec.features, threads)[symbol, date]
+    else:
+        values, x = create(folder / FILE, len(date), len(spec.features))
+        for i, columns in groups(panel, spec.features):
+            values[i : i + len(columns)] = feature_grid(panel, columns, threads)[symbol, date].T
+    y, _ = target_grid(panel, spec.target)
     warnings = list(panel.warnings)
     # The last dates cannot have a target; others lack it where a symbol has no bar then.
     gaps = int(np.isnan(y[symbol, date])[date < panel.bars - spec.target.horizon].sum())
@@ -25,7 +37,7 @@ def frame_of(spec: Spec, panel: Panel) -> Frame:
         warnings.append(("no_target", text))
     return Frame(
         names=tuple(column.name for column in spec.features),
-        x=grid[symbol, date],
+        x=x,
         y=y[symbol, date],
         date=date.astype(np.int64),
         symbol=symbol.astype(np.int64),

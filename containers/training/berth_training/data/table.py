@@ -1,6 +1,10 @@
 """The user's own table: any columns, one row a time and group."""
 
+import errno
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +12,14 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 from berth_backtest.data.dates import DAY_US, read_dates
-from berth_backtest.data.read import NULLS, Source, first_line, open_source
+from berth_backtest.data.read import Source, first_line, open_source
 from berth_backtest.errors import ProgramError, invalid
 from berth_backtest.spec.fields import near
 from numpy.typing import NDArray
 
-from berth_training.data.frame import Floats, Frame, Index
+from berth_training.data.disk import column_of, features_of
+from berth_training.data.frame import Floats, Frame, Index, Matrix
+from berth_training.data.stream import converting, is_number, key_columns, numbers, read_schema, write_rows
 from berth_training.spec.types import Table
 
 LABEL = "table.url"
@@ -29,31 +35,41 @@ class Keys:
     group: Index
 
 
-def load_table(spec: Table) -> Frame:
-    """Reads the table; raises for the first thing that is wrong with it, by file, row and column."""
+def load_table(spec: Table, folder: Path | None = None) -> Frame:
+    """Reads the table; raises for the first thing that is wrong with it, by file, row and column.
+
+    With a folder the features lie there and not in memory, which then holds a few numbers a row.
+    """
     source, digest = open_source(spec.file.path, LABEL, spec.file.sha256)
     try:
-        table = read_any(source)
-        check_names(source, spec, table.column_names)
+        schema = None if folder is None else read_schema(source)
+        table = read_any(source) if schema is None else read_any(source, key_columns(spec, schema.names))
+        schema = table.schema if schema is None else schema
+        check_names(source, spec, schema.names)
         keys = read_keys(source, spec, table)
-        names = spec.features or numeric_columns(source, spec, table)
-        x = np.column_stack([numbers(source, table, name) for name in names])
-        y = numbers(source, table, spec.target)
+        names = spec.features or numeric_columns(source, spec, schema)
+        y = numbers(source, table.column(spec.target), spec.target)
         ends = None
         if spec.label_end is not None:
             ends, dated = read_dates(source, table.column(spec.label_end), spec.timezone, spec.label_end)
             if dated != keys.dated:
                 raise source.wrong(0, spec.label_end, f"must be of the same kind as {spec.time}")
+        order = np.lexsort((keys.group, keys.time))
+        if folder is None:
+            x: Matrix = np.column_stack([numbers(source, table.column(name), name) for name in names])[order]
+        else:
+            x = write_rows(source, names, order, folder)
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise source.wrong(None, None, f"cannot be read: {first_line(error)}") from None
-    order = np.lexsort((keys.group, keys.time))
-    warnings = list(order_warnings(order, keys)) + list(twin_warnings(x, y))
+    warnings = list(order_warnings(order, keys)) + list(twin_warnings(x, y[order]))
     refuse_twins(source, spec, keys, order)
     dates, place = np.unique(keys.time, return_inverse=True)
     horizon = spec.horizon or longest(source, spec, keys, ends, y, dates, place)
     return Frame(
         names=tuple(names),
-        x=x[order],
+        x=x,
         y=y[order],
         date=place[order].astype(np.int64),
         symbol=keys.group[order],
@@ -68,13 +84,12 @@ def load_table(spec: Table) -> Frame:
     )
 
 
-def read_any(source: Source) -> Any:
-    """Returns the file with all its columns."""
+def read_any(source: Source, columns: list[str] | None = None) -> Any:
+    """Returns the file with all its columns, or some."""
     if source.is_csv:
-        options = pacsv.ConvertOptions(null_values=[*NULLS, "NaN", "nan"], strings_can_be_null=True)
-        table = pacsv.read_csv(source.path, convert_options=options)
+        table = pacsv.read_csv(source.path, convert_options=converting(columns))
     else:
-        table = papq.read_table(source.path, memory_map=False)
+        table = papq.read_table(source.path, columns=columns, memory_map=False)
     if table.num_rows == 0:
         raise source.wrong(None, None, "holds no rows")
     return table
@@ -123,29 +138,14 @@ def read_keys(source: Source, spec: Table, table: Any) -> Keys:
     return Keys(time, dated, tuple(words[i] for i in order), rank[np.asarray(encoded.indices.to_numpy())])
 
 
-def numeric_columns(source: Source, spec: Table, table: Any) -> tuple[str, ...]:
+def numeric_columns(source: Source, spec: Table, schema: Any) -> tuple[str, ...]:
     """Returns every numeric column that is no key and not the target."""
     keys = (spec.target, spec.time, spec.group, spec.label_end)
-    kinds = zip(table.column_names, table.schema.types, strict=True)
+    kinds = zip(schema.names, schema.types, strict=True)
     names = tuple(name for name, kind in kinds if name not in keys and is_number(kind))
     if not names:
         raise source.wrong(None, None, "has no numeric column beside the target and the keys")
     return names
-
-
-def is_number(kind: Any) -> bool:
-    tests = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean)
-    return any(test(kind) for test in tests)
-
-
-def numbers(source: Source, table: Any, name: str) -> Floats:
-    """Returns a column as float64; null and NaN are missing, infinities are told later with their count."""
-    column = table.column(name)
-    if not is_number(column.type) and not pa.types.is_null(column.type):
-        raise source.wrong(None, name, f"must be numbers, not {column.type}")
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    return np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def order_warnings(order: Index, keys: Keys) -> list[tuple[str, str]]:
@@ -156,20 +156,21 @@ def order_warnings(order: Index, keys: Keys) -> list[tuple[str, str]]:
     return []
 
 
-def twin_warnings(x: Floats, y: Floats) -> list[tuple[str, str]]:
+def twin_warnings(x: Matrix, y: Floats) -> list[tuple[str, str]]:
     """Rows with the same features and target may sit in train and test alike."""
     known = ~np.isnan(y)
     rows = int(known.sum())
-    twins = rows - len(np.unique(row_hashes([*x.T, y])[known]))
-    if not twins:
+    columns = chain((column_of(x, i) for i in range(features_of(x))), [y])
+    twins = rows - len(np.unique(row_hashes(columns, len(y))[known]))
+    if twins == 0:
         return []
     text = f"{twins} of {rows} rows repeat another one, target and all: a train may know them"
     return [("duplicate_rows", text)]
 
 
-def row_hashes(columns: list[Floats]) -> NDArray[np.uint64]:
+def row_hashes(columns: Iterable[Floats], rows: int) -> NDArray[np.uint64]:
     """Returns 64 bits a row: among a million different ones two are equal once in 37 million tables."""
-    found = np.zeros(len(columns[0]), dtype=np.uint64)
+    found = np.zeros(rows, dtype=np.uint64)
     for column in columns:
         bits = np.where(np.isnan(column), np.nan, column + 0.0).view(np.uint64)  # one NaN, no negative 0
         found = (found ^ bits) * MIX

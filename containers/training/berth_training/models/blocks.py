@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from berth_training.data.frame import Floats, Mask
+from berth_training.data.disk import Rows
+from berth_training.data.frame import Floats, Mask, Matrix
 from berth_training.kept import Kept
 from berth_training.seeds import seed_of
 from berth_training.spec.types import Model, Params
@@ -15,20 +16,23 @@ from berth_training.spec.types import Model, Params
 if TYPE_CHECKING:
     from berth_training.models.fit import Job
 
-# Rounds between two borders: some seconds at a million rows, within the grace of a stop. Gradient boosting
-# begins each with a new binning of all rows, so its blocks are not shorter. Of a forest it is trees a thread,
-# for a tree takes 20 s then: its trees are the same in blocks of any size.
+# Rounds between two borders: some seconds at a million rows, within the grace of a stop. Of a forest it is
+# trees a thread, for a tree takes 20 s then. What scikit-learn trains is the same in blocks of any size.
 BLOCK = {"xgboost": 50, "gradient_boosting": 50, "random_forest": 2}
+# Gradient boosting begins each block with a new binning of all rows, a fifth of 50 rounds: it has more rounds
+# in a block while these are quick. Values that are looked at in one: about ten seconds on two cores.
+BLOCK_VALUES = 4_000_000_000
 
 Split = tuple[Mask, Mask]
 
 
 def fit_blocks(
-    job: "Job", model: Model, made: Any, chosen: Params, x: Floats, y: Floats, last: Split | None, kept: Kept
+    job: "Job", model: Model, made: Any, chosen: Params, x: Matrix, y: Floats, last: Split | None, kept: Kept
 ) -> tuple[Any, int, str]:
     """Returns the fitted estimator, its rounds and device; `last` are the rows of early stopping."""
     if model.name == "xgboost":
         return fit_xgboost(job, made, chosen, x, y, last, kept)
+    assert not isinstance(x, Rows)  # memory.only_in_memory
     return fit_warm(job, model, made, chosen, x, y, last, kept)
 
 
@@ -47,7 +51,11 @@ def fit_warm(
     if last is not None:
         extra = {"X_val": x[last[1]], "y_val": y[last[1]]}
         x, y = x[last[0]], y[last[0]]
-    block = BLOCK[model.name] * (job.threads if model.name == "random_forest" else 1)
+    block = BLOCK[model.name]
+    if model.name == "random_forest":
+        block *= job.threads
+    else:
+        block = max(block, BLOCK_VALUES // x.size)
     estimator = made(**{**chosen, **fixed})
     done, before = 0, kept.block()
     if before is not None:
@@ -68,7 +76,7 @@ def fit_warm(
 
 
 def fit_xgboost(
-    job: "Job", made: Any, chosen: Params, x: Floats, y: Floats, last: Split | None, kept: Kept
+    job: "Job", made: Any, chosen: Params, x: Matrix, y: Floats, last: Split | None, kept: Kept
 ) -> tuple[Any, int, str]:
     """Trains boosters block by block; with early stopping the model ends at its best round."""
     import xgboost
@@ -123,11 +131,15 @@ def fit_xgboost(
     return estimator, best, device
 
 
-def matrix_of(x: Floats, y: Floats, rows: Mask | None, params: Params, threads: int, like: Any = None) -> Any:
+def matrix_of(x: Matrix, y: Floats, rows: Mask | None, params: Params, threads: int, like: Any = None) -> Any:
     """Returns the rows in the library's form: quantized once, where its method takes that."""
     import xgboost
 
     x, y = (x, y) if rows is None else (x[rows], y[rows])
+    if isinstance(x, Rows):
+        from berth_training.models.external import external_matrix
+
+        return external_matrix(x, y, int(params.get("max_bin") or 256), threads, like)
     if params.get("tree_method") == "hist" and params.get("booster") != "gblinear":
         bins = int(params.get("max_bin") or 256)
         return xgboost.QuantileDMatrix(x, y, max_bin=bins, nthread=threads, ref=like)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from berth_backtest.errors import ProgramError, invalid
 
-from berth_training.data.frame import Floats, Index, Mask
+from berth_training.data.disk import Rows, parts_of
+from berth_training.data.frame import Floats, Index, Mask, Matrix
 from berth_training.kept import Kept
 from berth_training.models.blocks import fit_blocks
 from berth_training.models.catalogue import CATALOGUE
 from berth_training.models.params import library_class, said
-from berth_training.models.preprocess import Steps, fit_steps, usable
+from berth_training.models.preprocess import NO_STEPS, Steps, fit_steps, usable
 from berth_training.seeds import seed_of
 from berth_training.spec.types import Kind, Model, Params, Preprocess
 
@@ -48,8 +49,13 @@ class Fitted:
     device: str = "cpu"  # where it really was trained
     converged: bool = True  # as far as the library tells
 
-    def predict(self, x: Floats) -> Floats:
+    def predict(self, x: Matrix) -> Floats:
         """Returns predictions, or probabilities of class 1; NaN where the model refuses the row."""
+        if isinstance(x, Rows):
+            all_rows = np.empty(len(x))
+            for place, part in parts_of(x):
+                all_rows[place] = self.predict(part)
+            return all_rows
         ready = self.steps.apply(x)
         there = usable(ready, self.model.name)
         if there.all() and len(x):
@@ -70,12 +76,10 @@ def raw_predictions(fitted: Fitted, x: Floats) -> Floats:
 
 
 def fit_model(
-    job: Job, model: Model, params: Params, x: Floats, y: Floats, date: Index, kept: Kept
+    job: Job, model: Model, params: Params, x: Matrix, y: Floats, date: Index, kept: Kept
 ) -> Fitted:
     """Fits on rows whose target is known, sorted by date. Raises (exit 2) where the library refuses."""
-    steps = fit_steps(job.preprocess, model.name, x)
-    ready = steps.apply(x)
-    there = usable(ready, model.name)
+    steps, ready, there = prepare(job, model, x)
     rows = int(there.sum())
     if rows < 2:
         text = f"{rows} of {len(x)} rows of a train are whole: give preprocess.impute, or a tree model"
@@ -93,6 +97,7 @@ def fit_model(
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             if model.name == "svm" and job.kind == "classification":
+                assert not isinstance(ready, Rows)
                 estimator, calibration = fit_calibrated(job, model, chosen, ready, y, date)
             else:
                 estimator, rounds, device = fit_estimator(job, model, chosen, ready, y, date, kept)
@@ -113,6 +118,15 @@ def fit_model(
     )
 
 
+def prepare(job: Job, model: Model, x: Matrix) -> tuple[Steps, Matrix, Mask]:
+    """Returns the steps, what they make of the rows, and the rows that the model takes."""
+    if isinstance(x, Rows):  # of a model that takes them as they are: memory.only_in_memory
+        return NO_STEPS, x, np.ones(len(x), dtype=np.bool_)
+    steps = fit_steps(job.preprocess, model.name, x)
+    ready = steps.apply(x)
+    return steps, ready, usable(ready, model.name)
+
+
 def refused(model: Model, error: ValueError) -> ProgramError:
     """Returns the error of a library that does not train; XGBoost tells of too little memory like this."""
     text = said(error)
@@ -123,7 +137,7 @@ def refused(model: Model, error: ValueError) -> ProgramError:
 
 
 def fit_estimator(
-    job: Job, model: Model, chosen: Params, x: Floats, y: Floats, date: Index, kept: Kept
+    job: Job, model: Model, chosen: Params, x: Matrix, y: Floats, date: Index, kept: Kept
 ) -> tuple[Any, int | None, str]:
     made = library_class(model.name, job.kind)
     entry = CATALOGUE[model.name]

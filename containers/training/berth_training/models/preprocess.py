@@ -34,6 +34,9 @@ class Steps:
         return {name: None if v is None else [float(x) for x in v] for name, v in vars(self).items()}
 
 
+NO_STEPS = Steps(None, None, None, None, None)
+
+
 def steps_from(value: dict[str, Any]) -> Steps:
     arrays = {
         name: None if value[name] is None else np.array(value[name], dtype=np.float64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from berth_training.data.disk import column_of, parts_of
 from berth_training.data.frame import Floats, Index
 from berth_training.metrics import classification, errors
 from berth_training.seeds import seed_of
@@ -37,13 +38,23 @@ def permuted_losses(run: "Run", fitted: Any, rows: Index, prediction: Floats, sp
     found = np.zeros(len(frame.names))
     if not np.isfinite(base):
         return np.full(len(frame.names), np.nan)
+    x = frame.x[rows]
     for i in range(len(frame.names)):
-        x = frame.x[rows].copy()
-        values = x[:, i].copy()
+        values = column_of(x, i)
         for repeat in range(REPEATS):
             order = np.random.default_rng(seed_of(run.spec.seed, "permute", split, i, repeat))
-            x[:, i] = values[order.permutation(len(values))]
-            found[i] += (loss_of(run, rows, fitted.predict(x)) - base) / REPEATS
+            shuffled = predict_with(fitted, x, i, values[order.permutation(len(values))])
+            found[i] += (loss_of(run, rows, shuffled) - base) / REPEATS
+    return found
+
+
+def predict_with(fitted: Any, x: Any, i: int, values: Floats) -> Floats:
+    """Returns the predictions of rows that have other values of one feature."""
+    found = np.empty(len(values))
+    for place, part in parts_of(x):
+        changed = part.copy()
+        changed[:, i] = values[place]
+        found[place] = fitted.predict(changed)
     return found
 
 

@@ -4,8 +4,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from berth_backtest.output.style import STYLE
-from berth_backtest.output.tearsheet import section, warning_part
+from berth_backtest.output.page import page, section, warning_part
 
 from berth_training.output.curves import by_size, roc, skill_over_time, symbol_table, tested_rows
 from berth_training.output.plots import bars, xy_chart
@@ -46,8 +45,7 @@ def render(run: Run, found: Any, result: dict[str, Any], importance: Any) -> str
         symbol_part(run, rows, prediction),
         run_part(result),
     ]
-    body = "\n".join(part for part in parts if part)
-    return PAGE.format(title=escape(title), style=STYLE + MORE, body=body, script=SCRIPT)
+    return page(title, parts, MORE, SCRIPT)
 
 
 MORE = """
@@ -88,24 +86,6 @@ for (const group of document.querySelectorAll('g.read')) {
   })
   svg.addEventListener('pointerleave', () => { out.textContent = '' })
 }
-"""
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-<script>{script}</script>
-</body>
-</html>
 """
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from berth_backtest.data.dates import shown_date
 
 from berth_training import VERSION
+from berth_training.data.disk import Rows, column_of
 from berth_training.data.frame import Index
 from berth_training.metrics import Metrics, shown
 from berth_training.models.ensemble import Combined
@@ -33,7 +34,8 @@ def make_result(context: "Context", found: "Training", stopped: bool = False) ->
             "device": device,
             "device_wished": context.device.wished,
             "fallback_reason": reason,
-            "dtype": "float64",
+            "dtype": "float32" if isinstance(frame.x, Rows) else "float64",
+            "matrix": "disk" if isinstance(frame.x, Rows) else "memory",
             "threads": context.threads,
             "libraries": versions(),
         },
@@ -157,8 +159,8 @@ def dropped_by_feature(run: Run) -> dict[str, int]:
     refuses = any(not CATALOGUE[model.name].takes_missing for model in run.spec.models)
     if not refuses or run.spec.preprocess.impute is not None:
         return {}
-    counts = np.isnan(run.frame.x).sum(axis=0)
-    return {name: int(count) for name, count in zip(run.frame.names, counts, strict=True) if count}
+    counts = [int(np.isnan(column_of(run.frame.x, i)).sum()) for i in range(len(run.frame.names))]
+    return {name: count for name, count in zip(run.frame.names, counts, strict=True) if count}
 
 
 def shown_window(run: Run, end: int) -> list[str]:
