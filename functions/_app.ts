@@ -27,6 +27,7 @@ import * as explainJob from './explain-job.ts'
 import * as getJob from './get-job.ts'
 import * as health from './health.ts'
 import * as inventory from './inventory.ts'
+import * as keys from './keys.ts'
 import * as limits from './limits.ts'
 import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
@@ -97,6 +98,10 @@ export function createApp(deps: Deps) {
     .openapi(datasets.deleteRoute, datasets.remove(deps))
     .openapi(datasets.partRoute, datasets.part(deps))
     .openapi(datasets.completeRoute, datasets.complete(deps))
+    .openapi(keys.openRoute, keys.create(deps))
+    .openapi(keys.listRoute, keys.list(deps))
+    .openapi(keys.rotateRoute, keys.rotate(deps))
+    .openapi(keys.revokeRoute, keys.revoke(deps))
     .openapi(budgets.putRoute, budgets.put(deps))
     .openapi(budgets.listRoute, budgets.list(deps))
     .openapi(budgets.deleteRoute, budgets.remove(deps))

@@ -50,6 +50,11 @@ export const rights = {
   putDatasetPart: 'member',
   completeDataset: 'member',
 
+  createApiKey: 'admin',
+  listApiKeys: 'admin',
+  rotateApiKey: 'admin',
+  revokeApiKey: 'admin',
+
   putBudget: 'admin',
   listBudgets: 'viewer',
   deleteBudget: 'admin',

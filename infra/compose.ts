@@ -9,6 +9,7 @@ import type { Provider } from '../providers/provider.ts'
 import type { Deps, Log, ObjectStore, Sealer, Settings } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
+import { createKeyUse } from '../jobs/key-use.ts'
 import { createLanes } from '../jobs/lanes.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { renumberFeed } from '../jobs/store/events.ts'
@@ -93,6 +94,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       offer_sources: offers.sources,
       waker: nudges?.waker ?? createWaker(),
       lanes: createLanes(),
+      key_use: createKeyUse(),
       meter: createMeter(() => deps, { process: true }),
       ...outwardOf(config),
       settings: settingsOf(config, () => address),

@@ -24,6 +24,8 @@ const offers_ms = 5_000
 const accounts_ms = 5_000
 /** Results that are too old are not given before they are removed: this bounds what is kept. */
 const retention_ms = 60_000
+/** When a key was last used is told to the minute. */
+const keyUse_ms = 60_000
 const partitions_ms = 6 * 3_600_000
 /** After an error a loop waits, so that a broken database is not hammered. */
 const afterError_ms = 1_000
@@ -60,6 +62,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
   const sender = createSender(deps)
   const loops = [
     accountsLoop(work),
+    every('key use', keyUse_ms, async () => deps.key_use?.write(deps)),
     ...(roles.includes('pass') ? passLoops(work) : []),
     ...(roles.includes('pass') && work.folders ? [sweepLoop(work)] : []),
     ...(roles.includes('webhooks') ? [sender.loop] : []),

@@ -3,6 +3,7 @@ import type { LaunchSecrets, Provider, Rate } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { RefusedOffers } from './check-offers.ts'
 import type { Meter } from './figures.ts'
+import type { KeyUse } from './key-use.ts'
 import type { Lanes } from './lanes.ts'
 import type { UnaskedPart } from './store/offer-tables.ts'
 import type { Database } from './store/schema.ts'
@@ -180,6 +181,8 @@ export interface Deps {
   settings: Settings
   /** Counts what this process does; left out where nobody asks. */
   meter?: Meter & { text: () => Promise<string> }
+  /** Remembers which keys are used; left out where nobody writes it down. */
+  key_use?: KeyUse
   /** What containers fetch that know nothing of Berth. */
   runner_files: RunnerFiles
   log: Log

@@ -31,6 +31,7 @@ export const problems = {
   too_many_webhooks: { status: 409, title: 'No more webhooks' },
   account_exists: { status: 409, title: 'The account is there already' },
   account_in_use: { status: 409, title: 'The account is in use' },
+  key_in_use: { status: 409, title: 'The key is in use' },
   webhook_disabled: { status: 409, title: 'The webhook is disabled' },
   quarantined: { status: 503, title: 'The database was restored from a copy' },
   busy: { status: 503, title: 'Berth is not ready' },

@@ -26,6 +26,7 @@ export async function createKey(
   project_id: string,
   name: string,
   role: Role,
+  expires_at: Date | null = null,
 ): Promise<string> {
   const prefix = Buffer.from(deps.random(6)).toString('hex')
   const key = `berth_${prefix}_${Buffer.from(deps.random(32)).toString('base64url')}`
@@ -40,6 +41,7 @@ export async function createKey(
       sha256: sha256(key),
       role,
       created_at: now,
+      expires_at,
     })
     .execute()
   return key
@@ -54,7 +56,12 @@ export type KeyCheck = (key: string) => Promise<Principal>
 /** Keys in one statement: more would wait for a later one anyway. */
 const mostKeys = 500
 
-export function createKeyCheck({ db, clock, gather }: Pick<Deps, 'db' | 'clock' | 'gather'>): KeyCheck {
+export function createKeyCheck({
+  db,
+  clock,
+  gather,
+  key_use,
+}: Pick<Deps, 'db' | 'clock' | 'gather' | 'key_use'>): KeyCheck {
   const find = createGroup<string, KeyRow | null>({
     name: 'requests',
     clock,
@@ -83,6 +90,7 @@ export function createKeyCheck({ db, clock, gather }: Pick<Deps, 'db' | 'clock' 
       throw new AppError('unauthorized', 'Send a valid API key as "Authorization: Bearer <key>".', {
         headers: { 'WWW-Authenticate': 'Bearer' },
       })
+    key_use?.used(row.id, now)
     const { id: key_id, project_id, role, is_operator, changes } = row
     return { key_id, project_id, role, is_operator, changes }
   }

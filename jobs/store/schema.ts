@@ -100,6 +100,7 @@ export interface Tables extends MoneyTables, MessageTables, OfferTables, ResultT
     created_at: Date
     expires_at: Date | null
     revoked_at: Date | null
+    last_used_at: Date | null
   }
   idempotency: {
     project_id: string

@@ -59,6 +59,9 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     putDatasetPart: { path: { id: it.upload_id, number: '0' }, body: 'other', ...octets },
     // It has no columns.
     completeDataset: { path: { id: it.upload_id }, owner: 422 },
+    createApiKey: { body: { name: 'another', role: 'viewer' } },
+    listApiKeys: {},
+    rotateApiKey: { path: { id: it.key_id }, body: {} },
     putBudget: { body: { scope: 'project', limit_usd: 1_000 } },
     listBudgets: {},
     putSecret: { path: { name: it.secret }, body: { value: 'another' } },
@@ -109,6 +112,7 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     cancelJob: { path: { id: it.machine.job_id } },
     cancelJobs: { body: { state: 'queued' } },
     deleteJob: job,
+    revokeApiKey: { path: { id: it.key_id } },
     deleteDataset: { path: { id: it.dataset_id } },
     deleteBudget: { path: { id: it.budget_id } },
     deleteSecret: { path: { name: it.secret } },

@@ -138,6 +138,7 @@ export async function furnish(world: World) {
   return {
     ...ids,
     secret: canary,
+    key_id: await spareKey(world),
     delivery_id: delivery.id,
     ended,
     running,
@@ -184,6 +185,18 @@ async function orphaned(world: World): Promise<string> {
       last_seen_at: now,
     })
     .execute()
+  return id
+}
+
+/** A key that nobody uses, to be rotated and revoked. */
+async function spareKey({ deps, project_id }: World): Promise<string> {
+  await createKey(deps, project_id, 'spare', 'member')
+  const { id } = await deps.db
+    .selectFrom('api_keys')
+    .select('id')
+    .where('project_id', '=', project_id)
+    .where('name', '=', 'spare')
+    .executeTakeFirstOrThrow()
   return id
 }
 

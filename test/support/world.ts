@@ -7,6 +7,7 @@ import { createApp } from '../../functions/_app.ts'
 import { keepCatalogue } from '../../jobs/catalogue.ts'
 import type { Deps } from '../../jobs/deps.ts'
 import { createKey } from '../../jobs/keys.ts'
+import { createKeyUse } from '../../jobs/key-use.ts'
 import { createLanes } from '../../jobs/lanes.ts'
 import { runPass } from '../../jobs/reconcile.ts'
 import { deliverDue } from '../../jobs/webhooks.ts'
@@ -81,6 +82,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
       local_data_dirs: [],
     },
     runner_files: readRunnerFiles(),
+    key_use: createKeyUse(),
     meter: createMeter(() => deps),
     log: (level, message, fields) => void logged.push({ level, message, fields }),
   }
