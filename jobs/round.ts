@@ -57,10 +57,9 @@ export async function finish({ deps, calls }: Rounds, round: Prepared): Promise<
   const { claimed, decided, resting, undecided, gone, found, pass } = round
   const { current, outdated } = sift(deps, pass, decided)
   const over_budget = await orGiveBack(deps, claimed, () => carryOut(deps, current, pass, calls))
-  await giveBack(deps, outdated)
   await park(deps, over_budget)
   await leave(deps, resting)
-  await giveBack(deps, [...undecided, ...gone])
+  await giveBack(deps, [...undecided, ...gone, ...outdated])
   return found
 }
 

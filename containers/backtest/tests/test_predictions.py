@@ -67,7 +67,8 @@ def test_top_k_holds_the_best_in_equal_parts_on_every_date_that_is_asked_for(tmp
 def test_a_shared_purse_runs_in_the_code_that_was_compiled_at_set_up(tmp_path: Path) -> None:
     compile_kernel()
     ran(tmp_path, {"rule": {"top_k": 1}})
-    assert len(run_moves.signatures) == 1
+    # A user's strategy has code of its own; of arrays in another order none has.
+    assert not [each for each in run_moves.signatures if ", A)" in str(each)]
 
 
 def test_signs_go_both_ways_where_shorts_are_allowed(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def feature_grid(panel: Panel, columns: tuple[Column, ...], threads: int = 1) ->
 
 
 def alike(columns: tuple[Column, ...]) -> list[list[int]]:
-    """Returns the places of columns that are lags of one series, first those with ranks: they take longest."""
+    """Returns the places of columns that are lags of one series, first those with ranks: the longest."""
     found: dict[tuple[object, ...], list[int]] = {}
     for i, column in enumerate(columns):
         if column.function != "calendar":
