@@ -4,13 +4,15 @@ import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Offer, Provider } from '../providers/provider.ts'
 import { type Catalogue, keepCatalogue } from '../jobs/catalogue.ts'
-import type { Deps, Log, ObjectStore, Sealer, Settings } from '../jobs/deps.ts'
+import { type Deps, type Log, type ObjectStore, type Sealer, type Settings, topics } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
+import { createHealth } from '../jobs/health.ts'
 import { createLanes } from '../jobs/lanes.ts'
+import { watched } from '../jobs/watched.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { renumberFeed } from '../jobs/store/events.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
@@ -72,8 +74,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     const offered = keepOffers()
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
-    const accounts = keepAccounts(local ? [local.provider, ...fixed] : fixed)
-    const nudges = nudgesOf(config, log)
+    const { nudges, waker, health, accounts } = callingOf(config, { clock, log, fixed, local })
     const deps: Deps = {
       db,
       clock,
@@ -87,8 +88,9 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       providers: accounts.providers,
       vendors,
       offers: offered.now,
-      waker: nudges?.waker ?? createWaker(),
+      waker,
       lanes: createLanes(),
+      health,
       ...outwardOf(config),
       settings: settingsOf(config, () => address),
       log,
@@ -126,6 +128,27 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await close()
     throw error
   }
+}
+
+interface Called {
+  clock: Deps['clock']
+  log: Log
+  fixed: readonly Provider[]
+  local: Local | null
+}
+
+/** The accounts, with what watches the calls of them. */
+function callingOf(config: Config, { clock, log, fixed, local }: Called) {
+  const nudges = nudgesOf(config, log)
+  const waker = nudges?.waker ?? createWaker()
+  const health = createHealth({
+    clock,
+    pause: (ms, signal) => sleep(ms, undefined, { signal }),
+    tell: () => waker.wake(topics.health),
+  })
+  const named = local ? [local.provider, ...fixed] : fixed
+  const accounts = keepAccounts(named.map((provider) => watched(provider, health)))
+  return { nudges, waker, health, accounts }
 }
 
 /** The newest offers of all accounts. */

@@ -136,8 +136,12 @@ test('what is drained or disabled is given nothing more, and is watched as long 
   await world.request('POST', '/v1/jobs', { body: backtest() })
   await world.pass()
   await world.deps.db.updateTable('attempts').set({ provider: 'cloud', account: 'main' }).execute()
-  const disabled = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { enabled: false })
-  expect(disabled.body.running).toBe(1)
+  const asked = await call<Row>(world, 'PATCH', `/v1/provider-accounts/${id}`, { enabled: false })
+  expect(asked).toMatchObject({ status: 409, body: { code: 'account_in_use' } })
+  expect(asked.text).toContain('1 attempt is there: drain it')
+  const path = `/v1/provider-accounts/${id}`
+  const disabled = await call(world, 'PATCH', path, { enabled: false, force: true })
+  expect(disabled.body).toMatchObject({ running: 1, enabled: false })
   await one.refresh()
   expect([one.names(), one.offers()]).toEqual([['model/main', 'cloud/main'], ['model/main here']])
   expect(await call<Row>(world, 'DELETE', `/v1/provider-accounts/${id}`)).toMatchObject({

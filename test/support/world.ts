@@ -7,6 +7,7 @@ import { createApp } from '../../functions/_app.ts'
 import { catalogueOf } from '../../jobs/catalogue.ts'
 import type { Deps } from '../../jobs/deps.ts'
 import { createKey } from '../../jobs/keys.ts'
+import { createHealth } from '../../jobs/health.ts'
 import { createLanes } from '../../jobs/lanes.ts'
 import { runPass } from '../../jobs/reconcile.ts'
 import { deliverDue } from '../../jobs/webhooks.ts'
@@ -48,6 +49,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     offers: () => catalogueOf(model.offers),
     waker: createWaker(),
     lanes: createLanes(),
+    health: createHealth({ clock, pause: () => Promise.resolve(), tell: () => undefined }),
     outbound_fetch: async (url, init) => {
       sent.push({
         url,
