@@ -154,6 +154,27 @@ test('what is drained or disabled is given nothing more, and is watched as long 
   expect(one.names()).toEqual(['model/main'])
 })
 
+test('credentials are changed while a job runs: what is there is looked after by the new ones', async () => {
+  await using world = await openTestWorld()
+  const opened = modelVendor(world)
+  const one = server(world)
+  const { id } = await add(world)
+  await one.refresh()
+  await world.request('POST', '/v1/jobs', { body: backtest() })
+  await world.pass()
+  await world.deps.db.updateTable('attempts').set({ provider: 'cloud', account: 'main' }).execute()
+  Object.assign(world.deps, { providers: one.accounts.providers })
+  const changed = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { credentials: { token: 'new' } })
+  expect(changed.body).toMatchObject({ running: 1, enabled: true })
+  await one.refresh()
+  expect(opened.map(({ credentials }) => credentials['token'])).toEqual([secret, 'new'])
+  expect(one.names()).toEqual(['model/main', 'cloud/main'])
+  world.advance(10)
+  await world.pass()
+  const [row] = await world.deps.db.selectFrom('attempts').select(['state', 'outcome']).execute()
+  expect(row).toMatchObject({ state: 'starting', outcome: null })
+})
+
 test('it is drained and disabled whatever a release or its environment asks of new accounts', async () => {
   await using world = await openTestWorld()
   modelVendor(world, true)

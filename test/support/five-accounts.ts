@@ -69,8 +69,9 @@ export async function openFiveAccounts(world: World) {
     calm: () => all.forEach(({ back }) => back.calm?.()),
     /** Things that cost money, of all attempts at all vendors. */
     async things() {
-      const counts = [...launched.keys()].flatMap((id) => all.map(({ back }) => back.things?.(id) ?? 0))
-      return (await Promise.all(counts)).reduce((sum, each) => sum + each, 0)
+      let sum = 0
+      for (const id of launched.keys()) for (const { back } of all) sum += (await back.things?.(id)) ?? 0
+      return sum
     },
     reclaim: (account: string, attempt_id: string) => sides[account]?.back.end?.preempted?.(attempt_id),
     /** A report of the runner of an attempt. */
