@@ -2,9 +2,11 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
+import { addAccounts } from './accounts.ts'
 import { action, type Context, subcommand } from './command.ts'
 import { type ExitCode, exits } from './exit.ts'
 import type { Io } from './io.ts'
+import { addOrphans } from './orphans.ts'
 import { write } from './text.ts'
 
 /** Run as programs: a client of the API loads nothing of the server. */
@@ -22,9 +24,7 @@ embedded database is open to one process at a time: stop the server first.
 `
 
 export function addAdmin(program: Command, context: Context): void {
-  const admin = program
-    .command('admin')
-    .description('what needs the database itself, on the server’s machine')
+  const admin = program.command('admin').description('keys, accounts at providers, and what is left there')
   subcommand(admin, 'create-key', 'make an API key; it is shown once')
     .requiredOption('--name <name>', 'what the key is for')
     .addOption(
@@ -32,6 +32,8 @@ export function addAdmin(program: Command, context: Context): void {
     )
     .addHelpText('after', help)
     .action(action(context, (options: Options) => createKey(context.io, options)))
+  addAccounts(admin, context)
+  addOrphans(admin, context)
 }
 
 /** `berth restore`: the server's machine is where a copy was put back. */

@@ -42,6 +42,10 @@ export type EventPage = Answer<InferResponseType<JobRoutes['events']['$get']>>
 export type JobEvent = EventPage['items'][number]
 export type FeedEvent = Answer<InferResponseType<Routes['v1']['events']['$get']>>['items'][number]
 export type Webhook = Answer<InferResponseType<Routes['v1']['webhooks']['$get']>>['items'][number]
+export type ProviderAccount = Answer<
+  InferResponseType<Routes['v1']['provider-accounts']['$get']>
+>['items'][number]
+export type OrphanPage = Answer<InferResponseType<Routes['v1']['orphans']['$get']>>
 export type WebhookBody = Parameters<Routes['v1']['webhooks']['$post']>[0]['json']
 export type ArtifactPage = Answer<InferResponseType<JobRoutes['artifacts']['$get']>>
 export type Artifact = ArtifactPage['items'][number]

@@ -47,7 +47,8 @@ function parseJson(text: string, file: string): unknown {
 
 const nameOf = (file: string) => (file === '-' ? 'Standard input' : file)
 
-async function readInput(io: Io, file: string): Promise<string> {
+/** The text of a file; "-" is standard input. Throws CliError. */
+export async function readInput(io: Io, file: string): Promise<string> {
   const parts: Uint8Array[] = []
   let bytes = 0
   try {

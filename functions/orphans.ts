@@ -15,6 +15,7 @@ const orphan = z
     name: z.string(),
     attempt_id: z.string().nullable(),
     usd_per_hour: z.number(),
+    usd_so_far: z.number().meta({ description: 'Since its vendor made it, or since it was first seen.' }),
     first_seen_at: at,
     last_seen_at: at,
     stop_called_at: at.nullable(),

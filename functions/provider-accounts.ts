@@ -10,6 +10,7 @@ import {
   testAccount,
 } from '../jobs/accounts.ts'
 import type { Deps } from '../jobs/deps.ts'
+import { healthStates } from '../jobs/health-view.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { anyJson, idParam, json200, page } from './_schemas.ts'
@@ -18,6 +19,39 @@ const tags = ['providers']
 const at = z.iso.datetime()
 
 const check = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })
+const figures = {
+  calls: z.int().min(0),
+  success_rate: z
+    .number()
+    .nullable()
+    .meta({ description: 'Share that the vendor answered, refusals for stock or quota too.' }),
+  p50_ms: z.number().nullable().meta({ description: 'Upper bound.' }),
+  p95_ms: z.number().nullable(),
+}
+const health = z
+  .object({
+    state: z.enum(healthStates).meta({
+      description:
+        'degraded: a tenth or more of the last calls went without an answer; open: it does not answer, and is tried now and then; ' +
+        'parked: its credentials or its balance need a person.',
+    }),
+    reason: z.string().nullable(),
+    detail: z.string().nullable(),
+    since: at.nullable(),
+    next_try_at: at
+      .nullable()
+      .meta({ description: 'When a parked account is tried again, without spending.' }),
+    ...figures,
+    by_call: z.array(
+      z.object({
+        call: z.string().meta({ example: 'launch' }),
+        ...figures,
+        errors: z.record(z.string(), z.int()).meta({ description: 'By code.' }),
+      }),
+    ),
+    last_error: z.object({ call: z.string(), code: z.string(), detail: z.string(), at }).nullable(),
+  })
+  .meta({ id: 'ProviderHealth', description: 'Of the last hour, as all servers have seen it.' })
 const account = z
   .object({
     id: z.string().nullable().meta({ description: 'null: set by the environment, and changed there.' }),
@@ -29,6 +63,7 @@ const account = z
     enabled: z.boolean(),
     draining: z.boolean(),
     running: z.int().min(0).meta({ description: 'Attempts there that have not ended.' }),
+    health,
     checks: z.array(check).nullable().meta({ description: 'What the last test saw.' }),
     checked_at: at.nullable(),
     created_at: at.nullable(),

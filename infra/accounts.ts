@@ -1,5 +1,5 @@
 // The providers of this process: those of the environment, and one for each account that is stored.
-import { calledAccounts, openAccount, type Opening } from '../jobs/accounts.ts'
+import { calledAccounts, openAccount, type Opening } from '../jobs/opening.ts'
 import type { Deps } from '../jobs/deps.ts'
 import type { Offer, Provider } from '../providers/provider.ts'
 

@@ -4,13 +4,15 @@ import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../providers/provider.ts'
-import type { Deps, Log, ObjectStore, Sealer, Settings } from '../jobs/deps.ts'
+import { type Deps, type Log, type ObjectStore, type Sealer, type Settings, topics } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
+import { createHealth } from '../jobs/health.ts'
 import { createKeyUse } from '../jobs/key-use.ts'
 import { createLanes } from '../jobs/lanes.ts'
+import { watched } from '../jobs/watched.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { renumberFeed } from '../jobs/store/events.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
@@ -77,9 +79,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     const { clock, installation, made_admin_key } = await prepare(config, opened)
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
-    const accounts = keepAccounts(local ? [local.provider, ...fixed] : fixed)
+    const { nudges, waker, health, accounts } = callingOf(config, { clock, log, fixed, local })
     const offers = keepOffers(accounts, { asks: config.roles.includes('offers') })
-    const nudges = nudgesOf(config, log)
     const deps: Deps = {
       db,
       clock,
@@ -92,7 +93,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       ...unconfigured,
       offers: offers.now,
       offer_sources: offers.sources,
-      waker: nudges?.waker ?? createWaker(),
+      waker,
+      health,
       lanes: createLanes(),
       key_use: createKeyUse(),
       meter: createMeter(() => deps, { process: true }),
@@ -132,6 +134,27 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await close()
     throw error
   }
+}
+
+interface Called {
+  clock: Deps['clock']
+  log: Log
+  fixed: readonly Provider[]
+  local: Local | null
+}
+
+/** The accounts, with what watches the calls of them. */
+function callingOf(config: Config, { clock, log, fixed, local }: Called) {
+  const nudges = nudgesOf(config, log)
+  const waker = nudges?.waker ?? createWaker()
+  const health = createHealth({
+    clock,
+    pause: (ms, signal) => sleep(ms, undefined, { signal }),
+    tell: () => waker.wake(topics.health),
+  })
+  const named = local ? [local.provider, ...fixed] : fixed
+  const accounts = keepAccounts(named.map((provider) => watched(provider, health)))
+  return { nudges, waker, health, accounts }
 }
 
 type Outward = Pick<

@@ -5,10 +5,11 @@ import type { OfferBooks } from './offers.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { type Lull, newLull } from '../jobs/lull.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
+import { probeAccounts, writeHealth } from '../jobs/parking.ts'
 import { runPass } from '../jobs/reconcile.ts'
 import { dropOldPartitions, sweepRetention } from '../jobs/retention.ts'
 import type { Tx } from '../jobs/store/schema.ts'
-import { renewReplica } from '../jobs/store/claim.ts'
+import { countReplicas, renewReplica } from '../jobs/store/claim.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import { deliverDue, newFlight } from '../jobs/webhooks.ts'
 
@@ -22,6 +23,10 @@ const renew_ms = 3_000
 const offers_ms = 5_000
 /** How soon a server goes by what was changed of an account at another. */
 const accounts_ms = 5_000
+/** How old the counts of calls may be that are shown; what launches go by is written at once. */
+const health_ms = 10_000
+/** How soon an account is tried whose time has come. */
+const probes_ms = 5_000
 /** Results that are too old are not given before they are removed: this bounds what is kept. */
 const retention_ms = 60_000
 /** When a key was last used is told to the minute. */
@@ -63,6 +68,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
   const loops = [
     accountsLoop(work),
     every('key use', keyUse_ms, async () => deps.key_use?.write(deps)),
+    healthLoop(work),
     ...(roles.includes('pass') ? passLoops(work) : []),
     ...(roles.includes('pass') && work.folders ? [sweepLoop(work)] : []),
     ...(roles.includes('webhooks') ? [sender.loop] : []),
@@ -108,6 +114,7 @@ function passLoops(work: Work): Loop[] {
       },
       pause: (signal) => deps.waker.wait(topics.pass, poll_ms, signal),
     },
+    every('probes', probes_ms, () => probeAccounts(deps)),
     every('orphans', orphans_ms, () => scanOrphans(deps)),
     every('high water', highWater_ms, () => work.raise_high_water()),
     every('retention', retention_ms, () => sweepRetention(deps)),
@@ -124,6 +131,13 @@ const accountsLoop = (work: Work): Loop => ({
     if (await work.accounts.refresh(work.deps)) await work.offers.look(work.deps)
   },
   pause: (signal) => work.deps.waker.wait(topics.accounts, accounts_ms, signal),
+})
+
+/** Every server counts what it calls. */
+const healthLoop = ({ deps }: Work): Loop => ({
+  name: 'health',
+  round: () => writeHealth(deps),
+  pause: (signal) => deps.waker.wait(topics.health, health_ms, signal),
 })
 
 /** Sends messages. A receiver may take its time; the next round does not wait for it. */
@@ -173,6 +187,7 @@ async function renew({ deps, replica, sync }: Work, state: { renewed_at_ms: numb
   if (performance.now() - state.renewed_at_ms < renew_ms) return
   await sync()
   await renewReplica(deps.db, replica, deps.clock.now())
+  deps.health.share(await countReplicas(deps.db, deps.clock.now()))
   state.renewed_at_ms = performance.now()
 }
 

@@ -1,13 +1,19 @@
 // Accounts at providers: made, changed, tried and removed while servers run. Credentials go in and never come out.
-import { type Selectable, sql } from 'kysely'
+import { sql } from 'kysely'
 import { z } from 'zod'
-import type { Check, Provider } from '../providers/provider.ts'
+import type { Check } from '../providers/provider.ts'
 import { ProviderError } from '../providers/errors.ts'
 import { type Deps, topics } from './deps.ts'
 import { AppError } from './errors.ts'
+import { type HealthView, healthView } from './health-view.ts'
 import { isId, newId } from './ids.ts'
+import { rememberedCodes } from './memory.ts'
+import { type AccountRow, credentialsOf, openVendor, parseOwn, sealed } from './opening.ts'
+import { unpark, unparkIn } from './parking.ts'
+import { forgetHealth, readHealth } from './store/health.ts'
+import { liftAccount } from './store/open.ts'
 import { countChange } from './store/queue.ts'
-import type { AccountCheck, Tables, Tx } from './store/schema.ts'
+import type { AccountCheck, Tx } from './store/schema.ts'
 import type { JsonObject } from './view.ts'
 
 /** Each is asked for offers every half minute and scanned for orphans every minute. */
@@ -52,13 +58,11 @@ export const accountPatch = z
       .boolean()
       .optional()
       .meta({ description: 'true: nothing is launched, and what runs there goes on.' }),
+    force: z.boolean().default(false).meta({
+      description: 'true: disable it although attempts run there. They are watched to their end.',
+    }),
   })
   .meta({ id: 'ProviderAccountPatch' })
-
-type AccountRow = Selectable<Tables['provider_accounts']>
-/** What an account is opened with. */
-export type Opening = Pick<Deps, 'vendors' | 'sealer' | 'installation' | 'clock'>
-type Own = { settings: Record<string, unknown>; credentials: Record<string, string | undefined> }
 
 export interface AccountView {
   /** null: set by the environment, and changed there. */
@@ -72,6 +76,7 @@ export interface AccountView {
   enabled: boolean
   draining: boolean
   running: number
+  health: HealthView
   checks: AccountCheck[] | null
   checked_at: string | null
   created_at: string | null
@@ -122,7 +127,7 @@ export async function createAccount(
 }
 
 /** By provider and name, those of the environment first; they have no id, and are changed there. */
-export async function listAccounts(deps: Pick<Deps, 'db' | 'providers'>): Promise<AccountView[]> {
+export async function listAccounts(deps: Pick<Deps, 'db' | 'providers' | 'clock'>): Promise<AccountView[]> {
   const rows = await deps.db
     .selectFrom('provider_accounts')
     .selectAll()
@@ -130,22 +135,34 @@ export async function listAccounts(deps: Pick<Deps, 'db' | 'providers'>): Promis
     .orderBy('account')
     .execute()
   const running = await countRunning(deps)
+  const now = deps.clock.now()
+  const health = await readHealth(deps.db, now)
+  const seen = (each: { provider: string; account: string }) => {
+    const key = keyOf(each)
+    return {
+      running: running.get(key) ?? 0,
+      health: healthView(health.rows.get(key) ?? null, health.calls.get(key) ?? [], now),
+    }
+  }
   const known = new Set(rows.map(keyOf))
   const fixed = deps.providers
     .map(({ name, account }) => ({ provider: name, account }))
     .filter((each) => !known.has(keyOf(each)))
-    .map((each) => ({ ...fixedView, ...each, running: running.get(keyOf(each)) ?? 0 }))
-  return [...fixed, ...rows.map((row) => ({ ...viewOf(row), running: running.get(keyOf(row)) ?? 0 }))]
+    .map((each) => ({ ...fixedView, ...each, ...seen(each) }))
+  return [...fixed, ...rows.map((row) => ({ ...viewOf(row), ...seen(row) }))]
 }
 
 /** Throws AppError not_found. */
-export async function readAccount(deps: Pick<Deps, 'db' | 'providers'>, id: string): Promise<AccountView> {
+export async function readAccount(
+  deps: Pick<Deps, 'db' | 'providers' | 'clock'>,
+  id: string,
+): Promise<AccountView> {
   const found = (await listAccounts(deps)).find((each) => each.id === id)
   if (!found) throw unknown(id)
   return found
 }
 
-/** Changes what is given. Servers go by it within seconds. Throws AppError. */
+/** Changes what is given. Servers go by it within seconds. One with work on it is disabled when that is asked twice. Throws AppError. */
 export async function changeAccount(
   deps: Deps,
   id: string,
@@ -154,6 +171,7 @@ export async function changeAccount(
   const now = deps.clock.now()
   await deps.db.transaction().execute(async (tx) => {
     const row = await lockAccount(tx, id)
+    if (patch.enabled === false && row.enabled && !patch.force) await askFirst(tx, row)
     await countChange(tx)
     await tx
       .updateTable('provider_accounts')
@@ -166,9 +184,24 @@ export async function changeAccount(
       })
       .where('id', '=', id)
       .execute()
+    // What was refused to the old ones says nothing of the new ones.
+    if (patch.settings !== undefined || patch.credentials !== undefined)
+      await unparkIn(tx, deps, row, { detail: 'it was changed', how: 'forget', now })
   })
   deps.waker.wake(topics.accounts)
+  deps.waker.wake(topics.webhooks)
   return readAccount(deps, id)
+}
+
+/** Throws AppError where work would go on at an account that nobody looks for any more. */
+async function askFirst(tx: Tx, row: AccountRow): Promise<void> {
+  const running = (await countRunning({ db: tx })).get(keyOf(row)) ?? 0
+  if (running === 0) return
+  const [are, them] = running === 1 ? ['1 attempt is', 'it'] : [`${running} attempts are`, 'them']
+  throw inUse(
+    `${are} there: drain it ("draining": true) and disable it when they have ended, or disable it now with ` +
+      `"force": true, which starts nothing more and watches ${them} to the end.`,
+  )
 }
 
 /** Nothing where neither is given: an account can be drained whatever it would be refused for today. */
@@ -196,6 +229,8 @@ export async function deleteAccount(deps: Deps, id: string): Promise<void> {
     if (now.getTime() - row.updated_at.getTime() < quiet_s * 1_000)
       throw inUse(`It was changed less than ${quiet_s} s ago, and a launch may be under way: try again.`)
     await countChange(tx)
+    await liftAccount(tx, row, rememberedCodes, now, 'forget')
+    await forgetHealth(tx, row)
     await tx.deleteFrom('provider_accounts').where('id', '=', id).execute()
   })
   deps.waker.wake(topics.accounts)
@@ -205,7 +240,8 @@ export async function deleteAccount(deps: Deps, id: string): Promise<void> {
 export async function testAccount(deps: Deps, id: string): Promise<{ ok: boolean; checks: Check[] }> {
   const row = isId('pac', id) ? await selectAccount(deps.db, id) : undefined
   if (!row) throw unknown(id)
-  const checks = await openAccount(deps, row)
+  // Asked whatever is known of it: a person waits for the answer.
+  const checks = await openVendor(deps, row)
     .then((provider) => provider.check(AbortSignal.timeout(check_ms)))
     .catch((error: unknown) => [failedCheck(error)])
   await deps.db
@@ -215,51 +251,17 @@ export async function testAccount(deps: Deps, id: string): Promise<{ ok: boolean
     // What was tried is what is there.
     .where('version', '=', row.version)
     .execute()
-  return { ok: checks.every(({ ok }) => ok), checks }
-}
-
-/** Loads the provider of a stored account. Throws what its vendor throws, or when the secret key does not fit. */
-export async function openAccount(deps: Opening, row: AccountRow): Promise<Provider> {
-  const vendor = deps.vendors[row.provider]
-  if (!vendor) throw new Error(`this release knows no provider ${row.provider}`)
-  return vendor.open({
-    account: row.account,
-    settings: row.settings,
-    credentials: credentialsOf(deps, row),
-    installation: deps.installation,
-    clock: deps.clock,
-  })
-}
-
-/** Accounts that are called: those that are enabled, and those where something runs. */
-export async function calledAccounts({ db }: Pick<Deps, 'db'>): Promise<AccountRow[]> {
-  return db
-    .selectFrom('provider_accounts as it')
-    .selectAll()
-    .where((where) =>
-      where.or([
-        where('enabled', '=', true),
-        where.exists(
-          where
-            .selectFrom('attempts')
-            .select(sql`1`.as('one'))
-            .whereRef('attempts.provider', '=', 'it.provider')
-            .whereRef('attempts.account', '=', 'it.account')
-            .where('ended_at', 'is', null),
-        ),
-      ]),
-    )
-    .orderBy('id')
-    .execute()
+  const ok = checks.every((each) => each.ok)
+  if (ok) await unpark(deps, row, 'a test succeeded', 'remember')
+  return { ok, checks }
 }
 
 const keyOf = ({ provider, account }: { provider: string; account: string }) => `${provider}/${account}`
-const contextOf = (id: string) => `provider_accounts/${id}`
 const unknown = (id: string) => new AppError('not_found', `There is no provider account ${id.slice(0, 100)}.`)
 const inUse = (message: string) => new AppError('account_in_use', message)
 
 /** Of the environment: what is not stored. */
-const fixedView: Omit<AccountView, 'provider' | 'account' | 'running'> = {
+const fixedView: Omit<AccountView, 'provider' | 'account' | 'running' | 'health'> = {
   id: null,
   settings: {},
   credentials: [],
@@ -272,7 +274,7 @@ const fixedView: Omit<AccountView, 'provider' | 'account' | 'running'> = {
   updated_at: null,
 }
 
-const viewOf = (row: AccountRow): Omit<AccountView, 'running'> => ({
+const viewOf = (row: AccountRow): Omit<AccountView, 'running' | 'health'> => ({
   id: row.id,
   provider: row.provider,
   account: row.account,
@@ -306,36 +308,6 @@ async function lockAccount(tx: Tx, id: string): Promise<AccountRow> {
     : undefined
   if (!row) throw unknown(id)
   return row
-}
-
-function sealed({ sealer }: Pick<Deps, 'sealer'>, id: string, { credentials: given }: Own) {
-  const names = Object.keys(given).filter((name) => given[name] !== undefined)
-  return {
-    credentials_sealed: sealer.seal(JSON.stringify(given), contextOf(id)),
-    credential_names: JSON.stringify(names.toSorted()),
-  }
-}
-
-const credentialsOf = ({ sealer }: Pick<Deps, 'sealer'>, { id, credentials_sealed }: AccountRow) =>
-  JSON.parse(sealer.open(credentials_sealed, contextOf(id))) as Own['credentials']
-
-/** Throws AppError or ZodError naming each field; no value is told again, for it may be a secret. */
-function parseOwn(
-  deps: Deps,
-  provider: string,
-  given: { settings: Record<string, unknown>; credentials: Record<string, unknown> },
-): Own {
-  const vendor = deps.vendors[provider]
-  if (!vendor) {
-    const message = `must be one of ${Object.keys(deps.vendors).join(', ')}`
-    throw new AppError('invalid_request', `provider ${message}.`, { errors: [{ path: 'provider', message }] })
-  }
-  if (vendor.remote && !deps.settings.is_reachable) {
-    const message = 'has machines elsewhere, which must reach this server: set BERTH_PUBLIC_URL'
-    throw new AppError('invalid_request', `provider ${message}.`, { errors: [{ path: 'provider', message }] })
-  }
-  // What is wrong is answered by its field, as for every request.
-  return z.object({ settings: vendor.settings, credentials: vendor.credentials }).parse(given)
 }
 
 /** An adapter answers its checks; one that throws has told what of. */

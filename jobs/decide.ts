@@ -16,6 +16,7 @@ import {
 import { type Outcome, type StopReason, type TerminalState, consequences } from './state.ts'
 import type { Warning } from './store/schema.ts'
 import { isRemembered } from './memory.ts'
+import { NotAsked } from './not-asked.ts'
 import { retriedShape } from './store/queue.ts'
 import { wait } from './wait.ts'
 
@@ -289,16 +290,25 @@ export function launchFailure(
   now: Date,
 ): Plan | null {
   const { error, only_call } = failed
-  const outcome = launchOutcomes[error.code]
+  const outcome = only_call ? onlyOutcome(error) : launchOutcomes[error.code]
   if (!outcome || view.row.outcome || view.row.bound_at) return null
   const plan: Plan = { changes: [], calls: [], due_at: null }
-  if (isRemembered(error.code))
-    plan.changes.push({ change: 'refused', offer: view.row.request.offer, code: error.code })
+  if (isRemembered(error.code) && !(error instanceof NotAsked))
+    plan.changes.push({
+      change: 'refused',
+      offer: view.row.request.offer,
+      code: error.code,
+      detail: error.detail,
+    })
   const code = outcome === 'quota' ? 'quota' : 'provider'
   conclude(snapshot, view, { outcome, exit_code: null, error: jobError(code, error.message) }, now, plan)
   if (only_call) plan.changes.push({ change: 'end', attempt_id: view.row.id })
   return plan
 }
+
+/** Nobody else may have made it: what was not let in or not even sent can go elsewhere at once. */
+const onlyOutcome = (error: ProviderError): Outcome | null =>
+  error.code === 'throttled' || error instanceof NotAsked ? 'no_capacity' : launchOutcomes[error.code]
 
 const launchOutcomes = {
   capacity: 'no_capacity',

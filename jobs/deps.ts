@@ -3,6 +3,7 @@ import type { LaunchSecrets, Provider, Rate } from '../providers/provider.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { RefusedOffers } from './check-offers.ts'
 import type { Meter } from './figures.ts'
+import type { Health } from './health.ts'
 import type { KeyUse } from './key-use.ts'
 import type { Lanes } from './lanes.ts'
 import type { UnaskedPart } from './store/offer-tables.ts'
@@ -78,12 +79,13 @@ export interface Waker {
   wait: (topic: string, timeout_ms: number, signal?: AbortSignal) => Promise<void>
 }
 /**
- * Topics: the pass has work; an account was changed; the webhook sender has work; there are events; something of this job has changed; who follows
+ * Topics: the pass has work; an account was changed; there is something to write of the health of one; the webhook sender has work; there are events; something of this job has changed; who follows
  * the feed of this project can go on.
  */
 export const topics = {
   pass: 'pass',
   accounts: 'accounts',
+  health: 'health',
   webhooks: 'webhooks',
   events: 'events',
   job: (id: string) => `job:${id}`,
@@ -164,6 +166,8 @@ export interface Deps {
   waker: Waker
   /** Calls that this process has under way at each account. */
   lanes: Lanes
+  /** How the accounts do, as this process sees it. */
+  health: Health
   /** fetch for addresses that clients name: refuses private targets unless told otherwise. */
   outbound_fetch: (url: string, init: RequestInit) => Promise<Response>
   /** null: the target may be called; else why not. Names no secret. */

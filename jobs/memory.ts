@@ -2,7 +2,14 @@
 import type { ProviderErrorCode } from '../providers/errors.ts'
 
 /** Refusals that pass by themselves or by somebody's doing, and that say nothing about the work. */
-export const rememberedCodes = ['capacity', 'quota', 'balance', 'unauthorized'] as const
+export const rememberedCodes = [
+  'capacity',
+  'quota',
+  'balance',
+  'unauthorized',
+  'throttled',
+  'unavailable',
+] as const
 export type RememberedCode = (typeof rememberedCodes)[number]
 
 export interface Remembered {
@@ -28,6 +35,10 @@ const rules: Record<RememberedCode, Rule> = {
   quota: { first_s: 300, most_s: 3_600, account: false },
   balance: { first_s: 300, most_s: 3_600, account: true },
   unauthorized: { first_s: 120, most_s: 1_800, account: true },
+  // Quotas of calls are of a second or a minute.
+  throttled: { first_s: 10, most_s: 300, account: true },
+  // Told anew by every probe that fails (jobs/parking.ts), and longer than the pause between two.
+  unavailable: { first_s: 60, most_s: 60, account: true },
 }
 const halfLife_ms = 3_600_000
 
@@ -35,11 +46,17 @@ export function isRemembered(code: ProviderErrorCode): code is RememberedCode {
   return (rememberedCodes as readonly string[]).includes(code)
 }
 
+/** Whether a refusal says that the account itself is not in order, until somebody does something. */
+export const parks = (code: ProviderErrorCode): code is 'balance' | 'unauthorized' =>
+  code === 'balance' || code === 'unauthorized'
+
 /** Whether a refusal of this code blocks the whole account. */
 export const blocksAccount = (code: RememberedCode): boolean => rules[code].account
 
 /** The memory after one more refusal. */
 export function remember(before: Remembered | null, code: RememberedCode, now: Date): Remembered {
+  // Launches that were under way when the first was refused: they tell nothing new.
+  if (before?.code === code && rules[code].account && now < before.blocked_until) return before
   const { first_s, most_s } = rules[code]
   const age_ms = before ? now.getTime() - before.updated_at.getTime() : 0
   const left = before ? before.failures * 0.5 ** (Math.max(0, age_ms) / halfLife_ms) : 0

@@ -1,7 +1,7 @@
 // Things that cost money and that no attempt of ours accounts for: found, shown, and stopped after a grace.
 import type { Selectable } from 'kysely'
 import type { Found, Provider } from '../providers/provider.ts'
-import { microsToUsd, usdToMicros } from './cost.ts'
+import { microsOf, microsToUsd, usdToMicros } from './cost.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
@@ -156,6 +156,7 @@ export async function listOrphans(deps: Deps) {
       name: row.name,
       attempt_id: row.attempt_id,
       usd_per_hour: microsToUsd(row.usd_micros_per_hour),
+      usd_so_far: microsToUsd(soFar(row, now)),
       first_seen_at: row.first_seen_at.toISOString(),
       last_seen_at: row.last_seen_at.toISOString(),
       stop_called_at: row.stop_called_at?.toISOString() ?? null,
@@ -164,6 +165,10 @@ export async function listOrphans(deps: Deps) {
     at_risk_usd_per_hour: microsToUsd(orphaned + (await atRiskMicros(deps, now))),
   }
 }
+
+/** From its vendor's beginning where that is told, to now: it has been seen, and not to be gone. */
+const soFar = ({ usd_micros_per_hour, since, first_seen_at }: Orphan, now: Date) =>
+  microsOf(usd_micros_per_hour, 0, Math.max(0, now.getTime() - (since ?? first_seen_at).getTime()) / 1_000)
 
 /** Hourly price of stops that are not confirmed and of attempts that nobody has seen for two minutes. */
 async function atRiskMicros(deps: Deps, now: Date): Promise<number> {

@@ -5,6 +5,7 @@ import type { Offer } from '../providers/provider.ts'
 import { stopGrace_s } from './bounds.ts'
 import { capabilityOf, type Catalogue, type Entry } from './catalogue.ts'
 import { type Expectation, expectedMicros } from './expect.ts'
+import type { RememberedCode } from './memory.ts'
 import type { Policy } from './policy.ts'
 import type { JobSpec, Placement, Resources } from './spec.ts'
 
@@ -34,6 +35,8 @@ export const rejections = {
   quota: "the account's quota is used up",
   balance: "the account's balance is used up",
   unauthorized: "the account's credentials were refused",
+  throttled: 'its provider was asked too often, and is left alone for a moment',
+  unavailable: 'its provider does not answer',
   limit: 'as many run there as the limits allow',
   busy: 'all of its slots are taken',
 } as const
@@ -45,6 +48,8 @@ export const passing: ReadonlySet<RejectionReason> = new Set([
   'quota',
   'balance',
   'unauthorized',
+  'throttled',
+  'unavailable',
   'limit',
   'busy',
 ])
@@ -95,7 +100,7 @@ export interface Market {
   /** Share of an offer's slots that is taken, at least 1 when none is free; 0 where stock decides. */
   load: (entry: Entry) => number
   /** What its provider refused it for lately. */
-  refused: (entry: Entry) => 'capacity' | 'quota' | 'balance' | 'unauthorized' | null
+  refused: (entry: Entry) => RememberedCode | null
   /** Whether a limit is reached. */
   limited: (entry: Entry) => boolean
   /** Seconds that the work should take there; null: nobody can tell. */

@@ -112,7 +112,7 @@ export type Change =
   /** From now on it stands in the queue. */
   | { change: 'queue' }
   /** An offer refused a launch, or took one after it had refused others. */
-  | { change: 'refused'; offer: Offer; code: RememberedCode }
+  | { change: 'refused'; offer: Offer; code: RememberedCode; detail?: string }
   | { change: 'taken'; offer: Offer }
   | { change: 'cancelling' }
 

@@ -151,6 +151,9 @@ export const eventTypes = [
   'budget.warning',
   'budget.exhausted',
   'webhook.disabled',
+  'provider.unhealthy',
+  'provider.parked',
+  'provider.recovered',
 ] as const
 export type EventType = (typeof eventTypes)[number]
 

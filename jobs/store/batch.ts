@@ -17,6 +17,7 @@ import { passOn } from './cache.ts'
 import { appendEvents, eventRow, numberEvents } from './events.ts'
 import { type FoldDeps, foldedColumns, type FoldedJob, foldJob, type JobDelta, noDelta } from './fold.ts'
 import { relist } from './lists.ts'
+import { noteTold } from './health.ts'
 import { enqueueMessages } from './messages.ts'
 import { newShard, shapeOnClass } from './queue.ts'
 import { type Told, writeMemory } from './open.ts'
@@ -223,6 +224,7 @@ export async function writeBatch(tx: Tx, deps: FoldDeps, batch: Batch): Promise<
   await writePurse(tx, purse)
   await insertRows(tx, 'ledger', [...purse.ledger, ...ledger])
   await writeMemory(tx, told, now)
+  await noteTold(tx, deps, told)
   for (const { before, job } of folded)
     if (isTerminal(job.state) && !isTerminal(before.state)) await passOn(tx, job, now)
 }

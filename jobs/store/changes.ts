@@ -133,8 +133,8 @@ const writers: { [Name in Change['change']]: Writer<Name> } = {
   queue(scope) {
     scope.shard = { ...scope.shard, wait_reason: null, not_before: null }
   },
-  refused({ told }, { offer, code }) {
-    told.push({ offer, code })
+  refused({ told }, { offer, code, detail = null }) {
+    told.push({ offer, code, detail })
   },
   taken({ told }, { offer }) {
     told.push({ offer, code: null })

@@ -156,6 +156,16 @@ export async function renewReplica(db: Database, id: string, now: Date): Promise
     .execute()
 }
 
+/** Replicas that live now. */
+export async function countReplicas(db: Database, now: Date): Promise<number> {
+  const { count } = await db
+    .selectFrom('replicas')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('renewed_at', '>', new Date(now.getTime() - replicaDead_ms))
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 export function newReplicaId(clock: Clock, random: (bytes: number) => Uint8Array): string {
   return newId('rep', clock.now(), random)
 }

@@ -80,7 +80,7 @@ function textOf(value: unknown): string | null {
 /** Gives events of no job their numbers, which count up for each thing that they tell of. */
 export async function numberEvents(
   tx: Tx,
-  table: 'budgets' | 'webhooks',
+  table: 'budgets' | 'webhooks' | 'provider_health',
   events: readonly NewEvent[],
 ): Promise<NewEvent[]> {
   const subjects = events.map(({ data }) => (data as { subject: { id: string } }).subject.id)

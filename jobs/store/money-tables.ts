@@ -17,6 +17,25 @@ export interface MoneyTables {
     blocked_until: Date
     updated_at: Date
   }
+  provider_health: {
+    id: string
+    provider: string
+    account: string
+    state: 'healthy' | 'open' | 'parked'
+    reason: string | null
+    detail: string | null
+    since: Date
+    told: Generated<boolean>
+    probe_at: Date | null
+    probes: Generated<number>
+    error_call: string | null
+    error_code: string | null
+    error_detail: string | null
+    error_at: Date | null
+    event_sequence: Generated<number>
+    updated_at: Date
+  }
+  provider_calls: { id: string; call: string; slot_at: Date; result: string; bucket: number; count: number }
   limits: { id: string; scope: LimitScope; key: string; max_running: number; updated_at: Date }
   policies: { project_id: string; policy: Json<Policy>; updated_at: Date }
   budgets: {

@@ -81,6 +81,8 @@ function keyOf(row: MemoryKey) {
 export interface Told {
   offer: Place
   code: RememberedCode | null
+  /** What its provider said. */
+  detail?: string | null
 }
 
 /**
@@ -130,6 +132,46 @@ async function remembering(
     .execute()
 }
 
+/** Nothing is launched at an account until then, unless it is known already why not. */
+export async function holdAccount(
+  tx: Tx,
+  of: Pick<Place, 'provider' | 'account'>,
+  blocked_until: Date,
+  now: Date,
+): Promise<void> {
+  const { provider, account } = of
+  const values = { code: 'unavailable' as const, failures: 1, blocked_until, updated_at: now }
+  await tx
+    .insertInto('capacity_memory')
+    .values({ ...ofAccount({ provider, account }), ...values })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['provider', 'account', 'region', 'offer_id', 'spot'])
+        .doUpdateSet(values)
+        .where((where) =>
+          where.or([
+            where('capacity_memory.code', '=', 'unavailable'),
+            where('capacity_memory.blocked_until', '<', now),
+          ]),
+        ),
+    )
+    .execute()
+}
+
+/** An account is asked again, where one of these was what kept it from being asked. */
+export async function liftAccount(
+  tx: Tx,
+  { provider, account }: Pick<Place, 'provider' | 'account'>,
+  codes: readonly RememberedCode[],
+  now: Date,
+  how: 'remember' | 'forget',
+): Promise<void> {
+  const old = sql<boolean>`provider = ${provider} and account = ${account} and offer_id = ${everyOffer}
+    and code = any(${[...codes]}::text[])`
+  if (how === 'forget') await tx.deleteFrom('capacity_memory').where(old).execute()
+  else await tx.updateTable('capacity_memory').set({ blocked_until: now }).where(old).execute()
+}
+
 type MemoryKey = { provider: string; account: string; region: string; offer_id: string; spot: boolean }
 
 const ofOffer = ({ provider, account, region, id, spot }: Place): MemoryKey => ({
@@ -139,7 +181,7 @@ const ofOffer = ({ provider, account, region, id, spot }: Place): MemoryKey => (
   offer_id: id,
   spot,
 })
-const ofAccount = ({ provider, account }: Place): MemoryKey => ({
+const ofAccount = ({ provider, account }: Pick<Place, 'provider' | 'account'>): MemoryKey => ({
   provider,
   account,
   region: everyOffer,

@@ -161,6 +161,8 @@ test('every table has project_id, but for what belongs to the installation', asy
     'orphans',
     'projects',
     'provider_accounts',
+    'provider_calls',
+    'provider_health',
     'replicas',
   ])
 })

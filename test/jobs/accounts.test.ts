@@ -137,8 +137,12 @@ test('what is drained or disabled is given nothing more, and is watched as long 
   await world.request('POST', '/v1/jobs', { body: backtest() })
   await world.pass()
   await world.deps.db.updateTable('attempts').set({ provider: 'cloud', account: 'main' }).execute()
-  const disabled = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { enabled: false })
-  expect(disabled.body.running).toBe(1)
+  const asked = await call<Row>(world, 'PATCH', `/v1/provider-accounts/${id}`, { enabled: false })
+  expect(asked).toMatchObject({ status: 409, body: { code: 'account_in_use' } })
+  expect(asked.text).toContain('1 attempt is there: drain it')
+  const path = `/v1/provider-accounts/${id}`
+  const disabled = await call(world, 'PATCH', path, { enabled: false, force: true })
+  expect(disabled.body).toMatchObject({ running: 1, enabled: false })
   await one.refresh()
   expect([one.names(), one.offers()]).toEqual([['model/main', 'cloud/main'], ['model/main here']])
   expect(await call<Row>(world, 'DELETE', `/v1/provider-accounts/${id}`)).toMatchObject({
@@ -149,6 +153,27 @@ test('what is drained or disabled is given nothing more, and is watched as long 
   await world.deps.db.updateTable('attempts').set({ state: 'ended', ended_at: now }).execute()
   await one.refresh()
   expect(one.names()).toEqual(['model/main'])
+})
+
+test('credentials are changed while a job runs: what is there is looked after by the new ones', async () => {
+  await using world = await openTestWorld()
+  const opened = modelVendor(world)
+  const one = server(world)
+  const { id } = await add(world)
+  await one.refresh()
+  await world.request('POST', '/v1/jobs', { body: backtest() })
+  await world.pass()
+  await world.deps.db.updateTable('attempts').set({ provider: 'cloud', account: 'main' }).execute()
+  Object.assign(world.deps, { providers: one.accounts.providers })
+  const changed = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { credentials: { token: 'new' } })
+  expect(changed.body).toMatchObject({ running: 1, enabled: true })
+  await one.refresh()
+  expect(opened.map(({ credentials }) => credentials['token'])).toEqual([secret, 'new'])
+  expect(one.names()).toEqual(['model/main', 'cloud/main'])
+  world.advance(10)
+  await world.pass()
+  const [row] = await world.deps.db.selectFrom('attempts').select(['state', 'outcome']).execute()
+  expect(row).toMatchObject({ state: 'starting', outcome: null })
 })
 
 test('it is drained and disabled whatever a release or its environment asks of new accounts', async () => {

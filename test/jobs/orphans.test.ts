@@ -30,7 +30,7 @@ test('a thing without an attempt is shown with its cost, and stopped after a gra
   const stray = await strayMachine(world)
   await scanOrphans(world.deps)
   expect(await orphans(world)).toMatchObject({
-    items: [{ name: 'berth-stray', attempt_id: stray, stop_called_at: null }],
+    items: [{ name: 'berth-stray', attempt_id: stray, stop_called_at: null, usd_per_hour: 0.36 }],
     at_risk_usd_per_hour: 0.36,
   })
   world.advance(119)

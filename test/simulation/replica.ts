@@ -2,6 +2,7 @@
 // of a dependency is a place to be scheduled at, and to die at: before it, or after it took effect.
 import type { Deps, Waker } from '../../jobs/deps.ts'
 import { topics } from '../../jobs/deps.ts'
+import { createHealth } from '../../jobs/health.ts'
 import { newLull } from '../../jobs/lull.ts'
 import type { Provider } from '../../providers/provider.ts'
 import type { Code } from './code.ts'
@@ -96,6 +97,8 @@ export function startReplica(shared: Shared): Replica {
     providers: shared.providers.map((provider) => guarded(provider, point, pointed)),
     waker: waker.waker,
     lanes: code.createLanes(),
+    // Accounts are called as they are: what a breaker holds back is another test's (test/jobs/health.test.ts).
+    health: createHealth({ clock, pause: () => Promise.resolve(), tell: () => undefined }),
     store: {
       put: (...given) => pointed('put', () => shared.common.store.put(...given)),
       get: (...given) => pointed('get', () => shared.common.store.get(...given)),

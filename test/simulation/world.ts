@@ -1,5 +1,6 @@
 // One seed: clouds, processes, runners, clients and faults in one virtual time, from a first submit to silence.
 import { keepCatalogue } from '../../jobs/catalogue.ts'
+import { createHealth } from '../../jobs/health.ts'
 import type { ModelCloud } from '../fakes/model-cloud.ts'
 import { openClouds, scheduleBlows } from './clouds.ts'
 import type { Code } from './code.ts'
@@ -164,6 +165,7 @@ async function openWorld(given: Given) {
     random,
     gather,
     lanes,
+    health: createHealth({ clock, pause: () => Promise.resolve(), tell: () => undefined }),
     providers: [],
     vendors: {},
     runner_files: { 'runner.pyz': new Uint8Array(), 'runner.sh': new Uint8Array() },

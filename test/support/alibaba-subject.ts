@@ -72,6 +72,12 @@ const reclaimed =
     return Promise.resolve()
   }
 
+/** Of an account whose machines can be taken back. */
+export const backOfEcs = (ecs: FakeEcs): BackEnd => ({
+  ...backEnd(ecs),
+  end: { preempted: reclaimed(ecs) },
+})
+
 function backEnd(ecs: FakeEcs): BackEnd {
   const { state, wire } = ecs
   const of = (attempt_id: string): FakeInstance[] =>

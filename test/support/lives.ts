@@ -3,7 +3,9 @@
 import { createHash } from 'node:crypto'
 import { type Catalogue, catalogueOf } from '../../jobs/catalogue.ts'
 import { scanOrphans } from '../../jobs/orphans.ts'
+import { probeAccounts, writeHealth } from '../../jobs/parking.ts'
 import type { JobView } from '../../jobs/view.ts'
+import { watched as calledThrough } from '../../jobs/watched.ts'
 import { type BackEnd, calls, type Fault, type Subject } from '../../providers/conformance/subject.ts'
 import type { Handle, LaunchRequest, Provider } from '../../providers/provider.ts'
 import { createDraw, type Draw } from '../simulation/draw.ts'
@@ -140,13 +142,15 @@ async function settleIn(life: Life): Promise<void> {
 
 /** Another process: nothing of the adapter's memory is left. */
 async function start(life: Life, replica: string): Promise<void> {
-  const provider = watched(life, life.cloud.provider())
+  const { health } = life.world.deps
+  const provider = calledThrough(heard(life, life.cloud.provider()), health)
+  health.renew({ provider: provider.name, account: provider.account })
   const offers: Catalogue = catalogueOf(await provider.offers(AbortSignal.timeout(call_ms)))
   Object.assign(life.world.deps, { providers: [provider], offers: () => offers })
   life.replica = replica
 }
 
-function watched({ machines, draw }: Life, provider: Provider): Provider {
+function heard({ machines, draw }: Life, provider: Provider): Provider {
   return {
     ...provider,
     async launch(request, secrets, signal) {
@@ -212,6 +216,8 @@ async function pass(life: Life, seconds: number): Promise<void> {
   const { world, cloud, back } = life
   if (life.replica) {
     await world.pass(life.replica)
+    await writeHealth(world.deps)
+    await probeAccounts(world.deps)
     life.scanned_s += seconds
     if (life.scanned_s >= between_scans_s) {
       life.scanned_s = 0

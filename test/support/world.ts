@@ -8,6 +8,7 @@ import { keepCatalogue } from '../../jobs/catalogue.ts'
 import type { Deps } from '../../jobs/deps.ts'
 import { createKey } from '../../jobs/keys.ts'
 import { createKeyUse } from '../../jobs/key-use.ts'
+import { createHealth } from '../../jobs/health.ts'
 import { createLanes } from '../../jobs/lanes.ts'
 import { runPass } from '../../jobs/reconcile.ts'
 import { deliverDue } from '../../jobs/webhooks.ts'
@@ -54,6 +55,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     offer_sources: () => [],
     waker: createWaker(),
     lanes: createLanes(),
+    health: createHealth({ clock, pause: () => Promise.resolve(), tell: () => undefined }),
     outbound_fetch: async (url, init) => {
       sent.push({
         url,
