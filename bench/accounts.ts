@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openNomad, nomadToken } from '../test/fakes/nomad.ts'
+import { openNomad, nomadToken } from '../test/support/nomad-subject.ts'
 import { freePort, type RunningServer, startServer } from '../test/support/server.ts'
 import { type Measured, type Measurement, option, percentile, rounded } from './measurement.ts'
 import { residentMib } from './support/processes.ts'

@@ -3,6 +3,8 @@ import { requestFor, type Subject } from '../../providers/conformance/subject.ts
 import { createNomadProvider, type NomadProviderOptions } from '../../providers/nomad/nomad.ts'
 import { nomadToken, openNomad } from '../fakes/nomad.ts'
 
+export { nomadToken, openNomad }
+
 export const nomadOptions = (
   given: Pick<NomadProviderOptions, 'url'> & Partial<NomadProviderOptions>,
 ): NomadProviderOptions => ({
