@@ -87,7 +87,7 @@ export interface TencentOptions {
 }
 
 /** What each action takes; `!` has to be there. */
-const actions: Readonly<Record<string, { version: string; parameters: readonly string[] }>> = {
+export const actions: Readonly<Record<string, { version: string; parameters: readonly string[] }>> = {
   DescribeClusterKubeconfig: { version: '2018-05-25', parameters: ['ClusterId!', 'IsExtranet'] },
   DescribeClusterEndpoints: { version: '2018-05-25', parameters: ['ClusterId!'] },
   DescribeClusterStatus: { version: '2018-05-25', parameters: ['ClusterIds'] },

@@ -1,11 +1,12 @@
 // What Tencent's own APIs tell the TKE adapter: the real SDKs against a fake of them. The Jobs are in tencent-jobs.test.ts.
+import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { leakIn } from '../../providers/conformance/secrets.ts'
 import type { ProviderError } from '../../providers/errors.ts'
 import { table } from '../../providers/tencent/errors.ts'
 import { divisionsOf, partId, partOf, roomOf } from '../../providers/tencent/shape.ts'
-import { recorded, secretId, secretKey, unheardOf } from '../fakes/tencent.ts'
+import { actions, recorded, secretId, secretKey, unheardOf } from '../fakes/tencent.ts'
 import {
   type FakeTencent,
   instance,
@@ -364,6 +365,13 @@ describe('check', () => {
       { name: 'node pools', detail: expect.stringContaining('name pools') },
     ])
   })
+})
+
+test('the policy allows what the adapter calls, and nothing else', () => {
+  const path = new URL('../../infra/tencent/cam-policy.json', import.meta.url)
+  const { statement } = JSON.parse(readFileSync(path, 'utf8')) as { statement: { action: string[] }[] }
+  const allowed = statement.flatMap(({ action }) => action.map((name) => name.split(':')[1] ?? ''))
+  expect(allowed.toSorted()).toEqual(Object.keys(actions).toSorted())
 })
 
 test('an offer that is of no pool is refused before anything is asked', async () => {
