@@ -66,8 +66,7 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
 const unconfigured = { gather: setImmediate, describe_table: describeTable, vendors }
 
 async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
-  const log = createLog(config.log_level)
-  const random = pooledRandom()
+  const [log, random] = [createLog(config.log_level), pooledRandom()]
   const high_water = highWaterFile(config.data_dir)
   const key = loadSecretKey(config)
   const sealer = createSealer(key)
@@ -79,7 +78,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     const { clock, installation, made_admin_key } = await prepare(config, opened)
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
-    const { nudges, waker, health, accounts } = callingOf(config, { clock, log, fixed, local })
+    const given = { clock, log, fixed, local, deps_of: () => deps }
+    const { nudges, waker, health, accounts, meter } = callingOf(config, given)
     const offers = keepOffers(accounts, { asks: config.roles.includes('offers') })
     const deps: Deps = {
       db,
@@ -97,7 +97,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       health,
       lanes: createLanes(),
       key_use: createKeyUse(),
-      meter: createMeter(() => deps, { process: true }),
+      meter,
       ...outwardOf(config),
       settings: settingsOf(config, () => address),
       log,
@@ -138,23 +138,26 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
 
 interface Called {
   clock: Deps['clock']
+  deps_of: () => Deps
   log: Log
   fixed: readonly Provider[]
   local: Local | null
 }
 
 /** The accounts, with what watches the calls of them. */
-function callingOf(config: Config, { clock, log, fixed, local }: Called) {
+function callingOf(config: Config, { clock, log, fixed, local, deps_of }: Called) {
+  const meter = createMeter(deps_of, { process: true })
   const nudges = nudgesOf(config, log)
   const waker = nudges?.waker ?? createWaker()
   const health = createHealth({
     clock,
     pause: (ms, signal) => sleep(ms, undefined, { signal }),
     tell: () => waker.wake(topics.health),
+    meter,
   })
   const named = local ? [local.provider, ...fixed] : fixed
   const accounts = keepAccounts(named.map((provider) => watched(provider, health)))
-  return { nudges, waker, health, accounts }
+  return { nudges, waker, health, accounts, meter }
 }
 
 type Outward = Pick<

@@ -12,6 +12,10 @@ export const counters = {
     help: 'Launches that an account refused, by its reason.',
     labels: ['provider', 'account', 'code'],
   },
+  berth_provider_calls_total: {
+    help: 'Calls of accounts at providers, by what they came to.',
+    labels: ['provider', 'account', 'call', 'result'],
+  },
   berth_shards_finished_total: { help: 'Parts of jobs that ended.', labels: ['kind', 'state', 'outcome'] },
   berth_cache_hits_total: { help: 'Jobs that were given the result of another.', labels: ['kind'] },
 } as const satisfies Record<string, Described>
@@ -26,6 +30,11 @@ export const histograms = {
     help: 'From the call that launches to the first word of the runner.',
     labels: ['kind'],
     buckets: [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 900],
+  },
+  berth_provider_call_seconds: {
+    help: 'From a call of an account to its answer.',
+    labels: ['provider', 'account', 'call'],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
   berth_http_request_seconds: {
     help: 'From the request to its answer; a stream, until it begins.',

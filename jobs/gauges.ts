@@ -1,8 +1,7 @@
 // How the installation stands, read from the database when somebody scrapes: the same at every server.
-import { microsToUsd } from './cost.ts'
 import type { Deps } from './deps.ts'
 import { gpuGauges } from './gpu-gauges.ts'
-import { listOrphans } from './orphans.ts'
+import { providerGauges } from './provider-gauges.ts'
 
 export interface Gauge {
   name: string
@@ -14,12 +13,7 @@ export interface Gauge {
 /** Reads all of them, by indexes of what has not ended: what has costs nothing. */
 export async function readGauges(deps: Deps): Promise<Gauge[]> {
   const now = deps.clock.now()
-  const [queue, attempts, deliveries] = [
-    await waiting(deps),
-    await openAttempts(deps),
-    await undelivered(deps),
-  ]
-  const orphans = await listOrphans(deps)
+  const [queue, deliveries] = [await waiting(deps), await undelivered(deps)]
   const ageOf = (at: Date | null) => (at === null ? 0 : Math.max(0, (now.getTime() - at.getTime()) / 1_000))
   return [
     {
@@ -38,36 +32,6 @@ export async function readGauges(deps: Deps): Promise<Gauge[]> {
       values: queue.map(({ kind, priority, since }) => ({ labels: { kind, priority }, value: ageOf(since) })),
     },
     {
-      name: 'berth_attempts',
-      help: 'Attempts that have not ended.',
-      labels: ['provider', 'account', 'kind', 'state'],
-      values: attempts.map(({ provider, account, kind, state, count }) => ({
-        labels: { provider, account, kind, state },
-        value: Number(count),
-      })),
-    },
-    {
-      name: 'berth_spend_usd_per_hour',
-      help: 'What the attempts that have not ended cost an hour.',
-      labels: ['provider', 'account', 'kind', 'state'],
-      values: attempts.map(({ provider, account, kind, state, micros }) => ({
-        labels: { provider, account, kind, state },
-        value: microsToUsd(Number(micros)),
-      })),
-    },
-    {
-      name: 'berth_at_risk_usd_per_hour',
-      help: 'What an hour costs of orphans, of stops that are not confirmed, and of attempts that nobody has seen for two minutes.',
-      labels: [],
-      values: [{ labels: {}, value: orphans.at_risk_usd_per_hour }],
-    },
-    {
-      name: 'berth_orphans',
-      help: 'Things at providers that no attempt accounts for.',
-      labels: [],
-      values: [{ labels: {}, value: orphans.items.length }],
-    },
-    {
       name: 'berth_webhook_receivers_due',
       help: 'Receivers that a message is due for.',
       labels: [],
@@ -79,6 +43,7 @@ export async function readGauges(deps: Deps): Promise<Gauge[]> {
       labels: [],
       values: [{ labels: {}, value: ageOf(deliveries.since) }],
     },
+    ...(await providerGauges(deps)),
     ...(await gpuGauges(deps)),
   ]
 }
@@ -91,15 +56,6 @@ const waiting = ({ db }: Deps) =>
     .select(({ fn }) => [fn.countAll<number>().as('count'), fn.min('shards.waiting_since').as('since')])
     .where('shards.state', '=', 'waiting')
     .groupBy(['jobs.kind', 'jobs.priority'])
-    .execute()
-
-const openAttempts = ({ db }: Deps) =>
-  db
-    .selectFrom('attempts')
-    .select(['provider', 'account', 'kind', 'state'])
-    .select(({ fn }) => [fn.countAll<number>().as('count'), fn.sum('usd_micros_per_hour').as('micros')])
-    .where('ended_at', 'is', null)
-    .groupBy(['provider', 'account', 'kind', 'state'])
     .execute()
 
 /** By receiver: of one that is not reached, the next try is not due. */

@@ -4,6 +4,7 @@ import type { ProviderError, ProviderErrorCode } from '../providers/errors.ts'
 import { type Admitted, type Breaker, createBreaker } from './breaker.ts'
 import { type Bucket, createBucket } from './bucket.ts'
 import type { Clock } from './deps.ts'
+import type { Meter } from './figures.ts'
 import { parks } from './memory.ts'
 import { NotAsked } from './not-asked.ts'
 import { accountKey } from './store/open.ts'
@@ -108,6 +109,8 @@ interface Given {
   pause: (ms: number, signal: AbortSignal) => Promise<unknown>
   /** There is something to write at once. */
   tell: () => void
+  /** Counts calls for who scrapes; nobody need. */
+  meter?: Meter
 }
 
 export function createHealth(given: Given): Health {
@@ -130,6 +133,7 @@ export function createHealth(given: Given): Health {
   return {
     admit: (account, call, per_s, signal) => admit(given, accountOf(account), call, per_s / replicas, signal),
     ended(turn, error) {
+      measure(given, turn, error)
       if (note(unwritten, accountOf(turn), turn, error, clock.now())) given.tell()
     },
     renew(account) {
@@ -193,6 +197,13 @@ async function admit(
   if (!isLate) return { provider, account, call, as, began_ms: clock.now().getTime() }
   breaker.withdrawn(as)
   throw new NotAsked('throttled', provider, 'as many calls are made of it as its vendor allows')
+}
+
+function measure({ clock, meter }: Given, turn: Turn, error: ProviderError | null): void {
+  const { provider, account, call, began_ms } = turn
+  meter?.count('berth_provider_calls_total', { provider, account, call, result: error?.code ?? 'ok' })
+  const seconds = (clock.now().getTime() - began_ms) / 1_000
+  meter?.observe('berth_provider_call_seconds', { provider, account, call }, Math.max(0, seconds))
 }
 
 /** Answers whether there is something that all must know at once. */

@@ -76,6 +76,12 @@ test('calls are counted by kind, result and time, and shown as all servers have 
     ],
     last_error: { call: 'inspect', code: 'throttled', detail: 'as told' },
   })
+  // This server's own, for who scrapes.
+  const scraped = await (await world.request('GET', '/metrics')).text()
+  const labels = 'provider="model",account="main",call="inspect"'
+  expect(scraped).toContain(`berth_provider_calls_total{${labels},result="ok"} 15\n`)
+  expect(scraped).toContain(`berth_provider_calls_total{${labels},result="throttled"} 1\n`)
+  expect(scraped).toContain(`berth_provider_call_seconds_count{${labels}} 16\n`)
   world.advance(4_000)
   await inspect(provider)
   expect(await healthOf(world)).toMatchObject({ calls: 1, success_rate: 1 })

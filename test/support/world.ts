@@ -40,6 +40,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
   let registry: (image: string) => ReturnType<Deps['resolve_image']> = () =>
     Promise.resolve({ state: 'found', digest: `sha256:${'0'.repeat(64)}` })
   const logged: { level: string; message: string; fields?: object | undefined }[] = []
+  const meter = createMeter(() => deps)
   const deps: Deps = {
     db,
     clock,
@@ -55,7 +56,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     offer_sources: () => [],
     waker: createWaker(),
     lanes: createLanes(),
-    health: createHealth({ clock, pause: () => Promise.resolve(), tell: () => undefined }),
+    health: createHealth({ clock, pause: () => Promise.resolve(), tell: () => undefined, meter }),
     outbound_fetch: async (url, init) => {
       sent.push({
         url,
@@ -85,7 +86,7 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     },
     runner_files: readRunnerFiles(),
     key_use: createKeyUse(),
-    meter: createMeter(() => deps),
+    meter,
     log: (level, message, fields) => void logged.push({ level, message, fields }),
   }
   const app = createApp(deps)
