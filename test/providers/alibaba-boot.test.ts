@@ -13,6 +13,7 @@ import { readProgram, userDataOf } from '../../providers/alibaba/user-data.ts'
 import { type FakeInstance, isGone } from '../fakes/alibaba-machines.ts'
 import { key } from '../fakes/alibaba.ts'
 import { type FakeEcs, openFakeEcs, region } from '../support/alibaba-account.ts'
+import { until } from '../support/local-world.ts'
 import { type Machine, noMachine, openMachine } from '../support/machine.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
@@ -150,7 +151,7 @@ describe.skipIf(noMachine !== null)('a machine', () => {
     expect(machine.read('password')).toBe(login.password)
     expect(machine.calls()).toContain('docker login -u robot --password-stdin registry.example.com')
     expect(machine.calls().join('\n')).not.toContain('password`')
-    expect(ran()).toContain(' --entrypoint=sh registry.example.com/model:1 -c ')
+    expect(ran()).toContain(' --entrypoint=sh registry.example.com/model@sha256:')
   })
 
   test('gives GPUs to what was placed on them, and runs the command of a custom job in place of the entry', async () => {
@@ -251,7 +252,8 @@ describe.skipIf(noMachine !== null)('a machine', () => {
     machine.ends(143)
     const { output } = await machine.boot(userData())
     expect(output).toContain('berth: taken back at 2026-03-02T09:05:00Z')
-    expect(machine.calls()).toContain('docker stop -t 240 runner')
+    // It is not waited for.
+    await until(() => machine.calls().includes('docker stop -t 240 runner'))
     expect(machine.refused()).toBe(0)
     // The runner has said nothing itself.
     expect((await job()).attempts[0]).toMatchObject({ outcome: 'preempted' })
