@@ -52,7 +52,7 @@ async function openOver(real: KubeCluster, { options, namespace }: KubeAccount):
   }
 }
 
-/** A second is the smallest time that is billed, and the clock of the cluster has no finer ones. */
+/** Often enough for no pod to be missed. */
 const meter_ms = 200
 
 /** What the vendor's meter reads: pods by the second, from their start to their end. */
@@ -82,7 +82,8 @@ function startMeter({ core }: KubeCluster, namespace: string) {
       await read()
       const own = [...times.values()].filter((time) => time.attempt_id === attempt_id)
       return own.reduce(
-        (sum, { from_ms, to_ms }) => sum + Math.ceil(((to_ms ?? Date.now()) - from_ms) / 1_000),
+        // A second that has begun is billed; the cluster's clock has no finer ones.
+        (sum, { from_ms, to_ms }) => sum + Math.max(1, Math.ceil(((to_ms ?? Date.now()) - from_ms) / 1_000)),
         0,
       )
     },

@@ -52,7 +52,8 @@ test('a job over REST becomes a pod with its command and token, and nothing is l
       return items.find(({ status }) => status?.phase === 'Running')
     })
     const [container] = pod.spec?.containers ?? []
-    expect(container).toMatchObject({ image: params.image, command: ['sh', '-c', expect.any(String)] })
+    const image = expect.stringContaining('registry.example.test/model@sha256:') as string
+    expect(container).toMatchObject({ image, command: ['sh', '-c', expect.any(String)] })
     const attempt_id = (await read()).attempts[0]?.id ?? ''
     const { items: secrets } = await cluster.core.listNamespacedSecret({ namespace })
     const token = Buffer.from(secrets[0]?.data?.['token'] ?? '', 'base64').toString()
