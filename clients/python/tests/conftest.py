@@ -20,6 +20,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address. Its key is where the client looks for it."""
     folder = tmp_path_factory.mktemp("berth")
     settings = {"BERTH_DATA_DIR": str(folder), "BERTH_PORT": "0", "BERTH_LOCAL_PROVIDER": "true"}
+    # Streams are cut each second, and have to go on.
+    settings["BERTH_SSE_MAX_S"] = "1"
     known = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
     node = ROOT / "node_modules" / ".bin" / "node"
     with (folder / "server.log").open("w") as log:
