@@ -94,6 +94,37 @@ const steps = [
     beside: true,
   },
   {
+    name: 'Python client, lint',
+    needs: 'clients/python',
+    command: ['.venv/bin/ruff', 'check', 'clients/python'],
+  },
+  {
+    name: 'Python client, format',
+    needs: 'clients/python',
+    command: ['.venv/bin/ruff', 'format', '--check', 'clients/python'],
+  },
+  {
+    name: 'Python client, types',
+    needs: 'clients/python',
+    command: [
+      ...python,
+      'mypy',
+      '--config-file',
+      'clients/python/pyproject.toml',
+      ...['src', 'tests', 'generate_types.py'].map((part) => `clients/python/${part}`),
+    ],
+  },
+  {
+    name: 'Python client',
+    needs: 'clients/python',
+    command: [
+      ...pytest('coverage/client.xml', 'clients/python/tests'),
+      '-c',
+      'clients/python/pyproject.toml',
+    ],
+    report: 'coverage/client.xml',
+  },
+  {
     name: 'tests, PostgreSQL',
     needs: 'migrations',
     command: vitest,

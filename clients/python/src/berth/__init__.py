@@ -1,0 +1,53 @@
+"""Client of Berth."""
+
+from berth.aio import AsyncClient, AsyncDatasets, AsyncJob
+from berth.client import Client, Datasets, Job
+from berth.errors import (
+    BerthError,
+    ConfigError,
+    Conflict,
+    Damaged,
+    Forbidden,
+    Gone,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    JobCancelled,
+    JobFailed,
+    JobFinished,
+    JobNotSucceeded,
+    NotFound,
+    ProblemError,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+    Unreachable,
+    WaitTimeout,
+)
+
+__all__ = [
+    "AsyncClient",
+    "AsyncDatasets",
+    "AsyncJob",
+    "BerthError",
+    "Client",
+    "ConfigError",
+    "Conflict",
+    "Damaged",
+    "Datasets",
+    "Forbidden",
+    "Gone",
+    "IdempotencyKeyReused",
+    "InvalidRequest",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "JobFinished",
+    "JobNotSucceeded",
+    "NotFound",
+    "ProblemError",
+    "RateLimited",
+    "ServerError",
+    "Unauthorized",
+    "Unreachable",
+    "WaitTimeout",
+]

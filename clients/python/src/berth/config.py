@@ -1,0 +1,57 @@
+"""Which server, and by which key: as the command-line client finds them."""
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+
+import httpx
+
+from berth.errors import ConfigError
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+KEY = re.compile(r"[\x21-\x7e]{1,512}")
+
+
+def find_url(given: str | None) -> str:
+    text = given or os.environ.get("BERTH_URL", "").strip() or DEFAULT_URL
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(f"BERTH_URL is not an http:// or https:// address: set it like {DEFAULT_URL}")
+    if url.userinfo or url.query or url.fragment:
+        raise ConfigError("BERTH_URL has a user, a query or a fragment: give the key in BERTH_API_KEY")
+    return str(url).rstrip("/")
+
+
+def find_key(given: str | None, url: str) -> str:
+    key = given or os.environ.get("BERTH_API_KEY", "").strip()
+    if key:
+        if not KEY.fullmatch(key):
+            raise ConfigError("BERTH_API_KEY holds characters that no key has: copy it again")
+        return key
+    # Another machine's server must never be shown this machine's admin key.
+    if not is_loopback(url):
+        raise ConfigError(f"BERTH_API_KEY is not set: set it to a key of {url}, which is not on this machine")
+    folder = os.environ.get("BERTH_DATA_DIR", "").strip() or "data"
+    file = Path(os.environ.get("BERTH_ADMIN_KEY_FILE", "").strip() or Path(folder, "admin.key"))
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except OSError:
+        key = ""
+    if KEY.fullmatch(key):
+        return key
+    raise ConfigError(
+        f"BERTH_API_KEY is not set and there is no key in {file.absolute()}: set BERTH_API_KEY, or "
+        "BERTH_DATA_DIR to the folder of the server that runs on this machine"
+    )
+
+
+def is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
