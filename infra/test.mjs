@@ -55,45 +55,6 @@ const steps = [
     command: [...python, 'mypy', '--strict', 'containers/runner'],
   },
   {
-    name: 'Python tests, backtest',
-    needs: 'containers/backtest/tests',
-    // The backtest path keeps 95 % of its lines (containers/pyproject.toml).
-    command: [
-      ...pytest('coverage/backtest.xml', 'containers/backtest/tests'),
-      '-c',
-      'containers/pyproject.toml',
-      '--cov',
-      '--cov-config=containers/pyproject.toml',
-      '--cov-report=term',
-    ],
-    env: { COVERAGE_FILE: 'coverage/.backtest' },
-    report: 'coverage/backtest.xml',
-  },
-  {
-    name: 'Python tests, runner',
-    needs: 'containers/runner/tests',
-    command: pytest('coverage/runner.xml', 'containers/runner/tests'),
-    report: 'coverage/runner.xml',
-    // It waits for processes most of its time, and the other two keep a core busy each.
-    beside: true,
-  },
-  {
-    name: 'Python tests, training',
-    needs: 'containers/training/tests',
-    command: [
-      ...pytest('coverage/training.xml', 'containers/training/tests'),
-      '-c',
-      'containers/pyproject.toml',
-      '--cov=berth_training',
-      '--cov-config=containers/pyproject.toml',
-      '--cov-report=term',
-    ],
-    // Not the other's: what runs at the same time would be added up, and taken away, by either.
-    env: { COVERAGE_FILE: 'coverage/.training' },
-    report: 'coverage/training.xml',
-    beside: true,
-  },
-  {
     name: 'Python client, lint',
     needs: 'clients/python',
     command: ['.venv/bin/ruff', 'check', 'clients/python'],
@@ -115,6 +76,45 @@ const steps = [
     ],
   },
   {
+    name: 'Python tests, backtest',
+    needs: 'containers/backtest/tests',
+    // The backtest path keeps 95 % of its lines (containers/pyproject.toml).
+    command: [
+      ...pytest('coverage/backtest.xml', 'containers/backtest/tests'),
+      '-c',
+      'containers/pyproject.toml',
+      '--cov',
+      '--cov-config=containers/pyproject.toml',
+      '--cov-report=term',
+    ],
+    env: { COVERAGE_FILE: 'coverage/.backtest' },
+    report: 'coverage/backtest.xml',
+  },
+  {
+    name: 'Python tests, runner',
+    needs: 'containers/runner/tests',
+    command: pytest('coverage/runner.xml', 'containers/runner/tests'),
+    report: 'coverage/runner.xml',
+    // It waits for processes most of its time, as the client's does for a server; the other two keep a core busy each.
+    beside: true,
+  },
+  {
+    name: 'Python tests, training',
+    needs: 'containers/training/tests',
+    command: [
+      ...pytest('coverage/training.xml', 'containers/training/tests'),
+      '-c',
+      'containers/pyproject.toml',
+      '--cov=berth_training',
+      '--cov-config=containers/pyproject.toml',
+      '--cov-report=term',
+    ],
+    // Not the other's: what runs at the same time would be added up, and taken away, by either.
+    env: { COVERAGE_FILE: 'coverage/.training' },
+    report: 'coverage/training.xml',
+    beside: true,
+  },
+  {
     name: 'Python client',
     needs: 'clients/python',
     command: [
@@ -123,6 +123,7 @@ const steps = [
       'clients/python/pyproject.toml',
     ],
     report: 'coverage/client.xml',
+    beside: true,
   },
   {
     name: 'tests, PostgreSQL',

@@ -70,7 +70,7 @@ class RankedOffer(TypedDict):
 
 
 class RejectedOffers(TypedDict):
-    reason: Literal["policy", "provider", "region", "no_image", "no_containers", "spot", "price", "device", "gpu_model", "gpu_unknown", "gpu_count", "gpu_memory", "compute_capability", "cpu", "memory", "disk", "budget", "deadline", "tried", "no_stock", "capacity", "quota", "balance", "unauthorized", "limit", "busy"]
+    reason: Literal["policy", "provider", "region", "no_image", "no_containers", "spot", "price", "device", "gpu_model", "gpu_unknown", "gpu_count", "gpu_memory", "compute_capability", "cpu", "memory", "disk", "budget", "deadline", "tried", "no_stock", "capacity", "quota", "balance", "unauthorized", "throttled", "unavailable", "limit", "busy"]
     text: str
     count: int
     examples: list[str]
