@@ -1,8 +1,9 @@
 // How prices and stock have changed, for charts: each row holds until the next one of its offer.
-import { sql } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { microsToUsd } from './cost.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
+import type { Tables } from './store/schema.ts'
 
 export interface OfferHistoryQuery {
   provider?: string | undefined
@@ -16,20 +17,7 @@ export interface OfferHistoryQuery {
   cursor?: string | undefined
 }
 
-interface Row {
-  id: number
-  provider: string
-  account: string
-  region: string
-  offer_id: string
-  spot: boolean
-  at: Date
-  usd_micros_per_hour: number
-  currency: string
-  per_hour: number
-  available: number | null
-  listed: boolean
-}
+type Row = Selectable<Tables['offer_history']>
 
 /**
  * Oldest first. Of a named offer it begins with the last change before `from`, which says what held then. Throws AppError
