@@ -1,24 +1,12 @@
 // `npm run bench -- training [--rows 1000000] [--rounds 5]`: fits, predictions and features, two threads, each beside
 // the library called directly (XGBoost, scikit-learn) or pandas written the usual way; all take turns in one run.
-import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { type Measurement, option } from './measurement.ts'
-
-/** Some ten fits of a million rows on a busy machine. */
-const limit_ms = 1_800_000
+import { measuredInPython } from './support/python.ts'
 
 export const measure: Measurement = (options) => {
   const [rows, rounds] = [option(options, 'rows', 1_000_000), option(options, 'rounds', 5)]
-  const root = join(import.meta.dirname, '..')
-  const python = join(root, '.venv', 'bin', 'python')
-  const program = join(import.meta.dirname, 'training.py')
-  const output = execFileSync(python, [program, `${rows}`, `${rounds}`], {
-    timeout: limit_ms,
-    encoding: 'utf8',
-  })
-  const figures = JSON.parse(output.trim().split('\n').at(-1) ?? '') as Record<string, number>
   return Promise.resolve({
-    figures,
+    figures: measuredInPython('training.py', [rows, rounds]),
     targets: {
       xgboost_fit_over_direct: { at_least: 0.95 },
       xgboost_predict_over_direct: { at_least: 0.95 },
