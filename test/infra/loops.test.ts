@@ -54,3 +54,34 @@ test('a replica shows that it lives while its pass waits for a slow vendor', asy
   slow.resolve([])
   await loops.stop()
 })
+
+test('a server writes down which keys are used, and measures its passes', async () => {
+  await using world = await openTestWorld()
+  await world.request('GET', '/v1/jobs')
+  const accounts = keepAccounts(world.deps.providers)
+  const loops = startLoops(
+    {
+      deps: world.deps,
+      accounts,
+      offers: keepOffers(accounts, { asks: false }),
+      replica: 'rep_one',
+      sync: () => Promise.resolve(),
+      raise_high_water: () => Promise.resolve(),
+      folders: null,
+    },
+    ['pass'],
+  )
+  await vi.waitFor(
+    async () => {
+      const { last_used_at } = await world.deps.db
+        .selectFrom('api_keys')
+        .select('last_used_at')
+        .where('name', '=', 'test')
+        .executeTakeFirstOrThrow()
+      expect(last_used_at).not.toBe(null)
+      expect(await world.deps.meter?.text()).toMatch(/^berth_pass_seconds_count [1-9]/m)
+    },
+    { timeout: 60_000, interval: 100 },
+  )
+  await loops.stop()
+})

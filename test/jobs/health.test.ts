@@ -341,3 +341,20 @@ test('a throttled launch goes elsewhere, and the account is asked again soon', a
   expect(await attempts()).toMatchObject([{ outcome: 'no_capacity' }, { outcome: null, state: 'starting' }])
   expect(await world.deps.db.selectFrom('capacity_memory').selectAll().execute()).toEqual([])
 })
+
+test('the parts that a watched account could not be asked for are told on', async () => {
+  await using world = await openTestWorld()
+  const told: string[] = []
+  const provider = watched(
+    {
+      ...world.model.provider,
+      offers(_, missing) {
+        missing?.({ name: 'zone b', has: () => true, error: new Error('it hangs') })
+        return Promise.resolve(world.model.offers)
+      },
+    },
+    world.deps.health,
+  )
+  expect(await provider.offers(soon(), ({ name }) => void told.push(name))).toEqual(world.model.offers)
+  expect(told).toEqual(['zone b'])
+})
