@@ -240,7 +240,11 @@ async function prepare(config: Config, { db, sealer, random, log, mark }: Prepar
   if (config.database_url === null) await releaseAll(db)
   if (await renumberFeed(db))
     log('warn', 'the database was put back from a copy: readers of /v1/events begin anew')
-  const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
+  const made_admin_key = await ensureAdminKey(
+    { db, clock, random, sealer },
+    config.admin_key_file,
+    config.database_url !== null,
+  )
   if (await quarantineIfRestored({ db, clock }, mark))
     log('warn', 'the database is older than this data folder: for a day nothing unknown is stopped')
   return { clock, installation, made_admin_key }

@@ -59,10 +59,36 @@ export async function checkSecretKey({ db, sealer }: Pick<Start, 'db' | 'sealer'
   }
 }
 
-/** Writes an admin key for the first project to a file that only its owner can read; answers whether it did. */
-export async function ensureAdminKey(start: Start, file: string): Promise<boolean> {
+/**
+ * Writes an admin key for the first project to a file that only its owner can read; answers whether it did. Of a database that others may
+ * share only its first server does: the folder of a server in a container is new at every start, and each would leave a key behind.
+ */
+export async function ensureAdminKey(start: Start, file: string, is_shared: boolean): Promise<boolean> {
   if (existsSync(file)) return false
-  const project = await start.db.selectFrom('projects').select('id').orderBy('id').executeTakeFirstOrThrow()
-  const key = await createKey(start, project.id, 'admin (first start)', 'admin')
-  return createPrivateFile(file, `${key}\n`)
+  const key = await start.db.transaction().execute(async (db) => {
+    const { id } = await db
+      .selectFrom('projects')
+      .select('id')
+      .orderBy('id')
+      .forNoKeyUpdate()
+      .executeTakeFirstOrThrow()
+    const others = is_shared ? await worksForAdmins({ ...start, db }, id) : false
+    return others ? null : createKey({ ...start, db }, id, 'admin (first start)', 'admin')
+  })
+  return key !== null && createPrivateFile(file, `${key}\n`)
+}
+
+async function worksForAdmins(
+  { db, clock }: Pick<Start, 'db' | 'clock'>,
+  project_id: string,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('api_keys')
+    .select('id')
+    .where('project_id', '=', project_id)
+    .where('role', '=', 'admin')
+    .where('revoked_at', 'is', null)
+    .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', clock.now())]))
+    .executeTakeFirst()
+  return row !== undefined
 }

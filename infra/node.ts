@@ -32,18 +32,19 @@ export async function main(config: Config, accounts: readonly Provider[] = []): 
   await berth.close()
 }
 
-/** A server without the role `api` answers only whether it is well. */
+/** A server without the role `api` answers only whether it is well, and what it counts. */
 function healthOf(fetch: Fetch): Fetch {
-  return (request) =>
-    /^\/(healthz|readyz)$/.test(new URL(request.url).pathname)
-      ? fetch(request)
+  return (request, bindings) =>
+    /^\/(healthz|readyz|metrics)$/.test(new URL(request.url).pathname)
+      ? fetch(request, bindings)
       : new Response(null, { status: 404 })
 }
 
 /** Node's own 5 minutes would cut an upload: the largest artifact takes six hours at 3 MB/s. */
 const upload_ms = 6 * 3_600_000
 
-type Fetch = (request: Request) => Response | Promise<Response>
+/** `bindings`: the connection, by which it is known who asks. */
+type Fetch = (request: Request, bindings?: object) => Response | Promise<Response>
 
 async function listen(config: Config, fetch: Fetch) {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()

@@ -94,7 +94,7 @@ export const settings = {
   BERTH_ADMIN_KEY_FILE: {
     default: null,
     shown: '`$BERTH_DATA_DIR/admin.key`',
-    meaning: 'where the first start writes the admin API key (one line, mode 0600)',
+    meaning: 'where the first start of a database writes the admin API key (one line, mode 0600)',
     parse: path,
   },
   BERTH_SECRET_KEY: {
