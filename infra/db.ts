@@ -48,17 +48,32 @@ async function migratePostgres(url: string): Promise<void> {
   await migrate(db).finally(() => db.destroy())
 }
 
-/** Brings the schema up to date; one migrator at a time by the library's advisory lock. */
+/**
+ * Brings the schema up to date; one migrator at a time by the library's advisory lock. A schema that a newer version has made is left as it
+ * is: migrations add, and what they take away no version before them uses (docs/operations.md), so that a server of the version before
+ * may be started again in the middle of an upgrade, and after one that is taken back.
+ */
 export async function migrate(db: Database): Promise<void> {
   const migrationFolder = path.join(import.meta.dirname, '..', 'migrations')
-  const migrator = new Migrator({ db, provider: new FileMigrationProvider({ fs, path, migrationFolder }) })
-  const { error, results } = await migrator.migrateToLatest()
+  const provider = new FileMigrationProvider({ fs, path, migrationFolder })
+  const own = Object.keys(await provider.getMigrations())
+  const done = await doneMigrations(db)
+  if (done.some((name) => !own.includes(name)) && own.every((name) => done.includes(name))) return
+  const { error, results } = await new Migrator({ db, provider }).migrateToLatest()
   if (!error) return
   const failed = results?.find(({ status }) => status === 'Error')?.migrationName ?? 'before the first'
   throw new Error(
     `the database could not be migrated (${failed}): ${error instanceof Error ? error.message : 'unknown'}`,
     { cause: error },
   )
+}
+
+async function doneMigrations(db: Database): Promise<string[]> {
+  const { rows: found } = await sql<{ table: string | null }>`
+    select to_regclass('kysely_migration')::text as table`.execute(db)
+  if (!found[0]?.table) return []
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(db)
+  return rows.map(({ name }) => name)
 }
 
 export interface DatabaseClock extends Clock {

@@ -1,12 +1,10 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect, inject, test } from 'vitest'
 import type { JobView } from '../../jobs/view.ts'
 import { createDraw } from '../simulation/draw.ts'
 import { isPostgres } from '../support/database.ts'
 import { type Desk, openDesk, realBacktest } from '../support/desk.ts'
 import { createFleetDatabase } from '../support/fleet.ts'
+import { openWitness } from '../support/witness.ts'
 
 const seed = 'load'
 const jobs = 48
@@ -16,7 +14,6 @@ const clients = 6
 const kills = 6
 /** A server lives this long: a dozen jobs are launched and finished in it. */
 const life_ms = [300, 2_500] as const
-const python = join(import.meta.dirname, '..', '..', '.venv', 'bin', 'python')
 
 test(
   `kill -9 of the server, ${kills} times, while ${jobs} jobs come and run: none is lost, none runs twice`,
@@ -80,53 +77,5 @@ async function submit(desk: Desk, body: string, key: string): Promise<string | n
     return answer.ok ? ((await answer.json()) as JobView).id : null
   } catch {
     return null
-  }
-}
-
-/** A Python whose backtest works for a while and writes down, outside of Berth, when it begins and ends. */
-function openWitness() {
-  const folder = mkdtempSync(join(tmpdir(), 'berth-witness-'))
-  const [file, program, shell] = ['seen', 'program.py', 'python'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ]
-  writeFileSync(file, '')
-  writeFileSync(
-    program,
-    `import json, os, sys, time
-spec, out = sys.argv[-2:]
-job = json.load(open(spec))["parameters"]["fast"] - 1
-def saw(what):
-    seen = os.open(${JSON.stringify(file)}, os.O_WRONLY | os.O_APPEND)
-    os.write(seen, f"{what} {job}\\n".encode())
-    os.close(seen)
-saw("began")
-time.sleep(0.2 + (job * 7 % 20) / 10)
-with open(os.path.join(out, "result.json"), "w") as result:
-    json.dump({"job": job}, result)
-saw("ended")
-`,
-  )
-  writeFileSync(
-    shell,
-    `#!/bin/sh
-case " $* " in *" berth_backtest "*) exec "${python}" -S "${program}" "$@" ;; esac
-exec "${python}" "$@"
-`,
-  )
-  chmodSync(shell, 0o755)
-  return {
-    python: shell,
-    saw: (what: string) =>
-      readFileSync(file, 'utf8')
-        .split('\n')
-        .filter((line) => line.startsWith(`${what} `))
-        .map((line) => Number(line.slice(what.length)))
-        .toSorted((a, b) => a - b),
-    [Symbol.asyncDispose]() {
-      rmSync(folder, { recursive: true, force: true })
-      return Promise.resolve()
-    },
   }
 }

@@ -34,6 +34,9 @@ const run_ms = 120_000
 
 export interface ContainerEngine {
   socket: string
+  /** What podman is told so that it works on this engine's images. */
+  store: readonly string[]
+  environment: Readonly<Record<string, string>>
   /** Makes an image of a folder's content. */
   import(folder: string, name: string): void
   /** As somebody else would do it. */
@@ -76,6 +79,8 @@ export async function openEngine(): Promise<ContainerEngine> {
   let service: ChildProcess | null = null
   const engine: ContainerEngine = {
     socket,
+    store: store(folder),
+    environment: { CONTAINERS_CONF: join(folder, 'containers.conf'), HOME: folder },
     import: (from, name) => importFolder(folder, from, name),
     podman: (args) => void podman(folder, args),
     running(name) {
