@@ -1,7 +1,7 @@
 // Which jobs have one result. Pure.
 import { canonicalSha256 } from './canonical.ts'
 import type { DatasetRow, JobRow } from './plan.ts'
-import type { BacktestParams } from './kinds/backtest.ts'
+import { benchmarkFile, type BacktestParams } from './kinds/backtest.ts'
 import type { TrainingParams } from './kinds/training.ts'
 import type { JobSpec } from './spec.ts'
 
@@ -29,11 +29,12 @@ export function cacheKey(
 
 /** The params with contents for addresses; null: one of them may change under its address. */
 function backtestWork(params: BacktestParams, dataset: Content | null) {
-  const { data, strategy, ...rest } = params
+  const { data, strategy, benchmark, ...rest } = params
   const contents = contentsOf(params)
   if (contents === null) return null
   return {
     rest,
+    benchmark: contents.benchmark,
     data: { ...data, files: contents.files, dataset: dataset ?? data.dataset },
     strategy: {
       ...strategy,
@@ -66,12 +67,16 @@ const contentOf = ({ sha256, format, reading }: Content): Content => ({
 })
 
 /** The contents that a spec names; null: one of them may change under its address. */
-function contentsOf({ data, strategy }: BacktestParams): { files: string[]; signals: string | null } | null {
+function contentsOf(params: BacktestParams) {
+  const { data, strategy } = params
+  const file = benchmarkFile(params)
   const files = data.files?.map(({ sha256 }) => sha256 ?? null) ?? []
   const signals = strategy.signals?.sha256 ?? null
-  const isOpen = [strategy.signals, strategy.predictions].some((each) => each && each.sha256 === undefined)
+  const named = [strategy.signals, strategy.predictions, file]
+  const isOpen = named.some((each) => each && each.sha256 === undefined)
   if (files.includes(null) || isOpen) return null
-  return { files: files.filter((hash) => hash !== null), signals }
+  const benchmark = file ? { sha256: file.sha256 } : (params.benchmark ?? null)
+  return { files: files.filter((hash) => hash !== null), signals, benchmark }
 }
 
 function wishOf({ device, gpu }: JobSpec['resources']): DeviceWish {

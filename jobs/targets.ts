@@ -1,5 +1,6 @@
 // Addresses that a spec names, checked before it is stored.
 import { AppError } from './errors.ts'
+import { benchmarkFile } from './kinds/backtest.ts'
 import type { JobSpec } from './spec.ts'
 
 /** Refuses a webhook address that must not be called. Throws AppError invalid_request. */
@@ -36,10 +37,12 @@ function filesOf(spec: JobSpec): { url: string; path: string }[] {
     return table ? [...prices, { url: table.url, path: 'params.table.url' }] : prices
   }
   const { signals, predictions } = spec.params.strategy
+  const benchmark = benchmarkFile(spec.params)
   return [
     ...prices,
     ...(signals ? [{ url: signals.url, path: 'params.strategy.signals.url' }] : []),
     ...(predictions ? [{ url: predictions.url, path: 'params.strategy.predictions.url' }] : []),
+    ...(benchmark ? [{ url: benchmark.url, path: 'params.benchmark.url' }] : []),
   ]
 }
 

@@ -81,6 +81,12 @@ const execution = z.strictObject({
 
 type Execution = z.infer<typeof execution>
 
+/** What the best set is compared with. */
+const benchmark = z.union(
+  [z.literal('equal_weight'), z.strictObject({ symbol }), file],
+  'must be null, "equal_weight", { "symbol" }, or { "url", "sha256" }',
+)
+
 export const objectives = [
   'total_return',
   'annual_return',
@@ -126,7 +132,7 @@ export const backtestParams = z
     validation: z
       .strictObject({ method: z.literal('none', { error: notYet('only none') }).optional() })
       .optional(),
-    benchmark: z.null(notYet('only null')).optional(),
+    benchmark: benchmark.nullable().optional(),
     periods_per_year: z.number().positive().max(1_000_000).optional(),
     risk_free: z.number().min(-1).max(10).optional(),
     output: z
@@ -180,13 +186,14 @@ function checkChina(params: { data: PriceData; execution?: Execution | undefined
 
 type Problem = (path: (string | number)[], message: string) => void
 
-function checkSample(
-  params: { data: PriceData; execution?: { fill?: string | undefined } | undefined },
-  problem: Problem,
-) {
+function checkSample(params: Pick<BacktestParams, 'data' | 'execution' | 'benchmark'>, problem: Problem) {
   sampleProblem(params.data, (path, message) => problem(['data', ...path], message))
   const { dataset = '' } = params.data
   const sample = samples[dataset]
+  if (isSymbol(params.benchmark))
+    sampleProblem({ dataset, symbols: [params.benchmark.symbol] }, (_, message) =>
+      problem(['benchmark', 'symbol'], message),
+    )
   if (sample && params.execution?.fill === 'next_open' && !sample.columns.includes('open'))
     problem(['execution', 'fill'], `next_open needs a column open, which ${dataset} lacks: use "next_close"`)
 }
@@ -213,12 +220,22 @@ export function backtestDataset({ data: { dataset } }: Pick<BacktestParams, 'dat
 export function backtestInputs(params: BacktestParams): Input[] {
   const prices = (params.data.files ?? []).map((each, index) => ({ ...each, name: `data-${index}` }))
   const { signals, predictions } = params.strategy
+  const file = benchmarkFile(params)
   return priceFiles([
     ...prices,
     ...(signals ? [{ ...signals, name: 'signals' }] : []),
     ...(predictions ? [{ ...predictions, name: 'predictions' }] : []),
+    ...(file ? [{ ...file, name: 'benchmark' }] : []),
   ])
 }
+
+/** The file of prices that a spec compares with; null: it has none. */
+export function benchmarkFile({ benchmark: given }: Pick<BacktestParams, 'benchmark'>) {
+  return typeof given === 'object' && given !== null && 'url' in given ? given : null
+}
+
+const isSymbol = (given: BacktestParams['benchmark']): given is { symbol: string } =>
+  typeof given === 'object' && given !== null && 'symbol' in given
 
 interface Input {
   name: string

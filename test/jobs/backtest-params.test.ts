@@ -62,6 +62,21 @@ test('signals are fetched like prices, and take only stops', () => {
   expect(faults({ ...params, parameters: { fast: 3 } })[0]).toMatch(/^parameters\.fast: is not a parameter/)
 })
 
+test('a benchmark is a word, a symbol of the data or a file, which is fetched like signals', () => {
+  const file = { url: 'https://example.com/index.csv', sha256: 'a'.repeat(64) }
+  for (const benchmark of [null, 'equal_weight', { symbol: 'KO' }, file])
+    expect(faults(spec('rsi', {}, { benchmark }))).toEqual([])
+  const params = backtestParams.parse(spec('rsi', {}, { benchmark: file }))
+  expect(backtestInputs(params)).toEqual([{ ...file, name: 'benchmark.csv' }])
+  expect(faults(spec('rsi', {}, { benchmark: { symbol: 'SPY' } }))[0]).toMatch(
+    /^benchmark\.symbol: SPY is not in sample:sp500-20/,
+  )
+  for (const benchmark of ['best', { symbol: 'KO', url: file.url }, {}])
+    expect(faults(spec('rsi', {}, { benchmark }))).toEqual([
+      'benchmark: must be null, "equal_weight", { "symbol" }, or { "url", "sha256" }',
+    ])
+})
+
 test('predictions are fetched like signals, and a rule says what is made of them', () => {
   const predictions = { url: 'https://example.com/q.parquet', path: 2 }
   const params = {

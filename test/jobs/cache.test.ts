@@ -103,6 +103,7 @@ describe('a result that is there', () => {
     ['another device', {}, { resources: { device: 'cuda' } }],
     ['cache: false', {}, { cache: false }],
     ['a file without a hash', fileOf({}), fileOf({})],
+    ['a benchmark without a hash', comparedWith({}), comparedWith({})],
     ['another content', fileOf({ sha256: 'a'.repeat(64) }), fileOf({ sha256: 'b'.repeat(64) })],
   ] as const)('is not given for %s', async ([, one, two]) => {
     await using world = await open()
@@ -121,6 +122,17 @@ describe('a result that is there', () => {
     expect(await submit(world, { ...fileOf({ sha256 }), resources: { device: 'cpu' } })).toMatchObject({
       state: 'succeeded',
     })
+  })
+
+  test('is given for a benchmark of one content, and not for another benchmark', async () => {
+    await using world = await open()
+    await submit(world, comparedWith({ sha256: 'a'.repeat(64) }))
+    await finish(world)
+    expect(await submit(world, comparedWith({ sha256: 'a'.repeat(64) }))).toMatchObject({
+      state: 'succeeded',
+    })
+    expect(await submit(world, comparedWith({ sha256: 'b'.repeat(64) }))).toMatchObject({ state: 'queued' })
+    expect(await submit(world)).toMatchObject({ state: 'queued' })
   })
 
   test('is not given to another project, for another version of the program, or when it is too old', async () => {
@@ -170,6 +182,10 @@ function fileOf(more: { url?: string; sha256?: string }) {
   const url = 'https://example.com/prices.parquet'
   const data = { files: [{ url, ...more }], adjustment: 'total' }
   return { params: { ...backtest().params, data } }
+}
+
+function comparedWith(more: { sha256?: string }) {
+  return { params: { ...backtest().params, benchmark: { url: 'https://example.com/index.csv', ...more } } }
 }
 
 describe('a job that is equal to one at work', () => {

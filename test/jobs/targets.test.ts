@@ -5,6 +5,7 @@ import { backtest } from '../support/world.ts'
 
 const data = (url: string) => ({ data: { files: [{ url }], adjustment: 'none' } })
 const signals = (url: string) => ({ strategy: { signals: { url } }, parameters: {} })
+const benchmark = (url: string) => ({ benchmark: { url } })
 const check = (params: object) => () => {
   const spec = jobSpec.parse({ ...backtest(), params: { ...backtest().params, ...params } })
   checkFileUrls(spec, ['/data'])
@@ -13,6 +14,7 @@ const check = (params: object) => () => {
 test('prices and signals are read from the named folders', () => {
   expect(check(data('file:///data/prices.csv'))).not.toThrow()
   expect(check(signals('file:///data/deep/signals%20a.csv'))).not.toThrow()
+  expect(check(benchmark('file:///data/index.csv'))).not.toThrow()
 })
 
 test.for([
@@ -23,9 +25,10 @@ test.for([
   'file:///data/x%2f..%2f..%2fetc/passwd',
   'file://elsewhere/data/prices.csv',
   'file:///data/%ff.csv',
-])('%s is refused, for prices and for signals', (url) => {
+])('%s is refused, for prices, for signals and for a benchmark', (url) => {
   expect(check(data(url))).toThrow('does not lie in a folder')
   expect(check(signals(url))).toThrow('params.strategy.signals.url does not lie in a folder')
+  expect(check(benchmark(url))).toThrow('params.benchmark.url does not lie in a folder')
 })
 
 test('s3 addresses are refused by name', () => {

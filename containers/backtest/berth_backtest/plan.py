@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.benchmark import Benchmark, load_benchmark
 from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.data.panel import Panel
 from berth_backtest.data.predictions import check_rule, load_predictions
@@ -29,6 +30,7 @@ class Plan:
     effective: dict[str, object]
     targets: NDArray[np.float64]  # [bar, symbol] of a file of signals or predictions, else empty
     warnings: tuple[tuple[str, str], ...] = ()  # of that file
+    benchmark: Benchmark | None = None
     costs: float = 1.0  # what all costs are multiplied with
 
     @property
@@ -67,7 +69,8 @@ def make_plan(spec: Spec, panel: Panel) -> Plan:
     effective["parameters"] = {**defaults, **given}
     effective["periods_per_year"] = periods
     targets, warnings = wanted_fractions(spec, panel)
-    return Plan(spec, panel, grid, fill, periods, effective, targets, warnings)
+    benchmark = load_benchmark(spec.benchmark, spec.data, panel)
+    return Plan(spec, panel, grid, fill, periods, effective, targets, warnings, benchmark)
 
 
 def wanted_fractions(spec: Spec, panel: Panel) -> tuple[NDArray[np.float64], tuple[tuple[str, str], ...]]:

@@ -147,7 +147,6 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("portfolio.call_sequence", "any", "portfolio.call_sequence", "must be one of auto, given"),
     ("validation", {"method": "walk_forward", "folds": 3}, "validation.method", "only none is available"),
     ("validation", {"folds": 3}, "validation.folds", "not a known field"),
-    ("benchmark", "equal_weight", "benchmark", "only null is available"),
     ("periods_per_year", 0, "periods_per_year", "more than 0"),
     ("risk_free", -1, "risk_free", "more than -1"),
     ("output.top_k", 1001, "output.top_k", "from 0 to 1000"),

@@ -343,6 +343,10 @@ class BacktestParamsValidation(TypedDict):
     method: NotRequired[Literal["none"]]
 
 
+class BacktestParamsBenchmark2(TypedDict):
+    symbol: str
+
+
 class BacktestParamsOutput(TypedDict):
     top_k: NotRequired[int]
     metrics: NotRequired[Literal["auto", "all"]]
@@ -359,7 +363,7 @@ class BacktestParams(TypedDict):
     execution: NotRequired[BacktestParamsExecution]
     portfolio: NotRequired[BacktestParamsPortfolio]
     validation: NotRequired[BacktestParamsValidation]
-    benchmark: NotRequired[None]
+    benchmark: NotRequired[Literal["equal_weight"] | BacktestParamsBenchmark2 | BacktestParamsDataFilesItem | None]
     periods_per_year: NotRequired[float]
     risk_free: NotRequired[float]
     output: NotRequired[BacktestParamsOutput]

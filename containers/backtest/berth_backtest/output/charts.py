@@ -22,8 +22,15 @@ FADE = 0.1  # a month of +-10 % has the full colour
 
 
 def equity_chart(plan: Plan, equity: Floats, cash: float) -> str:
+    """Returns the equity, and the same cash in the benchmark under it."""
     values = np.concatenate([[cash], equity])
-    return svg(HEIGHT, frame(plan, values, "{:,.0f}") + line(values, "series"))
+    if plan.benchmark is None:
+        return svg(HEIGHT, frame(plan, values, "{:,.0f}") + line(values, "series"))
+    other = np.concatenate([[cash], cash * np.cumprod(1.0 + plan.benchmark.returns)])
+    both = np.concatenate([values, other])
+    low, high = bounds(both, None, None)
+    body = frame(plan, both, "{:,.0f}", low, high) + line(other, "other", low, high)
+    return svg(HEIGHT, body + line(values, "series", low, high))
 
 
 def drawdown_chart(plan: Plan, equity: Floats, cash: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from berth_backtest import VERSION
+from berth_backtest.benchmark import compared
 from berth_backtest.checkpoint import write_atomically
 from berth_backtest.china import early_warnings, shown_profile
 from berth_backtest.data.dates import DAY_US, shown_date
@@ -50,6 +51,7 @@ def make_result(plan: Plan, found: Found, threads: int, timing: dict[str, float]
             "objective": number(sweep.objective[at]),
             "metrics": named(sweep.means[at]),
         },
+        "benchmark": benchmark_of(plan, best),
         "points": sweep.tried,
         "skipped": sweep.skipped,
         "bar_updates": updates,
@@ -63,6 +65,13 @@ def make_result(plan: Plan, found: Found, threads: int, timing: dict[str, float]
         "ties": sweep.counts["ties"],
         "warnings": warnings_of(plan, found, overfitting),
     }
+
+
+def benchmark_of(plan: Plan, best: Best) -> dict[str, float | str | None] | None:
+    if plan.benchmark is None:
+        return None
+    cash = plan.spec.execution.cash * len(plan.accounts)
+    return compared(plan.benchmark, best.equity, cash, plan.periods, plan.spec.risk_free)
 
 
 def warnings_of(plan: Plan, run: Found, overfitting: Overfitting) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ section { padding: 16px; margin: 16px 0; break-inside: avoid; }
 .tile { padding: 10px 12px; } .tile span { color: var(--soft); font-size: 12px; display: block; }
 .tile b { font-size: 20px; font-variant-numeric: tabular-nums; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft); font-size: 11px; }
+.other { stroke: var(--soft); fill: none; stroke-width: 1; }
 .grid { stroke: var(--line); stroke-width: 1; } .series { stroke: var(--series); fill: none; stroke-width: 1.5; }
 .under { fill: var(--loss); fill-opacity: .25; stroke: var(--loss); stroke-width: 1; }
 .gain { fill: var(--gain); } .loss { fill: var(--loss); } .best { stroke: var(--ink); stroke-width: 2; }

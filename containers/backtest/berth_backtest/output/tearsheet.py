@@ -52,6 +52,7 @@ def render(plan: Plan, sweep: Sweep, best: Best, order: NDArray[np.int64], resul
         warning_part(result["warnings"]),
         tiles(result),
         section("Equity", equity_chart(plan, best.equity, cash), equity_note(plan)),
+        benchmark_part(result["benchmark"]),
         section("Drawdown", drawdown_chart(plan, best.equity, cash)),
         section("Monthly returns", monthly_heat_map(plan, best.equity, cash)),
         section("Returns of closed trades", histogram(best.trade_returns)),
@@ -97,7 +98,31 @@ def probability(value: float | None) -> str:
 def equity_note(plan: Plan) -> str:
     symbols = len(plan.accounts)
     cash = plan.spec.execution.cash
-    return f"Sum of {symbols} symbols, each with its own cash of {cash:,.0f}." if symbols > 1 else ""
+    note = f"Sum of {symbols} symbols, each with its own cash of {cash:,.0f}." if symbols > 1 else ""
+    if plan.benchmark is None:
+        return note
+    return f"{note} The thin line is {plan.benchmark.name}, from the first date's close on.".strip()
+
+
+def benchmark_part(found: dict[str, Any] | None) -> str:
+    """Returns the best set beside the benchmark."""
+    if found is None:
+        return ""
+    labels = {
+        "total_return": "Its total return",
+        "annual_return": "Its annual return",
+        "excess_return": "Annual return above it",
+        "beta": "Beta",
+        "alpha": "Alpha, a year",
+        "tracking_error": "Tracking error",
+        "information_ratio": "Information ratio",
+    }
+    percent = ("total_return", "annual_return", "excess_return", "alpha", "tracking_error")
+    rows = "".join(
+        f"<tr><th>{label}</th><td>{shown('total_return' if name in percent else name, found[name])}</td></tr>"
+        for name, label in labels.items()
+    )
+    return section(f"Beside {found['name']}", f"<table>{rows}</table>")
 
 
 def shown(name: str, value: float | None) -> str:

@@ -7,7 +7,7 @@ from berth_backtest.spec.data import parse_data
 from berth_backtest.spec.execution import parse_execution
 from berth_backtest.spec.fields import Fields, kind_of, near, shown
 from berth_backtest.spec.predictions import check_top_k, parse_file, parse_predictions
-from berth_backtest.spec.types import Aggregate, Output, Portfolio, Search, Spec, Strategy
+from berth_backtest.spec.types import Aggregate, BenchmarkSpec, Output, Portfolio, Search, Spec, Strategy
 from berth_backtest.strategies.builtin import BUILT_IN, IN_SOURCE, NAMES
 from berth_backtest.strategies.definition import Definition
 
@@ -45,6 +45,7 @@ def parse_spec(value: object) -> Spec:
     check_top_k(strategy, portfolio, problems)
     search = parse_search(root.object("search"))
     refuse_later_parts(root)
+    benchmark = parse_benchmark(root)
     periods = parse_periods(root)
     risk_free = root.number("risk_free", 0.0, above=-1.0, most=10.0)
     output = parse_output(root.object("output"))
@@ -54,7 +55,9 @@ def parse_spec(value: object) -> Spec:
     effective = effective_spec(
         root.values, strategy, search, output, execution_json(root, stops), portfolio, risk_free
     )
-    return Spec(data, strategy, axes, search, execution, portfolio, periods, risk_free, output, effective)
+    return Spec(
+        data, strategy, axes, search, execution, portfolio, periods, risk_free, output, benchmark, effective
+    )
 
 
 def parse_strategy(fields: Fields) -> Strategy | None:
@@ -186,8 +189,27 @@ def refuse_later_parts(root: Fields) -> None:
         for name in ("folds", "train_bars", "test_bars", "anchored", "purge"):
             validation.raw(name)
     validation.end()
-    if root.raw("benchmark") is not None:
-        root.wrong("benchmark", f"only null {VERSION_LIMIT}")
+
+
+def parse_benchmark(root: Fields) -> BenchmarkSpec | None:
+    """Returns what the best set is compared with, None: nothing, or a problem."""
+    value = root.raw("benchmark")
+    if value is None:
+        return None
+    if value == "equal_weight":
+        return BenchmarkSpec()
+    if not isinstance(value, dict):
+        forms = 'null, "equal_weight", {"symbol"} or {"url", "sha256"}'
+        root.wrong("benchmark", f"must be {forms}, not {shown(value)}")
+        return None
+    fields = Fields(value, "benchmark", root.problems)
+    if fields.has("symbol") == fields.has("url"):
+        root.wrong("benchmark", "give either benchmark.symbol or benchmark.url")
+        return None
+    found = BenchmarkSpec(symbol=fields.text("symbol")) if fields.has("symbol") else None
+    found = found or BenchmarkSpec(file=parse_file(fields))
+    fields.end()
+    return found
 
 
 def parse_periods(root: Fields) -> float | None:
@@ -270,7 +292,7 @@ def effective_spec(
         "execution": execution,
         "portfolio": vars(portfolio),
         "validation": {"method": "none"},
-        "benchmark": None,
+        "benchmark": given.get("benchmark"),
         "periods_per_year": given.get("periods_per_year"),
         "risk_free": risk_free,
         "output": vars(output),

@@ -134,6 +134,14 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class BenchmarkSpec:
+    """One symbol of the data, or a file of prices; neither: the run's symbols in equal weights."""
+
+    symbol: str | None = None
+    file: DataFile | None = None
+
+
+@dataclass(frozen=True)
 class Spec:
     data: DataSpec
     strategy: Strategy
@@ -144,4 +152,5 @@ class Spec:
     periods_per_year: float | None
     risk_free: float
     output: Output
+    benchmark: BenchmarkSpec | None
     effective: dict[str, object]  # the spec with every default filled in, but `execution.fill`
