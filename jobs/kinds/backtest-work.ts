@@ -2,7 +2,7 @@
 import type { Offer } from '../../providers/provider.ts'
 import { canonicalSha256 } from '../canonical.ts'
 import type { Part } from '../shards.ts'
-import type { BacktestParams } from './backtest.ts'
+import { type BacktestParams, isValidated } from './backtest.ts'
 import { pointsOf } from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
@@ -17,11 +17,27 @@ const maxCores = 64
 /** A merge reads and writes the points that are kept. */
 const keptPoints = 1_000_000
 const mergedPerSecond = 200_000
+/** As docs/conventions.md §5. */
+const usualFolds = 5
 /** Trading days of a calendar year at US exchanges. */
 const barsPerYear = 252
 
-/** Bars times symbols times points; null: the data is a file whose size is not known. `rows`: of a dataset. */
+/** Bars times symbols times points, of all trains; null: the data is a file whose size is not known. `rows`: of a dataset. */
 export function barUpdates(params: BacktestParams, rows: number | null): number | null {
+  const once = updatesOnce(params, rows)
+  return once && Math.ceil(once * trainedShare(params))
+}
+
+/** What share of all dates the trains are, together; lengths in dates are of a run whose dates are not known here: at most all. */
+function trainedShare({ validation }: BacktestParams): number {
+  if (validation?.method !== 'walk_forward') return 1
+  const { folds = usualFolds, anchored, train_bars, test_bars } = validation
+  if (train_bars || test_bars) return folds
+  // Of folds + 1 equal parts a rolling train is one, an anchored one all that are before its test.
+  return anchored ? folds / 2 : folds / (folds + 1)
+}
+
+function updatesOnce(params: BacktestParams, rows: number | null): number | null {
   const { dataset, symbols, start, end } = params.data
   const sample = dataset === undefined ? undefined : samples[dataset]
   // Of a dataset that is filtered by symbols or dates this is the most.
@@ -51,7 +67,8 @@ export function backtestSeconds(
 
 /** Equal for work whose durations foretell each other: the same data, strategy and, within a factor of two, size. */
 export function backtestSignature(params: BacktestParams, { role, of }: Part): string {
-  const { data, strategy } = params
+  const { data, strategy, validation } = params
   const points = Math.round(Math.log2(pointsOf(params) / of))
-  return canonicalSha256({ kind: 'backtest', role, data, strategy, points }).slice(0, 16)
+  const folds = isValidated(params) ? { validation } : {}
+  return canonicalSha256({ kind: 'backtest', role, data, strategy, points, ...folds }).slice(0, 16)
 }

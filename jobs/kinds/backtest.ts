@@ -81,6 +81,33 @@ const execution = z.strictObject({
 
 type Execution = z.infer<typeof execution>
 
+/** How many dates a train or a test has. */
+const bars = z.int().min(1).max(100_000_000)
+
+/** Each fold's train chooses a set, and its test says what came of it. */
+const validation = z
+  .strictObject({
+    method: z.enum(['none', 'walk_forward']).optional(),
+    folds: z.int().min(1).max(1_000).optional(),
+    train_bars: bars.nullable().optional(),
+    test_bars: bars.nullable().optional(),
+    anchored: z.boolean().optional(),
+    purge: z.int().min(0).max(100_000_000).optional(),
+  })
+  .superRefine(({ method = 'none', ...rest }, context) => {
+    const problem = (name: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [name], message })
+    if (method === 'none')
+      for (const [name, value] of Object.entries(rest))
+        if (value !== undefined) problem(name, 'belongs to walk_forward')
+    if (rest.anchored && typeof rest.train_bars === 'number')
+      problem('train_bars', 'cannot be with anchored: such a train begins at the first date')
+  })
+
+/** Whether a search is validated: then each fold chooses among all points, and it is not cut. */
+export const isValidated = ({ validation: given }: Pick<BacktestParams, 'validation'>): boolean =>
+  given?.method === 'walk_forward'
+
 /** What the best set is compared with. */
 const benchmark = z.union(
   [z.literal('equal_weight'), z.strictObject({ symbol }), file],
@@ -129,9 +156,7 @@ export const backtestParams = z
         call_sequence: z.enum(['auto', 'given']).optional(),
       })
       .optional(),
-    validation: z
-      .strictObject({ method: z.literal('none', { error: notYet('only none') }).optional() })
-      .optional(),
+    validation: validation.optional(),
     benchmark: benchmark.nullable().optional(),
     periods_per_year: z.number().positive().max(1_000_000).optional(),
     risk_free: z.number().min(-1).max(10).optional(),

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { pointsOf } from '../../jobs/kinds/backtest-strategy.ts'
 import { barUpdates } from '../../jobs/kinds/backtest-work.ts'
 import { backtestInputs, backtestParams } from '../../jobs/kinds/backtest.ts'
+import { pointsOf as shardPoints } from '../../jobs/kinds/kind.ts'
 
 const spec = (name: string, parameters: object, more: object = {}) => ({
   data: { dataset: 'sample:sp500-20' },
@@ -75,6 +76,26 @@ test('a benchmark is a word, a symbol of the data or a file, which is fetched li
     expect(faults(spec('rsi', {}, { benchmark }))).toEqual([
       'benchmark: must be null, "equal_weight", { "symbol" }, or { "url", "sha256" }',
     ])
+})
+
+test('a search may be validated walk-forward: its trains are its work', () => {
+  const space = { fast: 5, slow: { range: [10, 100, 10] } }
+  const validated = (validation: object) => spec('sma_cross', space, { validation })
+  for (const validation of [{}, { method: 'none' }, { method: 'walk_forward', folds: 3, purge: 5 }])
+    expect(faults(validated(validation))).toEqual([])
+  expect(faults(validated({ folds: 3 }))).toEqual(['validation.folds: belongs to walk_forward'])
+  expect(faults(validated({ method: 'walk_forward', anchored: true, train_bars: 100 }))).toEqual([
+    'validation.train_bars: cannot be with anchored: such a train begins at the first date',
+  ])
+  const updates = (validation: object) => barUpdates(backtestParams.parse(validated(validation)), null) ?? 0
+  const once = updates({})
+  expect(updates({ method: 'walk_forward', folds: 4 }) / once).toBeCloseTo(0.8)
+  expect(updates({ method: 'walk_forward', folds: 4, anchored: true }) / once).toBeCloseTo(2)
+  expect(updates({ method: 'walk_forward', folds: 4, train_bars: 250 }) / once).toBeCloseTo(4)
+  const kinds = [{}, { method: 'walk_forward' }].map((validation) =>
+    shardPoints({ kind: 'backtest', params: backtestParams.parse(validated(validation)) }),
+  )
+  expect(kinds).toEqual([10, 1])
 })
 
 test('predictions are fetched like signals, and a rule says what is made of them', () => {

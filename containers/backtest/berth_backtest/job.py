@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from berth_backtest.errors import StoppedError
+from berth_backtest.errors import StoppedError, invalid
 from berth_backtest.report import Progress, Stop, log
 from berth_backtest.shard import WHOLE, Shard
 from berth_backtest.spec.parse import parse_spec
@@ -22,6 +22,8 @@ def run_job(
     began = time.monotonic()
     progress.tell(0.0, "load")
     spec = parse_spec(value)
+    if spec.validation is not None and shard != WHOLE:
+        raise invalid("validation", "each fold chooses among all points: it is not run in shards")
     # Imported late: the first line of the log must not wait for them, nor a wrong spec for its error.
     from berth_backtest.data.load import load_panel
     from berth_backtest.plan import make_plan
@@ -42,6 +44,9 @@ def run_job(
     compiled = time.monotonic()
     log(f"kernel ready after {compiled - loaded:.2f} s; running on {threads} threads")
     simulator = make_simulator(plan, threads)
+    if spec.validation is not None:
+        timing = {"load_s": loaded - began, "compile_s": compiled - loaded}
+        return walk_job(plan, simulator, out, progress, stop, timing, began)
     sweep, run_s = sweep_of(plan, simulator, shard, progress, stop)
     updates = panel.bars * len(panel.symbols) * sweep.tried
     log(f"{updates} bar-updates in {run_s:.3f} s ({updates / max(run_s, 1e-9) / 1e6:.1f} M/s)")
@@ -57,6 +62,31 @@ def run_job(
     log(f"result written to {out}")
     if not sweep.finished and shard.role == "work":
         raise StoppedError("stopped before the end; the best so far is written")
+    progress.tell(1.0, "done")
+    return result
+
+
+def walk_job(
+    plan: "Plan",
+    simulator: "Simulator",
+    out: Path,
+    progress: Progress,
+    stop: Stop,
+    timing: dict[str, float],
+    began: float,
+) -> dict[str, object]:
+    """Runs a validated search, fold by fold, and writes its files."""
+    from berth_backtest.output.files import write_walk
+    from berth_backtest.walk.walk import run_walk
+
+    started = time.monotonic()
+    walk = run_walk(plan, simulator.threads, progress, stop)
+    sampled_s = walk.sweep.sampled_s
+    timing |= {"run_s": time.monotonic() - started - sampled_s, "overfitting_s": sampled_s}
+    log(f"{walk.updates} bar-updates in the trains of {len(walk.folds)} folds, {timing['run_s']:.3f} s")
+    progress.tell(0.9, "write")
+    result = write_walk(out, plan, simulator, walk, timing, began)
+    log(f"result written to {out}")
     progress.tell(1.0, "done")
     return result
 
@@ -95,6 +125,8 @@ def explain_job(
     from berth_backtest.simulate import make_simulator
 
     spec = parse_spec(value)
+    if spec.validation is not None:
+        raise invalid("validation", "--explain is of one run over all dates: leave validation out for it")
     plan = make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a"))
     best = known_best(out, plan)
     if best is None:

@@ -201,9 +201,11 @@ def run_sweep(
     checkpoint: Checkpoint,
     progress: Progress,
     stop: Stop,
+    sampled: bool = True,
 ) -> Sweep:
     """Returns the span's results; after SIGTERM writes the checkpoint and returns those it has.
 
+    `sampled`: with the returns of a sample of the points, which a second pass over them gives.
     Raises StoppedError when it was stopped before the first chunk was finished.
     """
     first, end = span
@@ -229,7 +231,7 @@ def run_sweep(
         if checkpoint.is_due():
             save(checkpoint, tally)
     finished, blocks, began = tally.reached == end, None, time.monotonic()
-    if finished and plan.grid.total > 1:
+    if finished and sampled and plan.grid.total > 1:
         blocks = run_blocks(plan, simulator, tally.sample.points, progress, stop)
         finished = blocks is not None
     if stop.asked:

@@ -145,7 +145,6 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("execution.leverage", 2, "execution.leverage", "not a known field"),
     ("portfolio.mode", "both", "portfolio.mode", "must be one of per_symbol, shared"),
     ("portfolio.call_sequence", "any", "portfolio.call_sequence", "must be one of auto, given"),
-    ("validation", {"method": "walk_forward", "folds": 3}, "validation.method", "only none is available"),
     ("validation", {"folds": 3}, "validation.folds", "not a known field"),
     ("periods_per_year", 0, "periods_per_year", "more than 0"),
     ("risk_free", -1, "risk_free", "more than -1"),

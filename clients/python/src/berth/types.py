@@ -340,7 +340,12 @@ class BacktestParamsPortfolio(TypedDict):
 
 
 class BacktestParamsValidation(TypedDict):
-    method: NotRequired[Literal["none"]]
+    method: NotRequired[Literal["none", "walk_forward"]]
+    folds: NotRequired[int]
+    train_bars: NotRequired[int | None]
+    test_bars: NotRequired[int | None]
+    anchored: NotRequired[bool]
+    purge: NotRequired[int]
 
 
 class BacktestParamsBenchmark2(TypedDict):

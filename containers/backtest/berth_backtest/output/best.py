@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from berth_backtest.checkpoint import write_atomically
 from berth_backtest.kernel import layout
 from berth_backtest.metrics import metrics_of
-from berth_backtest.output.tables import equity_schema, equity_tables, trade_schema, trade_table
+from berth_backtest.output.tables import (
+    equity_schema,
+    equity_tables,
+    trade_schema,
+    trade_table,
+    write_parquet,
+)
 from berth_backtest.plan import Plan
 from berth_backtest.simulate import Recording, Simulator
 
@@ -53,6 +59,12 @@ def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep:
         lambda trades: write_atomically(out / "equity.parquet", lambda equity: write(trades, equity)),
     )
     return found[0]
+
+
+def write_run(out: Path, plan: Plan, run: Recording) -> None:
+    """Writes trades.parquet and equity.parquet of one run, as rank 1."""
+    write_parquet(out / "trades.parquet", trade_schema(plan), iter([trade_table(plan, 1, run)]))
+    write_parquet(out / "equity.parquet", equity_schema(plan), equity_tables(plan, 1, run))
 
 
 def best_of(plan: Plan, run: Recording) -> Best:

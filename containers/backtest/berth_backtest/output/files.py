@@ -3,11 +3,13 @@
 import time
 from pathlib import Path
 
+import numpy as np
+
 from berth_backtest.errors import Problem, ProgramError
 from berth_backtest.honest.robustness import robustness_of
 from berth_backtest.look_ahead import LookAhead, check_look_ahead
-from berth_backtest.output.best import write_best
-from berth_backtest.output.result import Found, make_result, write_json
+from berth_backtest.output.best import write_best, write_run
+from berth_backtest.output.result import Found, Trained, make_result, write_json
 from berth_backtest.output.tables import write_metrics, write_points
 from berth_backtest.output.tearsheet import write_tearsheet
 from berth_backtest.plan import Plan
@@ -15,6 +17,7 @@ from berth_backtest.points import FILE_BYTES, FILE_ROWS, point_rows
 from berth_backtest.score import ranking
 from berth_backtest.simulate import Simulator
 from berth_backtest.sweep import Sweep, metrics_for
+from berth_backtest.walk.walk import Walk
 
 # Every file of a run; those that a run does not write are removed, or an older run's would stay.
 FILES = (
@@ -40,11 +43,7 @@ def write_files(
     clear(out)
     order = ranking(sweep.objective, plan.spec.search.objective)
     ranked = sweep.points[order[: max(output.top_k, 1)]]
-    look_ahead = LookAhead(0, None, None)
-    if output.look_ahead_check and not plan.spec.strategy.from_file:
-        look_ahead = check_look_ahead(plan, simulator, int(ranked[0]))
-    if look_ahead.first_difference is not None:
-        refuse_look_ahead(look_ahead.first_difference)
+    look_ahead = looked_ahead(plan, simulator, int(ranked[0]))
     write_points(out / "points.parquet", plan, sweep)
     if sweep.metrics is not None:
         write_metrics(out / "metrics.parquet", plan, sweep.metrics, sweep.points)
@@ -60,6 +59,55 @@ def write_files(
     result = make_result(plan, found, simulator.threads, timing)
     if output.tearsheet:
         write_tearsheet(out / "tearsheet.html", plan, sweep, best, order, result)
+    return end_result(out, result, timing, started, began)
+
+
+def write_walk(
+    out: Path, plan: Plan, simulator: Simulator, walk: Walk, timing: dict[str, float], began: float
+) -> dict[str, object]:
+    """Writes a validated search: its points are those of the last train, its curves the chained tests."""
+    started = time.monotonic()
+    output, sweep, chain = plan.spec.output, walk.sweep, walk.chain
+    clear(out)
+    order = ranking(sweep.objective, plan.spec.search.objective)
+    point = int(sweep.points[order[0]])
+    look_ahead = looked_ahead(plan, simulator, point)
+    last = len(walk.folds) - 1
+    write_points(out / "points.parquet", plan, sweep, (last, "train"))
+    write_folds(out, plan, walk)
+    write_leaders(out, plan, sweep)
+    if output.top_k > 0:
+        write_run(out, chain.plan, chain.run)
+    trained = walk.simulator.record(point).equity.sum(axis=1)
+    robustness = robustness_of(walk.plan, walk.simulator, point, trained) if output.robustness else None
+    found = Found(sweep, chain.best, int(order[0]), look_ahead, robustness, Trained(walk, trained))
+    result = make_result(plan, found, walk.simulator.threads, timing)
+    if output.tearsheet:
+        write_tearsheet(out / "tearsheet.html", chain.plan, sweep, chain.best, order, result)
+    return end_result(out, result, timing, started, began)
+
+
+def write_folds(out: Path, plan: Plan, walk: Walk) -> None:
+    """Writes metrics.parquet: of each fold's choice its test, and all tests chained."""
+    tests = [*walk.chain.folds, walk.chain.best.metrics]
+    points = [*(one.point for one in walk.choices), walk.choices[-1].point]
+    named = [*((fold.number, "test") for fold in walk.folds), (None, "oos")]
+    write_metrics(out / "metrics.parquet", plan, np.stack(tests), np.array(points), named)
+
+
+def looked_ahead(plan: Plan, simulator: Simulator, point: int) -> LookAhead:
+    """Returns what the check found; raises for a difference."""
+    if not plan.spec.output.look_ahead_check or plan.spec.strategy.from_file:
+        return LookAhead(0, None, None)
+    found = check_look_ahead(plan, simulator, point)
+    if found.first_difference is not None:
+        refuse_look_ahead(found.first_difference)
+    return found
+
+
+def end_result(
+    out: Path, result: dict[str, object], timing: dict[str, float], started: float, began: float
+) -> dict[str, object]:
     now = time.monotonic()
     whole = {**timing, "write_s": now - started, "total_s": now - began}
     result["timing"] = {name: round(seconds, 6) for name, seconds in whole.items()}

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from berth_backtest import VERSION
 from berth_backtest.benchmark import compared
 from berth_backtest.checkpoint import write_atomically
@@ -14,13 +17,18 @@ from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.honest.overfitting import Overfitting, overfitting_of, overfitting_warnings
 from berth_backtest.honest.robustness import robustness_warnings
 from berth_backtest.look_ahead import LookAhead
-from berth_backtest.metrics import named, number
+from berth_backtest.metrics import MINIMISED, named, number
 from berth_backtest.output.best import Best
 from berth_backtest.plan import Plan, china_given
+from berth_backtest.score import mean_of, objectives
 from berth_backtest.sweep import Sweep
 from berth_backtest.user.strategy import path_of
+from berth_backtest.walk.walk import Walk
+
+Floats = NDArray[np.float64]
 
 SPANS_SHOWN = 10  # of the points that failed shards leave out
+KEPT = 0.5  # of the objective in the trains, out of sample: less says that it was found, not there
 FEW_TRADES = 30  # closed trades below which an average says next to nothing
 
 
@@ -33,13 +41,28 @@ class Found:
     at: int
     look_ahead: LookAhead
     robustness: dict[str, Any] | None
+    trained: "Trained | None" = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A validated search: its folds, and the last choice's equity in its train, over all accounts."""
+
+    walk: Walk
+    equity: Floats
 
 
 def make_result(plan: Plan, found: Found, threads: int, timing: dict[str, float]) -> dict[str, object]:
     """Returns the content of result.json."""
     sweep, best, at, look_ahead = found.sweep, found.best, found.at, found.look_ahead
+    trained = found.trained
     updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried
     overfitting = overfitting_of(plan, sweep, best.equity)
+    means = sweep.means[at]
+    if trained is not None:
+        updates = trained.walk.updates
+        overfitting = overfitting_of(trained.walk.plan, sweep, trained.equity)
+        means = mean_of(best.metrics[np.newaxis])[0]
     return {
         "engine": engine_of(plan, threads),
         "effective_spec": plan.effective,
@@ -49,9 +72,10 @@ def make_result(plan: Plan, found: Found, threads: int, timing: dict[str, float]
             "point": int(sweep.points[at]),
             "parameters": plan.grid.parameters(int(sweep.points[at])),
             "objective": number(sweep.objective[at]),
-            "metrics": named(sweep.means[at]),
+            "metrics": named(means),
         },
-        "benchmark": benchmark_of(plan, best),
+        "validation": None if trained is None else validation_of(plan, trained.walk),
+        "benchmark": benchmark_of(plan, found),
         "points": sweep.tried,
         "skipped": sweep.skipped,
         "bar_updates": updates,
@@ -67,11 +91,60 @@ def make_result(plan: Plan, found: Found, threads: int, timing: dict[str, float]
     }
 
 
-def benchmark_of(plan: Plan, best: Best) -> dict[str, float | str | None] | None:
-    if plan.benchmark is None:
+def benchmark_of(plan: Plan, found: Found) -> dict[str, float | str | None] | None:
+    shown = plan if found.trained is None else found.trained.walk.chain.plan
+    if shown.benchmark is None:
         return None
+    best = found.best
     cash = plan.spec.execution.cash * len(plan.accounts)
-    return compared(plan.benchmark, best.equity, cash, plan.periods, plan.spec.risk_free)
+    return compared(shown.benchmark, best.equity, cash, plan.periods, plan.spec.risk_free)
+
+
+def validation_of(plan: Plan, walk: Walk) -> dict[str, object]:
+    """Returns every fold's choice with the figures that chose it and those of its test."""
+    rows = []
+    for fold, one, test in zip(walk.folds, walk.choices, walk.chain.folds, strict=True):
+        means = mean_of(test[np.newaxis])[0]
+        rows.append(
+            {
+                "fold": fold.number,
+                "train": dates_of(plan, fold.train),
+                "test": dates_of(plan, fold.test),
+                "point": one.point,
+                "parameters": plan.grid.parameters(one.point),
+                "points": one.tried,
+                "objective": number(one.objective),
+                "test_objective": number(objectives(test[np.newaxis], plan.spec.search)[0]),
+                "train_metrics": named(one.means),
+                "test_metrics": named(means),
+            }
+        )
+    whole = walk.chain.best.metrics[np.newaxis]
+    return {
+        "method": "walk_forward",
+        "oos": dates_of(plan, (walk.folds[0].test[0], walk.folds[-1].test[1])),
+        "oos_objective": number(objectives(whole, plan.spec.search)[0]),
+        "folds": rows,
+    }
+
+
+def dates_of(plan: Plan, span: tuple[int, int]) -> dict[str, object]:
+    first, last = (shown_date(int(plan.panel.dates[at]), plan.panel.dated) for at in (span[0], span[1] - 1))
+    return {"start": first, "end": last, "bars": span[1] - span[0]}
+
+
+def validation_warnings(plan: Plan, walk: Walk) -> list[tuple[str, str]]:
+    """Returns that the choices did not keep what they promised."""
+    name = plan.spec.search.objective
+    promised = [one.objective for one in walk.choices if not math.isnan(one.objective)]
+    kept = float(objectives(walk.chain.best.metrics[np.newaxis], plan.spec.search)[0])
+    if name in MINIMISED or not promised or math.isnan(kept):
+        return []
+    mean = sum(promised) / len(promised)
+    if mean <= 0.0 or kept >= KEPT * mean:
+        return []
+    text = f"{name} is {kept:.3g} out of sample, where the trains that chose had {mean:.3g} on average"
+    return [("worse_out_of_sample", text)]
 
 
 def warnings_of(plan: Plan, run: Found, overfitting: Overfitting) -> list[dict[str, str]]:
@@ -105,6 +178,7 @@ def warnings_of(plan: Plan, run: Found, overfitting: Overfitting) -> list[dict[s
         found.append(("few_trades", f"the best set has {closed} closed trades: too few to judge it"))
     found += overfitting_warnings(overfitting)
     found += robustness_warnings(run.robustness)
+    found += [] if run.trained is None else validation_warnings(plan, run.trained.walk)
     if best.rejected:
         listed = ", ".join(f"{name} {count}" for name, count in best.rejected.items())
         found.append(("rejected_orders", f"orders of the best set that did not fill: {listed}"))

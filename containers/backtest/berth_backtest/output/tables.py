@@ -1,6 +1,6 @@
 """points, metrics, trades and equity as Parquet. Nulls are nulls, never NaN."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from berth_backtest.sweep import Sweep
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+Segment = tuple[int | None, str]  # the fold, counted from 0, and all, train, test or oos
+WHOLE: Segment = (None, "all")
 ROWS_AT_ONCE = 200_000  # of a table under construction: bounds memory, not the file
 
 
@@ -34,7 +36,7 @@ def write_parquet(path: Path, schema: Any, batches: Iterator[Any]) -> None:
     write_atomically(path, write)
 
 
-def write_points(path: Path, plan: Plan, sweep: Sweep) -> None:
+def write_points(path: Path, plan: Plan, sweep: Sweep, of: Segment = WHOLE) -> None:
     """Writes a row a set: parameters, objective and the means of the metrics over symbols."""
     schema = pa.schema(
         [
@@ -54,7 +56,7 @@ def write_points(path: Path, plan: Plan, sweep: Sweep) -> None:
             columns = [
                 pa.array(points),
                 *parameter_columns(plan, points),
-                *segment_columns(len(points)),
+                *segment_columns([of], np.zeros(len(points), dtype=np.int64)),
                 nullable(sweep.objective[part]),
                 *[nullable(sweep.means[part, i]) for i in range(len(NAMES))],
             ]
@@ -63,8 +65,10 @@ def write_points(path: Path, plan: Plan, sweep: Sweep) -> None:
     write_parquet(path, schema, batches())
 
 
-def write_metrics(path: Path, plan: Plan, metrics: Floats, points: Index) -> None:
-    """Writes a row a set and symbol."""
+def write_metrics(
+    path: Path, plan: Plan, metrics: Floats, points: Index, of: Sequence[Segment] | None = None
+) -> None:
+    """Writes a row a set and symbol; `of` says of which dates each set's are."""
     types = [(name, pa.int64() if name in COUNTS else pa.float64()) for name in NAMES]
     schema = pa.schema(
         [
@@ -79,6 +83,8 @@ def write_metrics(path: Path, plan: Plan, metrics: Floats, points: Index) -> Non
     symbols = pa.array(plan.accounts, pa.string())
     count = len(plan.accounts)
     step = max(1, ROWS_AT_ONCE // count)
+    known = [WHOLE] if of is None else of
+    which = np.zeros(len(points), dtype=np.int64) if of is None else np.arange(len(points))
 
     def batches() -> Iterator[Any]:
         for first in range(0, len(points), step):
@@ -88,7 +94,7 @@ def write_metrics(path: Path, plan: Plan, metrics: Floats, points: Index) -> Non
             columns = [
                 pa.array(some),
                 names,
-                *segment_columns(len(some)),
+                *segment_columns(known, np.repeat(which[first : first + step], count)),
                 *parameter_columns(plan, some),
                 *[
                     pa.array(rows[:, i].astype(np.int64)) if name in COUNTS else nullable(rows[:, i])
@@ -131,8 +137,12 @@ def parameter_columns(plan: Plan, points: Index) -> list[Any]:
     ]
 
 
-def segment_columns(rows: int) -> list[Any]:
-    return [pa.nulls(rows, pa.int32()), pa.array(["all"]).take(pa.array(np.zeros(rows, dtype=np.int8)))]
+def segment_columns(known: Sequence[Segment], which: Index) -> list[Any]:
+    """Returns the fold and the segment of rows, each one of those that are known."""
+    return [
+        pa.array([fold for fold, _ in known], pa.int32()).take(pa.array(which)),
+        pa.array([name for _, name in known], pa.string()).take(pa.array(which)),
+    ]
 
 
 def nullable(values: Floats) -> Any:

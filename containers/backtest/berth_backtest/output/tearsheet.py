@@ -56,6 +56,7 @@ def render(plan: Plan, sweep: Sweep, best: Best, order: NDArray[np.int64], resul
         section("Drawdown", drawdown_chart(plan, best.equity, cash)),
         section("Monthly returns", monthly_heat_map(plan, best.equity, cash)),
         section("Returns of closed trades", histogram(best.trade_returns)),
+        fold_part(result["validation"], plan.spec.search.objective),
         robustness_part(result["robustness"], plan.spec.search.objective),
         parameter_part(plan, sweep, order),
         metric_part(plan, best, result),
@@ -72,6 +73,28 @@ def summary(result: dict[str, Any]) -> str:
         f"<p>{escape(chosen)} ({rank} by {escape(str(result['effective_spec']['search']['objective']))}), "
         f"{escape(data['start'])} to {escape(data['end'])}, {data['bars']} bars.</p>"
     )
+
+
+def fold_part(found: dict[str, Any] | None, objective: str) -> str:
+    """Returns what each train chose and what came of it; nothing without validation."""
+    if found is None:
+        return ""
+    titles = ("Train", "Test", "Chosen", f"{objective}, train", f"{objective}, test", "Return, test")
+    head = "".join(f"<th>{escape(text)}</th>" for text in titles)
+    rows = "".join(
+        f"<tr><th>{span(row['train'])}</th><td>{span(row['test'])}</td>"
+        f"<td>{escape(', '.join(f'{k} {v:g}' for k, v in row['parameters'].items()))}</td>"
+        f"<td>{shown(objective, row['objective'])}</td><td>{shown(objective, row['test_objective'])}</td>"
+        f"<td>{shown('total_return', row['test_metrics']['total_return'])}</td></tr>"
+        for row in found["folds"]
+    )
+    table = f'<div class="wide"><table><thead><tr>{head}</tr></thead>{rows}</table></div>'
+    note = f"What is above is of the tests, one after the other: {span(found['oos'])}."
+    return section("Folds", table, note)
+
+
+def span(dates: dict[str, Any]) -> str:
+    return f"{escape(str(dates['start']))} to {escape(str(dates['end']))}"
 
 
 def tiles(result: dict[str, Any]) -> str:

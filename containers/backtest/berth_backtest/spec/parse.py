@@ -7,7 +7,16 @@ from berth_backtest.spec.data import parse_data
 from berth_backtest.spec.execution import parse_execution
 from berth_backtest.spec.fields import Fields, kind_of, near, shown
 from berth_backtest.spec.predictions import check_top_k, parse_file, parse_predictions
-from berth_backtest.spec.types import Aggregate, BenchmarkSpec, Output, Portfolio, Search, Spec, Strategy
+from berth_backtest.spec.types import (
+    Aggregate,
+    BenchmarkSpec,
+    Output,
+    Portfolio,
+    Search,
+    Spec,
+    Strategy,
+    Validation,
+)
 from berth_backtest.strategies.builtin import BUILT_IN, IN_SOURCE, NAMES
 from berth_backtest.strategies.definition import Definition
 
@@ -18,7 +27,8 @@ AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
 TARGETS = 4  # kernel.moves.TARGETS, which is not imported before a spec is known to be right
 MAX_REBALANCE = 100_000  # bars
 CALENDARS = ("weekly", "monthly")
-VERSION_LIMIT = "is available in this version"
+MAX_FOLDS = 1_000  # each runs the whole space
+MAX_BARS = 100_000_000
 
 
 def parse_spec(value: object) -> Spec:
@@ -44,7 +54,7 @@ def parse_spec(value: object) -> Spec:
         )
     check_top_k(strategy, portfolio, problems)
     search = parse_search(root.object("search"))
-    refuse_later_parts(root)
+    validation = parse_validation(root.object("validation"))
     benchmark = parse_benchmark(root)
     periods = parse_periods(root)
     risk_free = root.number("risk_free", 0.0, above=-1.0, most=10.0)
@@ -53,10 +63,21 @@ def parse_spec(value: object) -> Spec:
     if problems or strategy is None:
         raise invalid_all(problems)
     effective = effective_spec(
-        root.values, strategy, search, output, execution_json(root, stops), portfolio, risk_free
+        root.values, strategy, search, output, execution_json(root, stops), portfolio, risk_free, validation
     )
     return Spec(
-        data, strategy, axes, search, execution, portfolio, periods, risk_free, output, benchmark, effective
+        data,
+        strategy,
+        axes,
+        search,
+        execution,
+        portfolio,
+        periods,
+        risk_free,
+        output,
+        benchmark,
+        validation,
+        effective,
     )
 
 
@@ -180,15 +201,35 @@ def parse_portfolio(fields: Fields) -> Portfolio:
     )
 
 
-def refuse_later_parts(root: Fields) -> None:
-    """Reads what only later versions can do, and refuses anything but its default."""
-    validation = root.object("validation")
-    method = validation.choice("method", ("none", "walk_forward"), "none")
-    if method != "none":
-        validation.wrong("method", f"only none {VERSION_LIMIT}")
-        for name in ("folds", "train_bars", "test_bars", "anchored", "purge"):
-            validation.raw(name)
-    validation.end()
+def parse_validation(fields: Fields) -> Validation | None:
+    """Returns how the search is validated, None: not at all."""
+    method = fields.choice("method", ("none", "walk_forward"), "none")
+    if method == "none":
+        fields.end()
+        return None
+    found = Validation(
+        folds=fields.integer("folds", 5, 1, MAX_FOLDS),
+        train_bars=bars_of(fields, "train_bars"),
+        test_bars=bars_of(fields, "test_bars"),
+        anchored=fields.flag("anchored", False),
+        purge=fields.integer("purge", 0, 0, MAX_BARS),
+    )
+    if found.anchored and found.train_bars is not None:
+        fields.wrong("train_bars", "cannot be with anchored: such a train begins at the first date")
+    fields.end()
+    return found
+
+
+def bars_of(fields: Fields, name: str) -> int | None:
+    """Returns a number of dates, None where it is left out or null."""
+    if fields.values.get(name) is None:
+        fields.raw(name)
+        return None
+    return fields.integer(name, 1, 1, MAX_BARS)
+
+
+def validation_json(validation: Validation | None) -> dict[str, object]:
+    return {"method": "none"} if validation is None else {"method": "walk_forward", **vars(validation)}
 
 
 def parse_benchmark(root: Fields) -> BenchmarkSpec | None:
@@ -282,6 +323,7 @@ def effective_spec(
     execution: dict[str, object],
     portfolio: Portfolio,
     risk_free: float,
+    validation: Validation | None,
 ) -> dict[str, object]:
     """Returns the spec as it was understood; `fill`, dates and parameters follow with the data."""
     return {
@@ -291,7 +333,7 @@ def effective_spec(
         "search": search_json(search),
         "execution": execution,
         "portfolio": vars(portfolio),
-        "validation": {"method": "none"},
+        "validation": validation_json(validation),
         "benchmark": given.get("benchmark"),
         "periods_per_year": given.get("periods_per_year"),
         "risk_free": risk_free,

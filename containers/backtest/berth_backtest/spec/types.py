@@ -134,6 +134,17 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """Walk-forward over the distinct dates; None: what follows from the folds."""
+
+    folds: int
+    train_bars: int | None
+    test_bars: int | None
+    anchored: bool
+    purge: int
+
+
+@dataclass(frozen=True)
 class BenchmarkSpec:
     """One symbol of the data, or a file of prices; neither: the run's symbols in equal weights."""
 
@@ -153,4 +164,5 @@ class Spec:
     risk_free: float
     output: Output
     benchmark: BenchmarkSpec | None
+    validation: Validation | None
     effective: dict[str, object]  # the spec with every default filled in, but `execution.fill`

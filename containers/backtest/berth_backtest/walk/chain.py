@@ -1,0 +1,152 @@
+"""The tests one after the other, each from the equity at the end of the one before: what is out of sample."""
+
+import copy
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth_backtest.kernel import layout
+from berth_backtest.metrics import metrics_of
+from berth_backtest.output.best import Best
+from berth_backtest.plan import Plan
+from berth_backtest.simulate import Recording, Simulator, join, make_simulator
+from berth_backtest.walk.folds import Fold, plan_of
+
+Floats = NDArray[np.float64]
+
+# Fields of `raw` that are sums over bars or trades; the others follow from the chained equity.
+ADDED = (
+    *(layout.SUM_R, layout.SUM_R2, layout.SUM_D2, layout.SUM_E, layout.HELD, layout.FEES, layout.TRADED),
+    *(layout.TRADES, layout.WINS, layout.GAINS, layout.LOSSES, layout.TIES, layout.DELISTED),
+    *layout.REJECTED.values(),
+)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The chained tests as one run of their dates."""
+
+    plan: Plan
+    run: Recording
+    best: Best
+    folds: tuple[Floats, ...]  # [account, metric] of each fold's test
+
+
+def run_chain(plan: Plan, folds: tuple[Fold, ...], points: list[int], threads: int) -> Chain:
+    """Runs each fold's choice over its test."""
+    cash = np.full(len(plan.accounts), plan.spec.execution.cash)
+    first = folds[0].test[0]
+    runs, found = [], []
+    for fold, point in zip(folds, points, strict=True):
+        part = plan_of(plan, fold.test)
+        run = run_from(make_simulator(part, threads), point, cash)
+        found.append(metrics_from(part, run.raw, cash))
+        runs.append(moved(run, fold.test[0] - first))
+        cash = run.equity[-1]
+    whole = plan_of(plan, (first, folds[-1].test[1]))
+    run = Recording(
+        chained_raw(runs, plan.spec.execution.cash),
+        np.concatenate([run.equity for run in runs]),
+        np.concatenate([run.units for run in runs]),
+        np.concatenate([run.decided for run in runs]),
+        np.concatenate([run.trades for run in runs]),
+        np.concatenate([run.events for run in runs]),
+    )
+    return Chain(whole, run, best_of(whole, run), tuple(found))
+
+
+def run_from(simulator: Simulator, point: int, cash: Floats) -> Recording:
+    """Returns a set's run where each account begins with its own cash."""
+    if simulator.shared:
+        if cash[0] <= 0.0:
+            return nothing(simulator.panel.bars, len(simulator.panel.symbols))
+        return with_cash(simulator, float(cash[0])).record(point)
+    each = [partial(run_account, simulator, s, point, float(x)) for s, x in enumerate(cash)]
+    return join(simulator.each(each))
+
+
+def run_account(simulator: Simulator, s: int, point: int, cash: float) -> Recording:
+    if cash <= 0.0:
+        return nothing(simulator.panel.bars, 1)
+    return with_cash(simulator, cash).record_symbol(s, point)
+
+
+def with_cash(simulator: Simulator, cash: float) -> Simulator:
+    """Returns the same simulator with another cash at the start."""
+    other = copy.copy(simulator)
+    other.rules = simulator.rules.copy()
+    other.rules[layout.START_CASH] = cash
+    return other
+
+
+def nothing(bars: int, cells: int) -> Recording:
+    """Returns the run of an account that was ruined in an earlier test: it does not trade again."""
+    raw = np.zeros((1, layout.RAW))
+    raw[:, layout.RUINED] = 1.0
+    return Recording(
+        raw,
+        np.zeros((bars, 1)),
+        np.zeros((bars, cells)),
+        np.zeros((bars, cells, 2)),
+        np.zeros((0, layout.TRADE)),
+        np.zeros((0, layout.EVENT)),
+    )
+
+
+def metrics_from(plan: Plan, raw: Floats, cash: Floats) -> Floats:
+    """Returns [account, metric]; each account's returns are of the cash that it began with."""
+    bars, periods, free = plan.panel.bars, plan.periods, plan.spec.risk_free
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.stack(
+            [metrics_of(raw[i : i + 1], bars, float(cash[i]), periods, free)[0] for i in range(len(raw))]
+        )
+
+
+def moved(run: Recording, bars: int) -> Recording:
+    """Returns a run whose trades and events are counted from an earlier bar."""
+    trades, events = run.trades.copy(), run.events.copy()
+    for column in (layout.T_ENTRY_BAR, layout.T_EXIT_BAR):
+        trades[:, column] += np.where(trades[:, column] >= 0, bars, 0)
+    events[:, layout.L_BAR] += bars
+    return Recording(run.raw, run.equity, run.units, run.decided, trades, events)
+
+
+def chained_raw(runs: list[Recording], cash: float) -> Floats:
+    """Returns the sums of all runs as of one."""
+    raw = np.zeros_like(runs[0].raw)
+    for field in ADDED:
+        for run in runs:
+            raw[:, field] += run.raw[:, field]
+    equity = np.concatenate([run.equity for run in runs])
+    peak = np.maximum(np.maximum.accumulate(equity, axis=0), cash)
+    low = np.argmin(equity / peak, axis=0)
+    accounts = np.arange(equity.shape[1])
+    raw[:, layout.LOW], raw[:, layout.LOW_PEAK] = equity[low, accounts], peak[low, accounts]
+    raw[:, layout.MAX_BELOW] = [longest(below) for below in (equity < peak).T]
+    raw[:, layout.EQUITY] = equity[-1]
+    raw[:, layout.RUINED] = np.max([run.raw[:, layout.RUINED] for run in runs], axis=0)
+    return raw
+
+
+def longest(flags: NDArray[np.bool_]) -> int:
+    """Returns the length of the longest run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def best_of(plan: Plan, run: Recording) -> Best:
+    """Returns what is shown of the tests; all their positions are closed."""
+    cash = np.full(len(plan.accounts), plan.spec.execution.cash)
+    return Best(
+        metrics=metrics_from(plan, run.raw, cash),
+        equity=run.equity.sum(axis=1),
+        trade_returns=run.trades[:, layout.T_PNL] / run.trades[:, layout.T_VALUE],
+        open_trades=0,
+        rejected={
+            name: int(run.raw[:, field].sum())
+            for name, field in layout.REJECTED.items()
+            if run.raw[:, field].any()
+        },
+    )
