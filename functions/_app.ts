@@ -13,6 +13,7 @@ import { problemOf } from './_problem.ts'
 import { measure } from './_measure.ts'
 import { shedLoad } from './_shed.ts'
 import * as attempts from './attempts.ts'
+import * as audit from './audit.ts'
 import * as auth from './auth.ts'
 import * as bootstrapMachine from './bootstrap-machine.ts'
 import * as budgets from './budgets.ts'
@@ -146,6 +147,8 @@ export function createApp(deps: Deps) {
     .openapi(members.inviteRoute, members.create(deps))
     .openapi(members.withdrawRoute, members.withdrawOne(deps))
     .openapi(members.acceptRoute, members.accept(deps))
+    .openapi(audit.listRoute, audit.list(deps))
+    .openapi(audit.exportRoute, audit.exportAll(deps))
     .openapi(auth.registerRoute, auth.register(deps))
     .openapi(auth.loginRoute, auth.login(deps))
     .openapi(auth.logoutRoute, auth.logout(deps))

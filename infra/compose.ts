@@ -219,6 +219,7 @@ function settingsOf(config: Config, address: () => string): Settings {
     cache_ttl_s,
     cache_max_entries,
     keep_days,
+    audit_keep_days: config.audit_keep_days,
     registration: config.registration,
     is_proxy: proxiesOf(config.trusted_proxies),
     program_version: programVersions(config.images),

@@ -33,6 +33,7 @@ export interface Config {
   cache_ttl_s: number
   cache_max_entries: number
   keep_days: number
+  audit_keep_days: number
   /** null: a folder in `data_dir`. */
   object_store: S3Settings | null
   local_data_dirs: readonly string[]
@@ -137,6 +138,7 @@ function toConfig(values: Values): Config {
     cache_ttl_s: values.BERTH_CACHE_TTL_S,
     cache_max_entries: values.BERTH_CACHE_MAX_ENTRIES,
     keep_days: values.BERTH_KEEP_DAYS,
+    audit_keep_days: values.BERTH_AUDIT_KEEP_DAYS,
     object_store: toStore(values),
     local_data_dirs: values.BERTH_LOCAL_DATA_DIRS,
     local_provider: values.BERTH_LOCAL_PROVIDER ?? values.BERTH_DATABASE_URL === null,

@@ -256,6 +256,11 @@ export const settings = {
     meaning: 'how long logs and events are kept, in days; they go by whole months',
     parse: wholeNumber(45, 36_500),
   },
+  BERTH_AUDIT_KEEP_DAYS: {
+    default: '400',
+    meaning: 'how long the audit log is kept, in days; it goes by whole months',
+    parse: wholeNumber(45, 36_500),
+  },
   BERTH_RATE_LIMIT: {
     default: null,
     shown: 'none',

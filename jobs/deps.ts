@@ -117,6 +117,8 @@ export interface Settings {
   cache_max_entries: number
   /** How long logs and events are kept, to the month. */
   keep_days: number
+  /** The same of the audit log. */
+  audit_keep_days: number
   registration: Registration
   /** Whether an address is a proxy's whose word for the client's address is taken. */
   is_proxy: (address: string) => boolean

@@ -80,6 +80,7 @@ test('every variable arrives', () => {
     BERTH_CACHE_TTL_S: '60',
     BERTH_CACHE_MAX_ENTRIES: '5',
     BERTH_KEEP_DAYS: '60',
+    BERTH_AUDIT_KEEP_DAYS: '500',
     BERTH_RATE_LIMIT: '50',
     BERTH_SSE_MAX_S: '20',
     BERTH_IMAGE_BACKTEST: 'registry.example.com/berth/backtest@sha256:00',
@@ -123,6 +124,7 @@ test('every variable arrives', () => {
     cache_ttl_s: 60,
     cache_max_entries: 5,
     keep_days: 60,
+    audit_keep_days: 500,
     rate_limit: 50,
     sse_max_s: 20,
     images: {

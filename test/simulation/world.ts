@@ -255,6 +255,7 @@ function sharedBy(
         cache_ttl_s: 600,
         cache_max_entries: 20,
         keep_days: 90,
+        audit_keep_days: 400,
         registration: 'closed',
         is_proxy: () => false,
         local_data_dirs: [],

@@ -96,6 +96,7 @@ export async function openTestWorld(
       cache_ttl_s: 3_600,
       cache_max_entries: 1_000,
       keep_days: 90,
+      audit_keep_days: 400,
       registration: 'closed',
       is_proxy: () => false,
       local_data_dirs: [],
