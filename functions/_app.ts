@@ -9,6 +9,7 @@ import { createPreparation } from '../jobs/prepare.ts'
 import { createSubmit } from '../jobs/submit.ts'
 import type { Env } from './_env.ts'
 import { guardRoutes, notServed } from './_gate.ts'
+import { allowOrigins, tellBrowsers } from './_headers.ts'
 import { problemOf } from './_problem.ts'
 import { measure } from './_measure.ts'
 import { shedLoad } from './_shed.ts'
@@ -197,6 +198,7 @@ function createBase(deps: Deps) {
     c.header('X-Request-Id', request_id)
     await next()
   })
+  app.use(tellBrowsers(deps), allowOrigins(deps.settings.cors_origins))
   const { meter } = deps
   if (meter) app.use(measure(meter))
   app.use(shedLoad())

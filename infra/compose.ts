@@ -109,7 +109,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       made_admin_key,
       async start(listening) {
         address = config.public_url ?? listening
-        await local?.announce(listening)
+        // By TLS a server is called by the name in its certificate.
+        await local?.announce(config.tls === null ? listening : address)
         await accounts.refresh(deps)
         await offers.refresh(deps)
         return startLoops(
@@ -221,6 +222,7 @@ function settingsOf(config: Config, address: () => string): Settings {
     keep_days,
     audit_keep_days: config.audit_keep_days,
     registration: config.registration,
+    cors_origins: config.cors_origins,
     is_proxy: proxiesOf(config.trusted_proxies),
     program_version: programVersions(config.images),
     image: (kind) => config.images[kind] ?? null,

@@ -6,7 +6,8 @@ import { parse as parseDotenv } from 'dotenv'
 import type { z } from 'zod'
 import type { Registration } from '../jobs/identity.ts'
 import { settings } from './settings.ts'
-import type { Role, Variable } from './settings.ts'
+import type { Role } from './settings.ts'
+import type { Variable } from './setting-forms.ts'
 import type { S3Settings } from './s3-client.ts'
 
 export interface Config {
@@ -28,6 +29,9 @@ export interface Config {
   /** null: no mails are sent. */
   mail: { smtp_url: string; from: string } | null
   trusted_proxies: readonly string[]
+  cors_origins: readonly string[]
+  /** null: plain HTTP. */
+  tls: { cert: string; key: string } | null
   roles: readonly Role[]
   allow_private_targets: boolean
   cache_ttl_s: number
@@ -87,11 +91,23 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (values['BERTH_SECRET_KEY'] && values['BERTH_SECRET_KEY_FILE']) {
     problems.push('BERTH_SECRET_KEY and BERTH_SECRET_KEY_FILE are both set: keep one of them')
   }
+  problems.push(...tlsProblems(values))
   problems.push(...storeProblems(values, (name) => Boolean(env[name]?.trim())))
   if (problems.length > 0) {
     throw new ConfigError(`${problems.join('\n')}\nREADME.md lists all variables.`)
   }
   return toConfig(values as Values)
+}
+
+/** Machines elsewhere and the local runner go by the name of the certificate. */
+function tlsProblems(values: Record<string, unknown>): string[] {
+  const names = ['BERTH_TLS_CERT', 'BERTH_TLS_KEY']
+  const missing = names.filter((name) => !values[name])
+  if (missing.length === 2) return []
+  if (missing.length === 1) return [`${missing[0]} is not set: a certificate and its key go together`]
+  return String(values['BERTH_PUBLIC_URL']).startsWith('https://')
+    ? []
+    : ['BERTH_PUBLIC_URL must begin with https:// and name the host of BERTH_TLS_CERT']
 }
 
 function storeProblems(values: Record<string, unknown>, isGiven: (name: string) => boolean): string[] {
@@ -133,6 +149,8 @@ function toConfig(values: Values): Config {
     registration: values.BERTH_REGISTRATION,
     mail: toMail(values),
     trusted_proxies: values.BERTH_TRUSTED_PROXIES,
+    cors_origins: values.BERTH_CORS_ORIGINS,
+    tls: toTls(values),
     roles: values.BERTH_ROLES,
     allow_private_targets: values.BERTH_ALLOW_PRIVATE_TARGETS,
     cache_ttl_s: values.BERTH_CACHE_TTL_S,
@@ -157,6 +175,10 @@ function toMail({ BERTH_SMTP_URL: smtp_url, BERTH_MAIL_FROM, BERTH_PUBLIC_URL }:
   if (smtp_url === null) return null
   const host = new URL(BERTH_PUBLIC_URL ?? 'http://localhost').hostname
   return { smtp_url, from: BERTH_MAIL_FROM ?? `Berth <berth@${host}>` }
+}
+
+function toTls({ BERTH_TLS_CERT: cert, BERTH_TLS_KEY: key }: Values): Config['tls'] {
+  return cert !== null && key !== null ? { cert, key } : null
 }
 
 function toStore(values: Values): S3Settings | null {

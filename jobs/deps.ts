@@ -120,6 +120,8 @@ export interface Settings {
   /** The same of the audit log. */
   audit_keep_days: number
   registration: Registration
+  /** Of pages that may ask with a key; none: those of this server alone. */
+  cors_origins: readonly string[]
   /** Whether an address is a proxy's whose word for the client's address is taken. */
   is_proxy: (address: string) => boolean
   /** Folders that `file://` data may lie in; empty: refused. */

@@ -63,6 +63,9 @@ test('every variable arrives', () => {
     BERTH_REGISTRATION: 'invitation',
     BERTH_SMTP_URL: 'smtps://berth:hunter2@mail.example.com',
     BERTH_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
+    BERTH_CORS_ORIGINS: 'https://desk.example.com',
+    BERTH_TLS_CERT: '/etc/berth/tls.crt',
+    BERTH_TLS_KEY: '/etc/berth/tls.key',
     BERTH_ROLES: 'pass, api,pass',
     BERTH_ALLOW_PRIVATE_TARGETS: 'true',
     BERTH_OBJECT_STORE: 's3://desk-results/berth/one/',
@@ -105,6 +108,8 @@ test('every variable arrives', () => {
       from: 'Berth <berth@berth.example.com>',
     },
     trusted_proxies: ['10.0.0.0/8', '::1'],
+    cors_origins: ['https://desk.example.com'],
+    tls: { cert: '/etc/berth/tls.crt', key: '/etc/berth/tls.key' },
     roles: ['pass', 'api'],
     allow_private_targets: true,
     object_store: {
@@ -148,6 +153,8 @@ describe('a bad value is refused by the name of its variable, without the value'
   test.each([
     ['BERTH_HOST', 'two words'],
     ['BERTH_REGISTRATION', 'anybody'],
+    ['BERTH_CORS_ORIGINS', '*'],
+    ['BERTH_CORS_ORIGINS', 'https://desk.example.com/path'],
     ['BERTH_SMTP_URL', 'mail.example.com'],
     ['BERTH_MAIL_FROM', 'nobody'],
     ['BERTH_TRUSTED_PROXIES', '10.0.0.0/33'],

@@ -257,6 +257,7 @@ function sharedBy(
         keep_days: 90,
         audit_keep_days: 400,
         registration: 'closed',
+        cors_origins: [],
         is_proxy: () => false,
         local_data_dirs: [],
       },

@@ -98,6 +98,7 @@ export async function openTestWorld(
       keep_days: 90,
       audit_keep_days: 400,
       registration: 'closed',
+      cors_origins: [],
       is_proxy: () => false,
       local_data_dirs: [],
     },
