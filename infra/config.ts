@@ -23,6 +23,9 @@ export interface Config {
   /** Base64 of 32 bytes; null: read `secret_key_file`. */
   secret_key: string | null
   secret_key_file: string
+  /** The same of a key that opens and does not seal; both null: there is none. */
+  other_secret_key: string | null
+  other_secret_key_file: string | null
   /** Without a slash at its end; null: the address that the server listens on. */
   public_url: string | null
   registration: Registration
@@ -91,6 +94,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (values['BERTH_SECRET_KEY'] && values['BERTH_SECRET_KEY_FILE']) {
     problems.push('BERTH_SECRET_KEY and BERTH_SECRET_KEY_FILE are both set: keep one of them')
   }
+  if (values['BERTH_SECRET_KEY_OTHER'] && values['BERTH_SECRET_KEY_OTHER_FILE']) {
+    problems.push('BERTH_SECRET_KEY_OTHER and BERTH_SECRET_KEY_OTHER_FILE are both set: keep one of them')
+  }
   problems.push(...tlsProblems(values))
   problems.push(...storeProblems(values, (name) => Boolean(env[name]?.trim())))
   if (problems.length > 0) {
@@ -145,6 +151,8 @@ function toConfig(values: Values): Config {
     admin_key_file: values.BERTH_ADMIN_KEY_FILE ?? join(data_dir, 'admin.key'),
     secret_key: values.BERTH_SECRET_KEY,
     secret_key_file: values.BERTH_SECRET_KEY_FILE ?? join(data_dir, 'secret.key'),
+    other_secret_key: values.BERTH_SECRET_KEY_OTHER,
+    other_secret_key_file: values.BERTH_SECRET_KEY_OTHER_FILE,
     public_url: values.BERTH_PUBLIC_URL,
     registration: values.BERTH_REGISTRATION,
     mail: toMail(values),

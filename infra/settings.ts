@@ -10,6 +10,10 @@ const root = resolve(import.meta.dirname, '..')
 const roles = ['api', 'pass', 'webhooks', 'offers'] as const
 export type Role = (typeof roles)[number]
 
+const secretKey = z
+  .string()
+  .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`')
+
 /** `s3://bucket/prefix`: prefixes are limited to what is safe in every store and every log. */
 const bucketUrl = z
   .string()
@@ -71,14 +75,24 @@ export const settings = {
     default: null,
     shown: 'none: the file below',
     meaning: 'key that encrypts secrets in rows: 32 random bytes in base64 (`openssl rand -base64 32`)',
-    parse: z
-      .string()
-      .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`'),
+    parse: secretKey,
   },
   BERTH_SECRET_KEY_FILE: {
     default: null,
     shown: '`$BERTH_DATA_DIR/secret.key`',
     meaning: 'file with that key (mode 0600), written at the first start',
+    parse: path,
+  },
+  BERTH_SECRET_KEY_OTHER: {
+    default: null,
+    shown: 'none',
+    meaning: 'another such key that opens secrets and seals none, while keys are rotated',
+    parse: secretKey,
+  },
+  BERTH_SECRET_KEY_OTHER_FILE: {
+    default: null,
+    shown: 'none',
+    meaning: 'file with that other key (mode 0600)',
     parse: path,
   },
   BERTH_PUBLIC_URL: {

@@ -65,6 +65,10 @@ export class ObjectTooLarge extends Error {
 
 /** Seals secrets that are stored in rows (AES-256-GCM; the context binds a value to its row). */
 export interface Sealer {
+  /** Tells the key that it seals with, and nothing of it. */
+  key_id: string
+  /** Those that it opens with. */
+  key_ids: readonly string[]
   seal(plain: string, context: string): string
   /** Throws when the key or the context is not the one it was sealed with. */
   open(sealed: string, context: string): string

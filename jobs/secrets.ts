@@ -214,7 +214,7 @@ function sealedOf(db: Database, project_id: string, names: readonly string[]) {
 }
 
 /** Binds a sealed value to its row, so that it cannot be moved to another project or name. */
-const contextOf = (project_id: string, name: string) => `secrets.sealed/${project_id}/${name}`
+export const contextOf = (project_id: string, name: string) => `secrets.sealed/${project_id}/${name}`
 
 function viewOf(row: {
   name: string
