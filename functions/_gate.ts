@@ -9,6 +9,7 @@ import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
 import { limitRate } from './_rate.ts'
 import { type Right, rights } from './_rights.ts'
+import { requireScope } from './_scopes.ts'
 
 /** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
 const maxRunnerJson_bytes = 2 * 1024 ** 2
@@ -89,28 +90,23 @@ function createGuards(deps: Deps): (route: RouteConfig, right: Right) => Middlew
   const check = createCallerCheck(deps)
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
   return (route, right) => {
+    const scope = requireScope(deps, route.operationId ?? '')
     switch (right) {
       case 'nothing':
-        return takesJson(route) ? [requireText, boundedJson(maxStranger_bytes)] : []
+        return [requireText, ...jsonOf(route, maxStranger_bytes)]
       case 'caller':
       case 'session':
-        return [
-          requireCaller(check, right),
-          limit,
-          requireText,
-          ...(takesJson(route) ? [boundedJson(maxStranger_bytes)] : []),
-        ]
+        return [requireCaller(check, right), limit, requireText, ...jsonOf(route, maxStranger_bytes)]
       case 'bootstrap':
         return [requireToken, requireText, boundedJson(maxBootstrap_bytes, 'program')]
       case 'runner':
-        return [
-          requireRunner(deps.runner_key),
-          requireText,
-          ...(takesJson(route) ? [boundedJson(maxRunnerJson_bytes, 'program')] : []),
-        ]
+        return [requireRunner(deps.runner_key), requireText, ...jsonOf(route, maxRunnerJson_bytes, 'program')]
       case 'scraper': {
-        const guard = requirePrincipal(check, 'operator')
-        return [(c, next) => (isFromHere(c) ? next() : guard(c, next))]
+        const [known, within] = [requirePrincipal(check, 'operator'), scope]
+        return [
+          (c, next) => (isFromHere(c) ? next() : known(c, next)),
+          (c, next) => (isFromHere(c) ? next() : within(c, next)),
+        ]
       }
       case 'viewer':
       case 'member':
@@ -121,7 +117,8 @@ function createGuards(deps: Deps): (route: RouteConfig, right: Right) => Middlew
           requirePrincipal(check, right, route.path.startsWith(ofProject)),
           limit,
           requireText,
-          ...(takesJson(route) ? [boundedJson(maxJson_bytes)] : []),
+          ...jsonOf(route, maxJson_bytes),
+          scope,
         ]
     }
   }
@@ -140,6 +137,9 @@ const requireText: MiddlewareHandler<Env> = async (c, next) => {
     }
   return next()
 }
+
+const jsonOf = (route: RouteConfig, ...bounds: Parameters<typeof boundedJson>) =>
+  takesJson(route) ? [boundedJson(...bounds)] : []
 
 // Other bodies are streams of bytes, which whoever stores them bounds.
 function takesJson({ method, request }: RouteConfig): boolean {

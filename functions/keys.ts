@@ -13,6 +13,7 @@ const key = z
     id: z.string(),
     name: z.string(),
     role: z.enum(['viewer', 'member', 'admin']),
+    scopes: z.array(z.string()).nullable().meta({ description: 'null: all that its role may.' }),
     prefix: z.string().meta({ description: 'The key begins with `berth_<prefix>_`.' }),
     created_at: at,
     expires_at: at.nullable(),
@@ -45,10 +46,7 @@ export const create =
   (deps: Deps): RouteHandler<typeof openRoute, Env> =>
   async (c) => {
     c.header('Cache-Control', 'no-store')
-    return c.json(
-      await makeKey(deps, actorOf(c, deps), c.get('principal').project_id, c.req.valid('json')),
-      201,
-    )
+    return c.json(await makeKey(deps, actorOf(c, deps), c.get('principal'), c.req.valid('json')), 201)
   }
 
 export const listRoute = createRoute({
@@ -82,9 +80,14 @@ export const rotate =
   (deps: Deps): RouteHandler<typeof rotateRoute, Env> =>
   async (c) => {
     c.header('Cache-Control', 'no-store')
-    const { project_id } = c.get('principal')
     return c.json(
-      await rotateKey(deps, actorOf(c, deps), project_id, c.req.valid('param').id, c.req.valid('json')),
+      await rotateKey(
+        deps,
+        actorOf(c, deps),
+        c.get('principal'),
+        c.req.valid('param').id,
+        c.req.valid('json'),
+      ),
       201,
     )
   }

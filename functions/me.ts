@@ -6,6 +6,7 @@ import { nameOf } from '../jobs/profile.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { type Right, rights } from './_rights.ts'
+import { isInScope } from './_scopes.ts'
 import { json200 } from './_schemas.ts'
 import { membership } from './projects.ts'
 
@@ -20,6 +21,7 @@ const me = z
     project: z.object({ id: z.string(), name: z.string() }).nullable(),
     projects: z.array(membership),
     is_operator: z.boolean().meta({ description: 'Whether the admins of the project run the installation.' }),
+    scopes: z.array(z.string()).nullable().meta({ description: 'What a key is narrowed to; null: nothing.' }),
     may: z.array(z.string()).meta({ description: 'Operations of this document that are answered here.' }),
   })
   .meta({ id: 'Me' })
@@ -47,28 +49,18 @@ export const handler =
       project: own ? { id: own.id, name: own.name } : null,
       projects,
       is_operator: own?.is_operator ?? false,
-      may: Object.entries(rights).flatMap(([name, right]) => (mayAsk(caller, right) ? [name] : [])),
+      scopes: caller.by === 'key' && caller.scopes ? [...caller.scopes] : null,
+      may: Object.entries(rights).flatMap(([name, right]) => (mayAsk(caller, right, name) ? [name] : [])),
     }
     return c.json(answer, 200)
   }
 
-function mayAsk(caller: Caller, right: Right): boolean {
-  switch (right) {
-    case 'runner':
-    case 'bootstrap':
-    case 'scraper':
-      return false
-    case 'nothing':
-    case 'caller':
-      return true
-    case 'session':
-      return caller.by === 'user'
-    case 'operator':
-      return caller.project_id !== null && caller.is_operator && hasRole(caller.role, 'admin')
-    case 'viewer':
-    case 'member':
-    case 'admin':
-    case 'owner':
-      return caller.project_id !== null && hasRole(caller.role, right)
-  }
+function mayAsk(caller: Caller, right: Right, name: string): boolean {
+  if (right === 'runner' || right === 'bootstrap' || right === 'scraper') return false
+  if (right === 'nothing' || right === 'caller') return true
+  if (right === 'session') return caller.by === 'user'
+  if (caller.project_id === null || !isInScope(caller, name)) return false
+  return right === 'operator'
+    ? caller.is_operator && hasRole(caller.role, 'admin')
+    : hasRole(caller.role, right)
 }

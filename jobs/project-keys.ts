@@ -5,6 +5,7 @@ import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { isId } from './ids.ts'
 import { createKey, type KeyRole, type Principal } from './keys.ts'
+import { scopes } from './scopes.ts'
 import type { Selectable } from 'kysely'
 import type { Database, Tables } from './store/schema.ts'
 
@@ -26,6 +27,13 @@ export const keyRequest = z
   .strictObject({
     name: z.string().trim().min(1).max(200).meta({ description: 'What it is for.' }),
     role: z.enum(roles).default('member'),
+    scopes: z
+      .array(z.enum(scopes))
+      .min(1)
+      .max(scopes.length)
+      .nullable()
+      .default(null)
+      .meta({ description: 'Services that it is narrowed to; null: all that its role may.' }),
     expires_at: expiry,
   })
   .meta({ id: 'ApiKeyRequest' })
@@ -46,6 +54,8 @@ export interface KeyView {
   id: string
   name: string
   role: KeyRole
+  /** null: all that its role may. */
+  scopes: string[] | null
   /** What it begins with: `berth_<prefix>_`. */
   prefix: string
   created_at: string
@@ -80,13 +90,15 @@ export async function listKeys(
 export async function makeKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
   actor: Actor,
-  project_id: string,
-  { name, role, expires_at }: z.output<typeof keyRequest>,
+  by: Principal,
+  { name, role, scopes: narrowed, expires_at }: z.output<typeof keyRequest>,
 ): Promise<NewKey> {
   const ends = endOf(deps, expires_at)
+  mustNarrow(by, narrowed)
+  const { project_id } = by
   return deps.db.transaction().execute(async (db) => {
     await mustHaveRoom(db, deps, project_id)
-    const made = await newKey({ ...deps, db }, project_id, { name, role, ends })
+    const made = await newKey({ ...deps, db }, project_id, { name, role, scopes: narrowed, ends })
     await audit({ ...deps, db }, actor, {
       project_id,
       action: 'key.created',
@@ -101,20 +113,27 @@ export async function makeKey(
 export async function rotateKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
   actor: Actor,
-  project_id: string,
+  by: Principal,
   id: string,
   { overlap_s, expires_at }: z.output<typeof rotation>,
 ): Promise<NewKey> {
   const ends = endOf(deps, expires_at)
   const now = deps.clock.now()
+  const { project_id } = by
   const until = new Date(now.getTime() + overlap_s * 1_000)
   return deps.db.transaction().execute(async (db) => {
     await mustHaveRoom(db, deps, project_id)
     const old = await lockKey(db, project_id, id)
     if (hasEnded(old, now)) throw unknown(id)
+    mustNarrow(by, old.scopes)
     if (old.expires_at === null || old.expires_at > until)
       await db.updateTable('api_keys').set({ expires_at: until }).where('id', '=', id).execute()
-    const made = await newKey({ ...deps, db }, project_id, { name: old.name, role: old.role, ends })
+    const made = await newKey({ ...deps, db }, project_id, {
+      name: old.name,
+      role: old.role,
+      scopes: old.scopes,
+      ends,
+    })
     const change = {
       before: { expires_at: old.expires_at },
       after: { expires_at: until, rotated_to: made.id },
@@ -148,9 +167,9 @@ export async function revokeKey(
 async function newKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
   project_id: string,
-  { name, role, ends }: { name: string; role: KeyRole; ends: Date | null },
+  { name, role, scopes: narrowed, ends }: Pick<KeyRow, 'name' | 'role' | 'scopes'> & { ends: Date | null },
 ): Promise<NewKey> {
-  const key = await createKey(deps, project_id, name, role, ends)
+  const key = await createKey(deps, project_id, name, role, ends, narrowed)
   const prefix = key.split('_')[1] ?? ''
   const row = await deps.db
     .selectFrom('api_keys')
@@ -158,6 +177,14 @@ async function newKey(
     .where('prefix', '=', prefix)
     .executeTakeFirstOrThrow()
   return { ...viewOf(row), key }
+}
+
+/** A key that is narrowed makes none that is wider. Throws AppError forbidden. */
+function mustNarrow(by: Principal, narrowed: readonly string[] | null): void {
+  if (by.by === 'user' || by.scopes === null) return
+  const own = by.scopes
+  if (narrowed === null || !narrowed.every((scope) => own.includes(scope)))
+    throw new AppError('forbidden', `This key has ${own.join(', ')}, and makes keys with no other scopes.`)
 }
 
 /** Two that come at once must not both find the last room. Throws AppError invalid_request. */
@@ -198,7 +225,13 @@ function endOf({ clock }: Pick<Deps, 'clock'>, expires_at: string | null): Date 
   })
 }
 
-const told = ({ name, role, prefix, expires_at }: KeyView) => ({ name, role, prefix, expires_at })
+const told = ({ name, role, scopes: of, prefix, expires_at }: KeyView) => ({
+  name,
+  role,
+  scopes: of,
+  prefix,
+  expires_at,
+})
 
 const hasEnded = ({ revoked_at, expires_at }: KeyRow, now: Date) =>
   revoked_at !== null || (expires_at !== null && expires_at <= now)
@@ -208,6 +241,7 @@ const viewOf = (row: KeyRow): KeyView => ({
   id: row.id,
   name: row.name,
   role: row.role,
+  scopes: row.scopes,
   prefix: row.prefix,
   created_at: row.created_at.toISOString(),
   expires_at: row.expires_at?.toISOString() ?? null,

@@ -59,6 +59,20 @@ async function ask(operation: Operation, key: string | null, more: Record<string
   return { status: answer.status, type: answer.headers.get('content-type'), text, leaks, example }
 }
 
+const isOfData = (name: string) => name.includes('Dataset')
+/** Prices, bounds and names that every key may read. */
+const ofNoService: readonly string[] = [
+  'listOffers',
+  'listOfferHistory',
+  'listGpus',
+  'listLimits',
+  'listBudgets',
+  'readPolicy',
+  'readProject',
+  'getProject',
+  'readUsage',
+]
+
 /** Who may not, and the answer that they get. */
 function refused({ name }: Operation): [who: string, key: string | null, status: number][] {
   const right = rights[name]
@@ -109,6 +123,13 @@ function refused({ name }: Operation): [who: string, key: string | null, status:
         ...over,
         ...(rank > 0 ? [['a viewer', keys.viewer, 403] as [string, string, number]] : []),
         ...(rank > 0 ? [['a person who views', people.viewer.secret, 403] as [string, string, number]] : []),
+        ...(ofNoService.includes(name)
+          ? []
+          : ([['a key for another service', isOfData(name) ? keys.forJobs : keys.forData, 403]] as [
+              string,
+              string,
+              number,
+            ][])),
         ...(rank > 1 ? [['a member', keys.member, 403] as [string, string, number]] : []),
         ...(rank > 2
           ? ([

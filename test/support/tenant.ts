@@ -217,6 +217,8 @@ async function otherKeys(world: World) {
     member: await make('member', 'member'),
     expired: await make('expired', 'member'),
     revoked: await make('revoked', 'member'),
+    forData: await createKey(deps, project_id, 'for data', 'admin', null, ['data:read']),
+    forJobs: await createKey(deps, project_id, 'for jobs', 'admin', null, ['jobs:read']),
   }
   const at = deps.clock.now()
   await deps.db.updateTable('api_keys').set({ expires_at: at }).where('name', '=', 'expired').execute()
