@@ -3,17 +3,24 @@ import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
-import { createKeyCheck } from '../jobs/keys.ts'
-import { isFromHere, requireKey, requireRunner, requireToken } from './_auth.ts'
+import { isFromHere } from './_address.ts'
+import { createCallerCheck, requireCaller, requirePrincipal, requireRunner, requireToken } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
 import { limitRate } from './_rate.ts'
 import { type Right, rights } from './_rights.ts'
+import { requireScope } from './_scopes.ts'
 
 /** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
 const maxRunnerJson_bytes = 2 * 1024 ** 2
 /** Two short strings, from whoever sends a token. */
 const maxBootstrap_bytes = 16 * 1024
+
+/** Some short strings, from whoever sends them. */
+const maxStranger_bytes = 16 * 1024
+
+/** What belongs to the project that the path names. */
+const ofProject = '/v1/projects/{id}'
 
 /** Pages for people, and the document: no operations. */
 const pages = ['/', '/openapi.json', '/reference']
@@ -80,33 +87,38 @@ function operations(app: OpenAPIHono<Env>) {
 }
 
 function createGuards(deps: Deps): (route: RouteConfig, right: Right) => MiddlewareHandler<Env>[] {
-  const checkKey = createKeyCheck(deps)
+  const check = createCallerCheck(deps)
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
   return (route, right) => {
+    const scope = requireScope(deps, route.operationId ?? '')
     switch (right) {
       case 'nothing':
-        return []
+        return [requireText, ...jsonOf(route, maxStranger_bytes)]
+      case 'caller':
+      case 'session':
+        return [requireCaller(check, right), limit, requireText, ...jsonOf(route, maxStranger_bytes)]
       case 'bootstrap':
         return [requireToken, requireText, boundedJson(maxBootstrap_bytes, 'program')]
       case 'runner':
-        return [
-          requireRunner(deps.runner_key),
-          requireText,
-          ...(takesJson(route) ? [boundedJson(maxRunnerJson_bytes, 'program')] : []),
-        ]
+        return [requireRunner(deps.runner_key), requireText, ...jsonOf(route, maxRunnerJson_bytes, 'program')]
       case 'scraper': {
-        const guard = requireKey(checkKey, 'operator')
-        return [(c, next) => (isFromHere(c) ? next() : guard(c, next))]
+        const [known, within] = [requirePrincipal(check, 'operator'), scope]
+        return [
+          (c, next) => (isFromHere(c) ? next() : known(c, next)),
+          (c, next) => (isFromHere(c) ? next() : within(c, next)),
+        ]
       }
       case 'viewer':
       case 'member':
       case 'admin':
+      case 'owner':
       case 'operator':
         return [
-          requireKey(checkKey, right),
+          requirePrincipal(check, right, route.path.startsWith(ofProject)),
           limit,
           requireText,
-          ...(takesJson(route) ? [boundedJson(maxJson_bytes)] : []),
+          ...jsonOf(route, maxJson_bytes),
+          scope,
         ]
     }
   }
@@ -125,6 +137,9 @@ const requireText: MiddlewareHandler<Env> = async (c, next) => {
     }
   return next()
 }
+
+const jsonOf = (route: RouteConfig, ...bounds: Parameters<typeof boundedJson>) =>
+  takesJson(route) ? [boundedJson(...bounds)] : []
 
 // Other bodies are streams of bytes, which whoever stores them bounds.
 function takesJson({ method, request }: RouteConfig): boolean {

@@ -1,13 +1,13 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { changeProject, projectPatch, readProject } from '../jobs/project.ts'
-import { requireRight } from './_auth.ts'
+import { actorOf, requireRight } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { json200 } from './_schemas.ts'
 
 const tags = ['rules']
-const project = z
+export const projectSchema = z
   .object({ id: z.string(), name: z.string(), weight: z.number(), created_at: z.iso.datetime() })
   .meta({ id: 'Project' })
 
@@ -17,7 +17,7 @@ export const getRoute = createRoute({
   operationId: 'readProject',
   summary: 'The project of the key',
   tags,
-  responses: { 200: json200(project, 'The project'), ...problemAnswers },
+  responses: { 200: json200(projectSchema, 'The project'), ...problemAnswers },
 })
 
 export const get =
@@ -32,7 +32,7 @@ export const patchRoute = createRoute({
   summary: 'Change the name of the project, or its share of what is launched (admin; the share: operator)',
   tags,
   request: { body: { required: true, content: { 'application/json': { schema: projectPatch } } } },
-  responses: { 200: json200(project, 'The project'), ...problemAnswers },
+  responses: { 200: json200(projectSchema, 'The project'), ...problemAnswers },
 })
 
 export const patch =
@@ -41,7 +41,7 @@ export const patch =
     const patch = c.req.valid('json')
     // More of it is less for every other project.
     if (patch.weight !== undefined) requireRight(c.get('principal'), 'operator')
-    const changed = await changeProject(deps, c.get('principal').project_id, patch)
+    const changed = await changeProject(deps, actorOf(c, deps), c.get('principal').project_id, patch)
     deps.waker.wake(topics.pass)
     return c.json(changed, 200)
   }

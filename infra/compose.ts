@@ -1,5 +1,5 @@
 // Configuration in, a running Berth out: the only file that knows every part.
-import { createSecretKey } from 'node:crypto'
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -8,6 +8,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../providers/provider.ts'
 import { type Deps, type Log, type ObjectStore, type Sealer, type Settings, topics } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
+import { resealAll } from '../jobs/reseal.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
 import { createHealth } from '../jobs/health.ts'
 import { createKeyUse } from '../jobs/key-use.ts'
@@ -20,7 +21,7 @@ import { type Config, environment } from './config.ts'
 import { createDatabaseClock, openDatabase } from './db.ts'
 import { keepAccounts } from './accounts.ts'
 import { describeTable } from './describe-table.ts'
-import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
+import { checkSecretKey, ensureAdminKey, ensureInstallation, ensureKeys } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
 import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
@@ -30,7 +31,10 @@ import { createFolderStore } from './object-store.ts'
 import { keepOffers } from './offers.ts'
 import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
 import { createImageResolver, registryBound_ms } from './registry.ts'
-import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
+import { createIdentity } from './identity.ts'
+import { createMailer } from './mail.ts'
+import { proxiesOf } from './proxies.ts'
+import { loadOtherKey, loadSecretKey, openSealer } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
 import { pooledRandom } from './random.ts'
@@ -69,13 +73,13 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
   const [log, random] = [createLog(config.log_level), pooledRandom()]
   const high_water = highWaterFile(config.data_dir)
   const key = loadSecretKey(config)
-  const sealer = createSealer(key)
+  const sealer = openSealer(config)
   const objects = await openStore(config, random, log)
   const { db, close, migrate } = await openDatabase(config)
   try {
     await migrate()
-    const opened = { db, sealer, random, log, mark: high_water.read() }
-    const { clock, installation, made_admin_key } = await prepare(config, opened)
+    const opened = { db, sealer, random, log, key, mark: high_water.read() }
+    const { clock, made_admin_key, ...known } = await prepare(config, opened)
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
     const given = { clock, log, fixed, local, deps_of: () => deps }
@@ -87,8 +91,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       random,
       sealer,
       store: objects.store,
-      runner_key: createSecretKey(deriveKey(key, 'runner-token')),
-      installation,
+      ...known,
       providers: accounts.providers,
       ...unconfigured,
       offers: offers.now,
@@ -107,7 +110,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       made_admin_key,
       async start(listening) {
         address = config.public_url ?? listening
-        await local?.announce(listening)
+        // By TLS a server is called by the name in its certificate.
+        await local?.announce(config.tls === null ? listening : address)
         await accounts.refresh(deps)
         await offers.refresh(deps)
         return startLoops(
@@ -217,6 +221,10 @@ function settingsOf(config: Config, address: () => string): Settings {
     cache_ttl_s,
     cache_max_entries,
     keep_days,
+    audit_keep_days: config.audit_keep_days,
+    registration: config.registration,
+    cors_origins: config.cors_origins,
+    is_proxy: proxiesOf(config.trusted_proxies),
     program_version: programVersions(config.images),
     image: (kind) => config.images[kind] ?? null,
   }
@@ -224,6 +232,8 @@ function settingsOf(config: Config, address: () => string): Settings {
 
 interface Preparation {
   db: Database
+  /** The secret key. */
+  key: Buffer
   sealer: Sealer
   random: (bytes: number) => Uint8Array
   log: Log
@@ -232,12 +242,14 @@ interface Preparation {
 }
 
 /** Brings a migrated database to where work can begin; refuses one whose secrets the key does not open. */
-async function prepare(config: Config, { db, sealer, random, log, mark }: Preparation) {
+async function prepare(config: Config, { db, sealer, random, log, key, mark }: Preparation) {
   const clock = await createDatabaseClock(db)
   const installation = await ensureInstallation({ db, clock, random, sealer })
   await checkSecretKey({ db, sealer })
-  // The folder's lock says that whoever held these is dead.
+  // The folder's lock says that whoever held these is dead, and that no other server needs another key.
   if (config.database_url === null) await releaseAll(db)
+  const resealed = config.database_url === null ? await resealAll({ db, sealer }) : 0
+  if (resealed > 0) log('info', `${resealed} secrets were sealed anew: the other key is not needed any more`)
   if (await renumberFeed(db))
     log('warn', 'the database was put back from a copy: readers of /v1/events begin anew')
   const made_admin_key = await ensureAdminKey(
@@ -247,7 +259,13 @@ async function prepare(config: Config, { db, sealer, random, log, mark }: Prepar
   )
   if (await quarantineIfRestored({ db, clock }, mark))
     log('warn', 'the database is older than this data folder: for a day nothing unknown is stopped')
-  return { clock, installation, made_admin_key }
+  // Of a database that has none yet, the other key is the one that it was used with.
+  const keys = await ensureKeys({ db, sealer }, loadOtherKey(config) ?? key)
+  const runner_key: KeyObject = createSecretKey(keys.runner)
+  const send_mail = config.mail === null ? null : createMailer(config.mail)
+  const verifies_email = send_mail !== null
+  const identity = createIdentity({ db, random, key: keys.identity, installation, verifies_email, log })
+  return { clock, installation, made_admin_key, runner_key, identity, send_mail }
 }
 
 interface Local {

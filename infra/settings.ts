@@ -1,44 +1,18 @@
 // The table of the server's variables. infra/config.ts reads them.
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { access } from './access-settings.ts'
 import { usualBounds } from './postgres.ts'
+import { list, path, publicUrl, truth, type Variable, wholeNumber } from './setting-forms.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
 const roles = ['api', 'pass', 'webhooks', 'offers'] as const
 export type Role = (typeof roles)[number]
 
-export interface Variable {
-  /** What an unset variable means, in words where it follows from something else. */
-  shown?: string
-  /** What an unset variable is parsed from; null: left open. */
-  default: string | null
-  meaning: string
-  parse: z.ZodType
-}
-
-const path = z.string().transform((text) => resolve(text))
-const truth = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'must be true or false' })
-const wholeNumber = (least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d{1,12}$/, 'must be a whole number')
-    .transform(Number)
-    .refine((n) => n >= least && n <= most, `must be from ${least} to ${most}`)
-const list = (text: string) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
-
-const publicUrl = z
+const secretKey = z
   .string()
-  .refine((text) => {
-    const url = URL.parse(text)
-    const plain = url !== null && `${url.search}${url.hash}${url.username}${url.password}` === ''
-    return plain && ['http:', 'https:'].includes(url.protocol)
-  }, 'must be an http:// or https:// address without a user, a query or a fragment')
-  .transform((text) => text.replace(/\/+$/, ''))
+  .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`')
 
 /** `s3://bucket/prefix`: prefixes are limited to what is safe in every store and every log. */
 const bucketUrl = z
@@ -101,14 +75,24 @@ export const settings = {
     default: null,
     shown: 'none: the file below',
     meaning: 'key that encrypts secrets in rows: 32 random bytes in base64 (`openssl rand -base64 32`)',
-    parse: z
-      .string()
-      .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`'),
+    parse: secretKey,
   },
   BERTH_SECRET_KEY_FILE: {
     default: null,
     shown: '`$BERTH_DATA_DIR/secret.key`',
     meaning: 'file with that key (mode 0600), written at the first start',
+    parse: path,
+  },
+  BERTH_SECRET_KEY_OTHER: {
+    default: null,
+    shown: 'none',
+    meaning: 'another such key that opens secrets and seals none, while keys are rotated',
+    parse: secretKey,
+  },
+  BERTH_SECRET_KEY_OTHER_FILE: {
+    default: null,
+    shown: 'none',
+    meaning: 'file with that other key (mode 0600)',
     parse: path,
   },
   BERTH_PUBLIC_URL: {
@@ -117,6 +101,7 @@ export const settings = {
     meaning: 'address at which runners and people reach this server',
     parse: publicUrl,
   },
+  ...access,
   BERTH_ROLES: {
     default: 'api,pass,webhooks,offers',
     meaning: 'what this process does, separated by commas',
@@ -221,6 +206,11 @@ export const settings = {
   BERTH_KEEP_DAYS: {
     default: '90',
     meaning: 'how long logs and events are kept, in days; they go by whole months',
+    parse: wholeNumber(45, 36_500),
+  },
+  BERTH_AUDIT_KEEP_DAYS: {
+    default: '400',
+    meaning: 'how long the audit log is kept, in days; it goes by whole months',
     parse: wholeNumber(45, 36_500),
   },
   BERTH_RATE_LIMIT: {

@@ -29,7 +29,7 @@ export function cacheKey(
 
 /** The params with contents for addresses; null: one of them may change under its address. */
 function backtestWork(params: BacktestParams, dataset: Content | null) {
-  const { data, strategy, benchmark, ...rest } = params
+  const { data, strategy, benchmark: _, ...rest } = params
   const contents = contentsOf(params)
   if (contents === null) return null
   return {

@@ -1,9 +1,11 @@
 // The API keys of a project, as its admins make, list, rotate and revoke them. A key is shown once.
 import { z } from 'zod'
+import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { isId } from './ids.ts'
-import { createKey, type Role } from './keys.ts'
+import { createKey, type KeyRole, type Principal } from './keys.ts'
+import { scopes } from './scopes.ts'
 import type { Selectable } from 'kysely'
 import type { Database, Tables } from './store/schema.ts'
 
@@ -13,7 +15,7 @@ const maxKeys = 200
 const shown_ms = 90 * 86_400_000
 /** Two keys work while programs are given the new one; longer is forgotten. */
 const maxOverlap_s = 30 * 86_400
-const roles = ['viewer', 'member', 'admin'] as const satisfies readonly Role[]
+const roles = ['viewer', 'member', 'admin'] as const satisfies readonly KeyRole[]
 
 const expiry = z.iso
   .datetime({ offset: true })
@@ -25,6 +27,13 @@ export const keyRequest = z
   .strictObject({
     name: z.string().trim().min(1).max(200).meta({ description: 'What it is for.' }),
     role: z.enum(roles).default('member'),
+    scopes: z
+      .array(z.enum(scopes))
+      .min(1)
+      .max(scopes.length)
+      .nullable()
+      .default(null)
+      .meta({ description: 'Services that it is narrowed to; null: all that its role may.' }),
     expires_at: expiry,
   })
   .meta({ id: 'ApiKeyRequest' })
@@ -44,7 +53,9 @@ export const rotation = z
 export interface KeyView {
   id: string
   name: string
-  role: Role
+  role: KeyRole
+  /** null: all that its role may. */
+  scopes: string[] | null
   /** What it begins with: `berth_<prefix>_`. */
   prefix: string
   created_at: string
@@ -78,33 +89,57 @@ export async function listKeys(
 /** Answers the key in clear, the only time. Throws AppError invalid_request. */
 export async function makeKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
-  project_id: string,
-  { name, role, expires_at }: z.output<typeof keyRequest>,
+  actor: Actor,
+  by: Principal,
+  { name, role, scopes: narrowed, expires_at }: z.output<typeof keyRequest>,
 ): Promise<NewKey> {
   const ends = endOf(deps, expires_at)
+  mustNarrow(by, narrowed)
+  const { project_id } = by
   return deps.db.transaction().execute(async (db) => {
     await mustHaveRoom(db, deps, project_id)
-    return newKey({ ...deps, db }, project_id, { name, role, ends })
+    const made = await newKey({ ...deps, db }, project_id, { name, role, scopes: narrowed, ends })
+    await audit({ ...deps, db }, actor, {
+      project_id,
+      action: 'key.created',
+      subject: made.id,
+      after: told(made),
+    })
+    return made
   })
 }
 
 /** A new key of the same name and role; the old one works for the overlap. Throws AppError not_found, invalid_request. */
 export async function rotateKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
-  project_id: string,
+  actor: Actor,
+  by: Principal,
   id: string,
   { overlap_s, expires_at }: z.output<typeof rotation>,
 ): Promise<NewKey> {
   const ends = endOf(deps, expires_at)
   const now = deps.clock.now()
+  const { project_id } = by
   const until = new Date(now.getTime() + overlap_s * 1_000)
   return deps.db.transaction().execute(async (db) => {
     await mustHaveRoom(db, deps, project_id)
     const old = await lockKey(db, project_id, id)
     if (hasEnded(old, now)) throw unknown(id)
+    mustNarrow(by, old.scopes)
     if (old.expires_at === null || old.expires_at > until)
       await db.updateTable('api_keys').set({ expires_at: until }).where('id', '=', id).execute()
-    return newKey({ ...deps, db }, project_id, { name: old.name, role: old.role, ends })
+    const made = await newKey({ ...deps, db }, project_id, {
+      name: old.name,
+      role: old.role,
+      scopes: old.scopes,
+      ends,
+    })
+    const change = {
+      before: { expires_at: old.expires_at },
+      after: { expires_at: until, rotated_to: made.id },
+    }
+    await audit({ ...deps, db }, actor, { project_id, action: 'key.rotated', subject: id, ...change })
+    return made
   })
 }
 
@@ -114,24 +149,27 @@ export async function rotateKey(
  */
 export async function revokeKey(
   deps: Pick<Deps, 'db' | 'clock'>,
-  { project_id, key_id }: { project_id: string; key_id: string },
+  actor: Actor,
+  { project_id, id: own }: Pick<Principal, 'project_id' | 'id'>,
   id: string,
 ): Promise<void> {
-  if (id === key_id)
+  if (id === own)
     throw new AppError('key_in_use', 'This request was made with that key: revoke it with another.')
   await deps.db.transaction().execute(async (db) => {
     const row = await lockKey(db, project_id, id)
-    if (row.revoked_at === null)
-      await db.updateTable('api_keys').set({ revoked_at: deps.clock.now() }).where('id', '=', id).execute()
+    if (row.revoked_at !== null) return
+    await db.updateTable('api_keys').set({ revoked_at: deps.clock.now() }).where('id', '=', id).execute()
+    const change = { project_id, action: 'key.revoked', subject: id, before: told(viewOf(row)) }
+    await audit({ ...deps, db }, actor, change)
   })
 }
 
 async function newKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
   project_id: string,
-  { name, role, ends }: { name: string; role: Role; ends: Date | null },
+  { name, role, scopes: narrowed, ends }: Pick<KeyRow, 'name' | 'role' | 'scopes'> & { ends: Date | null },
 ): Promise<NewKey> {
-  const key = await createKey(deps, project_id, name, role, ends)
+  const key = await createKey(deps, project_id, name, role, ends, narrowed)
   const prefix = key.split('_')[1] ?? ''
   const row = await deps.db
     .selectFrom('api_keys')
@@ -139,6 +177,14 @@ async function newKey(
     .where('prefix', '=', prefix)
     .executeTakeFirstOrThrow()
   return { ...viewOf(row), key }
+}
+
+/** A key that is narrowed makes none that is wider. Throws AppError forbidden. */
+function mustNarrow(by: Principal, narrowed: readonly string[] | null): void {
+  if (by.by === 'user' || by.scopes === null) return
+  const own = by.scopes
+  if (narrowed === null || !narrowed.every((scope) => own.includes(scope)))
+    throw new AppError('forbidden', `This key has ${own.join(', ')}, and makes keys with no other scopes.`)
 }
 
 /** Two that come at once must not both find the last room. Throws AppError invalid_request. */
@@ -179,6 +225,14 @@ function endOf({ clock }: Pick<Deps, 'clock'>, expires_at: string | null): Date 
   })
 }
 
+const told = ({ name, role, scopes: of, prefix, expires_at }: KeyView) => ({
+  name,
+  role,
+  scopes: of,
+  prefix,
+  expires_at,
+})
+
 const hasEnded = ({ revoked_at, expires_at }: KeyRow, now: Date) =>
   revoked_at !== null || (expires_at !== null && expires_at <= now)
 const unknown = (id: string) => new AppError('not_found', `There is no key ${id.slice(0, 100)} that works.`)
@@ -187,6 +241,7 @@ const viewOf = (row: KeyRow): KeyView => ({
   id: row.id,
   name: row.name,
   role: row.role,
+  scopes: row.scopes,
   prefix: row.prefix,
   created_at: row.created_at.toISOString(),
   expires_at: row.expires_at?.toISOString() ?? null,

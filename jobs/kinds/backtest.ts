@@ -1,7 +1,15 @@
 // The params of kind `backtest`: what can be refused before anything is stored. The program checks again
 // what only the data can tell. Meanings are in docs/conventions.md, the format in docs/contracts.md §3.
 import { z } from 'zod'
-import { checkParameters, file, maxTrials, parameter, spreading, strategy } from './backtest-strategy.ts'
+import {
+  checkParameters,
+  file,
+  maxTrials,
+  notYet,
+  parameter,
+  spreading,
+  strategy,
+} from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 const maxSymbols = 10_000
