@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path'
 import { CliError, exits, usageError } from './exit.ts'
 import type { Io } from './io.ts'
 
-const defaultUrl = 'http://127.0.0.1:8080'
+/** Of a server on this machine; in its own container its port is in its own variable. */
+const defaultUrl = (io: Io) => `http://127.0.0.1:${/^\d{1,5}$/.exec(io.env['BERTH_PORT'] ?? '')?.[0] ?? 8080}`
 
 export interface Connection {
   /** Without a slash at its end. */
@@ -20,7 +21,7 @@ export function connection(io: Io): Connection {
 }
 
 export function serverUrl(io: Io): string {
-  const text = io.env['BERTH_URL']?.trim() || defaultUrl
+  const text = io.env['BERTH_URL']?.trim() || defaultUrl(io)
   const url = URL.parse(text)
   if (!url || !['http:', 'https:'].includes(url.protocol))
     throw usageError('BERTH_URL is not an http:// or https:// address: set it like http://127.0.0.1:8080')

@@ -27,18 +27,20 @@ interface Check {
 }
 
 export function addDoctor(program: Command, context: Context): void {
-  subcommand(program, 'doctor', 'check server, key, Node, Python, data folder and disk').action(
-    action(context, ({ json }: { json?: true }) => doctor(context.io, json === true)),
-  )
+  subcommand(
+    program,
+    'doctor',
+    'check server, key, offers, accounts, orphans, Node, Python, data folder and disk',
+  ).action(action(context, ({ json }: { json?: true }) => doctor(context.io, json === true)))
 }
 
 async function doctor(io: Io, json: boolean): Promise<ExitCode> {
   const url = serverUrl(io)
   const server = await checkServer(io, url)
   const key = await checkKey(io, url, server.ok)
-  const offers = key.ok && server.ok ? [await checkOffers(io, url)] : []
-  const local = isLoopback(url) ? [await checkPython(io), checkData(io), checkDisk(io)] : []
-  const checks = [server, key, ...offers, checkNode(), ...local]
+  const operated = key.ok && server.ok ? await checkOperated(io, url) : []
+  const local = isLoopback(url) ? [...(await checkPython(io)), checkData(io), checkDisk(io)] : []
+  const checks = [server, key, ...operated, checkNode(), ...local]
   const ok = checks.every((check) => check.ok)
   if (json) await printJson(io, { ok, checks })
   else for (const check of checks) await write(io.stdout, lineOf(io, check))
@@ -84,35 +86,66 @@ async function checkKey(io: Io, url: string, reachable: boolean): Promise<Check>
   }
 }
 
-/** What accounts answered when they were asked for offers: an operator's affair. */
-async function checkOffers(io: Io, url: string): Promise<Check> {
-  const name = 'offers'
+/** What only an operator sees: each part is looked at by itself. */
+async function checkOperated(io: Io, url: string): Promise<Check[]> {
   const found = findKey(io, url)
-  if ('missing' in found) return { name, ok: true, detail: 'not looked at', todo: null }
-  try {
-    const client = createClient(io, { url, key: found.key }, { patience_ms: 0 })
-    const { items } = await answered(client.v1.offers.sources.$get())
-    const failed = items.filter(({ error }) => error !== null).map((each) => `${nameOf(each)}: ${each.error}`)
-    const warnings = items.flatMap(warningsOf)
-    const count = items.reduce((sum, { offers }) => sum + offers, 0)
-    const detail = `${count} of ${items.length} accounts`
-    if (failed.length > 0) return { name, ok: false, detail, todo: [...failed, ...warnings].join('; ') }
-    return { name, ok: true, detail, todo: warnings.length > 0 ? warnings.join('; ') : null }
-  } catch (error) {
-    if (!(error instanceof CliError) || error.exit === exits.interrupted) throw error
-    if (error.exit === exits.unauthorized)
-      return {
-        name,
-        ok: true,
-        detail: 'not looked at: that takes an admin key of the installation',
-        todo: null,
+  if ('missing' in found) return []
+  const client = createClient(io, { url, key: found.key }, { patience_ms: 0 })
+  const parts = { offers: checkOffers, accounts: checkAccounts, orphans: checkOrphans }
+  return Promise.all(
+    Object.entries(parts).map(async ([name, check]): Promise<Check> => {
+      try {
+        return { name, ...(await check(client)) }
+      } catch (error) {
+        if (!(error instanceof CliError) || error.exit === exits.interrupted) throw error
+        if (error.exit !== exits.unauthorized)
+          return { name, ok: false, detail: error.problem.message, todo: null }
+        const detail = 'not looked at: that takes an admin key of the installation'
+        return { name, ok: true, detail, todo: null }
       }
-    return { name, ok: false, detail: error.problem.message, todo: null }
-  }
+    }),
+  )
+}
+
+type Client = ReturnType<typeof createClient>
+type Seen = Omit<Check, 'name'>
+
+/** What accounts answered when they were asked for offers. */
+async function checkOffers(client: Client): Promise<Seen> {
+  const { items } = await answered(client.v1.offers.sources.$get())
+  const failed = items.filter(({ error }) => error !== null).map((each) => `${nameOf(each)}: ${each.error}`)
+  const warnings = items.flatMap(warningsOf)
+  const count = items.reduce((sum, { offers }) => sum + offers, 0)
+  const detail = `${count} of ${items.length} accounts`
+  if (failed.length > 0) return { ok: false, detail, todo: [...failed, ...warnings].join('; ') }
+  return { ok: true, detail, todo: warnings.length > 0 ? warnings.join('; ') : null }
+}
+
+/** Which accounts do not do what they are for, and why. */
+async function checkAccounts(client: Client): Promise<Seen> {
+  const { items } = await answered(client.v1['provider-accounts'].$get())
+  const ill = items.filter(({ enabled, health }) => enabled && health.state !== 'healthy')
+  const told = ill.map(
+    (each) =>
+      `${nameOf(each)} is ${each.health.state}${each.health.detail ? ` (${each.health.detail})` : ''}`,
+  )
+  const detail = `${items.length - ill.length} of ${items.length} do well`
+  const todo =
+    told.length > 0 ? `${told.join('; ')}: "berth admin accounts test ID" names what to mend` : null
+  return { ok: told.length === 0, detail, todo }
+}
+
+/** What costs money and no attempt accounts for. */
+async function checkOrphans(client: Client): Promise<Seen> {
+  const { items } = await answered(client.v1.orphans.$get())
+  const usd = items.reduce((sum, { usd_per_hour }) => sum + usd_per_hour, 0)
+  if (items.length === 0) return { ok: true, detail: 'none', todo: null }
+  const todo = 'see "berth admin orphans list"; each is stopped two minutes after it was seen'
+  return { ok: false, detail: `${items.length}, at ${usd.toFixed(2)} USD an hour`, todo }
 }
 
 type Source = Pick<OfferSource, 'provider' | 'account' | 'missing' | 'refused' | 'rates'>
-const nameOf = ({ provider, account }: Source) => `${provider}/${account}`
+const nameOf = ({ provider, account }: Pick<Source, 'provider' | 'account'>) => `${provider}/${account}`
 
 function warningsOf(source: Source): string[] {
   const name = nameOf(source)
@@ -133,7 +166,14 @@ function checkNode(): Check {
   return { name: 'Node', ok: true, detail: `${process.versions.node} (${process.execPath})`, todo: null }
 }
 
-async function checkPython(io: Io): Promise<Check> {
+/** Of a server that runs jobs as processes; another needs none. */
+async function checkPython(io: Io): Promise<Check[]> {
+  const { BERTH_LOCAL_PROVIDER, BERTH_DATABASE_URL } = io.env
+  const isLocal = BERTH_LOCAL_PROVIDER?.trim() || (BERTH_DATABASE_URL?.trim() ? 'false' : 'true')
+  return /^(true|1)$/.test(isLocal) ? [await runPython(io)] : []
+}
+
+async function runPython(io: Io): Promise<Check> {
   const name = 'Python'
   const path = io.env['BERTH_PYTHON']?.trim() || join(checkout, '.venv', 'bin', 'python')
   const todo = 'make the environment with "npm run quickstart", or set BERTH_PYTHON'

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Job } from '../../cli/client.ts'
 import type { OfferSource } from '../../jobs/deps.ts'
+import { scanOrphans } from '../../jobs/orphans.ts'
 import type { Offer } from '../../providers/provider.ts'
 import { backtest } from '../support/world.ts'
 import { openServed, runCli, startRunner } from './served.ts'
@@ -218,6 +219,24 @@ test('doctor says of each thing whether it is well, and what to do', async () =>
   expect(wrong).toMatchObject({ code: 4, stdout: expect.stringMatching(/^FAIL key /m) })
   const nobody = await runCli(['doctor'], { env: { ...env, BERTH_URL: 'http://127.0.0.1:9' } }, served.folder)
   expect(nobody).toMatchObject({ code: 5, stdout: expect.stringMatching(/^FAIL server .*npm start/m) })
+})
+
+test('doctor says which accounts are ill, what is left unaccounted, and asks for no Python where none is needed', async () => {
+  await using served = await openServed()
+  const env = { BERTH_DATA_DIR: served.folder, BERTH_LOCAL_PROVIDER: 'false' }
+  const well = (await served.cli(['doctor'], { env })).stdout
+  expect(well).toMatch(/^ok {3}orphans +none$/m)
+  expect(well).not.toContain('Python')
+  const { world } = served
+  await world.request('POST', '/v1/jobs', { body: backtest() })
+  await world.settle(2)
+  await world.deps.db.deleteFrom('heartbeats').execute()
+  await world.deps.db.deleteFrom('reservations').execute()
+  await world.deps.db.deleteFrom('attempts').execute()
+  await scanOrphans(world.deps)
+  const ill = await served.cli(['doctor'], { env })
+  expect(ill.stdout).toMatch(/^FAIL orphans +1, at 0\.36 USD an hour: see "berth admin orphans list"/m)
+  expect(ill.code).toBe(1)
 })
 
 test('doctor says which accounts do not answer, what is refused of them, and which rate is old', async () => {
