@@ -45,6 +45,7 @@ import * as metrics from './metrics.ts'
 import * as passwords from './passwords.ts'
 import * as policy from './policy.ts'
 import * as providerAccounts from './provider-accounts.ts'
+import * as privacy from './privacy.ts'
 import * as project from './project.ts'
 import * as projects from './projects.ts'
 import * as readArtifact from './read-artifact.ts'
@@ -166,6 +167,8 @@ export function createApp(deps: Deps) {
     .openapi(sessions.endOthersRoute, sessions.endOthers(deps))
     .openapi(sessions.profileRoute, sessions.readProfile(deps))
     .openapi(sessions.patchRoute, sessions.patch(deps))
+    .openapi(privacy.exportRoute, privacy.exportOwn(deps))
+    .openapi(privacy.deleteRoute, privacy.deleteOwn(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps, pace))
     .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace))
     .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace))
