@@ -45,6 +45,7 @@ import * as metrics from './metrics.ts'
 import * as passwords from './passwords.ts'
 import * as policy from './policy.ts'
 import * as providerAccounts from './provider-accounts.ts'
+import * as privacy from './privacy.ts'
 import * as project from './project.ts'
 import * as projects from './projects.ts'
 import * as readArtifact from './read-artifact.ts'
@@ -166,6 +167,8 @@ export function createApp(deps: Deps) {
     .openapi(sessions.endOthersRoute, sessions.endOthers(deps))
     .openapi(sessions.profileRoute, sessions.readProfile(deps))
     .openapi(sessions.patchRoute, sessions.patch(deps))
+    .openapi(privacy.exportRoute, privacy.exportOwn(deps))
+    .openapi(privacy.deleteRoute, privacy.deleteOwn(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps, pace))
     .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace))
     .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace))
@@ -198,14 +201,24 @@ function createBase(deps: Deps) {
     c.header('X-Request-Id', request_id)
     await next()
   })
-  app.use(tellBrowsers(deps), allowOrigins(deps.settings.cors_origins))
+  const { cors_origins } = deps.settings
+  app.use(tellBrowsers(deps), ...(cors_origins.length > 0 ? [allowOrigins(cors_origins)] : []))
   const { meter } = deps
   if (meter) app.use(measure(meter))
   app.use(shedLoad())
   app.notFound(notServed(app))
-  app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API key, or a token of a person’s session.',
+  })
   // A browser's cookie has another name over plain http.
-  const cookie = { type: 'apiKey', in: 'cookie', name: '__Host-berth' } as const
+  const cookie = {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-berth',
+    description: 'A person asks in the project that the header Berth-Project names, else in their first.',
+  } as const
   app.openAPIRegistry.registerComponent('securitySchemes', 'session', cookie)
   app.doc31('/openapi.json', openapiInfo)
   app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))

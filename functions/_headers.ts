@@ -26,14 +26,14 @@ const ofReference = [
 const hsts = 'max-age=31536000'
 
 export function tellBrowsers({ settings }: Pick<Deps, 'settings'>): MiddlewareHandler<Env> {
-  return async (c, next) => {
+  return (c, next) => {
     c.header('X-Content-Type-Options', 'nosniff')
     c.header('Referrer-Policy', 'no-referrer')
     c.header('Content-Security-Policy', c.req.path === '/reference' ? ofReference : ofData)
     if (settings.public_url().startsWith('https:')) c.header('Strict-Transport-Security', hsts)
     // The page in its sandbox reads it as another site.
     if (c.req.path === '/openapi.json') c.header('Access-Control-Allow-Origin', '*')
-    await next()
+    return next()
   }
 }
 
@@ -46,7 +46,6 @@ const known_s = '600'
 
 /** Pages of the origins that are listed may ask with a key or a token. Cookies are for the own pages: no credentials are allowed. */
 export function allowOrigins(origins: readonly string[]): MiddlewareHandler<Env> {
-  if (origins.length === 0) return (_, next) => next()
   return async (c, next) => {
     c.header('Vary', 'Origin')
     const origin = c.req.header('origin')

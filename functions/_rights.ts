@@ -120,6 +120,8 @@ export const rights = {
   readProfile: 'session',
   changeProfile: 'session',
   changePassword: 'session',
+  exportPerson: 'session',
+  deletePerson: 'session',
 
   fetchSpec: 'runner',
   reportAttempt: 'runner',

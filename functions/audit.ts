@@ -22,7 +22,7 @@ const filter = {
   to: time,
 }
 
-const entry = z
+export const entry = z
   .object({
     id: z.string(),
     at: z.iso.datetime(),

@@ -11,7 +11,7 @@ import { idParam, json200, page } from './_schemas.ts'
 import { tags, userSchema } from './auth.ts'
 
 const at = z.iso.datetime()
-const session = z
+export const session = z
   .object({
     id: z.string(),
     created_at: at,

@@ -6,10 +6,10 @@ const bound_ms = 15_000
 
 /** Sends by SMTP, as `smtps://user:password@host` or `smtp://host:587` (STARTTLS where it is offered). */
 export function createMailer({ smtp_url, from }: { smtp_url: string; from: string }) {
-  const transport = createTransport(
-    { url: smtp_url, connectionTimeout: bound_ms, greetingTimeout: bound_ms, socketTimeout: bound_ms },
-    { from },
-  )
+  const bounds = { connectionTimeout: bound_ms, greetingTimeout: bound_ms, socketTimeout: bound_ms }
+  // A password is never sent in clear, whoever on the way hides that STARTTLS is offered.
+  const requireTLS = new URL(smtp_url).username !== ''
+  const transport = createTransport({ url: smtp_url, requireTLS, ...bounds }, { from })
   return async (mail: Mail): Promise<void> => {
     await transport.sendMail(mail)
   }

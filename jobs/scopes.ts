@@ -11,7 +11,6 @@ export const scopes = [
   'data:write',
   'admin',
 ] as const
-export type Scope = (typeof scopes)[number]
 
 /** What an operation belongs to: `settings` are what admins set; `open` is for every key, like prices and the own name. */
 export type Area = 'jobs' | 'data' | 'settings' | 'open'

@@ -42,6 +42,9 @@ export const resetRequest = secretRequest.extend({ password }).meta({ id: 'Passw
 export const passwordChange = z
   .strictObject({ current: z.string().min(1).max(passwordLength.most), password })
   .meta({ id: 'PasswordChange' })
+export const deletion = z
+  .strictObject({ password: z.string().min(1).max(passwordLength.most) })
+  .meta({ id: 'UserDeletion' })
 export const profilePatch = z
   .strictObject({ name: name.optional(), organisation: organisation.optional() })
   .meta({ id: 'ProfilePatch' })

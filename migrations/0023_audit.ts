@@ -31,8 +31,8 @@ const statements = [
   `create function audit_identity() returns trigger language plpgsql as $$
     begin
       if tg_table_name = 'users' then
-        insert into audit_log (at, actor_by, actor_id, action, subject, after)
-        values (new.created_at, 'user', new.id, 'user.created', new.id, jsonb_build_object('email', new.email));
+        insert into audit_log (at, actor_by, actor_id, action, subject)
+        values (new.created_at, 'user', new.id, 'user.created', new.id);
       elsif tg_table_name = 'sessions' then
         insert into audit_log (at, actor_by, actor_id, address, action, subject)
         values (new.created_at, 'user', new.user_id, nullif(new.ip_address, ''), 'session.opened', new.id);

@@ -194,7 +194,12 @@ test.for(ofProjects)('$name shows and gives another project nothing of this one'
 
 const ofPeople = operations.filter(({ name }) => ['session', 'caller'].includes(rights[name]))
 /** By their body they name what is another's, or what they are not. */
-const notTheirs: Record<string, number> = { endSession: 404, acceptInvitation: 422, createProject: 403 }
+const notTheirs: Record<string, number> = {
+  deletePerson: 422,
+  endSession: 404,
+  acceptInvitation: 422,
+  createProject: 403,
+}
 
 test.for(ofPeople)('$name shows another person nothing of this one’s', async (operation) => {
   const { owner } = tenant.people

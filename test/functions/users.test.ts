@@ -270,6 +270,41 @@ test('what stands in the database opens no session', async () => {
     expect((await world.request('GET', '/v1/jobs', { key })).status).toBe(401)
 })
 
+test('people take their data along, and are gone when they ask, but not as the last owner', async () => {
+  await using world = await openTestWorld()
+  const { db } = world.deps
+  const ada = await person(world, 'ada', { project_id: world.project_id, role: 'owner' })
+  const data = await world.request('GET', '/v1/auth/export', { key: ada.secret })
+  expect(await data.json()).toMatchObject({
+    user: { email: ada.email },
+    projects: [{ id: world.project_id, role: 'owner' }],
+    sessions: [{ id: ada.session_id }],
+    audit: [{ action: 'session.opened' }, { action: 'user.created' }],
+  })
+  const leave = (given: string) =>
+    world.request('POST', '/v1/auth/delete', { key: ada.secret, body: { password: given } })
+  expect((await leave('not this one')).status).toBe(422)
+  expect((await leave(password)).status).toBe(409)
+  await person(world, 'bob', { project_id: world.project_id, role: 'owner' })
+  expect((await leave(password)).status).toBe(204)
+  expect((await world.request('GET', '/v1/me', { key: ada.secret })).status).toBe(401)
+  expect((await login(world, ada.email)).status).toBe(401)
+  const rest = [
+    await db.selectFrom('users').selectAll().execute(),
+    await db.selectFrom('sessions').selectAll().execute(),
+    await db.selectFrom('credentials').selectAll().execute(),
+    await db.selectFrom('project_members').selectAll().execute(),
+    await db.selectFrom('audit_log').selectAll().execute(),
+  ]
+  expect(rest.slice(0, 4).map((rows) => JSON.stringify(rows).includes(ada.id))).toEqual([
+    false,
+    false,
+    false,
+    false,
+  ])
+  expect(JSON.stringify(rest)).not.toContain(ada.email)
+})
+
 test('people see and change what they say of themselves', async () => {
   await using world = await openTestWorld()
   const ada = await person(world, 'ada', { project_id: world.project_id, role: 'viewer' })

@@ -119,6 +119,9 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     changeProfile: { body: { organisation: 'Desk' } },
     changePassword: { body: { current: password, password: `${password} staple` } },
     endOtherSessions: {},
+    exportPerson: {},
+    // The last owner of the project.
+    deletePerson: { body: { password: `${password} staple` }, owner: 409 },
     fetchSpec: attempt,
     reportAttempt: { ...attempt, body: { type: 'heartbeat', progress: 0.5 } },
     appendLogs: {
