@@ -35,6 +35,8 @@ export interface Shared {
     | 'describe_table'
     | 'sealer'
     | 'runner_key'
+    | 'identity'
+    | 'send_mail'
     | 'installation'
     | 'offers'
     | 'offer_sources'
