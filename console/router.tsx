@@ -12,6 +12,7 @@ import { Layout } from './pages/layout.tsx'
 import { jobSearch } from './pages/job/search.ts'
 import { jobsSearch } from './pages/jobs/search.ts'
 import { newJobSearch } from './pages/new/search.ts'
+import { auditSearch } from './pages/project/audit-search.ts'
 import { usageSearch } from './pages/project/usage-search.ts'
 import { offersSearch } from './pages/providers/offers-search.ts'
 
@@ -123,6 +124,12 @@ const routes = root.addChildren([
     getParentRoute,
     path: '/policy',
     component: lazyRouteComponent(() => import('./pages/project/policy-page.tsx'), 'PolicyPage'),
+  }),
+  createRoute({
+    getParentRoute,
+    path: '/audit',
+    validateSearch: auditSearch,
+    component: lazyRouteComponent(() => import('./pages/project/audit-page.tsx'), 'AuditPage'),
   }),
   createRoute({
     getParentRoute,
