@@ -98,7 +98,7 @@ async function scrolled(browser: Browser, url: string, key: string, jobs: number
     let still = 0
     const step = () => {
       const before = box.scrollTop
-      box.scrollTop += 1200
+      box.scrollTop += 360
       still = box.scrollTop === before ? still + 1 : 0
       if (count() >= ${jobs} && still > 5) done(count())
       else if (still > 1200) done(count())
@@ -132,17 +132,23 @@ async function changed(browser: Browser, url: string, world: World): Promise<num
     topic = topics.job(((await answer.json()) as { id: string }).id)
     const row = page.getByRole('row').filter({ hasText: name })
     await row.getByText('Queued').waitFor()
-    const seen = page.evaluate(`new Promise((done) => {
+    // In place before anything changes: a promise that waits in the page.
+    await page.evaluate(`{
+      const { promise, resolve } = Promise.withResolvers()
+      window.seen = promise
       const look = () => {
         const row = [...document.querySelectorAll('[role=row]')].find((row) => row.textContent.includes('${name}back'))
-        if (row?.textContent.includes('Scheduled')) { watch.disconnect(); done(performance.timeOrigin + performance.now()) }
+        if (!row?.textContent.includes('Scheduled')) return
+        watch.disconnect()
+        resolve(performance.timeOrigin + performance.now())
       }
       const watch = new MutationObserver(look)
       watch.observe(document.body, { subtree: true, childList: true, characterData: true })
-    })`)
+    }`)
     committed = null
     await world.pass()
-    samples.push(((await seen) as number) - (committed ?? Number.NaN))
+    const seen = (await page.evaluate('window.seen')) as number
+    samples.push(seen - (committed ?? Number.NaN))
   }
   await page.context().close()
   return samples
