@@ -34,6 +34,7 @@ import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
 import * as listPoints from './list-points.ts'
+import * as listTrades from './list-trades.ts'
 import * as offerHistory from './offer-history.ts'
 import * as orphans from './orphans.ts'
 import * as metrics from './metrics.ts'
@@ -45,6 +46,8 @@ import * as readFeed from './read-feed.ts'
 import * as readLogs from './read-logs.ts'
 import * as readResult from './read-result.ts'
 import * as readRunner from './read-runner.ts'
+import * as readSeries from './read-series.ts'
+import * as readSurface from './read-surface.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as secrets from './secrets.ts'
@@ -77,6 +80,9 @@ export function createApp(deps: Deps) {
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
     .openapi(listPoints.route, listPoints.handler(deps))
+    .openapi(listTrades.route, listTrades.handler(deps))
+    .openapi(readSeries.route, readSeries.handler(deps))
+    .openapi(readSurface.route, readSurface.handler(deps))
     .openapi(readResult.route, readResult.handler(deps))
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))
