@@ -5,6 +5,7 @@ import { createApp } from '../functions/_app.ts'
 import type { Provider } from '../providers/provider.ts'
 import { compose } from './compose.ts'
 import { type Config, loadConfig } from './config.ts'
+import { withConsole } from './console.ts'
 
 /** Requests in flight have this long to end when the server is told to stop. */
 const drain_ms = 5_000
@@ -15,7 +16,7 @@ export async function main(config: Config, accounts: readonly Provider[] = []): 
   const app = createApp(berth.deps)
   const { server, address } = await listen(
     config,
-    config.roles.includes('api') ? app.fetch : healthOf(app.fetch),
+    config.roles.includes('api') ? await withConsole(app.fetch) : healthOf(app.fetch),
   )
   const loops = await berth.start(address)
   if (berth.made_admin_key) console.log(`The admin key is in ${config.admin_key_file}`)
@@ -43,7 +44,7 @@ function healthOf(fetch: Fetch): Fetch {
 /** Node's own 5 minutes would cut an upload: the largest artifact takes six hours at 3 MB/s. */
 const upload_ms = 6 * 3_600_000
 
-type Fetch = (request: Request) => Response | Promise<Response>
+type Fetch = (request: Request, env?: object) => Response | Promise<Response>
 
 async function listen(config: Config, fetch: Fetch) {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()

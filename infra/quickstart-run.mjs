@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ensureConsole, isConsoleMade } from './console-env.mjs'
 import { checkout, exists, InstallError } from './install.mjs'
 import { ensureNode } from './node-env.mjs'
 import { environmentOf, help, OptionError, parseOptions, placesOf } from './quickstart-options.mjs'
@@ -57,15 +58,19 @@ function checkPlatform() {
 /** Python first: a missing one shows at once. @returns {Promise<string>} the path of Node 24 */
 async function install(places) {
   const started = performance.now()
-  const made = isPythonMade() && exists(join(checkout, 'node_modules', '.bin', 'node'))
+  const made = isPythonMade() && isConsoleMade() && exists(join(checkout, 'node_modules', '.bin', 'node'))
   console.log(
     made ? 'Checking the installation ...' : 'Installing: this takes a few minutes, the first time only.',
   )
   checkDisk(checkout, made ? neededToRunGib : neededToInstallGib)
   mkdirSync(places.output, { recursive: true, mode: 0o700 })
   checkDisk(places.output, neededToRunGib)
-  await ensurePython()
-  const node = await ensureNode()
+  // Seconds of one core, beside what pip waits for.
+  const built = ensureNode().then(async (node) => {
+    await ensureConsole({ node })
+    return node
+  })
+  const [node] = await Promise.all([built, ensurePython()])
   if (!made) console.log(`Installed in ${seconds(started)}.`)
   return node
 }

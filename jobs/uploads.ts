@@ -122,7 +122,16 @@ function joined(deps: Deps, object_keys: readonly string[]): ReadableStream<Uint
       yield* part.body
     }
   }
-  return ReadableStream.from(chunks()) as ReadableStream<Uint8Array>
+  const read = chunks()
+  // ReadableStream.from is not in every runtime, nor in the types of a browser.
+  return new ReadableStream<Uint8Array>({
+    async pull(stream) {
+      const { done, value } = await read.next()
+      if (done) stream.close()
+      else stream.enqueue(value)
+    },
+    cancel: async () => void (await read.return()),
+  })
 }
 
 /** Removes the parts of an upload; what fails after the rows are gone costs space until the store is tidied. */

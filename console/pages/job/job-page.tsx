@@ -1,0 +1,50 @@
+import { useQuery } from '@tanstack/react-query'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { Suspense } from 'react'
+import { useApi } from '../../api/context.tsx'
+import { jobQuery } from '../../api/jobs.ts'
+import type { Job } from '../../api/types.ts'
+import { Asked } from '../../parts/problem.tsx'
+import { common } from '../../text/common.ts'
+import { jobTexts } from '../../text/job.ts'
+import { useLanguage, useText } from '../../text/language.tsx'
+import { Page } from '../../ui/page.tsx'
+import { Skeleton } from '../../ui/states.tsx'
+import { Tabs } from '../../ui/tabs.tsx'
+import { jobTabs } from './tabs.ts'
+
+export function JobPage() {
+  const { id } = useParams({ from: '/jobs/$id' })
+  const query = useQuery(jobQuery(useApi(), id))
+  return <Asked query={query}>{(job) => <Loaded job={job} />}</Asked>
+}
+
+function Loaded({ job }: { job: Job }) {
+  const t = useText(jobTexts)
+  const c = useText(common)
+  const language = useLanguage()
+  const { tab } = useSearch({ from: '/jobs/$id' })
+  const navigate = useNavigate()
+  const shown = jobTabs.filter(({ shows }) => shows(job))
+  const first = shown.find(({ leads }) => leads?.(job)) ?? shown[0]
+  return (
+    <Page title={job.name ?? job.id}>
+      <Tabs
+        label={t('details')}
+        open={tab ?? first?.id ?? ''}
+        onOpen={(id) =>
+          void navigate({ to: '/jobs/$id', params: { id: job.id }, search: { tab: id }, replace: true })
+        }
+        tabs={shown.map(({ id, label, Content }) => ({
+          id,
+          label: label[language === 'en' ? 0 : 1],
+          content: () => (
+            <Suspense fallback={<Skeleton label={c('loading')} />}>
+              <Content job={job} />
+            </Suspense>
+          ),
+        }))}
+      />
+    </Page>
+  )
+}

@@ -1,0 +1,77 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { type SubmitEvent, useState } from 'react'
+import { useBerth } from '../api/context.tsx'
+import { meQuery } from '../api/me.ts'
+import { asProblem } from '../api/problem.ts'
+import { useText } from '../text/language.tsx'
+import { signInTexts } from '../text/sign-in.ts'
+import { Button } from '../ui/button.tsx'
+import { Check, Field, Input } from '../ui/field.tsx'
+import { Mark } from '../ui/mark.tsx'
+
+export function SignInPage() {
+  const t = useText(signInTexts)
+  return (
+    <main className="grid min-h-dvh place-items-center bg-canvas px-4 py-10">
+      <div className="w-full max-w-sm">
+        <div className="mb-6 flex items-center gap-3">
+          <Mark className="size-8" />
+          <h1 className="text-lg font-semibold">{t('title')}</h1>
+        </div>
+        <KeyForm />
+      </div>
+    </main>
+  )
+}
+
+function KeyForm() {
+  const t = useText(signInTexts)
+  const { api, credentials } = useBerth()
+  const cache = useQueryClient()
+  const [key, setKey] = useState('')
+  const [keep, setKeep] = useState(false)
+  const [error, setError] = useState<string | null>(null)
+  const [busy, setBusy] = useState(false)
+  const signIn = async (event: SubmitEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const text = key.trim()
+    if (text === '') return setError(t('empty'))
+    setBusy(true)
+    try {
+      await api.send('/v1/project', { headers: { Authorization: `Bearer ${text}` } })
+      cache.clear()
+      credentials.useKey(text, keep)
+      await cache.prefetchQuery(meQuery(api))
+    } catch (caught) {
+      const problem = asProblem(caught)
+      setError(problem.status === 401 ? t('wrong') : problem.message)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <form
+      onSubmit={(event) => void signIn(event)}
+      className="flex flex-col gap-4 rounded-lg border border-line bg-surface p-5"
+    >
+      <Field label={t('key')} hint={t('keyHint')} error={error}>
+        <Input
+          type="password"
+          name="key"
+          autoComplete="off"
+          autoFocus
+          value={key}
+          onChange={({ target }) => {
+            setKey(target.value)
+            setError(null)
+          }}
+          className="font-mono"
+        />
+      </Field>
+      <Check label={t('keep')} checked={keep} onChange={({ target }) => setKeep(target.checked)} />
+      <Button look="primary" type="submit" busy={busy}>
+        {t('signIn')}
+      </Button>
+    </form>
+  )
+}
