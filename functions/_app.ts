@@ -48,6 +48,7 @@ import * as readResult from './read-result.ts'
 import * as readRunner from './read-runner.ts'
 import * as readSeries from './read-series.ts'
 import * as readSurface from './read-surface.ts'
+import * as readTable from './read-table.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as secrets from './secrets.ts'
@@ -83,6 +84,7 @@ export function createApp(deps: Deps) {
     .openapi(listTrades.route, listTrades.handler(deps))
     .openapi(readSeries.route, readSeries.handler(deps))
     .openapi(readSurface.route, readSurface.handler(deps))
+    .openapi(readTable.route, readTable.handler(deps))
     .openapi(readResult.route, readResult.handler(deps))
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))

@@ -28,6 +28,7 @@ export const rights = {
   listTrades: 'viewer',
   readSeries: 'viewer',
   readSurface: 'viewer',
+  readTable: 'viewer',
   readResult: 'viewer',
   listArtifacts: 'viewer',
   readArtifact: 'viewer',

@@ -59,7 +59,8 @@ export interface DescribedTable {
 
 /** What is wanted of a table. */
 export interface ColumnsWanted {
-  columns: readonly string[]
+  /** `all`: those whose types are read here. */
+  columns: readonly string[] | 'all'
   /** Left out where the file does not have them. */
   optional?: readonly string[]
   /** Rows that have these values alone. */

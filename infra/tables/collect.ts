@@ -30,7 +30,7 @@ export function collect(element: SchemaElement | undefined): Collector {
 }
 
 /** null: neither numbers, nor times, nor texts. */
-function kindOf({ type, logical_type, converted_type }: SchemaElement): Column['kind'] | null {
+export function kindOf({ type, logical_type, converted_type }: SchemaElement): Column['kind'] | null {
   const logical = logical_type?.type ?? converted_type
   if (logical === 'DATE') return 'date'
   if (logical_type?.type === 'TIMESTAMP') return logical_type.isAdjustedToUTC ? 'time' : 'naive_time'

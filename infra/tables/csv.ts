@@ -25,10 +25,11 @@ export async function readCsv(
   }) as string[][]
   const heads = header.map((name) => name.trim().toLowerCase())
   const columns: ColumnsFound['columns'] = {}
-  for (const name of [...wanted.columns, ...(wanted.optional ?? [])]) {
+  const required = wanted.columns === 'all' ? heads : wanted.columns
+  for (const name of [...required, ...(wanted.optional ?? [])]) {
     const at = heads.indexOf(name.toLowerCase())
     if (at >= 0) columns[name] = columnOf(lines.map((line) => line[at]?.trim() ?? ''))
-    else if (wanted.columns.includes(name)) throw new TableFailed('no_column', `it has no column ${name}`)
+    else if (required.includes(name)) throw new TableFailed('no_column', `it has no column ${name}`)
   }
   return { rows: lines.length, at: [{ start: 0, kept: null }], columns }
 }

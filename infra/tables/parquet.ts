@@ -4,7 +4,7 @@ import { parquetMetadata, parquetRead, parquetSchema } from 'hyparquet'
 import type { ColumnMetaData, Compressors, FileMetaData, RowGroup, SchemaElement } from 'hyparquet'
 import type { ColumnsFound, ColumnsWanted, TableFault } from '../../jobs/deps.ts'
 import { checkPages } from './pages.ts'
-import { collect, type Collector, TableFailed } from './collect.ts'
+import { collect, type Collector, kindOf, TableFailed } from './collect.ts'
 
 /** 30,000 row groups of six columns have 20 MiB: a file a rank and symbol of the largest market. */
 const maxFooter_bytes = 32 * 1024 ** 2
@@ -81,6 +81,10 @@ const nameIn = (elements: Map<string, SchemaElement>, name: string): string =>
 /** Of each wanted column its name in the file. */
 function namesOf(elements: Map<string, SchemaElement>, { columns, optional = [] }: ColumnsWanted) {
   const names = new Map<string, string>()
+  if (columns === 'all') {
+    for (const [name, element] of elements) if (kindOf(element) !== null) names.set(name, name)
+    return names
+  }
   for (const name of [...columns, ...optional]) {
     const found = nameIn(elements, name)
     if (elements.has(found)) names.set(name, found)
@@ -158,10 +162,13 @@ async function rowsOf(where: Where, { group, rows, read }: Group): Promise<Int32
     const range = rangeOf(metaOf(group, name))
     if (range !== null && range.min === value && range.max === value && range.nulls === 0) continue
     const values = await read(name)
-    kept = kept.filter((row) => values[row] === value)
+    kept = kept.filter((row) => plainOf(values[row]) === value)
   }
   return kept
 }
+
+/** Columns of 64 bits hold bigints. */
+const plainOf = (value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
 
 /** One column of one group, decoded. Its pages are looked at before any is decoded. */
 async function readChunk(

@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest'
 import type { PointView } from '../../jobs/points.ts'
 import type { SeriesView } from '../../jobs/series.ts'
 import type { SurfaceView } from '../../jobs/surface.ts'
+import type { TableView } from '../../jobs/tables.ts'
 import type { TradeView } from '../../jobs/trades.ts'
 import { isPostgres } from '../support/database.ts'
 import { openDesk, realBacktest } from '../support/desk.ts'
 
 interface Told {
-  best: { metrics: Record<string, number> }
+  best: { point: number; metrics: Record<string, number> }
 }
 
 describe.skipIf(isPostgres)('the tables of a real backtest', () => {
@@ -52,6 +53,13 @@ describe.skipIf(isPostgres)('the tables of a real backtest', () => {
     const all = await desk.get<SeriesView>(`/v1/jobs/${id}/series?max_points=10000`)
     expect(all.cash).toBe(20_000)
     expect(Number(all.series.equity?.at(-1))).toBeCloseTo(sums.equity, 6)
+    const { point } = (result as unknown as Told).best
+    const own = await desk.get<TableView>(`/v1/jobs/${id}/tables/metrics.parquet?where=point:${point}`)
+    expect(own.columns['symbol']).toEqual(['AAPL', 'MSFT'])
+    expect(own.columns['sharpe']?.reduce((sum: number, each) => sum + Number(each) / 2, 0)).toBeCloseTo(
+      Number(metrics['sharpe']),
+      9,
+    )
     const { items: points } = await desk.get<{ items: PointView[] }>(`/v1/jobs/${id}/points?limit=500`)
     const surface = await desk.get<SurfaceView>(`/v1/jobs/${id}/surface?x=fast&y=slow`)
     expect(surface.points).toBe(points.length)

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { SeriesView } from '../../jobs/series.ts'
 import type { SurfaceView } from '../../jobs/surface.ts'
+import type { TableView } from '../../jobs/tables.ts'
 import type { TradeView } from '../../jobs/trades.ts'
 import { type Claims, parquetFile, type Written } from '../support/parquet.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
@@ -299,6 +300,36 @@ test('a surface puts the points together by two parameters', async () => {
   ])
   expect(await refused(id, 'surface?x=fast&y=none')).toEqual([422, 'invalid_request', 'y'])
   expect(await refused(id, 'surface?x=fast')).toEqual([422, 'invalid_request', 'y'])
+})
+
+test('rows of a table are shown as they are, and of many some of every part', async () => {
+  const days = Array.from({ length: 3_000 }, (_, day) => day)
+  const file = parquetFile([
+    { name: 'date', type: 'days', values: days },
+    { name: 'symbol', type: 'text', values: days.map((day) => 'ABC'[day % 3] ?? '') },
+    { name: 'y', type: 'double', values: days.map((day) => (day === 7 ? Number.NaN : day / 2)) },
+  ])
+  const id = await ended({ 'predictions.parquet': file })
+  const first = await read<TableView>(
+    id,
+    'tables/predictions.parquet?where=symbol:B&columns=date,y&max_rows=10000',
+  )
+  expect(first).toMatchObject({ rows: 1_000, sampled: false })
+  expect(first.columns['date']?.slice(0, 3)).toEqual(['1970-01-02', '1970-01-05', '1970-01-08'])
+  expect(first.columns['y']?.slice(0, 3)).toEqual([0.5, 2, null])
+  const some = await read<TableView>(id, 'tables/predictions.parquet?max_rows=300')
+  expect(some).toMatchObject({ rows: 3_000, sampled: true })
+  // A tenth of the rows, and each symbol has its share.
+  for (const symbol of ['A', 'B', 'C'])
+    expect(some.columns['symbol']?.filter((each) => each === symbol).length).toBeGreaterThan(80)
+  expect(new Set(some.columns['date']).size).toBe(300)
+  expect(await refused(id, 'tables/predictions.parquet?columns=z')).toEqual([
+    422,
+    'invalid_request',
+    'columns',
+  ])
+  expect(await refused(id, 'tables/predictions.parquet?where=y')).toEqual([422, 'invalid_request', 'where'])
+  expect(await refused(id, 'tables/other.parquet')).toEqual([404, 'no_result'])
 })
 
 describe('files that lie', () => {

@@ -13,6 +13,13 @@ export interface JobTab {
 
 export const jobTabs: readonly JobTab[] = [
   {
+    id: 'result',
+    label: ['Result', '结果'],
+    shows: ({ kind, result }) => kind === 'backtest' && result !== null,
+    leads: () => true,
+    Content: lazy(async () => ({ default: (await import('../backtest/result-tab.tsx')).ResultTab })),
+  },
+  {
     id: 'timeline',
     label: ['Timeline', '时间线'],
     shows: () => true,

@@ -1,0 +1,59 @@
+// Where a chart is drawn: loaded when it is needed, as wide as its place, and told in words to who does not see it.
+import type { EChartsCoreOption, EChartsType } from 'echarts/core'
+import { useEffect, useId, useRef } from 'react'
+
+export type Option = EChartsCoreOption
+export type Instance = EChartsType
+
+interface ChartProps {
+  option: Option
+  /** What it is. */
+  label: string
+  /** What it shows, in a sentence. */
+  about: string
+  height: number
+  /** Called with each new instance; answers how to let go of it. */
+  onInstance?: (chart: Instance) => () => void
+}
+
+export function Chart({ option, label, about, height, onInstance }: ChartProps) {
+  const place = useRef<HTMLDivElement>(null)
+  const drawn = useRef<Instance | null>(null)
+  const wanted = useRef(option)
+  const id = useId()
+  useEffect(() => {
+    wanted.current = option
+    drawn.current?.setOption(option, { notMerge: true })
+  }, [option])
+  useEffect(() => {
+    const element = place.current
+    if (element === null) return
+    let left = false
+    let letGo: (() => void) | undefined
+    const sized = new ResizeObserver(() => drawn.current?.resize())
+    void import('./engine.ts').then(({ init }) => {
+      if (left) return
+      const chart = init(element, null, { renderer: 'canvas' })
+      chart.setOption(wanted.current)
+      drawn.current = chart
+      element.dataset['drawn'] = 'true'
+      sized.observe(element)
+      letGo = onInstance?.(chart)
+    })
+    return () => {
+      left = true
+      sized.disconnect()
+      letGo?.()
+      drawn.current?.dispose()
+      drawn.current = null
+    }
+  }, [onInstance])
+  return (
+    <figure className="min-w-0">
+      <div ref={place} role="img" aria-label={label} aria-describedby={id} style={{ height }} />
+      <figcaption id={id} className="sr-only">
+        {about}
+      </figcaption>
+    </figure>
+  )
+}
