@@ -10,6 +10,7 @@ import type { Berth } from './api/context.tsx'
 import { Broken, NotFound } from './pages/broken.tsx'
 import { Layout } from './pages/layout.tsx'
 import { jobSearch } from './pages/job/search.ts'
+import { newJobSearch } from './pages/new/search.ts'
 import { jobsSearch } from './pages/jobs/search.ts'
 
 export interface RouterContext {
@@ -36,7 +37,14 @@ const job = createRoute({
   component: lazyRouteComponent(() => import('./pages/job/job-page.tsx'), 'JobPage'),
 })
 
-const routes = root.addChildren([jobs, job])
+const newJob = createRoute({
+  getParentRoute: () => root,
+  path: '/new',
+  validateSearch: newJobSearch,
+  component: lazyRouteComponent(() => import('./pages/new/new-page.tsx'), 'NewJobPage'),
+})
+
+const routes = root.addChildren([jobs, job, newJob])
 
 export function createConsoleRouter(berth: Berth, cache: QueryClient) {
   return createRouter({

@@ -33,8 +33,10 @@ import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
+import * as listMachines from './list-machines.ts'
 import * as listPoints from './list-points.ts'
 import * as listTrades from './list-trades.ts'
+import * as listRunning from './list-running.ts'
 import * as offerHistory from './offer-history.ts'
 import * as orphans from './orphans.ts'
 import * as metrics from './metrics.ts'
@@ -44,11 +46,13 @@ import * as project from './project.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readFeed from './read-feed.ts'
 import * as readLogs from './read-logs.ts'
+import * as readOverview from './read-overview.ts'
 import * as readResult from './read-result.ts'
 import * as readRunner from './read-runner.ts'
 import * as readSeries from './read-series.ts'
 import * as readSurface from './read-surface.ts'
 import * as readTable from './read-table.ts'
+import * as readSpec from './read-spec.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as secrets from './secrets.ts'
@@ -75,6 +79,10 @@ export function createApp(deps: Deps) {
     .openapi(stopJob.route, stopJob.handler(deps))
     .openapi(cancelJob.route, cancelJob.handler(deps))
     .openapi(cancelJobs.route, cancelJobs.handler(deps))
+    .openapi(readSpec.route, readSpec.handler(deps))
+    .openapi(listMachines.route, listMachines.handler(deps))
+    .openapi(readOverview.route, readOverview.handler(deps))
+    .openapi(listRunning.route, listRunning.handler(deps))
     .openapi(explainJob.route, explainJob.handler(deps))
     .openapi(listEvents.route, listEvents.handler(deps))
     .openapi(readFeed.route, readFeed.handler(deps, createFollowers(deps)))

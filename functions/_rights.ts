@@ -19,6 +19,11 @@ export const rights = {
   stopJob: 'member',
   cancelJob: 'member',
   cancelJobs: 'member',
+  readSpec: 'viewer',
+  listMachines: 'viewer',
+  readOverview: 'viewer',
+  // Names jobs of every project.
+  listRunning: 'operator',
   explainJob: 'viewer',
   listEvents: 'viewer',
   readFeed: 'viewer',

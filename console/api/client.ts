@@ -17,14 +17,16 @@ export interface Api {
 
 export function createApi(fetch: typeof globalThis.fetch, credentials: Credentials, origin: string): Api {
   const send = async (input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> => {
-    const late = AbortSignal.timeout(answer_ms)
-    const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
-    const answer = await fetch(input, { ...init, headers: headersOf(init, credentials), signal }).catch(
-      (error: unknown) => {
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(), answer_ms)
+    const signal = init.signal ? AbortSignal.any([init.signal, late.signal]) : late.signal
+    // A body may take as long as it likes: streams last for hours.
+    const answer = await fetch(input, { ...init, headers: headersOf(init, credentials), signal })
+      .catch((error: unknown) => {
         if (init.signal?.aborted) throw error
         throw unreachable()
-      },
-    )
+      })
+      .finally(() => clearTimeout(timer))
     if (answer.ok) return answer
     // A key that was revoked, or a session that has ended: sign in again.
     if (answer.status === 401) credentials.forget()

@@ -37,3 +37,6 @@ export type Policy = Of<V1['policy']['$get']>
 export type Secret = Item<V1['secrets']['$get']>
 export type Dataset = Item<V1['datasets']['$get']>
 export type Project = Of<V1['project']['$get']>
+export type Machine = Item<JobRoutes['machines']['$get']>
+export type Overview = Of<V1['overview']['$get']>
+export type RunningAttempt = Item<V1['attempts']['$get']>

@@ -43,7 +43,7 @@ export function BestPoint({ result }: { result: BacktestResult }) {
 }
 
 /** How far the search itself made the figures. */
-function Luck({ overfitting }: Pick<BacktestResult, 'overfitting'>) {
+function Luck({ overfitting }: { overfitting: BacktestResult['overfitting'] | undefined }) {
   const t = useText(results)
   const language = useLanguage()
   const { deflated_sharpe: deflated = null, pbo = null } = overfitting ?? {}

@@ -11,6 +11,8 @@ export interface JobTab {
   Content: LazyExoticComponent<ComponentType<{ job: Job }>>
 }
 
+const isOver = ({ finished_at }: Job) => finished_at !== null
+
 export const jobTabs: readonly JobTab[] = [
   {
     id: 'result',
@@ -24,5 +26,43 @@ export const jobTabs: readonly JobTab[] = [
     label: ['Timeline', '时间线'],
     shows: () => true,
     Content: lazy(async () => ({ default: (await import('./timeline-tab.tsx')).TimelineTab })),
+  },
+  {
+    id: 'machines',
+    label: ['Machines', '机器'],
+    shows: (job) => !isOver(job),
+    Content: lazy(async () => ({ default: (await import('./machines-tab.tsx')).MachinesTab })),
+  },
+  {
+    id: 'log',
+    label: ['Log', '日志'],
+    shows: () => true,
+    leads: ({ state }) => state === 'running' || state === 'failed',
+    Content: lazy(async () => ({ default: (await import('../log/log-tab.tsx')).LogTab })),
+  },
+  {
+    id: 'explain',
+    label: ['Placement', '调度说明'],
+    shows: () => true,
+    leads: ({ state }) => state === 'queued',
+    Content: lazy(async () => ({ default: (await import('./explain-tab.tsx')).ExplainTab })),
+  },
+  {
+    id: 'files',
+    label: ['Files', '文件'],
+    shows: () => true,
+    Content: lazy(async () => ({ default: (await import('./files-tab.tsx')).FilesTab })),
+  },
+  {
+    id: 'spec',
+    label: ['Spec', '规格'],
+    shows: () => true,
+    Content: lazy(async () => ({ default: (await import('./spec-tab.tsx')).SpecTab })),
+  },
+  {
+    id: 'deliveries',
+    label: ['Webhooks', 'Webhook'],
+    shows: () => true,
+    Content: lazy(async () => ({ default: (await import('./deliveries-tab.tsx')).DeliveriesTab })),
   },
 ]
