@@ -15,7 +15,6 @@ export type PointPage = Of<Routes['points']['$get']>
 export type Point = PointPage['items'][number]
 export type Surface = Of<Routes['surface']['$get']>
 export type Table = Of<Routes['tables'][':name']['$get']>
-type AttemptPage = Of<Routes['attempts']['$get']>
 
 /** What the API gives at once; a chart has no more places. */
 const page_size = 500
@@ -104,13 +103,6 @@ export const tableQuery = (api: Api, id: string, name: string, query: Query = {}
     queryFn: ({ signal }) => read<Table>(api, id, `tables/${encodeURIComponent(name)}`, query, signal),
     ...settled,
     retry: false,
-  })
-
-/** The newest five hundred: of each part of a sweep the last one, unless many were tried. */
-export const attemptsQuery = (api: Api, id: string) =>
-  queryOptions({
-    queryKey: ['job', id, 'attempts', 'newest'],
-    queryFn: ({ signal }) => read<AttemptPage>(api, id, 'attempts', { limit: page_size }, signal),
   })
 
 export type Metrics = Readonly<Record<string, number | null | undefined>>

@@ -1,5 +1,6 @@
 // The tabs of a job's page, in their order. A tab is shown for the jobs that it fits; the first that `leads` is open at first.
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
+import { variedParameters } from '../../api/results.ts'
 import type { Job } from '../../api/types.ts'
 
 export interface JobTab {
@@ -20,6 +21,13 @@ export const jobTabs: readonly JobTab[] = [
     shows: ({ kind, result }) => kind === 'backtest' && result !== null,
     leads: () => true,
     Content: lazy(async () => ({ default: (await import('../backtest/result-tab.tsx')).ResultTab })),
+  },
+  {
+    id: 'sweep',
+    label: ['Sweep', '参数扫描'],
+    shows: (job) => job.kind === 'backtest' && variedParameters(job).length > 0,
+    leads: ({ state }) => state === 'running',
+    Content: lazy(async () => ({ default: (await import('../sweep/sweep-tab.tsx')).SweepTab })),
   },
   {
     id: 'timeline',
