@@ -28,7 +28,7 @@ export function BestPoint({ result }: { result: BacktestResult }) {
           {skipped > 0 ? `, ${t('skippedPoints', { n: skipped })}` : ''}
         </span>
       </div>
-      <dl className="grid grid-cols-2 gap-px bg-line sm:grid-cols-3 xl:grid-cols-5">
+      <dl className="grid grid-cols-2 sm:grid-cols-3 xl:grid-cols-5">
         <Tile
           name={name(objective)}
           value={figure(objective, best.objective, language)}
@@ -97,7 +97,7 @@ interface TileProps {
 /** A figure with its name; what it means where one points at it. */
 export function Tile({ name, value, help, under, tone }: TileProps) {
   return (
-    <div className="flex min-w-0 flex-col gap-0.5 bg-surface px-4 py-3">
+    <div className="-mt-px -ml-px flex min-w-0 flex-col gap-0.5 border-t border-l border-line px-4 py-3">
       <dt className="truncate text-xs text-muted">
         <Explained help={help}>{name}</Explained>
       </dt>

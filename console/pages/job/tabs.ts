@@ -23,6 +23,13 @@ export const jobTabs: readonly JobTab[] = [
     Content: lazy(async () => ({ default: (await import('../backtest/result-tab.tsx')).ResultTab })),
   },
   {
+    id: 'training',
+    label: ['Result', '结果'],
+    shows: ({ kind, result }) => kind === 'training' && result !== null,
+    leads: () => true,
+    Content: lazy(async () => ({ default: (await import('../training/training-tab.tsx')).TrainingTab })),
+  },
+  {
     id: 'sweep',
     label: ['Sweep', '参数扫描'],
     shows: (job) => job.kind === 'backtest' && variedParameters(job).length > 0,

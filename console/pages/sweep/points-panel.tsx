@@ -98,7 +98,7 @@ function Line({ point, parameters, columns }: LineProps & { point: Point }) {
         const value = point.parameters[name]
         return (
           <span key={name} role="cell" className="tnum text-right">
-            {typeof value === 'number' ? plainNumber(value, language) : String(value ?? '–')}
+            {typeof value === 'number' ? plainNumber(value, language) : '–'}
           </span>
         )
       })}

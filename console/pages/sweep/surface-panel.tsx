@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useCallback, useMemo, useState } from 'react'
 import { useApi } from '../../api/context.tsx'
 import { isMinimised, type Point, surfaceQuery } from '../../api/results.ts'
@@ -33,22 +33,32 @@ interface SurfacePanelProps {
   points: readonly Point[]
 }
 
+interface Chosen {
+  x: string
+  y: string
+  value: string
+  reduce: (typeof reductions)[number]
+}
+
 /** Of a sweep that has ended all of its points, else the best so far. */
 export function SurfacePanel({ job, parameters, objective, points }: SurfacePanelProps) {
   const t = useText(sweepTexts)
-  const [x, setX] = useState(parameters[0] ?? '')
-  const [y, setY] = useState(parameters[1] ?? '')
-  const [value, setValue] = useState<string>('objective')
-  const metric = value === 'objective' ? objective : value
-  const [reduce, setReduce] = useState<(typeof reductions)[number]>(isMinimised(metric) ? 'min' : 'max')
+  const [chosen, choose] = useState<Chosen>({
+    x: parameters[0] ?? '',
+    y: parameters[1] ?? '',
+    value: 'objective',
+    reduce: isMinimised(objective) ? 'min' : 'max',
+  })
   const isOver = job.finished_at !== null
   const query = useQuery({
-    ...surfaceQuery(useApi(), job.id, { x, y, value, reduce }),
+    ...surfaceQuery(useApi(), job.id, chosen),
     enabled: isOver && parameters.length > 1,
+    placeholderData: keepPreviousData,
   })
-  const partial = useMemo(() => surfaceOf(points, { x, y, value, reduce }), [points, x, y, value, reduce])
+  const partial = useMemo(() => surfaceOf(points, chosen), [points, chosen])
   const language = useLanguage()
   const name = useMetricName()
+  const metric = chosen.value === 'objective' ? objective : chosen.value
   const format = useCallback((each: number) => figure(metric, each, language), [metric, language])
   if (parameters.length < 2)
     return (
@@ -56,61 +66,59 @@ export function SurfacePanel({ job, parameters, objective, points }: SurfacePane
         <p className="px-4 py-4 text-[13px] text-muted">{t('oneParameter')}</p>
       </Panel>
     )
-  const choose = (
-    label: string,
-    chosen: string,
-    options: readonly string[],
-    change: (to: string) => void,
-  ) => (
-    <Select
-      aria-label={label}
-      className="w-auto! max-w-36"
-      value={chosen}
-      onChange={({ target }) => change(target.value)}
-    >
-      {options.map((option) => (
-        <option key={option} value={option}>
-          {option in sweepTexts ? t(option as 'max') : name(option)}
-        </option>
-      ))}
-    </Select>
-  )
-  const actions = (
-    <div className="flex flex-wrap gap-2">
-      {choose(t('value'), value, values, setValue)}
-      {parameters.length > 2 ? (
-        <>
-          {choose(
-            t('x'),
-            x,
-            parameters.filter((each) => each !== y),
-            setX,
-          )}
-          {choose(
-            t('y'),
-            y,
-            parameters.filter((each) => each !== x),
-            setY,
-          )}
-          {choose(t('reduce'), reduce, reductions, (to) => setReduce(to as 'max'))}
-        </>
-      ) : null}
-    </div>
-  )
   const shown = (data: SurfaceData, note: string) => (
     <SurfaceChart
       data={data}
       value_name={name(metric)}
       format={format}
       least_is_best={isMinimised(metric)}
-      actions={actions}
+      actions={<Choices chosen={chosen} choose={choose} parameters={parameters} />}
       note={note}
     />
   )
   if (!isOver) return shown(partial, t('soFar'))
   return (
     <Asked query={query}>
-      {(found) => shown(found, t('surfaceNote', { n: found.points, reduce: t(reduce) }))}
+      {(found) => shown(found, t('surfaceNote', { n: found.points, reduce: t(chosen.reduce) }))}
     </Asked>
+  )
+}
+
+interface ChoicesProps {
+  chosen: Chosen
+  choose: (chosen: Chosen) => void
+  parameters: readonly string[]
+}
+
+/** Which parameters, where there are more than two, and which figure of what is put together. */
+function Choices({ chosen, choose, parameters }: ChoicesProps) {
+  const t = useText(sweepTexts)
+  const name = useMetricName()
+  const select = (field: keyof Chosen, options: readonly string[], shown: (option: string) => string) => (
+    <Select
+      aria-label={t(field)}
+      className="w-auto! max-w-36"
+      value={chosen[field]}
+      onChange={({ target }) => choose({ ...chosen, [field]: target.value })}
+    >
+      {options.map((option) => (
+        <option key={option} value={option}>
+          {shown(option)}
+        </option>
+      ))}
+    </Select>
+  )
+  const others = (taken: string) => parameters.filter((each) => each !== taken)
+  return (
+    <div className="flex flex-wrap gap-2">
+      {select('value', values, name)}
+      {parameters.length > 2 ? (
+        <>
+          {select('x', others(chosen.y), String)}
+          {select('y', others(chosen.x), String)}
+          {select('reduce', reductions, (option) => t(option as Chosen['reduce']))}
+        </>
+      ) : null}
+    </div>
   )
 }
