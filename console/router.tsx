@@ -9,6 +9,7 @@ import {
 import type { Berth } from './api/context.tsx'
 import { Broken, NotFound } from './pages/broken.tsx'
 import { Layout } from './pages/layout.tsx'
+import { compareSearch } from './pages/compare/search.ts'
 import { jobSearch } from './pages/job/search.ts'
 import { newJobSearch } from './pages/new/search.ts'
 import { jobsSearch } from './pages/jobs/search.ts'
@@ -44,7 +45,14 @@ const newJob = createRoute({
   component: lazyRouteComponent(() => import('./pages/new/new-page.tsx'), 'NewJobPage'),
 })
 
-const routes = root.addChildren([jobs, job, newJob])
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: '/compare',
+  validateSearch: compareSearch,
+  component: lazyRouteComponent(() => import('./pages/compare/compare-page.tsx'), 'ComparePage'),
+})
+
+const routes = root.addChildren([jobs, job, newJob, compare])
 
 export function createConsoleRouter(berth: Berth, cache: QueryClient) {
   return createRouter({

@@ -1,6 +1,7 @@
 // What a backtest has found, without downloading it.
 import { useQuery } from '@tanstack/react-query'
-import { useNavigate, useSearch } from '@tanstack/react-router'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import GitCompare from 'lucide-react/icons/git-compare'
 import { useCallback, useMemo, useState } from 'react'
 import { useApi } from '../../api/context.tsx'
 import { asProblem } from '../../api/problem.ts'
@@ -11,8 +12,10 @@ import { MonthlyReturns } from '../../charts/monthly.tsx'
 import { BestPoint } from '../../parts/best-point.tsx'
 import { Asked } from '../../parts/problem.tsx'
 import { Warnings } from '../../parts/warnings.tsx'
+import { compareTexts } from '../../text/compare.ts'
 import { useText } from '../../text/language.tsx'
 import { results } from '../../text/results.ts'
+import { buttonClass } from '../../ui/button.tsx'
 import { Field, Select } from '../../ui/field.tsx'
 import { Empty } from '../../ui/states.tsx'
 import { MetricsPanel } from './metrics-panel.tsx'
@@ -51,7 +54,7 @@ function Curves({ job, result }: { job: Job; result: BacktestResult }) {
     return <Empty title={t('noTables')}>{t('noTablesHint')}</Empty>
   return (
     <>
-      <Choice result={result} rank={rank} symbol={symbol} />
+      <Choice job_id={job.id} result={result} rank={rank} symbol={symbol} />
       <Asked query={query} rows={10}>
         {(found) => (
           <>
@@ -113,20 +116,21 @@ function spliced(found: Series, closer: Series): Series {
 }
 
 interface ChoiceProps {
+  job_id: string
   result: BacktestResult
   rank: number
   symbol: string | undefined
 }
 
-function Choice({ result, rank, symbol }: ChoiceProps) {
+function Choice({ job_id, result, rank, symbol }: ChoiceProps) {
   const t = useText(results)
+  const c = useText(compareTexts)
   const navigate = useNavigate({ from: '/jobs/$id' })
   const { symbols } = result.data
   const shared = result.effective_spec.portfolio?.mode === 'shared'
   const ranks = Math.min(result.effective_spec.output?.top_k ?? 10, result.points)
   const go = (search: { rank?: number; symbol?: string | undefined }) =>
     void navigate({ search: (before) => ({ ...before, ...search }), replace: true })
-  if (ranks < 2 && (symbols.length < 2 || shared)) return null
   return (
     <div className="flex flex-wrap items-end gap-3">
       {ranks > 1 ? (
@@ -153,6 +157,10 @@ function Choice({ result, rank, symbol }: ChoiceProps) {
           </Select>
         </Field>
       ) : null}
+      <Link to="/compare" search={{ jobs: job_id }} className={`${buttonClass()} ml-auto`}>
+        <GitCompare className="size-4" aria-hidden />
+        {c('compareWith')}
+      </Link>
     </div>
   )
 }

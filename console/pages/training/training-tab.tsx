@@ -51,14 +51,8 @@ const shown = [
 
 function Head({ result }: { result: TrainingResult }) {
   const t = useText(trainingTexts)
-  const r = useText(results)
-  const language = useLanguage()
-  const figure = useFigure()
-  const name = useMetricName()
-  const { test, selection, holdout } = result.metrics
-  const objective = result.effective_spec.search?.objective
-  const names = shown.filter((each) => test.overall[each] !== undefined)
   const { model, ensemble, target, validation = {} } = result.effective_spec
+  const horizon = target?.horizon ? ` (${target.horizon})` : ''
   return (
     <section
       aria-label={t('metricsTitle')}
@@ -69,42 +63,54 @@ function Head({ result }: { result: TrainingResult }) {
         <span className="text-[13px] text-muted">
           {t('summary', {
             model: model?.name ?? ensemble?.method ?? '–',
-            target: `${target?.name ?? 'table'}${target?.horizon ? ` (${target.horizon})` : ''}`,
+            target: `${target?.name ?? 'table'}${horizon}`,
             validation: validation.method ?? '–',
             folds: validation.folds ?? 0,
             purge: validation.purge ?? 0,
           })}
         </span>
       </div>
-      <dl className="grid grid-cols-2 sm:grid-cols-3 xl:grid-cols-6">
-        {names.map((each) => (
+      <Tiles result={result} />
+    </section>
+  )
+}
+
+function Tiles({ result }: { result: TrainingResult }) {
+  const t = useText(trainingTexts)
+  const r = useText(results)
+  const language = useLanguage()
+  const figure = useFigure()
+  const name = useMetricName()
+  const { test, selection, holdout } = result.metrics
+  const objective = result.effective_spec.search?.objective ?? ''
+  const chosenBy = (each: string) =>
+    selection && objective === each
+      ? `${t('selection')}: ${figure(each, selection[each])} (${t('biased')})`
+      : undefined
+  const passed = result.look_ahead?.ok === true
+  return (
+    <dl className="grid grid-cols-2 sm:grid-cols-3 xl:grid-cols-6">
+      {shown
+        .filter((each) => test.overall[each] !== undefined)
+        .map((each) => (
           <Tile
             key={each}
             name={name(each)}
             value={figure(each, test.overall[each])}
             help={t('testHelp')}
-            under={
-              selection && objective === each
-                ? `${t('selection')}: ${figure(each, selection[each])} (${t('biased')})`
-                : undefined
-            }
+            under={chosenBy(each)}
           />
         ))}
-        {holdout && objective ? (
-          <Tile name={`${t('holdout')}: ${name(objective)}`} value={figure(objective, holdout[objective])} />
-        ) : null}
-        <Tile name={t('trialsTried')} value={number(result.trials, language, 0)} help={t('trialsHelp')} />
-        <Tile
-          name={r('lookAhead')}
-          value={result.look_ahead?.ok === true ? '✓' : '–'}
-          under={
-            result.look_ahead?.ok === true
-              ? r('lookAheadPassed', { n: result.look_ahead.checked })
-              : r('lookAheadNone')
-          }
-        />
-      </dl>
-    </section>
+      {holdout ? (
+        <Tile name={`${t('holdout')}: ${name(objective)}`} value={figure(objective, holdout[objective])} />
+      ) : null}
+      <Tile name={t('trialsTried')} value={number(result.trials, language, 0)} help={t('trialsHelp')} />
+      <Tile
+        name={r('lookAhead')}
+        value={passed ? '✓' : '–'}
+        under={passed ? r('lookAheadPassed', { n: result.look_ahead?.checked ?? 0 }) : r('lookAheadNone')}
+      />
+    </dl>
   )
 }
 
