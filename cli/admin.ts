@@ -1,16 +1,13 @@
 // Administration that needs the database itself, and so runs on the server's machine with its settings.
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { addAccounts } from './accounts.ts'
 import { action, type Context, subcommand } from './command.ts'
 import { type ExitCode, exits } from './exit.ts'
 import type { Io } from './io.ts'
 import { addOrphans } from './orphans.ts'
+import { runProgram } from './program.ts'
 import { write } from './text.ts'
-
-/** Run as programs: a client of the API loads nothing of the server. */
-const programOf = (name: string) => join(import.meta.dirname, '..', 'infra', `${name}.ts`)
+import { addUsers } from './users.ts'
 
 interface Options {
   name: string
@@ -24,7 +21,9 @@ embedded database is open to one process at a time: stop the server first.
 `
 
 export function addAdmin(program: Command, context: Context): void {
-  const admin = program.command('admin').description('keys, accounts at providers, and what is left there')
+  const admin = program
+    .command('admin')
+    .description('keys, people, accounts at providers, and what is left there')
   subcommand(admin, 'create-key', 'make an API key; it is shown once')
     .requiredOption('--name <name>', 'what the key is for')
     .addOption(
@@ -32,6 +31,7 @@ export function addAdmin(program: Command, context: Context): void {
     )
     .addHelpText('after', help)
     .action(action(context, (options: Options) => createKey(context.io, options)))
+  addUsers(admin, context, help)
   addAccounts(admin, context)
   addOrphans(admin, context)
 }
@@ -57,26 +57,4 @@ async function createKey(io: Io, { name, role, json }: Options): Promise<ExitCod
   if (key === null) return exits.client
   await write(io.stdout, json ? `${JSON.stringify({ name, role, key })}\n` : `${key}\n`)
   return exits.ok
-}
-
-/** What the program of infra/ prints; null: it failed, and said why. */
-async function runProgram(io: Io, program: string, args: string[]): Promise<string | null> {
-  const child = spawn(process.execPath, [programOf(program), ...args], {
-    cwd: io.cwd,
-    env: { ...io.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const [code, output, problem] = await Promise.all([
-    new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve)),
-    textOf(child.stdout),
-    textOf(child.stderr),
-  ])
-  await write(io.stderr, problem)
-  return code === 0 ? output.trim() : null
-}
-
-async function textOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
-  const parts: Uint8Array[] = []
-  for await (const part of stream) parts.push(part)
-  return Buffer.concat(parts).toString('utf8')
 }

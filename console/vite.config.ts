@@ -19,5 +19,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { proxy: Object.fromEntries(api.map((path) => [path, server])) },
+  server: { fs: { allow: ['..'] }, proxy: Object.fromEntries(api.map((path) => [path, server])) },
 })

@@ -13,6 +13,7 @@ import { problemOf } from './_problem.ts'
 import { measure } from './_measure.ts'
 import { shedLoad } from './_shed.ts'
 import * as attempts from './attempts.ts'
+import * as auth from './auth.ts'
 import * as bootstrapMachine from './bootstrap-machine.ts'
 import * as budgets from './budgets.ts'
 import * as cancelJob from './cancel-job.ts'
@@ -39,10 +40,14 @@ import * as listTrades from './list-trades.ts'
 import * as listRunning from './list-running.ts'
 import * as offerHistory from './offer-history.ts'
 import * as orphans from './orphans.ts'
+import * as me from './me.ts'
+import * as members from './members.ts'
 import * as metrics from './metrics.ts'
+import * as passwords from './passwords.ts'
 import * as policy from './policy.ts'
 import * as providerAccounts from './provider-accounts.ts'
 import * as project from './project.ts'
+import * as projects from './projects.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readFeed from './read-feed.ts'
 import * as readLogs from './read-logs.ts'
@@ -56,6 +61,7 @@ import * as readSpec from './read-spec.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as secrets from './secrets.ts'
+import * as sessions from './sessions.ts'
 import * as stopJob from './stop-job.ts'
 import * as webhooks from './webhooks.ts'
 
@@ -144,6 +150,34 @@ export function createApp(deps: Deps) {
     .openapi(providerAccounts.deleteRoute, providerAccounts.remove(deps))
     .openapi(providerAccounts.testRoute, providerAccounts.test(deps))
     .openapi(readUsage.route, readUsage.handler(deps))
+    .openapi(me.route, me.handler(deps))
+    .openapi(projects.listRoute, projects.list(deps))
+    .openapi(projects.openRoute, projects.create(deps))
+    .openapi(projects.getRoute, projects.get(deps))
+    .openapi(projects.patchRoute, projects.patch(deps))
+    .openapi(members.listRoute, members.list(deps))
+    .openapi(members.changeRoute, members.change(deps))
+    .openapi(members.removeRoute, members.remove(deps))
+    .openapi(members.invitationsRoute, members.invitations(deps))
+    .openapi(members.inviteRoute, members.create(deps))
+    .openapi(members.withdrawRoute, members.withdrawOne(deps))
+    .openapi(members.acceptRoute, members.accept(deps))
+    .openapi(auth.registerRoute, auth.register(deps))
+    .openapi(auth.loginRoute, auth.login(deps))
+    .openapi(auth.logoutRoute, auth.logout(deps))
+    .openapi(auth.tokenRoute, auth.token(deps))
+    .openapi(auth.publicKeysRoute, auth.publicKeys(deps))
+    .openapi(auth.optionsRoute, auth.options(deps))
+    .openapi(passwords.forgotRoute, passwords.forgot(deps))
+    .openapi(passwords.resetRoute, passwords.reset(deps))
+    .openapi(passwords.changeRoute, passwords.change(deps))
+    .openapi(passwords.verifyRoute, passwords.verify(deps))
+    .openapi(passwords.againRoute, passwords.again(deps))
+    .openapi(sessions.listRoute, sessions.list(deps))
+    .openapi(sessions.endRoute, sessions.end(deps))
+    .openapi(sessions.endOthersRoute, sessions.endOthers(deps))
+    .openapi(sessions.profileRoute, sessions.readProfile(deps))
+    .openapi(sessions.patchRoute, sessions.patch(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps, pace))
     .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace))
     .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace))
@@ -181,6 +215,9 @@ function createBase(deps: Deps) {
   app.use(shedLoad())
   app.notFound(notServed(app))
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' })
+  // A browser's cookie has another name over plain http.
+  const cookie = { type: 'apiKey', in: 'cookie', name: '__Host-berth' } as const
+  app.openAPIRegistry.registerComponent('securitySchemes', 'session', cookie)
   app.doc31('/openapi.json', openapiInfo)
   app.get('/reference', Scalar({ url: '/openapi.json', pageTitle: 'Berth API' }))
   app.get('/', (c) => c.redirect('/reference'))
@@ -197,5 +234,5 @@ export const openapiInfo = {
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   servers: [{ url: '/' }],
-  security: [{ key: [] }],
+  security: [{ key: [] }, { session: [] }],
 }

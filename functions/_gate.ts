@@ -3,8 +3,8 @@ import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
-import { createKeyCheck } from '../jobs/keys.ts'
-import { isFromHere, requireKey, requireRunner, requireToken } from './_auth.ts'
+import { isFromHere } from './_address.ts'
+import { createCallerCheck, requireCaller, requirePrincipal, requireRunner, requireToken } from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
 import { limitRate } from './_rate.ts'
@@ -14,6 +14,12 @@ import { type Right, rights } from './_rights.ts'
 const maxRunnerJson_bytes = 2 * 1024 ** 2
 /** Two short strings, from whoever sends a token. */
 const maxBootstrap_bytes = 16 * 1024
+
+/** Some short strings, from whoever sends them. */
+const maxStranger_bytes = 16 * 1024
+
+/** What belongs to the project that the path names. */
+const ofProject = '/v1/projects/{id}'
 
 /** Pages for people, and the document: no operations. */
 const pages = ['/', '/openapi.json', '/reference']
@@ -80,12 +86,20 @@ function operations(app: OpenAPIHono<Env>) {
 }
 
 function createGuards(deps: Deps): (route: RouteConfig, right: Right) => MiddlewareHandler<Env>[] {
-  const checkKey = createKeyCheck(deps)
+  const check = createCallerCheck(deps)
   const limit = limitRate(deps.clock, deps.settings.rate_limit)
   return (route, right) => {
     switch (right) {
       case 'nothing':
-        return []
+        return takesJson(route) ? [requireText, boundedJson(maxStranger_bytes)] : []
+      case 'caller':
+      case 'session':
+        return [
+          requireCaller(check, right),
+          limit,
+          requireText,
+          ...(takesJson(route) ? [boundedJson(maxStranger_bytes)] : []),
+        ]
       case 'bootstrap':
         return [requireToken, requireText, boundedJson(maxBootstrap_bytes, 'program')]
       case 'runner':
@@ -95,15 +109,16 @@ function createGuards(deps: Deps): (route: RouteConfig, right: Right) => Middlew
           ...(takesJson(route) ? [boundedJson(maxRunnerJson_bytes, 'program')] : []),
         ]
       case 'scraper': {
-        const guard = requireKey(checkKey, 'operator')
+        const guard = requirePrincipal(check, 'operator')
         return [(c, next) => (isFromHere(c) ? next() : guard(c, next))]
       }
       case 'viewer':
       case 'member':
       case 'admin':
+      case 'owner':
       case 'operator':
         return [
-          requireKey(checkKey, right),
+          requirePrincipal(check, right, route.path.startsWith(ofProject)),
           limit,
           requireText,
           ...(takesJson(route) ? [boundedJson(maxJson_bytes)] : []),

@@ -23,8 +23,11 @@ export function limitRate(clock: Clock, per_s: number | null): MiddlewareHandler
   const projects = createBuckets(per_s * keysEach)
   return async (c, next) => {
     const now_ms = clock.now().getTime()
-    const { key_id, project_id } = c.get('principal')
-    const [key, project] = [keys.look(key_id, now_ms), projects.look(project_id, now_ms)]
+    const { id, project_id } = c.get('principal') ?? c.get('caller')
+    const [key, project] = [
+      keys.look(id, now_ms),
+      project_id === null ? Number.POSITIVE_INFINITY : projects.look(project_id, now_ms),
+    ]
     const isOver = key < 1 || project < 1
     const [left, most] =
       key / per_s <= project / (per_s * keysEach) ? [key, per_s] : [project, per_s * keysEach]
@@ -37,15 +40,15 @@ export function limitRate(clock: Clock, per_s: number | null): MiddlewareHandler
     if (isOver) {
       const who =
         key < 1
-          ? `This key may send ${per_s}`
-          : `The keys of this project together may send ${per_s * keysEach}`
+          ? `This key or person may send ${per_s}`
+          : `The keys and people of this project together may send ${per_s * keysEach}`
       // A fraction of a second: the headers count whole ones.
       throw new AppError('rate_limited', `${who} requests a second.`, {
         headers: { ...headers, 'Retry-After': '1' },
       })
     }
-    keys.take(key_id, key, now_ms)
-    projects.take(project_id, project, now_ms)
+    keys.take(id, key, now_ms)
+    if (project_id !== null) projects.take(project_id, project, now_ms)
     for (const [name, value] of Object.entries(headers)) c.header(name, value)
     await next()
   }

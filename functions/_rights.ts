@@ -2,12 +2,13 @@
 import type { Role } from '../jobs/keys.ts'
 
 /**
- * A role: an API key of a project that has at least this one; the operation then sees that project alone. `operator`: an admin key of
+ * A role: a key or a person who has at least this one in a project; the operation then sees that project alone. `operator`: an admin of
  * the project that runs the installation: accounts at providers, orphans and limits are no tenant's.
+ * `session`: a person who has logged in, of whatever project. `caller`: such a person, or a key.
  * `scraper`: nothing from the server's own machine, `operator` from elsewhere.
  * `runner`: the token of the attempt in the path. `bootstrap`: the token in a machine's user data. `nothing`: open to everybody.
  */
-export type Right = Role | 'operator' | 'runner' | 'bootstrap' | 'scraper' | 'nothing'
+export type Right = Role | 'operator' | 'session' | 'caller' | 'runner' | 'bootstrap' | 'scraper' | 'nothing'
 
 export const rights = {
   createJob: 'member',
@@ -93,6 +94,38 @@ export const rights = {
   changeProviderAccount: 'operator',
   deleteProviderAccount: 'operator',
   testProviderAccount: 'operator',
+
+  readMe: 'caller',
+  listProjects: 'caller',
+  createProject: 'session',
+  getProject: 'viewer',
+  patchProject: 'admin',
+  listMembers: 'viewer',
+  changeMember: 'admin',
+  // Anybody may leave: the handler asks for `admin` where it is somebody else.
+  removeMember: 'viewer',
+  listInvitations: 'admin',
+  createInvitation: 'admin',
+  withdrawInvitation: 'admin',
+  acceptInvitation: 'session',
+
+  // Who registers has nothing yet: the handler asks for what the server is set to.
+  register: 'nothing',
+  logIn: 'nothing',
+  readLoginOptions: 'nothing',
+  readPublicKeys: 'nothing',
+  forgotPassword: 'nothing',
+  resetPassword: 'nothing',
+  verifyAgain: 'nothing',
+  verifyEmail: 'nothing',
+  logOut: 'session',
+  issueToken: 'session',
+  listSessions: 'session',
+  endSession: 'session',
+  endOtherSessions: 'session',
+  readProfile: 'session',
+  changeProfile: 'session',
+  changePassword: 'session',
 
   fetchSpec: 'runner',
   reportAttempt: 'runner',

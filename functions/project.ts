@@ -7,7 +7,7 @@ import { problemAnswers } from './_problem.ts'
 import { json200 } from './_schemas.ts'
 
 const tags = ['rules']
-const project = z
+export const projectSchema = z
   .object({ id: z.string(), name: z.string(), weight: z.number(), created_at: z.iso.datetime() })
   .meta({ id: 'Project' })
 
@@ -17,7 +17,7 @@ export const getRoute = createRoute({
   operationId: 'readProject',
   summary: 'The project of the key',
   tags,
-  responses: { 200: json200(project, 'The project'), ...problemAnswers },
+  responses: { 200: json200(projectSchema, 'The project'), ...problemAnswers },
 })
 
 export const get =
@@ -32,7 +32,7 @@ export const patchRoute = createRoute({
   summary: 'Change the name of the project, or its share of what is launched (admin; the share: operator)',
   tags,
   request: { body: { required: true, content: { 'application/json': { schema: projectPatch } } } },
-  responses: { 200: json200(project, 'The project'), ...problemAnswers },
+  responses: { 200: json200(projectSchema, 'The project'), ...problemAnswers },
 })
 
 export const patch =

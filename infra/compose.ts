@@ -1,5 +1,5 @@
 // Configuration in, a running Berth out: the only file that knows every part.
-import { createSecretKey } from 'node:crypto'
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -20,7 +20,7 @@ import { type Config, environment } from './config.ts'
 import { createDatabaseClock, openDatabase } from './db.ts'
 import { keepAccounts } from './accounts.ts'
 import { describeTable } from './describe-table.ts'
-import { checkSecretKey, ensureAdminKey, ensureInstallation } from './first-start.ts'
+import { checkSecretKey, ensureAdminKey, ensureInstallation, ensureKeys } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
 import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
@@ -30,7 +30,10 @@ import { createFolderStore } from './object-store.ts'
 import { keepOffers } from './offers.ts'
 import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
 import { createImageResolver, registryBound_ms } from './registry.ts'
-import { createSealer, deriveKey, loadSecretKey } from './secrets.ts'
+import { createIdentity } from './identity.ts'
+import { createMailer } from './mail.ts'
+import { proxiesOf } from './proxies.ts'
+import { createSealer, loadSecretKey } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
 import { pooledRandom } from './random.ts'
@@ -82,8 +85,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
   const { db, close, migrate } = await openDatabase(config)
   try {
     await migrate()
-    const opened = { db, sealer, random, log, mark: high_water.read() }
-    const { clock, installation, made_admin_key } = await prepare(config, opened)
+    const opened = { db, sealer, random, log, key, mark: high_water.read() }
+    const { clock, made_admin_key, ...known } = await prepare(config, opened)
     let address = ''
     const local = config.local_provider ? await openLocal(config, () => address) : null
     const given = { clock, log, fixed, local, deps_of: () => deps }
@@ -95,8 +98,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       random,
       sealer,
       store: objects.store,
-      runner_key: createSecretKey(deriveKey(key, 'runner-token')),
-      installation,
+      ...known,
       providers: accounts.providers,
       ...unconfigured(),
       offers: offers.now,
@@ -225,6 +227,8 @@ function settingsOf(config: Config, address: () => string): Settings {
     cache_ttl_s,
     cache_max_entries,
     keep_days,
+    registration: config.registration,
+    is_proxy: proxiesOf(config.trusted_proxies),
     program_version: programVersions(config.images),
     image: (kind) => config.images[kind] ?? null,
   }
@@ -232,6 +236,8 @@ function settingsOf(config: Config, address: () => string): Settings {
 
 interface Preparation {
   db: Database
+  /** The secret key. */
+  key: Buffer
   sealer: Sealer
   random: (bytes: number) => Uint8Array
   log: Log
@@ -240,7 +246,7 @@ interface Preparation {
 }
 
 /** Brings a migrated database to where work can begin; refuses one whose secrets the key does not open. */
-async function prepare(config: Config, { db, sealer, random, log, mark }: Preparation) {
+async function prepare(config: Config, { db, sealer, random, log, key, mark }: Preparation) {
   const clock = await createDatabaseClock(db)
   const installation = await ensureInstallation({ db, clock, random, sealer })
   await checkSecretKey({ db, sealer })
@@ -251,7 +257,12 @@ async function prepare(config: Config, { db, sealer, random, log, mark }: Prepar
   const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
   if (await quarantineIfRestored({ db, clock }, mark))
     log('warn', 'the database is older than this data folder: for a day nothing unknown is stopped')
-  return { clock, installation, made_admin_key }
+  const keys = await ensureKeys({ db, sealer }, key)
+  const runner_key: KeyObject = createSecretKey(keys.runner)
+  const send_mail = config.mail === null ? null : createMailer(config.mail)
+  const verifies_email = send_mail !== null
+  const identity = createIdentity({ db, random, key: keys.identity, installation, verifies_email, log })
+  return { clock, installation, made_admin_key, runner_key, identity, send_mail }
 }
 
 interface Local {

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parse as parseDotenv } from 'dotenv'
 import type { z } from 'zod'
+import type { Registration } from '../jobs/identity.ts'
 import { settings } from './settings.ts'
 import type { Role, Variable } from './settings.ts'
 import type { S3Settings } from './s3-client.ts'
@@ -23,6 +24,10 @@ export interface Config {
   secret_key_file: string
   /** Without a slash at its end; null: the address that the server listens on. */
   public_url: string | null
+  registration: Registration
+  /** null: no mails are sent. */
+  mail: { smtp_url: string; from: string } | null
+  trusted_proxies: readonly string[]
   roles: readonly Role[]
   allow_private_targets: boolean
   cache_ttl_s: number
@@ -124,6 +129,9 @@ function toConfig(values: Values): Config {
     secret_key: values.BERTH_SECRET_KEY,
     secret_key_file: values.BERTH_SECRET_KEY_FILE ?? join(data_dir, 'secret.key'),
     public_url: values.BERTH_PUBLIC_URL,
+    registration: values.BERTH_REGISTRATION,
+    mail: toMail(values),
+    trusted_proxies: values.BERTH_TRUSTED_PROXIES,
     roles: values.BERTH_ROLES,
     allow_private_targets: values.BERTH_ALLOW_PRIVATE_TARGETS,
     cache_ttl_s: values.BERTH_CACHE_TTL_S,
@@ -141,6 +149,12 @@ function toConfig(values: Values): Config {
     python: values.BERTH_PYTHON,
     log_level: values.BERTH_LOG_LEVEL,
   }
+}
+
+function toMail({ BERTH_SMTP_URL: smtp_url, BERTH_MAIL_FROM, BERTH_PUBLIC_URL }: Values): Config['mail'] {
+  if (smtp_url === null) return null
+  const host = new URL(BERTH_PUBLIC_URL ?? 'http://localhost').hostname
+  return { smtp_url, from: BERTH_MAIL_FROM ?? `Berth <berth@${host}>` }
 }
 
 function toStore(values: Values): S3Settings | null {

@@ -6,7 +6,14 @@ import { runStep, withInstallLock, writeStamp } from './install.mjs'
 import { ensureNode } from './node-env.mjs'
 
 /** What of other rooms the console is made of: types are not in what is built. */
-const besides = ['package-lock.json', 'jobs/state.ts']
+const besides = [
+  'package-lock.json',
+  'jobs/state.ts',
+  'infra/alibaba/ram-policy.json',
+  'infra/aws/policy.json',
+  'infra/kubernetes/rbac.yaml',
+  'infra/tencent/cam-policy.json',
+]
 
 /**
  * @param {{ log?: (line: string) => void, root?: string, env?: NodeJS.ProcessEnv, node?: string }} [options]

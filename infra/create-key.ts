@@ -1,11 +1,11 @@
 // Makes an API key for the first project and prints it: node infra/create-key.ts NAME ROLE
-import { createKey, type Role } from '../jobs/keys.ts'
+import { createKey, type KeyRole } from '../jobs/keys.ts'
 import { type Config, loadConfig } from './config.ts'
 import { ensureInstallation } from './first-start.ts'
 import { runOffline, withDatabase } from './offline.ts'
 import { createSealer, loadSecretKey } from './secrets.ts'
 
-const roles = ['viewer', 'member', 'admin'] as const satisfies readonly Role[]
+const roles = ['viewer', 'member', 'admin'] as const satisfies readonly KeyRole[]
 /** Longer ones are no names. */
 const maxName = 200
 

@@ -1,12 +1,12 @@
 // What the first start of a database makes: the installation, a project, an admin key.
 import { existsSync } from 'node:fs'
 import type { Clock, Sealer } from '../jobs/deps.ts'
-import { newId } from '../jobs/ids.ts'
 import { createKey } from '../jobs/keys.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import type { Database } from '../jobs/store/schema.ts'
-import { secretContext, webhookSecret } from '../jobs/webhooks.ts'
-import { createPrivateFile } from './secrets.ts'
+import { insertProject } from '../jobs/projects.ts'
+import { webhookSecret } from '../jobs/webhooks.ts'
+import { createPrivateFile, deriveKey } from './secrets.ts'
 
 interface Start {
   db: Database
@@ -27,19 +27,7 @@ export async function ensureInstallation(start: Start): Promise<string> {
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst()
     if ((made.numInsertedOrUpdatedRows ?? 0n) > 0n) {
-      const project_id = newId('prj', now, start.random)
-      const secret = `whsec_${Buffer.from(start.random(32)).toString('base64')}`
-      const webhook_secret_sealed = start.sealer.seal(secret, secretContext(project_id))
-      await tx
-        .insertInto('projects')
-        .values({
-          id: project_id,
-          name: 'default',
-          webhook_secret_sealed,
-          is_operator: true,
-          created_at: now,
-        })
-        .execute()
+      await insertProject({ ...start, db: tx }, { name: 'default', is_operator: true })
     }
     return (await tx.selectFrom('installation').select('id').executeTakeFirstOrThrow()).id
   })
@@ -57,6 +45,28 @@ export async function checkSecretKey({ db, sealer }: Pick<Start, 'db' | 'sealer'
       { cause },
     )
   }
+}
+
+/** Sealed in the row of the installation, under these names. */
+const ownKeys = { runner_key_sealed: 'runner-token', identity_key_sealed: 'identity' } as const
+
+/**
+ * The keys that sign runners' tokens and people's sessions. They come from the secret key of the first start and are kept, sealed, so
+ * that what they have signed is good when the secret key is another one.
+ */
+export async function ensureKeys({ db, sealer }: Pick<Start, 'db' | 'sealer'>, secret_key: Buffer) {
+  const keyOf = async (column: keyof typeof ownKeys): Promise<Buffer> => {
+    const made = deriveKey(secret_key, ownKeys[column]).toString('base64')
+    // Of two servers that start at once, both go by what the first one has written.
+    await db
+      .updateTable('installation')
+      .set({ [column]: sealer.seal(made, column) })
+      .where(column, 'is', null)
+      .execute()
+    const row = await db.selectFrom('installation').select(column).executeTakeFirstOrThrow()
+    return Buffer.from(sealer.open(row[column] ?? '', column), 'base64')
+  }
+  return { runner: await keyOf('runner_key_sealed'), identity: await keyOf('identity_key_sealed') }
 }
 
 /** Writes an admin key for the first project to a file that only its owner can read; answers whether it did. */

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { usualBounds } from './postgres.ts'
+import { parseNet } from './proxies.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -116,6 +117,38 @@ export const settings = {
     shown: 'the address it listens on',
     meaning: 'address at which runners and people reach this server',
     parse: publicUrl,
+  },
+  BERTH_REGISTRATION: {
+    default: 'closed',
+    meaning:
+      'who may register: `open` (everybody), `invitation` (whom a project invites) or `closed` (whom an operator registers, or a project invites)',
+    parse: z.enum(['open', 'invitation', 'closed'], 'must be open, invitation or closed'),
+  },
+  BERTH_SMTP_URL: {
+    default: null,
+    shown: 'none: no mails',
+    meaning:
+      'mail server for invitations, forgotten passwords and addresses to verify, as `smtps://user:password@host`',
+    parse: z.string().regex(/^smtps?:\/\/\S+$/, 'must begin with smtp:// or smtps://'),
+  },
+  BERTH_MAIL_FROM: {
+    default: null,
+    shown: '`berth@` the host of BERTH_PUBLIC_URL',
+    meaning: 'sender of those mails',
+    parse: z
+      .string()
+      .max(320)
+      .regex(/^[^\r\n]*@[^\r\n]+$/, 'must be an address of mail'),
+  },
+  BERTH_TRUSTED_PROXIES: {
+    default: '',
+    shown: 'none',
+    meaning:
+      'addresses and nets, separated by commas, of proxies whose `X-Forwarded-For` is believed, as `10.0.0.0/8`',
+    parse: z
+      .string()
+      .transform(list)
+      .refine((nets) => nets.every((net) => parseNet(net)), 'must be addresses or nets such as 10.0.0.0/8'),
   },
   BERTH_ROLES: {
     default: 'api,pass,webhooks,offers',

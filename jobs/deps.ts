@@ -4,6 +4,7 @@ import type { Catalogue } from './catalogue.ts'
 import type { RefusedOffers } from './check-offers.ts'
 import type { Meter } from './figures.ts'
 import type { Health } from './health.ts'
+import type { Identity, Mail, Registration } from './identity.ts'
 import type { KeyUse } from './key-use.ts'
 import type { Lanes } from './lanes.ts'
 import type { UnaskedPart } from './store/offer-tables.ts'
@@ -159,6 +160,9 @@ export interface Settings {
   cache_max_entries: number
   /** How long logs and events are kept, to the month. */
   keep_days: number
+  registration: Registration
+  /** Whether an address is a proxy's whose word for the client's address is taken. */
+  is_proxy: (address: string) => boolean
   /** Folders that `file://` data may lie in; empty: refused. */
   local_data_dirs: readonly string[]
 }
@@ -200,6 +204,10 @@ export interface Deps {
   sealer: Sealer
   /** Makes and checks runner tokens: HMAC-SHA256 over attempt id and nonce. */
   runner_key: RunnerKey
+  /** Who people are. */
+  identity: Identity
+  /** Rejects where it cannot be sent; null: no mails are sent. */
+  send_mail: ((mail: Mail) => Promise<void>) | null
   installation: string
   /** One for each account: of the environment, and what jobs/accounts.ts keeps. Changes while the server runs. */
   providers: readonly Provider[]

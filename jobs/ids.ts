@@ -17,6 +17,12 @@ export type IdPrefix =
   | 'lim'
   | 'pac'
   | 'ds'
+  | 'usr'
+  | 'ses'
+  | 'crd'
+  | 'ver'
+  | 'jwk'
+  | 'inv'
 
 /** A TypeID: `<prefix>_` and 26 base32 characters of a UUIDv7, so that ids sort by time. */
 export function newId(prefix: IdPrefix, at: Date, random: (bytes: number) => Uint8Array): string {

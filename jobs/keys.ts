@@ -5,13 +5,17 @@ import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { createGroup } from './group.ts'
 import { newId } from './ids.ts'
+import type { MemberRole } from './store/identity-tables.ts'
 import type { Tables } from './store/schema.ts'
 import { countedChanges } from './store/queue.ts'
 import { sameToken } from './tokens.ts'
 
-export type Role = Tables['api_keys']['role']
-export interface Principal {
-  key_id: string
+export type KeyRole = Tables['api_keys']['role']
+/** Of a person in a project: `owner` is an admin who makes owners. */
+export type Role = MemberRole
+
+/** What somebody may in one project. */
+export interface Grant {
   project_id: string
   role: Role
   /** Whether its project runs the installation. */
@@ -19,14 +23,27 @@ export interface Principal {
   /** How many changes of the market had been counted when it was checked (store/queue.ts). */
   changes: number
 }
+/** Who asks, and as what. */
+export type Principal = Grant &
+  (
+    | { by: 'key'; id: string; scopes: readonly string[] | null }
+    | { by: 'user'; id: string; session_id: string }
+  )
+/** The same where a person needs no project. */
+export type Caller = Principal | { by: 'user'; id: string; session_id: string; project_id: null }
+
+const ranks: Record<Role, number> = { viewer: 0, member: 1, admin: 2, owner: 3 }
+/** Whether a role includes another. */
+export const hasRole = (role: Role, needed: Role): boolean => ranks[role] >= ranks[needed]
 
 /** Makes a key and answers it in clear, the only time. `berth_<prefix>_<secret>` */
 export async function createKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
   project_id: string,
   name: string,
-  role: Role,
+  role: KeyRole,
   expires_at: Date | null = null,
+  scopes: readonly string[] | null = null,
 ): Promise<string> {
   const prefix = Buffer.from(deps.random(6)).toString('hex')
   const key = `berth_${prefix}_${Buffer.from(deps.random(32)).toString('base64url')}`
@@ -42,6 +59,7 @@ export async function createKey(
       role,
       created_at: now,
       expires_at,
+      scopes: scopes === null ? null : [...scopes],
     })
     .execute()
   return key
@@ -51,7 +69,7 @@ export async function createKey(
  * Whose key this is. Rejects with AppError unauthorized without saying what is wrong with it. Every check reads the row,
  * one statement for all that come meanwhile, so a key that is revoked works nowhere from then on.
  */
-export type KeyCheck = (key: string) => Promise<Principal>
+export type KeyCheck = (key: string) => Promise<Principal & { by: 'key' }>
 
 /** Keys in one statement: more would wait for a later one anyway. */
 const mostKeys = 500
@@ -91,11 +109,11 @@ export function createKeyCheck({
         headers: { 'WWW-Authenticate': 'Bearer' },
       })
     key_use?.used(row.id, now)
-    const { id: key_id, project_id, role, is_operator, changes } = row
-    return { key_id, project_id, role, is_operator, changes }
+    const { id, project_id, role, is_operator, changes, scopes } = row
+    return { by: 'key', id, project_id, role, is_operator, changes, scopes }
   }
 }
 
-type KeyRow = Selectable<Tables['api_keys']> & Pick<Principal, 'changes' | 'is_operator'>
+type KeyRow = Selectable<Tables['api_keys']> & Pick<Grant, 'changes' | 'is_operator'>
 
 const sha256 = (text: string) => hash('sha256', text)

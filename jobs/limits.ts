@@ -4,7 +4,7 @@ import type { Offer } from '../providers/provider.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
-import type { Principal } from './keys.ts'
+import { type Grant, hasRole } from './keys.ts'
 import { countChange } from './store/queue.ts'
 import type { Database } from './store/schema.ts'
 
@@ -111,9 +111,9 @@ export function countKey({ scope, key }: Bound, kind: string, offer: Offer): str
 /** What bounds a project's launches; whoever runs the installation sees the limits of other projects too. */
 export async function listLimits(
   deps: Pick<Deps, 'db'>,
-  { project_id, role, is_operator }: Pick<Principal, 'project_id' | 'role' | 'is_operator'>,
+  { project_id, role, is_operator }: Pick<Grant, 'project_id' | 'role' | 'is_operator'>,
 ): Promise<LimitView[]> {
-  const isOwn = !(is_operator && role === 'admin')
+  const isOwn = !(is_operator && hasRole(role, 'admin'))
   const rows = await deps.db
     .selectFrom('limits')
     .select(['id', 'scope', 'key', 'max_running'])

@@ -7,7 +7,7 @@ import { readyDatasets } from './datasets.ts'
 import { createGroup } from './group.ts'
 import { namesTag, pinImages, type Pinned } from './images.ts'
 import { datasetOf } from './kinds/kind.ts'
-import type { Principal } from './keys.ts'
+import type { Grant } from './keys.ts'
 import { createMarket } from './market.ts'
 import type { DatasetRow } from './plan.ts'
 import type { JobSpec } from './spec.ts'
@@ -20,7 +20,7 @@ export type Parsed = { spec: JobSpec } | { problem: Refusal }
 
 /** One of each, in their order: what is wrong with one is said in its place. */
 export type Preparation = (
-  { project_id, changes }: Pick<Principal, 'project_id' | 'changes'>,
+  { project_id, changes }: Pick<Grant, 'project_id' | 'changes'>,
   parsed: readonly Parsed[],
 ) => Promise<Prepared[]>
 
@@ -62,7 +62,7 @@ export function createPreparation(deps: Deps): Preparation {
   }
 }
 
-interface Request extends Pick<Principal, 'project_id' | 'changes'> {
+interface Request extends Pick<Grant, 'project_id' | 'changes'> {
   parsed: readonly Pinned[]
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { isId } from './ids.ts'
-import { createKey, type Role } from './keys.ts'
+import { createKey, type KeyRole, type Principal } from './keys.ts'
 import type { Selectable } from 'kysely'
 import type { Database, Tables } from './store/schema.ts'
 
@@ -13,7 +13,7 @@ const maxKeys = 200
 const shown_ms = 90 * 86_400_000
 /** Two keys work while programs are given the new one; longer is forgotten. */
 const maxOverlap_s = 30 * 86_400
-const roles = ['viewer', 'member', 'admin'] as const satisfies readonly Role[]
+const roles = ['viewer', 'member', 'admin'] as const satisfies readonly KeyRole[]
 
 const expiry = z.iso
   .datetime({ offset: true })
@@ -44,7 +44,7 @@ export const rotation = z
 export interface KeyView {
   id: string
   name: string
-  role: Role
+  role: KeyRole
   /** What it begins with: `berth_<prefix>_`. */
   prefix: string
   created_at: string
@@ -114,10 +114,10 @@ export async function rotateKey(
  */
 export async function revokeKey(
   deps: Pick<Deps, 'db' | 'clock'>,
-  { project_id, key_id }: { project_id: string; key_id: string },
+  { project_id, id: own }: Pick<Principal, 'project_id' | 'id'>,
   id: string,
 ): Promise<void> {
-  if (id === key_id)
+  if (id === own)
     throw new AppError('key_in_use', 'This request was made with that key: revoke it with another.')
   await deps.db.transaction().execute(async (db) => {
     const row = await lockKey(db, project_id, id)
@@ -129,7 +129,7 @@ export async function revokeKey(
 async function newKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
   project_id: string,
-  { name, role, ends }: { name: string; role: Role; ends: Date | null },
+  { name, role, ends }: { name: string; role: KeyRole; ends: Date | null },
 ): Promise<NewKey> {
   const key = await createKey(deps, project_id, name, role, ends)
   const prefix = key.split('_')[1] ?? ''

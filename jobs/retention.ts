@@ -1,6 +1,7 @@
 // What is left of deleted jobs goes a week later, unless something still refers to it.
 import { sql } from 'kysely'
 import { unnamed } from './artifacts.ts'
+import { prunePeople } from './prune-people.ts'
 import { dropParts } from './uploads.ts'
 import type { Deps } from './deps.ts'
 import { pruneCache } from './store/cache.ts'
@@ -38,6 +39,7 @@ export async function sweepRetention(deps: Deps): Promise<void> {
   await purgeDatasets(deps, now)
   await pruneOffers(deps.db, new Date(now.getTime() - deps.settings.keep_days * 86_400_000), now)
   await pruneMessages(deps.db, now)
+  await prunePeople(deps.db, now)
 }
 
 /** Removes the bytes of deleted datasets that nothing reads any more, and of uploads that nobody goes on with. */

@@ -47,7 +47,8 @@ const table: Record<string, Row> = {
   'console/vite.config.ts': { files: [], packages: 'any' },
   'console/ui/**': { files: ['console/ui/**', 'console/text/**'], packages: 'any' },
   'console/**': {
-    files: ['console/**', 'jobs/state.ts'],
+    // What a provider must allow is shown for copying.
+    files: ['console/**', 'jobs/state.ts', 'infra/{alibaba,aws,kubernetes,tencent}/*.*'],
     types: ['functions/_app.ts'],
     packages: 'any',
     // A page is loaded when it is opened.

@@ -26,6 +26,7 @@ export const compareTexts = {
   ],
   noCommon: ['They have no dates in common.', '它们没有共同的日期。'],
   metrics: ['Figures', '指标'],
+  metric: ['Figure', '指标'],
   best: ['best', '最优'],
   mixed: ['They are of different kinds: only specs are compared.', '任务类型不同：仅对比规格。'],
   specs: ['Differences of specs', '规格差异'],

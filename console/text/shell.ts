@@ -10,7 +10,7 @@ export const shell = {
   gpus: ['GPUs', 'GPU'],
   orphans: ['Orphans', '孤儿资源'],
   limits: ['Limits', '限额'],
-  usage: ['Usage and budgets', '用量与预算'],
+  usage: ['Usage, budgets', '用量与预算'],
   keys: ['API keys', 'API 密钥'],
   webhooks: ['Webhooks', 'Webhook'],
   secrets: ['Secrets', '机密'],

@@ -211,7 +211,7 @@ export async function ensurePartitions(db: Tx, now: Date): Promise<void> {
     const from = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1))
     const to = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead + 1, 1))
     const suffix = from.toISOString().slice(0, 7).replace('-', '_')
-    for (const table of ['events', 'log_chunks'])
+    for (const table of ['events', 'log_chunks', 'audit_log'])
       await sql
         .raw(
           `create table if not exists ${table}_${suffix} partition of ${table}

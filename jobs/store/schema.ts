@@ -2,6 +2,7 @@
 import type { ColumnType, Generated, Kysely, Transaction } from 'kysely'
 import type { Handle, LaunchRequest } from '../../providers/provider.ts'
 import type { Made } from '../idempotency.ts'
+import type { IdentityTables } from './identity-tables.ts'
 import type { RankingView } from '../ranking-view.ts'
 import type { DeviceClass } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
@@ -54,7 +55,7 @@ export interface AccountCheck {
   detail: string
 }
 
-export interface Tables extends MoneyTables, MessageTables, OfferTables, ResultTables {
+export interface Tables extends IdentityTables, MoneyTables, MessageTables, OfferTables, ResultTables {
   installation: {
     one: Generated<boolean>
     id: string
@@ -63,6 +64,9 @@ export interface Tables extends MoneyTables, MessageTables, OfferTables, ResultT
     quarantine_until: Date | null
     launches_held_until: Date | null
     feed_epoch: Generated<number>
+    /** Keys of their own, in base64: infra/first-start.ts. */
+    runner_key_sealed: string | null
+    identity_key_sealed: string | null
   }
   provider_accounts: {
     id: string
@@ -101,6 +105,8 @@ export interface Tables extends MoneyTables, MessageTables, OfferTables, ResultT
     expires_at: Date | null
     revoked_at: Date | null
     last_used_at: Date | null
+    /** null: all that its role may. */
+    scopes: string[] | null
   }
   idempotency: {
     project_id: string

@@ -100,6 +100,29 @@ test('a key is made on the server’s machine, with its role, while no server ha
   expect(held).toMatchObject({ code: 7, stdout: '', stderr: expect.stringContaining('is in use by process') })
 })
 
+test('a person is made on the server’s machine, and logs in after the link was opened', async () => {
+  const folder = newFolder()
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    BERTH_DATA_DIR: folder,
+    BERTH_PUBLIC_URL: 'https://berth.example',
+  }
+  const user = ['--email', 'Ada@example.com', '--name', 'Ada']
+  const made = await runCli(['admin', 'users', 'create', ...user], { env })
+  expect(made).toMatchObject({ code: 0, stderr: '' })
+  expect(made.stdout).toMatch(/^https:\/\/berth\.example\/reset-password#token=[\w-]{32}\n$/)
+  const again = await runCli(['admin', 'users', 'create', ...user], { env })
+  expect(again).toMatchObject({ code: 7, stderr: expect.stringContaining('there is a user ada@example.com') })
+  const reset = await runCli(['admin', 'users', 'reset', '--email', 'ada@example.com', '--json'], { env })
+  expect(JSON.parse(reset.stdout)).toEqual({
+    link: expect.stringContaining('/reset-password#token=') as string,
+  })
+  const none = await runCli(['admin', 'users', 'reset', '--email', 'eve@example.com'], { env })
+  expect(none).toMatchObject({ code: 7, stdout: '', stderr: expect.stringContaining('there is no user') })
+  const listed = await runCli(['admin', 'users', 'list', '--json'], { env })
+  expect(JSON.parse(listed.stdout)).toMatchObject([{ email: 'ada@example.com', name: 'Ada' }])
+})
+
 test('a restore is said on the server’s machine, and that it is over', async () => {
   const folder = newFolder()
   const env = { PATH: process.env['PATH'] ?? '', BERTH_DATA_DIR: folder }

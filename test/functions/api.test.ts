@@ -145,7 +145,7 @@ test('a second project sees nothing of the first', async () => {
   expect((await world.request('GET', `/v1/attempts/${attempt_id}/spec`)).status).toBe(401)
 })
 
-test('every table has project_id, but for what belongs to the installation', async () => {
+test('every table has project_id, but for what belongs to the installation or to people', async () => {
   await using world = await openTestWorld()
   const tables = await world.deps.db.introspection.getTables()
   const without = tables
@@ -153,8 +153,11 @@ test('every table has project_id, but for what belongs to the installation', asy
     .map(({ name }) => name)
   expect(without.toSorted()).toEqual([
     'capacity_memory',
+    'credentials',
     'installation',
+    'jwks',
     'limits',
+    'login_guards',
     'offer_history',
     'offer_sources',
     'offers',
@@ -164,6 +167,9 @@ test('every table has project_id, but for what belongs to the installation', asy
     'provider_calls',
     'provider_health',
     'replicas',
+    'sessions',
+    'users',
+    'verifications',
   ])
 })
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rights } from '../../functions/_rights.ts'
 import { addressOf, type Example, examplesOf } from '../support/examples.ts'
+import { person } from '../support/people.ts'
 import { tableHashes } from '../support/table-hashes.ts'
 import { furnish, type Tenant } from '../support/tenant.ts'
 import { openapiText } from '../../infra/write-openapi.ts'
@@ -61,11 +62,19 @@ async function ask(operation: Operation, key: string | null, more: Record<string
 /** Who may not, and the answer that they get. */
 function refused({ name }: Operation): [who: string, key: string | null, status: number][] {
   const right = rights[name]
-  const { keys, running, machine, theirs, ended } = tenant
+  const { keys, running, machine, theirs, ended, people } = tenant
   const strangers: [string, string | null, number][] = [
     ['no key', null, 401],
     ['a malformed key', 'berth_x', 401],
     ['a key that nobody made', `berth_000000000000_${'0'.repeat(43)}`, 401],
+    ['a session that nobody opened', `brs_${'a'.repeat(32)}.${'0'.repeat(43)}`, 401],
+  ]
+  const over: [string, string | null, number][] = [
+    ['an expired key', keys.expired, 401],
+    ['a revoked key', keys.revoked, 401],
+    ['a runner', running.token, 401],
+    ['a session that was logged out', people.ended.secret, 401],
+    ['a token of that session', people.ended.token, 401],
   ]
   switch (right) {
     case 'nothing':
@@ -85,6 +94,10 @@ function refused({ name }: Operation): [who: string, key: string | null, status:
         ['the runner of the attempt', machine.token, 401],
         ['the machine of another attempt', theirs.bootstrap, 401],
       ]
+    case 'caller':
+      return [...strangers, ...over]
+    case 'session':
+      return [...strangers, ...over, ['an API key', world.key, 403]]
     case 'viewer':
     case 'member':
     case 'admin':
@@ -93,13 +106,15 @@ function refused({ name }: Operation): [who: string, key: string | null, status:
       const rank = ['viewer', 'member', 'admin', 'operator', 'scraper'].indexOf(right)
       return [
         ...strangers,
-        ['an expired key', keys.expired, 401],
-        ['a revoked key', keys.revoked, 401],
-        ['a runner', running.token, 401],
+        ...over,
         ...(rank > 0 ? [['a viewer', keys.viewer, 403] as [string, string, number]] : []),
+        ...(rank > 0 ? [['a person who views', people.viewer.secret, 403] as [string, string, number]] : []),
         ...(rank > 1 ? [['a member', keys.member, 403] as [string, string, number]] : []),
         ...(rank > 2
-          ? [['an admin of another project', tenant.neighbour.key, 403] as [string, string, number]]
+          ? ([
+              ['an admin of another project', tenant.neighbour.key, 403],
+              ['an owner of another project', people.stranger.secret, 403],
+            ] as [string, string, number][])
           : []),
       ]
     }
@@ -131,7 +146,9 @@ const otherwise: Record<string, number> = { createJob: 422, deleteSecret: 404 }
 /** Named by a project itself: another one has names of its own. */
 const byName: readonly string[] = ['putSecret', 'deleteSecret']
 
-const ofProjects = operations.filter(({ name }) => !['runner', 'bootstrap', 'nothing'].includes(rights[name]))
+const ofProjects = operations.filter(
+  ({ name }) => !['runner', 'bootstrap', 'nothing', 'session', 'caller'].includes(rights[name]),
+)
 
 test.for(ofProjects)('$name shows and gives another project nothing of this one', async (operation) => {
   const { neighbour } = tenant
@@ -150,6 +167,23 @@ test.for(ofProjects)('$name shows and gives another project nothing of this one'
   // What it may write of its own is its own.
   expect(await tableHashes(world.deps.db, neighbour.id)).toEqual(others)
   expect(world.model.calls.length).toBe(calls)
+})
+
+const ofPeople = operations.filter(({ name }) => ['session', 'caller'].includes(rights[name]))
+/** By their body they name what is another's, or what they are not. */
+const notTheirs: Record<string, number> = { endSession: 404, acceptInvitation: 422, createProject: 403 }
+
+test.for(ofPeople)('$name shows another person nothing of this one’s', async (operation) => {
+  const { owner } = tenant.people
+  const belongs = { project_id: tenant.neighbour.id, role: 'owner' } as const
+  const { secret } = await person(world, `visitor-${operation.name}`, belongs)
+  const of = (db: typeof world.deps.db) =>
+    db.selectFrom('sessions').selectAll().where('user_id', '=', owner.id).orderBy('id').execute()
+  const before = await of(world.deps.db)
+  const answer = await ask(operation, secret)
+  expect(answer.leaks).toEqual([])
+  expect(answer.status).toBe(notTheirs[operation.name] ?? (operation.name === 'logOut' ? 204 : answer.status))
+  expect(await of(world.deps.db)).toEqual(before)
 })
 
 test('no place, cursor or Last-Event-ID of this project shows another one anything', async () => {
@@ -189,7 +223,13 @@ test('each of these requests is answered to its owner', async () => {
     if (!operation) continue
     const right = rights[operation.name]
     const key =
-      right === 'runner' ? tenant.running.token : right === 'bootstrap' ? tenant.machine.bootstrap : world.key
+      right === 'runner'
+        ? tenant.running.token
+        : right === 'bootstrap'
+          ? tenant.machine.bootstrap
+          : right === 'session'
+            ? tenant.people.owner.secret
+            : world.key
     const { status, text, example } = await ask(operation, right === 'nothing' ? null : key)
     const expected = example.owner ?? (status >= 200 && status < 300 ? status : 200)
     expect([name, status, text.slice(0, status === expected ? 0 : 300)]).toEqual([name, expected, ''])

@@ -60,6 +60,9 @@ test('every variable arrives', () => {
     BERTH_ADMIN_KEY_FILE: '/etc/berth/admin.key',
     BERTH_SECRET_KEY: key,
     BERTH_PUBLIC_URL: 'https://berth.example.com/',
+    BERTH_REGISTRATION: 'invitation',
+    BERTH_SMTP_URL: 'smtps://berth:hunter2@mail.example.com',
+    BERTH_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     BERTH_ROLES: 'pass, api,pass',
     BERTH_ALLOW_PRIVATE_TARGETS: 'true',
     BERTH_OBJECT_STORE: 's3://desk-results/berth/one/',
@@ -95,6 +98,12 @@ test('every variable arrives', () => {
     secret_key: key,
     secret_key_file: '/srv/berth/secret.key',
     public_url: 'https://berth.example.com',
+    registration: 'invitation',
+    mail: {
+      smtp_url: 'smtps://berth:hunter2@mail.example.com',
+      from: 'Berth <berth@berth.example.com>',
+    },
+    trusted_proxies: ['10.0.0.0/8', '::1'],
     roles: ['pass', 'api'],
     allow_private_targets: true,
     object_store: {
@@ -136,6 +145,11 @@ test('the local provider is off by default with a database URL, and an empty var
 describe('a bad value is refused by the name of its variable, without the value', () => {
   test.each([
     ['BERTH_HOST', 'two words'],
+    ['BERTH_REGISTRATION', 'anybody'],
+    ['BERTH_SMTP_URL', 'mail.example.com'],
+    ['BERTH_MAIL_FROM', 'nobody'],
+    ['BERTH_TRUSTED_PROXIES', '10.0.0.0/33'],
+    ['BERTH_TRUSTED_PROXIES', 'proxy.example.com'],
     ['BERTH_PORT', '80a'],
     ['BERTH_PORT', '70000'],
     ['BERTH_PORT', '-1'],

@@ -84,7 +84,10 @@ export async function emptyDatabase({ pglite }: SharedDatabase): Promise<void> {
     select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relkind in ('r', 'p') and not c.relispartition and c.relname not like 'kysely%'
     order by 1`)
-  await pglite.exec(`truncate ${rows.map(({ name }) => name).join(', ')} restart identity cascade`)
+  // The audit log refuses to be emptied.
+  await pglite.exec(`set session_replication_role = replica;
+    truncate ${rows.map(({ name }) => name).join(', ')} restart identity cascade;
+    set session_replication_role = origin`)
 }
 
 /** The database as one process sees it. */

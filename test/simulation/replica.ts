@@ -37,6 +37,8 @@ export interface Shared {
     | 'sample_prices'
     | 'sealer'
     | 'runner_key'
+    | 'identity'
+    | 'send_mail'
     | 'installation'
     | 'offers'
     | 'offer_sources'

@@ -1,6 +1,7 @@
 // One seed: clouds, processes, runners, clients and faults in one virtual time, from a first submit to silence.
 import { keepCatalogue } from '../../jobs/catalogue.ts'
 import { createHealth } from '../../jobs/health.ts'
+import type { Identity } from '../../jobs/identity.ts'
 import type { ModelCloud } from '../fakes/model-cloud.ts'
 import { openClouds, scheduleBlows } from './clouds.ts'
 import type { Code } from './code.ts'
@@ -201,6 +202,13 @@ async function openWorld(given: Given) {
 /** An outage that lasts far into the calm. */
 const longOutage = ({ blows }: FaultPlan) => blows.find(({ lasts_ms }) => lasts_ms > faults_ms * 2)
 
+/** Programs alone work here. */
+const nobody = new Proxy({} as Identity, {
+  get: () => {
+    throw new Error('nobody logs in here')
+  },
+})
+
 /** What the processes share. */
 function sharedBy(
   { code, database, draw, scheduler, plan, violated }: Given,
@@ -231,6 +239,8 @@ function sharedBy(
       sealer,
       runner_key: Buffer.alloc(32, 9),
       installation,
+      identity: nobody,
+      send_mail: null,
       offers: () => catalogued(world.clouds.flatMap(({ account }) => account.offers)),
       offer_sources: () => [],
       outbound_fetch: world.receiver.fetch,
@@ -249,6 +259,8 @@ function sharedBy(
         cache_ttl_s: 600,
         cache_max_entries: 20,
         keep_days: 90,
+        registration: 'closed',
+        is_proxy: () => false,
         local_data_dirs: [],
       },
     },

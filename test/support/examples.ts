@@ -1,6 +1,7 @@
 // One request for each operation, which succeeds for whom the tenant's things belong to.
 import { createHash } from 'node:crypto'
 import type { rights } from '../../functions/_rights.ts'
+import { password } from './people.ts'
 import type { Tenant } from './tenant.ts'
 import { backtest } from './world.ts'
 
@@ -24,6 +25,8 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
   const webhook = { path: { id: it.webhook_id } }
   const account = { path: { id: it.account_id } }
   const file = { path: { ...attempt.path, name: 'a.txt' } }
+  const { owner, viewer, leaver, spare, invitation_id, invitation_token } = it.people
+  const project = { path: { id: it.project_id } }
   const spec = backtest({ params: { ...backtest().params, data: { dataset: it.dataset_id } } })
   return {
     createJob: { body: spec },
@@ -95,6 +98,34 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     getProviderAccount: account,
     changeProviderAccount: { ...account, body: { draining: true } },
     testProviderAccount: account,
+    readMe: {},
+    listProjects: {},
+    createProject: { body: { name: 'another' } },
+    getProject: project,
+    patchProject: { ...project, body: { name: 'renamed' } },
+    listMembers: project,
+    changeMember: { path: { ...project.path, user_id: viewer.id }, body: { role: 'viewer' } },
+    listInvitations: project,
+    createInvitation: { ...project, body: { email: 'somebody@example.com' } },
+    withdrawInvitation: { path: { ...project.path, invitation_id } },
+    acceptInvitation: { body: { token: invitation_token } },
+    // It is closed.
+    register: { body: { email: 'new@example.com', name: 'New', password }, owner: 403 },
+    logIn: { body: { email: owner.email, password } },
+    readLoginOptions: {},
+    readPublicKeys: {},
+    // No mails are sent, so that there are no links.
+    forgotPassword: { body: { email: owner.email }, owner: 409 },
+    resetPassword: { body: { token: 'of-no-mail', password }, owner: 422 },
+    verifyAgain: { body: { email: owner.email }, owner: 409 },
+    verifyEmail: { body: { token: 'of-no-mail' }, owner: 422 },
+    issueToken: {},
+    listSessions: {},
+    endSession: { path: { id: spare.session_id } },
+    readProfile: {},
+    changeProfile: { body: { organisation: 'Desk' } },
+    changePassword: { body: { current: password, password: `${password} staple` } },
+    endOtherSessions: {},
     fetchSpec: attempt,
     reportAttempt: { ...attempt, body: { type: 'heartbeat', progress: 0.5 } },
     appendLogs: {
@@ -129,6 +160,8 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     // Others may still go by it for a minute.
     deleteProviderAccount: { ...account, owner: 409 },
     deleteWebhook: webhook,
+    removeMember: { path: { ...project.path, user_id: leaver.id } },
+    logOut: {},
   }
 }
 

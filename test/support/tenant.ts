@@ -1,11 +1,13 @@
 // A tenant that has one of everything, so that others can be seen to have none of it.
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { invite } from '../../jobs/invitations.ts'
 import { createKey } from '../../jobs/keys.ts'
 import { newId } from '../../jobs/ids.ts'
 import { bootstrapToken } from '../../jobs/tokens.ts'
 import type { Vendor } from '../../jobs/vendor.ts'
 import { secretContext } from '../../jobs/webhooks.ts'
+import { another, person } from './people.ts'
 import { backtest, type World } from './world.ts'
 
 /** In every name and text of the tenant. */
@@ -134,10 +136,12 @@ export async function furnish(world: World) {
     .where('id', '=', neighbour.id)
     .execute()
   const theirs = await launched(world, neighbour.key, backtest())
+  const people = await crowd(world, neighbour.id)
   const ids = { webhook_id, dataset_id, upload_id, budget_id, limit_id, account_id, queued_id, orphan_id }
   return {
     ...ids,
     secret: canary,
+    project_id: world.project_id,
     key_id: await spareKey(world),
     delivery_id: delivery.id,
     ended,
@@ -146,7 +150,11 @@ export async function furnish(world: World) {
     neighbour,
     theirs,
     keys: await otherKeys(world),
+    people,
     canaries: [
+      people.owner.id,
+      people.viewer.email,
+      people.invitation_id,
       canary,
       canary.toLowerCase(),
       world.project_id,
@@ -214,6 +222,46 @@ async function otherKeys(world: World) {
   await deps.db.updateTable('api_keys').set({ expires_at: at }).where('name', '=', 'expired').execute()
   await deps.db.updateTable('api_keys').set({ revoked_at: at }).where('name', '=', 'revoked').execute()
   return keys
+}
+
+/** People of the tenant, one of the neighbour, and what each has open. */
+async function crowd(world: World, neighbour_id: string) {
+  const { deps, project_id } = world
+  const member = (name: string, role: 'owner' | 'member' | 'viewer') =>
+    person(world, `${canary}-${name}`, { project_id, role })
+  const owner = await member('owner', 'owner')
+  const viewer = await member('viewer', 'viewer')
+  const leaver = await member('leaver', 'member')
+  const stranger = await person(world, 'stranger', { project_id: neighbour_id, role: 'owner' })
+  const signedOut = await another(world, owner.email)
+  await deps.db.deleteFrom('sessions').where('id', '=', signedOut.session_id).execute()
+  const token = await deps.identity.issueToken({ ...signedOut, user_id: owner.id })
+  // Made at the first use.
+  await deps.identity.publicKeys()
+  const actor = { by: 'berth', id: null, address: null, request_id: null } as const
+  const grant = {
+    by: 'key',
+    id: 'key_x',
+    role: 'admin',
+    is_operator: false,
+    changes: 0,
+    scopes: null,
+  } as const
+  const inviteTo = (project: string, email: string) =>
+    invite(deps, actor, { ...grant, project_id: project }, { email, role: 'member' })
+  const { id: invitation_id } = await inviteTo(project_id, `${canary.toLowerCase()}-new@example.com`)
+  const { token: invitation_token } = await inviteTo(neighbour_id, owner.email)
+  return {
+    owner,
+    viewer,
+    leaver,
+    stranger,
+    ended: { secret: signedOut.secret, token },
+    spare: await another(world, owner.email),
+    last: await another(world, owner.email),
+    invitation_id,
+    invitation_token,
+  }
 }
 
 const vendor = (world: World): Vendor => ({

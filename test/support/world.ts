@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createApp } from '../../functions/_app.ts'
 import { keepCatalogue } from '../../jobs/catalogue.ts'
 import type { Deps } from '../../jobs/deps.ts'
+import type { Mail } from '../../jobs/identity.ts'
 import { createKey } from '../../jobs/keys.ts'
 import { createKeyUse } from '../../jobs/key-use.ts'
 import { createHealth } from '../../jobs/health.ts'
@@ -15,6 +16,7 @@ import { deliverDue } from '../../jobs/webhooks.ts'
 import { describeTable } from '../../infra/describe-table.ts'
 import { createFolderStore } from '../../infra/object-store.ts'
 import { ensureInstallation } from '../../infra/first-start.ts'
+import { createIdentity } from '../../infra/identity.ts'
 import { createMeter } from '../../infra/metrics.ts'
 import { readRunnerFiles } from '../../infra/runner-files.ts'
 import { createSealer } from '../../infra/secrets.ts'
@@ -26,8 +28,11 @@ import { openTestDatabase } from './database.ts'
 
 export type World = Awaited<ReturnType<typeof openTestWorld>>
 
-/** `opened`: a database for it, migrated and empty; else one of the tests'. */
-export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestDatabase>>) {
+/** `opened`: a database for it, migrated and empty; else one of the tests'. `mails`: gets those that are sent; null: none can be. */
+export async function openTestWorld(
+  opened?: Awaited<ReturnType<typeof openTestDatabase>>,
+  mails: Mail[] | null = null,
+) {
   const { db, close } = opened ?? (await openTestDatabase())
   const folder = mkdtempSync(join(tmpdir(), 'berth-test-'))
   let now_ms = Date.parse('2026-03-02T09:00:00Z')
@@ -56,6 +61,15 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
     sample_prices: samplePrices,
     runner_key: Buffer.alloc(32, 9),
     installation,
+    identity: createIdentity({
+      db,
+      random,
+      key: Buffer.alloc(32, 5),
+      installation,
+      verifies_email: mails !== null,
+      log: (level, message, fields) => void logged.push({ level, message, fields }),
+    }),
+    send_mail: mails === null ? null : async (mail) => void mails.push(mail),
     providers: [model.provider],
     offers: () => catalogued(model.offers),
     offer_sources: () => [],
@@ -87,6 +101,8 @@ export async function openTestWorld(opened?: Awaited<ReturnType<typeof openTestD
       cache_ttl_s: 3_600,
       cache_max_entries: 1_000,
       keep_days: 90,
+      registration: 'closed',
+      is_proxy: () => false,
       local_data_dirs: [],
     },
     runner_files: readRunnerFiles(),

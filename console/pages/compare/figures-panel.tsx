@@ -175,7 +175,9 @@ function FigureTable({ jobs, rows, note }: FigureTableProps) {
         <table className="w-full border-collapse text-[13px]">
           <thead>
             <tr className="border-b border-line text-xs text-muted">
-              <td className="h-9 px-4" />
+              <th scope="col" className="h-9 px-4 text-left font-medium">
+                {t('metric')}
+              </th>
               {jobs.map(({ id, name }) => (
                 <th key={id} scope="col" className="px-3 text-right font-medium last:pr-4">
                   <Link to="/jobs/$id" params={{ id }} className="hover:underline">

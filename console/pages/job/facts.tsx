@@ -62,22 +62,23 @@ export function JobFacts({ job }: { job: Job }) {
                 {job.cached_from}
               </Link>,
             ],
-        Object.keys(labels).length === 0
-          ? null
-          : [
-              '',
-              <span key="l" className="flex flex-wrap gap-1 pt-3">
-                {Object.entries(labels).map(([name, value]) => (
-                  <Link key={name} to="/jobs" search={{ label: `${name}:${value}` }}>
-                    <Badge>
-                      {name}:{value}
-                    </Badge>
-                  </Link>
-                ))}
-              </span>,
-            ],
+        Object.keys(labels).length === 0 ? null : ['', <Labels key="l" labels={labels} />],
       ]}
     />
+  )
+}
+
+function Labels({ labels }: { labels: Job['labels'] }) {
+  return (
+    <span className="flex flex-wrap gap-1 pt-3">
+      {Object.entries(labels).map(([name, value]) => (
+        <Link key={name} to="/jobs" search={{ label: `${name}:${value}` }}>
+          <Badge>
+            {name}:{value}
+          </Badge>
+        </Link>
+      ))}
+    </span>
   )
 }
 

@@ -30,12 +30,7 @@ export function LogTab({ job }: { job: Job }) {
   )
   const length = shard === null ? count : shown.length
   const found = useFound(shown, length, wanted)
-  const input = useRef<HTMLInputElement>(null)
-  const keys = useMemo(
-    () => ({ '/': () => input.current?.focus(), n: found.next, N: found.previous }),
-    [found.next, found.previous],
-  )
-  useKeys(keys)
+  const input = useSearchKeys(found)
   useEffect(() => {
     if (found.line !== null) setFollows(false)
   }, [found.line])
@@ -86,6 +81,13 @@ export function LogTab({ job }: { job: Job }) {
       </Body>
     </div>
   )
+}
+
+function useSearchKeys({ next, previous }: Pick<ReturnType<typeof useFound>, 'next' | 'previous'>) {
+  const input = useRef<HTMLInputElement>(null)
+  const keys = useMemo(() => ({ '/': () => input.current?.focus(), n: next, N: previous }), [next, previous])
+  useKeys(keys)
+  return input
 }
 
 function Body({
