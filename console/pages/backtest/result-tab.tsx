@@ -125,12 +125,13 @@ interface ChoiceProps {
 function Choice({ job_id, result, rank, symbol }: ChoiceProps) {
   const t = useText(results)
   const c = useText(compareTexts)
+  const now = useSearch({ from: '/jobs/$id' })
   const navigate = useNavigate({ from: '/jobs/$id' })
   const { symbols } = result.data
   const shared = result.effective_spec.portfolio?.mode === 'shared'
   const ranks = Math.min(result.effective_spec.output?.top_k ?? 10, result.points)
   const go = (search: { rank?: number; symbol?: string | undefined }) =>
-    void navigate({ search: (before) => ({ ...before, ...search }), replace: true })
+    void navigate({ search: { ...now, ...search }, replace: true })
   return (
     <div className="flex flex-wrap items-end gap-3">
       {ranks > 1 ? (

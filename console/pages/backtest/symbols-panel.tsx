@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
+import { Link, useSearch } from '@tanstack/react-router'
 import { useApi } from '../../api/context.tsx'
 import { type BacktestResult, type Table as Found, tableQuery } from '../../api/results.ts'
 import type { Job } from '../../api/types.ts'
@@ -26,6 +26,7 @@ type Row = { symbol: string } & Readonly<Record<string, string | number | null>>
 /** The best point by symbol, where each has an account of its own. */
 export function SymbolsPanel({ job, result }: { job: Job; result: BacktestResult }) {
   const t = useText(results)
+  const now = useSearch({ from: '/jobs/$id' })
   const figure = useFigure()
   const name = useMetricName()
   const several = result.data.symbols.length > 1 && result.effective_spec.portfolio?.mode !== 'shared'
@@ -52,7 +53,7 @@ export function SymbolsPanel({ job, result }: { job: Job; result: BacktestResult
               <Link
                 to="/jobs/$id"
                 params={{ id: job.id }}
-                search={(before) => ({ ...before, symbol })}
+                search={{ ...now, symbol }}
                 className="font-medium hover:underline"
               >
                 {symbol}
