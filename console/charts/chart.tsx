@@ -12,11 +12,13 @@ interface ChartProps {
   /** What it shows, in a sentence. */
   about: string
   height: number
+  /** Where its place is narrower it is moved sideways. */
+  min_width?: number | undefined
   /** Called with each new instance; answers how to let go of it. */
   onInstance?: (chart: Instance) => () => void
 }
 
-export function Chart({ option, label, about, height, onInstance }: ChartProps) {
+export function Chart({ option, label, about, height, min_width, onInstance }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const drawn = useRef<Instance | null>(null)
   const wanted = useRef(option)
@@ -49,8 +51,17 @@ export function Chart({ option, label, about, height, onInstance }: ChartProps) 
     }
   }, [onInstance])
   return (
-    <figure className="min-w-0">
-      <div ref={place} role="img" aria-label={label} aria-describedby={id} style={{ height }} />
+    <figure
+      className="min-w-0 overflow-x-auto"
+      {...(min_width === undefined ? {} : { tabIndex: 0, role: 'group', 'aria-label': label })}
+    >
+      <div
+        ref={place}
+        role="img"
+        aria-label={label}
+        aria-describedby={id}
+        style={{ height, minWidth: min_width }}
+      />
       <figcaption id={id} className="sr-only">
         {about}
       </figcaption>

@@ -19,6 +19,8 @@ interface ChartPanelProps {
   option: Option
   numbers: () => Numbers
   height?: number
+  /** Where the page is narrower it is moved sideways. */
+  min_width?: number
   actions?: ReactNode
   note?: ReactNode
   onInstance?: (chart: Instance) => () => void
@@ -29,7 +31,18 @@ interface ChartPanelProps {
 const most = 500
 
 export function ChartPanel(given: ChartPanelProps) {
-  const { title, about, option, numbers, height = 280, actions, note, onInstance, className } = given
+  const {
+    title,
+    about,
+    option,
+    numbers,
+    height = 280,
+    min_width,
+    actions,
+    note,
+    onInstance,
+    className,
+  } = given
   const t = useText(results)
   const [isTable, setTable] = useState(false)
   return (
@@ -62,6 +75,7 @@ export function ChartPanel(given: ChartPanelProps) {
           label={title}
           about={about}
           height={height}
+          min_width={min_width}
           {...(onInstance === undefined ? {} : { onInstance })}
         />
       )}

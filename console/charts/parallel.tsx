@@ -1,5 +1,6 @@
 // Every point as a line over its parameters and figures; stretches of axes that are marked choose among them.
 import { type ReactNode, useCallback, useMemo } from 'react'
+import type { ParallelData } from '../pages/sweep/shape.ts'
 import { figure, plainNumber } from '../text/figures.ts'
 import { type Language, useLanguage, useText } from '../text/language.tsx'
 import { sweepTexts } from '../text/sweep.ts'
@@ -7,12 +8,6 @@ import { axisText, base } from './base.ts'
 import type { Instance, Option } from './chart.tsx'
 import { type Colours, useColours } from './colours.ts'
 import { ChartPanel } from './panel.tsx'
-
-export interface ParallelData {
-  axes: readonly { name: string; metric: string | null }[]
-  /** A value an axis. */
-  rows: readonly (readonly (number | null)[])[]
-}
 
 interface ParallelProps {
   data: ParallelData
@@ -40,6 +35,7 @@ export function Parallel({ data, onChosen, note }: ParallelProps) {
       about={t('parallelAbout', { n: count, axes: data.axes.map(({ name }) => name).join(', ') })}
       option={option}
       height={340}
+      min_width={680}
       note={note}
       onInstance={onInstance}
       numbers={() => ({

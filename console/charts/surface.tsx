@@ -1,5 +1,6 @@
 // A figure over two parameters.
 import { type ReactNode, useMemo } from 'react'
+import type { Cell, SurfaceData } from '../pages/sweep/shape.ts'
 import { plainNumber } from '../text/figures.ts'
 import { type Language, useLanguage, useText } from '../text/language.tsx'
 import { results } from '../text/results.ts'
@@ -8,20 +9,6 @@ import { axisText, base, nameAxis, tipLines } from './base.ts'
 import type { Option } from './chart.tsx'
 import { type Colours, useColours } from './colours.ts'
 import { ChartPanel } from './panel.tsx'
-
-export interface Cell {
-  /** Places among the values. */
-  x: number
-  y: number
-  value: number
-  points: number
-}
-
-export interface SurfaceData {
-  x: { name: string; values: readonly number[] }
-  y: { name: string; values: readonly number[] }
-  cells: readonly Cell[]
-}
 
 interface SurfaceChartProps {
   data: SurfaceData
@@ -54,6 +41,7 @@ export function SurfaceChart({ data, value_name, format, least_is_best, actions,
       })}
       option={option}
       height={Math.min(560, Math.max(300, 120 + data.y.values.length * 26))}
+      min_width={440}
       actions={actions}
       note={note}
       numbers={() => ({
@@ -125,6 +113,7 @@ function surfaceOption({ x, y, cells }: SurfaceData, look: Look): Option {
         type: 'heatmap',
         data: cells.map((cell) => ({ value: [cell.x, cell.y, cell.value], cell })),
         itemStyle: { borderColor: colours.surface, borderWidth: 1, borderRadius: 2 },
+        labelLayout: { hideOverlap: true },
         emphasis: { itemStyle: { borderColor: colours.text, borderWidth: 2 } },
         label: {
           show: cells.length <= mostLabelled,

@@ -1,5 +1,4 @@
 // Figures of a result as charts want them: months, rolling windows, what is near. Plain functions, tested alone.
-import type { Series, SeriesColumn } from '../../api/results.ts'
 
 export interface Month {
   year: number
@@ -65,7 +64,13 @@ export function rollingSharpe(
 export const pairs = (dates: readonly string[], values: readonly (number | null)[] | undefined) =>
   dates.map((date, at) => [date, values?.[at] ?? null] as const)
 
-export const column = ({ series }: Series, name: SeriesColumn) => series[name] ?? []
+type Values = readonly (number | null)[]
+
+/** A column of curves; none where it was left out. */
+export const column = <Name extends string>(
+  { series }: { series: Readonly<Partial<Record<Name, Values | undefined>>> },
+  name: Name,
+): Values => series[name] ?? []
 
 export const lastOf = (values: readonly (number | null)[]): number | null =>
   values.findLast((each) => each !== null) ?? null

@@ -1,5 +1,4 @@
 // Jobs held against each other. Plain functions, tested alone.
-import type { Series } from '../../api/results.ts'
 
 export interface Rebased {
   dates: string[]
@@ -7,8 +6,13 @@ export interface Rebased {
   values: (number | null)[][]
 }
 
+/** As the API gives it. */
+interface Curve {
+  series: { date: readonly string[]; equity?: readonly (number | null)[] | undefined }
+}
+
 /** Curves over the stretch that all have, each 100 at its beginning; null: there is none. */
-export function rebased(curves: readonly Pick<Series, 'series'>[]): Rebased | null {
+export function rebased(curves: readonly Curve[]): Rebased | null {
   const known = curves.map(({ series }) => ({ date: series.date, equity: series.equity ?? [] }))
   const first = known
     .map(({ date }) => date[0] ?? '')

@@ -1,7 +1,31 @@
 // Points as charts want them. Plain functions, tested alone.
-import type { Point } from '../../api/results.ts'
-import type { ParallelData } from '../../charts/parallel.tsx'
-import type { Cell, SurfaceData } from '../../charts/surface.tsx'
+
+/** As the API gives it. */
+interface Point {
+  objective: number | null
+  parameters: Readonly<Record<string, unknown>>
+  metrics: Readonly<Record<string, unknown>>
+}
+
+export interface Cell {
+  /** Places among the values. */
+  x: number
+  y: number
+  value: number
+  points: number
+}
+
+export interface SurfaceData {
+  x: { name: string; values: readonly number[] }
+  y: { name: string; values: readonly number[] }
+  cells: readonly Cell[]
+}
+
+export interface ParallelData {
+  axes: readonly { name: string; metric: string | null }[]
+  /** A value an axis. */
+  rows: readonly (readonly (number | null)[])[]
+}
 
 interface Wanted {
   x: string

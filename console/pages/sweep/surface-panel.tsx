@@ -3,14 +3,14 @@ import { useCallback, useMemo, useState } from 'react'
 import { useApi } from '../../api/context.tsx'
 import { isMinimised, type Point, surfaceQuery } from '../../api/results.ts'
 import type { Job } from '../../api/types.ts'
-import { SurfaceChart, type SurfaceData } from '../../charts/surface.tsx'
+import { SurfaceChart } from '../../charts/surface.tsx'
 import { Asked } from '../../parts/problem.tsx'
 import { figure, useMetricName } from '../../text/figures.ts'
 import { useLanguage, useText } from '../../text/language.tsx'
 import { sweepTexts } from '../../text/sweep.ts'
 import { Select } from '../../ui/field.tsx'
 import { Panel } from '../../ui/page.tsx'
-import { surfaceOf } from './shape.ts'
+import { type SurfaceData, surfaceOf } from './shape.ts'
 
 const values = [
   'objective',
