@@ -50,18 +50,24 @@ export function Chart({ option, label, about, height, min_width, onInstance }: C
       drawn.current = null
     }
   }, [onInstance])
+  const drawing = (
+    <div
+      ref={place}
+      role="img"
+      aria-label={label}
+      aria-describedby={id}
+      style={{ height, minWidth: min_width }}
+    />
+  )
   return (
-    <figure
-      className="min-w-0 overflow-x-auto"
-      {...(min_width === undefined ? {} : { tabIndex: 0, role: 'group', 'aria-label': label })}
-    >
-      <div
-        ref={place}
-        role="img"
-        aria-label={label}
-        aria-describedby={id}
-        style={{ height, minWidth: min_width }}
-      />
+    <figure className="min-w-0">
+      {min_width === undefined ? (
+        drawing
+      ) : (
+        <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={label}>
+          {drawing}
+        </div>
+      )}
       <figcaption id={id} className="sr-only">
         {about}
       </figcaption>
