@@ -1,10 +1,11 @@
 // Equity above, drawdown below, on one time axis that is zoomed as one.
-import { type ReactNode, useCallback, useMemo, useState } from 'react'
+import { type ReactNode, useCallback, useMemo, useRef, useState } from 'react'
 import type { Series } from '../api/results.ts'
 import { column, lastOf, leastOf, pairs } from '../pages/backtest/shape.ts'
 import { number, share, shortNumber } from '../text/figures.ts'
 import { type Language, useLanguage, useText } from '../text/language.tsx'
 import { results } from '../text/results.ts'
+import { Button } from '../ui/button.tsx'
 import { Check } from '../ui/field.tsx'
 import { axisText, base, timeAxis, tipLines, valueAxis, zoom } from './base.ts'
 import type { Instance, Option } from './chart.tsx'
@@ -32,7 +33,7 @@ export function EquityChart({ found, onWindow, note }: EquityChartProps) {
     [found, colours, language, isLog, names],
   )
   const { date } = found.series
-  const onInstance = useWindow(date, onWindow)
+  const { onInstance, show } = useWindow(date, onWindow)
   const drawdown = leastOf(column(found, 'drawdown'))
   return (
     <ChartPanel
@@ -46,7 +47,10 @@ export function EquityChart({ found, onWindow, note }: EquityChartProps) {
       option={option}
       height={420}
       actions={
-        <Check label={t('logScale')} checked={isLog} onChange={({ target }) => setLog(target.checked)} />
+        <>
+          <Stretches dates={date} show={show} />
+          <Check label={t('logScale')} checked={isLog} onChange={({ target }) => setLog(target.checked)} />
+        </>
       }
       note={note}
       onInstance={onInstance}
@@ -166,24 +170,66 @@ interface ZoomState {
   dataZoom?: readonly { startValue?: number; endValue?: number }[]
 }
 
-/** Tells of the stretch that is looked at; each instance is listened to once. */
+/** Tells of the stretch that is looked at, and shows another. */
 function useWindow(dates: readonly string[], onWindow: EquityChartProps['onWindow']) {
-  const first = dates[0]
-  const last = dates.at(-1)
-  return useCallback(
+  const drawn = useRef<Instance | null>(null)
+  const show = useCallback((from: string, to: string) => {
+    drawn.current?.dispatchAction({
+      type: 'dataZoom',
+      startValue: Date.parse(from),
+      endValue: Date.parse(to),
+    })
+  }, [])
+  const isThere = dates.length > 0
+  const onInstance = useCallback(
     (chart: Instance) => {
       let timer: ReturnType<typeof setTimeout> | undefined
       const tell = () => {
         const [state] = (chart.getOption() as ZoomState).dataZoom ?? []
-        if (state?.startValue === undefined || state.endValue === undefined || !first || !last) return
+        if (state?.startValue === undefined || state.endValue === undefined || !isThere) return
         onWindow?.(new Date(state.startValue).toISOString(), new Date(state.endValue).toISOString())
       }
+      drawn.current = chart
       chart.on('datazoom', () => {
         clearTimeout(timer)
         timer = setTimeout(tell, settle_ms)
       })
-      return () => clearTimeout(timer)
+      return () => {
+        drawn.current = null
+        clearTimeout(timer)
+      }
     },
-    [first, last, onWindow],
+    [isThere, onWindow],
+  )
+  return { onInstance, show }
+}
+
+const stretches = [1, 3, 5] as const
+const year_ms = 365.25 * 86_400_000
+
+/** The last years, for who zooms by keys. */
+function Stretches({ dates, show }: { dates: readonly string[]; show: (from: string, to: string) => void }) {
+  const t = useText(results)
+  const [first, last] = [dates[0], dates.at(-1)]
+  if (first === undefined || last === undefined) return null
+  const years = (Date.parse(last) - Date.parse(first)) / year_ms
+  return (
+    <div className="hidden gap-0.5 sm:flex">
+      {stretches
+        .filter((n) => n < years)
+        .map((n) => (
+          <Button
+            key={n}
+            small
+            look="quiet"
+            onClick={() => show(new Date(Date.parse(last) - n * year_ms).toISOString(), last)}
+          >
+            {t('years', { n })}
+          </Button>
+        ))}
+      <Button small look="quiet" onClick={() => show(first, last)}>
+        {t('whole')}
+      </Button>
+    </div>
   )
 }

@@ -49,6 +49,7 @@ export const sweepTexts = {
   ],
   points: ['Points', '参数点'],
   point: ['Point', '编号'],
+  showAll: ['Show all', '显示全部'],
   chosen: ['{n} chosen|{n} chosen', '已选 {n} 个'],
   best_first: ['Best first', '最优在前'],
   worst_first: ['Worst first', '最差在前'],

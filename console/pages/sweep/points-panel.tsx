@@ -3,6 +3,7 @@ import type { Point } from '../../api/results.ts'
 import { plainNumber, useFigure, useMetricName } from '../../text/figures.ts'
 import { useLanguage, useText } from '../../text/language.tsx'
 import { sweepTexts } from '../../text/sweep.ts'
+import { Button } from '../../ui/button.tsx'
 import { Select } from '../../ui/field.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Rows } from '../../ui/rows.tsx'
@@ -18,10 +19,21 @@ interface PointsPanelProps {
   best: string
   onSort: (sort: string) => void
   chosen: ReadonlySet<number> | null
+  /** Chooses no longer. */
+  onAll: () => void
   onEnd: () => void
 }
 
-export function PointsPanel({ points, parameters, sort, best, onSort, chosen, onEnd }: PointsPanelProps) {
+export function PointsPanel({
+  points,
+  parameters,
+  sort,
+  best,
+  onSort,
+  chosen,
+  onAll,
+  onEnd,
+}: PointsPanelProps) {
   const t = useText(sweepTexts)
   const rows = useMemo(
     () => (chosen === null ? points : points.filter(({ point }) => chosen.has(point))),
@@ -36,16 +48,23 @@ export function PointsPanel({ points, parameters, sort, best, onSort, chosen, on
     <Panel
       title={`${t('points')}${chosen === null ? '' : ` · ${t('chosen', { n: rows.length })}`}`}
       actions={
-        <Select
-          aria-label={t('points')}
-          className="w-auto!"
-          value={sort}
-          onChange={({ target }) => onSort(target.value)}
-        >
-          <option value={best}>{t('best_first')}</option>
-          <option value={worst}>{t('worst_first')}</option>
-          <option value="point">{t('by_number')}</option>
-        </Select>
+        <>
+          {chosen === null ? null : (
+            <Button small onClick={onAll}>
+              {t('showAll')}
+            </Button>
+          )}
+          <Select
+            aria-label={t('points')}
+            className="w-auto!"
+            value={sort}
+            onChange={({ target }) => onSort(target.value)}
+          >
+            <option value={best}>{t('best_first')}</option>
+            <option value={worst}>{t('worst_first')}</option>
+            <option value="point">{t('by_number')}</option>
+          </Select>
+        </>
       }
     >
       <div className="flex h-96 flex-col">

@@ -27,6 +27,8 @@ export function SweepTab({ job }: { job: Job }) {
   const best = isMinimised(objective) ? 'objective' : '-objective'
   const [sort, setSort] = useState(best)
   const [chosen, setChosen] = useState<ReadonlySet<number> | null>(null)
+  // The marks on the axes go with the chart.
+  const [turn, setTurn] = useState(0)
   const query = useInfiniteQuery({
     ...pointsQuery(useApi(), job.id, sort),
     refetchInterval: isOver ? false : look_ms,
@@ -50,6 +52,7 @@ export function SweepTab({ job }: { job: Job }) {
             <>
               <SurfacePanel job={job} parameters={parameters} objective={objective} points={points} />
               <PointsParallel
+                key={turn}
                 points={points}
                 parameters={parameters}
                 objective={objective}
@@ -62,6 +65,10 @@ export function SweepTab({ job }: { job: Job }) {
                 best={best}
                 onSort={setSort}
                 chosen={chosen}
+                onAll={() => {
+                  setChosen(null)
+                  setTurn(turn + 1)
+                }}
                 onEnd={() => {
                   if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage()
                 }}
