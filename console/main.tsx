@@ -8,6 +8,7 @@ import { type Berth, BerthProvider, useCredential } from './api/context.tsx'
 import { keepCredentials, keyInFragment } from './api/credential.ts'
 import { LiveProvider } from './api/live.tsx'
 import { isPassing } from './api/problem.ts'
+import { LinkPage, linkPaths } from './pages/people/links.tsx'
 import { SignInPage } from './pages/sign-in.tsx'
 import { createConsoleRouter } from './router.tsx'
 import { PrefsProvider } from './text/prefs.tsx'
@@ -23,6 +24,10 @@ if (given !== null) {
   credentials.useKey(given, false)
   history.replaceState(null, '', location.pathname + location.search)
 }
+/** The secret of a link from a mail, taken out of the address at once. */
+const link = linkPaths.find((path) => path === location.pathname)
+const secret = link === undefined ? '' : (new URLSearchParams(location.hash.slice(1)).get('token') ?? '')
+if (link !== undefined) history.replaceState(null, '', link)
 const fetch = globalThis.fetch.bind(globalThis)
 const berth: Berth = {
   api: createApi(fetch, credentials, location.origin),
@@ -42,7 +47,9 @@ const cache = new QueryClient({
 const router = createConsoleRouter(berth, cache)
 
 function Console() {
-  return useCredential() === null ? (
+  const credential = useCredential()
+  if (link !== undefined) return <LinkPage path={link} secret={secret} />
+  return credential === null ? (
     <SignInPage />
   ) : (
     <LiveProvider>

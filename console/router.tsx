@@ -133,6 +133,11 @@ const routes = root.addChildren([
   }),
   createRoute({
     getParentRoute,
+    path: '/members',
+    component: lazyRouteComponent(() => import('./pages/project/members-page.tsx'), 'MembersPage'),
+  }),
+  createRoute({
+    getParentRoute,
     path: '/settings',
     component: lazyRouteComponent(() => import('./pages/settings-page.tsx'), 'SettingsPage'),
   }),

@@ -38,7 +38,10 @@ export function createApi(fetch: typeof globalThis.fetch, credentials: Credentia
 export function headersOf(init: RequestInit, credentials: Credentials): Headers {
   const headers = new Headers(init.headers)
   const credential = credentials.now()
-  if (credential?.kind === 'key') headers.set('Authorization', `Bearer ${credential.key}`)
+  if (credential?.kind === 'key' && !headers.has('Authorization'))
+    headers.set('Authorization', `Bearer ${credential.key}`)
+  const project = credentials.project()
+  if (credential?.kind === 'cookie' && project !== null) headers.set('Berth-Project', project)
   return headers
 }
 

@@ -2,6 +2,8 @@
 // a signed-in user, which no script can read. This is the one place that knows.
 
 const name = 'berth.key'
+/** Of the projects of a person, the one that is looked at. */
+const projectName = 'berth.project'
 
 export type Credential = { kind: 'key'; key: string } | { kind: 'cookie' }
 
@@ -11,6 +13,9 @@ export interface Credentials {
   useKey: (key: string, for_browser: boolean) => void
   useCookie: () => void
   forget: () => void
+  /** null: the one that the person has belonged to longest. */
+  project: () => string | null
+  useProject: (id: string) => void
   /** Calls back after each change; answers how to end that. */
   watch: (changed: () => void) => () => void
 }
@@ -25,6 +30,7 @@ export function keepCredentials(tab: Storage, browser: Storage): Credentials {
   const clear = () => {
     tab.removeItem(name)
     browser.removeItem(name)
+    browser.removeItem(projectName)
   }
   return {
     now: () => known,
@@ -36,12 +42,18 @@ export function keepCredentials(tab: Storage, browser: Storage): Credentials {
     },
     useCookie() {
       clear()
-      tab.setItem(name, 'cookie')
+      // Which browser has a session no script can see: this is only a note to ask.
+      browser.setItem(name, 'cookie')
       become({ kind: 'cookie' })
     },
     forget() {
       clear()
       become(null)
+    },
+    project: () => browser.getItem(projectName),
+    useProject(id) {
+      browser.setItem(projectName, id)
+      become(known && { ...known })
     },
     watch(changed) {
       watchers.add(changed)

@@ -27,3 +27,15 @@ export const datasetsQuery = (api: Api) =>
     queryKey: ['datasets'],
     queryFn: () => answered(api.routes.v1.datasets.$get({ query: { limit: '500' } })),
   })
+
+export const membersQuery = (api: Api, id: string) =>
+  queryOptions({
+    queryKey: ['members', id],
+    queryFn: () => answered(api.routes.v1.projects[':id'].members.$get({ param: { id } })),
+  })
+
+export const invitationsQuery = (api: Api, id: string) =>
+  queryOptions({
+    queryKey: ['invitations', id],
+    queryFn: () => answered(api.routes.v1.projects[':id'].invitations.$get({ param: { id } })),
+  })

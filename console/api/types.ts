@@ -40,3 +40,6 @@ export type Project = Of<V1['project']['$get']>
 export type Machine = Item<JobRoutes['machines']['$get']>
 export type Overview = Of<V1['overview']['$get']>
 export type RunningAttempt = Item<V1['attempts']['$get']>
+export type Me = Of<V1['me']['$get']>
+export type Member = Item<V1['projects'][':id']['members']['$get']>
+export type Invitation = Item<V1['projects'][':id']['invitations']['$get']>

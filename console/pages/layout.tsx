@@ -4,7 +4,8 @@ import LogOut from 'lucide-react/icons/log-out'
 import MenuIcon from 'lucide-react/icons/menu'
 import Moon from 'lucide-react/icons/moon'
 import Sun from 'lucide-react/icons/sun'
-import { type ReactNode, useEffect, useMemo, useState } from 'react'
+import Search from 'lucide-react/icons/search'
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from 'react'
 import { useBerth } from '../api/context.tsx'
 import { useFeedState } from '../api/live.tsx'
 import { may, useMe } from '../api/me.ts'
@@ -18,12 +19,18 @@ import { IconButton } from '../ui/button.tsx'
 import { useKeys } from '../ui/keyboard.ts'
 import { Mark } from '../ui/mark.tsx'
 
+const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }))
+const KeyboardHelp = lazy(async () => ({ default: (await import('./keyboard-help.tsx')).KeyboardHelp }))
+
 export function Layout() {
   const t = useText(shell)
   const [isOpen, setOpen] = useState(false)
   const path = useRouterState({ select: ({ location }) => location.pathname })
   useEffect(() => setOpen(false), [path])
-  useJumps()
+  const [palette, openPalette] = useState(false)
+  const [help, openHelp] = useState(false)
+  useJumps(() => openHelp(true))
+  usePaletteKey(() => openPalette(true))
   return (
     <div className="flex h-dvh flex-col md:flex-row">
       <a
@@ -48,6 +55,17 @@ export function Layout() {
           <span className="flex-1 text-[15px] font-semibold">Berth</span>
           <LiveState />
         </div>
+        <div className="px-3 pb-1">
+          <button
+            type="button"
+            onClick={() => openPalette(true)}
+            className="flex h-8 w-full items-center gap-2 rounded-md border border-line bg-sunken px-2 text-[13px] text-muted hover:border-line-strong"
+          >
+            <Search className="size-3.5" aria-hidden />
+            <span className="flex-1 truncate text-left">{t('search')}</span>
+            <kbd className="font-sans text-xs">⌘K</kbd>
+          </button>
+        </div>
         <Navigation />
         <Foot />
       </aside>
@@ -58,6 +76,10 @@ export function Layout() {
       >
         <Outlet />
       </main>
+      <Suspense fallback={null}>
+        {palette ? <Palette onClose={() => openPalette(false)} onHelp={() => openHelp(true)} /> : null}
+        {help ? <KeyboardHelp onClose={() => openHelp(false)} /> : null}
+      </Suspense>
     </div>
   )
 }
@@ -97,33 +119,64 @@ function Navigation() {
 
 function Foot() {
   const t = useText(shell)
-  const me = useMe()
   const cache = useQueryClient()
-  const { credentials } = useBerth()
+  const { api, credentials } = useBerth()
   const { isDark, change } = usePrefs()
+  const signOut = async () => {
+    // A session ends at the server too; a key is only forgotten here.
+    if (credentials.now()?.kind === 'cookie')
+      await api.send('/v1/auth/logout', { method: 'POST' }).catch(() => undefined)
+    credentials.forget()
+    cache.clear()
+  }
   return (
     <div className="flex items-center gap-1 border-t border-line px-3 py-2">
-      <div className="min-w-0 flex-1 leading-tight">
-        <div className="truncate text-[13px] font-medium">{me?.project.name}</div>
-        <div className="truncate text-xs text-muted">
-          {me === undefined ? '' : me.is_operator ? 'operator' : me.role}
-        </div>
-      </div>
+      <Who />
       <IconButton
         label={isDark ? t('lightTheme') : t('darkTheme')}
         onClick={() => change({ theme: isDark ? 'light' : 'dark' })}
       >
         {isDark ? <Sun className="size-4" aria-hidden /> : <Moon className="size-4" aria-hidden />}
       </IconButton>
-      <IconButton
-        label={t('signOut')}
-        onClick={() => {
-          credentials.forget()
-          cache.clear()
-        }}
-      >
+      <IconButton label={t('signOut')} onClick={() => void signOut()}>
         <LogOut className="size-4" aria-hidden />
       </IconButton>
+    </div>
+  )
+}
+
+/** The project, which a person of several may change, and the role in it. */
+function Who() {
+  const t = useText(shell)
+  const me = useMe()
+  const cache = useQueryClient()
+  const { credentials } = useBerth()
+  const role = me === undefined ? '' : may(me, 'operator') ? 'operator' : (me.role ?? '')
+  const mayChoose = me !== undefined && me.by === 'user' && me.projects.length > 1
+  return (
+    <div className="min-w-0 flex-1 leading-tight">
+      {mayChoose ? (
+        <select
+          aria-label={t('project')}
+          className="h-6 w-full truncate rounded bg-transparent text-[13px] font-medium"
+          value={me.project?.id ?? ''}
+          onChange={({ target }) => {
+            credentials.useProject(target.value)
+            void cache.resetQueries()
+          }}
+        >
+          {me.projects.map(({ id, name }) => (
+            <option key={id} value={id} className="bg-surface">
+              {name}
+            </option>
+          ))}
+        </select>
+      ) : (
+        <div className="truncate text-[13px] font-medium">{me?.project?.name}</div>
+      )}
+      <div className="truncate text-xs text-muted" title={me?.email ?? me?.name}>
+        {role}
+      </div>
     </div>
   )
 }
@@ -141,16 +194,34 @@ function LiveState(): ReactNode {
   )
 }
 
-function useJumps() {
+function useJumps(onHelp: () => void) {
   const navigate = useNavigate()
+  const { isDark, change } = usePrefs()
   const keys = useMemo(
-    () =>
-      Object.fromEntries(
+    () => ({
+      ...Object.fromEntries(
         nav
           .flatMap(({ places }) => places)
           .flatMap(({ key, to }) => (key === undefined ? [] : [[`g ${key}`, () => void navigate({ to })]])),
       ),
-    [navigate],
+      c: () => void navigate({ to: '/new' }),
+      t: () => change({ theme: isDark ? 'light' : 'dark' }),
+      '?': onHelp,
+    }),
+    [navigate, isDark, change, onHelp],
   )
   useKeys(keys)
+}
+
+/** Also while somebody types. */
+function usePaletteKey(onOpen: () => void) {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() !== 'k' || !(event.metaKey || event.ctrlKey)) return
+      event.preventDefault()
+      onOpen()
+    }
+    window.addEventListener('keydown', pressed)
+    return () => window.removeEventListener('keydown', pressed)
+  }, [onOpen])
 }

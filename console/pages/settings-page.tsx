@@ -37,8 +37,11 @@ export function SettingsPage() {
           <div className="pt-3">
             <Facts
               items={[
-                [t('project'), me?.project.name],
-                [t('signedIn'), credential?.kind === 'key' ? `API key, ${me?.role ?? ''}` : (me?.role ?? '')],
+                [t('project'), me?.project?.name ?? ''],
+                [
+                  t('signedIn'),
+                  `${me?.email ?? me?.name ?? ''}, ${credential?.kind === 'key' ? 'API key, ' : ''}${me?.role ?? ''}`,
+                ],
               ]}
             />
           </div>

@@ -1,77 +1,59 @@
-import { useQueryClient } from '@tanstack/react-query'
-import { type SubmitEvent, useState } from 'react'
-import { useBerth } from '../api/context.tsx'
-import { meQuery } from '../api/me.ts'
-import { asProblem } from '../api/problem.ts'
+import { useQuery } from '@tanstack/react-query'
+import { type ReactNode, useState } from 'react'
+import { answered } from '../api/client.ts'
+import { useApi } from '../api/context.tsx'
 import { useText } from '../text/language.tsx'
 import { signInTexts } from '../text/sign-in.ts'
-import { Button } from '../ui/button.tsx'
-import { Check, Field, Input } from '../ui/field.tsx'
 import { Mark } from '../ui/mark.tsx'
+import { Segments } from '../ui/segments.tsx'
+import { EmailForm } from './people/email-form.tsx'
+import { KeyForm } from './people/key-form.tsx'
 
 export function SignInPage() {
   const t = useText(signInTexts)
+  const [how, setHow] = useState<'email' | 'key'>(() =>
+    localStorage.getItem('berth.sign-in') === 'email' ? 'email' : 'key',
+  )
+  const choose = (next: 'email' | 'key') => {
+    localStorage.setItem('berth.sign-in', next)
+    setHow(next)
+  }
+  return (
+    <Door title={t('title')}>
+      <Segments
+        label={t('how')}
+        chosen={how}
+        onChoose={choose}
+        choices={[
+          ['key', t('byKey')],
+          ['email', t('byEmail')],
+        ]}
+      />
+      {how === 'key' ? <KeyForm /> : <EmailForm />}
+    </Door>
+  )
+}
+
+/** What is seen by whoever has not signed in. */
+export function Door({ title, children }: { title: string; children: ReactNode }) {
   return (
     <main className="grid min-h-dvh place-items-center bg-canvas px-4 py-10">
-      <div className="w-full max-w-sm">
-        <div className="mb-6 flex items-center gap-3">
+      <div className="flex w-full max-w-sm flex-col gap-4">
+        <div className="flex items-center gap-3 pb-2">
           <Mark className="size-8" />
-          <h1 className="text-lg font-semibold">{t('title')}</h1>
+          <h1 className="text-lg font-semibold">{title}</h1>
         </div>
-        <KeyForm />
+        {children}
       </div>
     </main>
   )
 }
 
-function KeyForm() {
-  const t = useText(signInTexts)
-  const { api, credentials } = useBerth()
-  const cache = useQueryClient()
-  const [key, setKey] = useState('')
-  const [keep, setKeep] = useState(false)
-  const [error, setError] = useState<string | null>(null)
-  const [busy, setBusy] = useState(false)
-  const signIn = async (event: SubmitEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    const text = key.trim()
-    if (text === '') return setError(t('empty'))
-    setBusy(true)
-    try {
-      await api.send('/v1/project', { headers: { Authorization: `Bearer ${text}` } })
-      cache.clear()
-      credentials.useKey(text, keep)
-      await cache.prefetchQuery(meQuery(api))
-    } catch (caught) {
-      const problem = asProblem(caught)
-      setError(problem.status === 401 ? t('wrong') : problem.message)
-    } finally {
-      setBusy(false)
-    }
-  }
-  return (
-    <form
-      onSubmit={(event) => void signIn(event)}
-      className="flex flex-col gap-4 rounded-lg border border-line bg-surface p-5"
-    >
-      <Field label={t('key')} hint={t('keyHint')} error={error}>
-        <Input
-          type="password"
-          name="key"
-          autoComplete="off"
-          autoFocus
-          value={key}
-          onChange={({ target }) => {
-            setKey(target.value)
-            setError(null)
-          }}
-          className="font-mono"
-        />
-      </Field>
-      <Check label={t('keep')} checked={keep} onChange={({ target }) => setKeep(target.checked)} />
-      <Button look="primary" type="submit" busy={busy}>
-        {t('signIn')}
-      </Button>
-    </form>
-  )
+export function useLoginOptions() {
+  const { routes } = useApi()
+  return useQuery({
+    queryKey: ['login-options'],
+    queryFn: () => answered(routes.v1.auth.options.$get()),
+    staleTime: Number.POSITIVE_INFINITY,
+  }).data
 }

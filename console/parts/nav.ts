@@ -15,6 +15,7 @@ import Scale from 'lucide-react/icons/scale'
 import Settings from 'lucide-react/icons/settings'
 import Tags from 'lucide-react/icons/tags'
 import TriangleAlert from 'lucide-react/icons/triangle-alert'
+import Users from 'lucide-react/icons/users'
 import Webhook from 'lucide-react/icons/webhook'
 import type { ComponentType } from 'react'
 import type { Right } from '../api/me.ts'
@@ -39,6 +40,7 @@ export interface Place {
     | '/secrets'
     | '/policy'
     | '/settings'
+    | '/members'
   text: keyof typeof shell
   icon: ComponentType<{ className?: string }>
   /** After `g`. */
@@ -79,6 +81,7 @@ export const nav: readonly NavGroup[] = [
     places: [
       { to: '/usage', text: 'usage', icon: ChartLine, key: 'u', right: 'viewer' },
       { to: '/keys', text: 'keys', icon: KeyRound, key: 'k', right: 'admin' },
+      { to: '/members', text: 'members', icon: Users, key: 'm', right: 'viewer' },
       { to: '/webhooks', text: 'webhooks', icon: Webhook, key: 'w', right: 'member' },
       { to: '/secrets', text: 'secrets', icon: Lock, key: 's', right: 'viewer' },
       { to: '/policy', text: 'policy', icon: Scale, key: 'y', right: 'viewer' },

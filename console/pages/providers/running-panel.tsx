@@ -25,7 +25,7 @@ export function RunningPanel({ of }: { of: { provider?: string; account?: string
       id: 'job',
       head: t('job'),
       cell: ({ job_id, job, project_id }) =>
-        project_id === me?.project.id ? (
+        project_id === me?.project?.id ? (
           <Link to="/jobs/$id" params={{ id: job_id }} className="font-medium hover:underline">
             {job ?? job_id}
           </Link>
