@@ -18,6 +18,19 @@ interface ChartProps {
   onInstance?: (chart: Instance) => () => void
 }
 
+interface Zoomed {
+  dataZoom?: readonly { start?: number; end?: number; startValue?: number; endValue?: number }[]
+}
+
+/** What is looked at stays so when other numbers, or other colours, come. */
+function redraw(chart: Instance, option: Option): void {
+  const [zoom] = (chart.getOption() as Zoomed).dataZoom ?? []
+  chart.setOption(option, { notMerge: true })
+  if (zoom === undefined || (zoom.start === 0 && zoom.end === 100)) return
+  const { startValue, endValue } = zoom
+  chart.dispatchAction({ type: 'dataZoom', startValue, endValue })
+}
+
 export function Chart({ option, label, about, height, min_width, onInstance }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const drawn = useRef<Instance | null>(null)
@@ -25,7 +38,7 @@ export function Chart({ option, label, about, height, min_width, onInstance }: C
   const id = useId()
   useEffect(() => {
     wanted.current = option
-    drawn.current?.setOption(option, { notMerge: true })
+    if (drawn.current) redraw(drawn.current, option)
   }, [option])
   useEffect(() => {
     const element = place.current

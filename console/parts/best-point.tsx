@@ -24,7 +24,7 @@ export function BestPoint({ result }: { result: BacktestResult }) {
         <h2 className="text-[13px] font-semibold">{tried > 1 ? t('bestPoint') : t('theOnlyPoint')}</h2>
         <Parameters parameters={best.parameters} />
         <span className="text-[13px] text-muted">
-          {t('bestOf', { n: tried })}
+          {tried > 1 ? t('bestOf', { n: tried }) : ''}
           {skipped > 0 ? `, ${t('skippedPoints', { n: skipped })}` : ''}
         </span>
       </div>

@@ -75,7 +75,11 @@ function Curves({ job, result }: { job: Job; result: BacktestResult }) {
 function Zoomed({ job_id, found }: { job_id: string; found: Series }) {
   const t = useText(results)
   const [stretch, setStretch] = useState<{ from: string; to: string } | null>(null)
-  const onWindow = useCallback((from: string, to: string) => setStretch({ from, to }), [])
+  const onWindow = useCallback(
+    (from: string, to: string) =>
+      setStretch((before) => (before?.from === from && before.to === to ? before : { from, to })),
+    [],
+  )
   const wanted = {
     rank: found.rank,
     symbol: found.symbol ?? undefined,
