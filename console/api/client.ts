@@ -16,7 +16,10 @@ export interface Api {
 }
 
 export function createApi(fetch: typeof globalThis.fetch, credentials: Credentials, origin: string): Api {
-  const send = async (input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> => {
+  const send = async (
+    input: Parameters<typeof globalThis.fetch>[0],
+    init: RequestInit = {},
+  ): Promise<Response> => {
     const late = new AbortController()
     const timer = setTimeout(() => late.abort(), answer_ms)
     const signal = init.signal ? AbortSignal.any([init.signal, late.signal]) : late.signal

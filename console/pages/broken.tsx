@@ -9,6 +9,7 @@ export function NotFound() {
   const t = useText(shell)
   return (
     <Empty
+      alone
       title={t('notFound')}
       action={
         <Link to="/jobs" className={buttonClass()}>

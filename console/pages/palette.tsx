@@ -44,16 +44,7 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
       />
       <Command.List className="max-h-[50vh] overflow-y-auto p-2">
         <Command.Empty className="px-3 py-6 text-center text-muted">{t('nothing')}</Command.Empty>
-        {/^job_[0-9a-z]{26}$/.test(text) ? (
-          <Row value={text} onSelect={run(() => void navigate({ to: '/jobs/$id', params: { id: text } }))}>
-            {t('findJob', { id: text })}
-          </Row>
-        ) : null}
-        {/^[^\s:]+:\S/.test(text) ? (
-          <Row value={text} onSelect={run(() => void navigate({ to: '/jobs', search: { label: text } }))}>
-            {t('findLabel', { label: text })}
-          </Row>
-        ) : null}
+        <Typed text={text} run={run} />
         <Group heading={t('jumpTo')}>
           {nav
             .flatMap(({ places }) => places)
@@ -86,6 +77,26 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
         </Group>
       </Command.List>
     </Command.Dialog>
+  )
+}
+
+/** What was typed as the id of a job, or as a label. */
+function Typed({ text, run }: { text: string; run: (act: () => void) => () => void }) {
+  const t = useText(shell)
+  const navigate = useNavigate()
+  return (
+    <>
+      {/^job_[0-9a-z]{26}$/.test(text) ? (
+        <Row value={text} onSelect={run(() => void navigate({ to: '/jobs/$id', params: { id: text } }))}>
+          {t('findJob', { id: text })}
+        </Row>
+      ) : null}
+      {/^[^\s:]+:\S/.test(text) ? (
+        <Row value={text} onSelect={run(() => void navigate({ to: '/jobs', search: { label: text } }))}>
+          {t('findLabel', { label: text })}
+        </Row>
+      ) : null}
+    </>
   )
 }
 

@@ -54,7 +54,7 @@ export function MonthStat() {
         budget === undefined ? (
           <>
             {t('noBudget')}.{' '}
-            <Link to="/usage" className="text-accent hover:underline">
+            <Link to="/usage" className="text-accent underline">
               {t('setBudget')}
             </Link>
           </>

@@ -1,5 +1,5 @@
 // Figures as people read them. Money is exact: six decimals at most, as the API has it, and never rounded to nothing.
-import type { Language } from './language.tsx'
+import type { Language } from './texts.ts'
 
 export function money(usd: number, language: Language): string {
   const small = usd !== 0 && Math.abs(usd) < 1

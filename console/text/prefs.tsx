@@ -1,6 +1,7 @@
 // What a person has chosen for this browser: theme, language, which colour is up.
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'
-import { type Language, LanguageProvider, languageOf } from './language.tsx'
+import { LanguageProvider } from './language.tsx'
+import { type Language, languageOf } from './texts.ts'
 
 export type Theme = 'system' | 'light' | 'dark'
 /** In mainland China red is up; elsewhere green. */

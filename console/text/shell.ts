@@ -33,7 +33,6 @@ export const shell = {
   findLabel: ['Jobs with the label {label}', '标签为 {label} 的任务'],
   recent: ['Newest jobs', '最新任务'],
   nothing: ['Nothing is called so', '没有匹配项'],
-  then: ['then', '然后'],
   keyMove: ['Move down, up', '向下、向上移动'],
   keyOpen: ['Open', '打开'],
   keySelect: ['Select', '选择'],

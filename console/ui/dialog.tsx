@@ -1,7 +1,7 @@
 import X from 'lucide-react/icons/x'
 import { Dialog as Radix } from 'radix-ui'
 import type { ReactNode } from 'react'
-import { IconButton } from './button.tsx'
+import { buttonClass } from './button.tsx'
 
 interface DialogProps {
   open: boolean
@@ -29,10 +29,9 @@ export function Dialog({ open, onClose, title, about, close_label, wide = false,
                 <Radix.Description className="mt-0.5 text-[13px] text-muted">{about}</Radix.Description>
               )}
             </div>
-            <Radix.Close asChild>
-              <IconButton label={close_label} small>
-                <X className="size-4" aria-hidden />
-              </IconButton>
+            {/* Without a tip: it has the focus first, and Escape would close only that. */}
+            <Radix.Close aria-label={close_label} className={`${buttonClass('quiet', true)} w-8 px-0!`}>
+              <X className="size-4" aria-hidden />
             </Radix.Close>
           </header>
           <div className="min-h-0 overflow-y-auto px-4 py-4">{children}</div>

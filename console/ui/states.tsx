@@ -26,18 +26,25 @@ export function Skeleton({ rows = 6, label }: { rows?: number; label: string }) 
   )
 }
 
+/** `alone`: it is the page's only heading. */
 export function Empty({
   title,
   children,
   action,
+  alone = false,
 }: {
   title: string
   children?: ReactNode
   action?: ReactNode
+  alone?: boolean
 }) {
   return (
     <div className="flex flex-col items-center gap-2 px-6 py-14 text-center">
-      <h2 className="text-[15px] font-semibold">{title}</h2>
+      {alone ? (
+        <h1 className="text-[15px] font-semibold">{title}</h1>
+      ) : (
+        <h2 className="text-[15px] font-semibold">{title}</h2>
+      )}
       <div className="max-w-prose text-muted">{children}</div>
       {action ? <div className="mt-2 flex flex-wrap justify-center gap-2">{action}</div> : null}
     </div>

@@ -24,7 +24,7 @@ export function Table<Row>({
   const at = ({ align, wide }: Column<Row>) =>
     `${align === 'right' ? 'text-right' : 'text-left'} ${wide ? 'hidden md:table-cell' : ''}`
   return (
-    <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={label}>
+    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label={label}>
       <table className="w-full border-collapse text-[13px]">
         <thead>
           <tr className="border-b border-line text-xs text-muted">

@@ -7,7 +7,7 @@ import { useText } from '../../text/language.tsx'
 import { signInTexts } from '../../text/sign-in.ts'
 import { Button } from '../../ui/button.tsx'
 import { Field, Input } from '../../ui/field.tsx'
-import { useLoginOptions } from '../sign-in.tsx'
+import { useLoginOptions } from './door.tsx'
 
 type Step = 'login' | 'register' | 'forgot'
 
@@ -37,7 +37,6 @@ export function EmailForm({ invitation, onDone }: { invitation?: string; onDone?
     setSaid(null)
     forget()
   }
-  const isOpen = options?.registration === 'open' || invitation !== undefined
   const words = { login: t('signIn'), register: t('register'), forgot: t('sendLink') }
   return (
     <form onSubmit={submit} className="flex flex-col gap-4 rounded-lg border border-line bg-surface p-5">
@@ -72,27 +71,36 @@ export function EmailForm({ invitation, onDone }: { invitation?: string; onDone?
       <Button look="primary" type="submit" busy={busy}>
         {words[step]}
       </Button>
-      <div className="flex flex-wrap gap-2">
-        {step === 'login' ? (
-          <>
-            {isOpen ? (
-              <Button small look="quiet" onClick={go('register')}>
-                {t('registerHint')}
-              </Button>
-            ) : null}
-            {options?.mails ? (
-              <Button small look="quiet" onClick={go('forgot')}>
-                {t('forgot')}
-              </Button>
-            ) : null}
-          </>
-        ) : (
-          <Button small look="quiet" onClick={go('login')}>
-            {t('back')}
-          </Button>
-        )}
-      </div>
+      <Ways
+        step={step}
+        mayRegister={options?.registration === 'open' || invitation !== undefined}
+        mayForget={options?.mails ?? false}
+        go={go}
+      />
     </form>
+  )
+}
+
+interface WaysProps {
+  step: Step
+  mayRegister: boolean
+  mayForget: boolean
+  go: (next: Step) => () => void
+}
+
+function Ways({ step, mayRegister, mayForget, go }: WaysProps) {
+  const t = useText(signInTexts)
+  const way = (next: Step, text: string) => (
+    <Button small look="quiet" onClick={go(next)}>
+      {text}
+    </Button>
+  )
+  if (step !== 'login') return <div>{way('login', t('back'))}</div>
+  return (
+    <div className="flex flex-wrap gap-2">
+      {mayRegister ? way('register', t('registerHint')) : null}
+      {mayForget ? way('forgot', t('forgot')) : null}
+    </div>
   )
 }
 

@@ -8,7 +8,7 @@ import { signInTexts } from '../../text/sign-in.ts'
 import { Button } from '../../ui/button.tsx'
 import { Field, Input } from '../../ui/field.tsx'
 import { Failure } from '../../ui/states.tsx'
-import { Door } from '../sign-in.tsx'
+import { Door } from './door.tsx'
 import { EmailForm } from './email-form.tsx'
 
 export const linkPaths = ['/reset-password', '/verify-email', '/accept-invitation'] as const
