@@ -1,6 +1,7 @@
 // One or several lines over time.
 import { type ReactNode, useMemo } from 'react'
-import { type Language, useLanguage } from '../text/language.tsx'
+import { useLanguage } from '../text/language.tsx'
+import type { Language } from '../text/texts.ts'
 import { base, timeAxis, tipLines, valueAxis, zoom } from './base.ts'
 import type { Option } from './chart.tsx'
 import { type Colours, useColours } from './colours.ts'

@@ -1,5 +1,5 @@
 // Figures of results by what they are: shares as percents, money without a currency, since data have theirs.
-import type { Language } from './language.tsx'
+import type { Language } from './texts.ts'
 import { useLanguage, useText } from './language.tsx'
 import { type MetricName, metricTexts } from './results.ts'
 

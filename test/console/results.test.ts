@@ -1,23 +1,17 @@
 // The pages of results in a real browser, of a real backtest, a sweep and a training.
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { SeriesView } from '../../jobs/series.ts'
 import type { JobView } from '../../jobs/view.ts'
 import { noBrowser, openBrowser } from '../support/browser.ts'
+import { type Opened, openPage, overflow, violations } from '../support/console.ts'
 import { isPostgres } from '../support/database.ts'
 import { type Desk, openDesk, realBacktest } from '../support/desk.ts'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-/** Against a hang. */
-const patience_ms = 30_000
 
 let desk: Desk
 let browser: Browser
 let page: Page
-/** What the browser complains of. */
-const complaints: string[] = []
+let opened: Opened
 const jobs = { sweep: '', one: '', training: '' }
 let best: { parameters: Record<string, number>; objective: number }
 let overfitting: { deflated_sharpe: number; trials: number }
@@ -63,11 +57,9 @@ describe.skipIf(noBrowser !== null || isPostgres)('pages of results', () => {
     Object.assign(jobs, { sweep, one: alone, training: trained })
     const { result } = await desk.get<JobView>(`/v1/jobs/${sweep}`)
     ;({ best, overfitting } = result as unknown as { best: typeof best; overfitting: typeof overfitting })
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-GB' })
-    page.setDefaultTimeout(patience_ms)
-    page.on('console', (said) => said.type() === 'error' && complaints.push(said.text()))
-    page.on('pageerror', (error) => complaints.push(String(error)))
-    await page.addInitScript((key) => sessionStorage.setItem('berth.key', key), desk.server().key)
+    const { url, key } = desk.server()
+    opened = await openPage(browser, { url, key })
+    ;({ page } = opened)
   })
   afterAll(async () => {
     await browser?.close()
@@ -75,31 +67,28 @@ describe.skipIf(noBrowser !== null || isPostgres)('pages of results', () => {
   })
 
   const open = async (path: string) => {
-    await page.goto(`${desk.server().url}${path}`)
+    await page.goto(path)
     await page.locator('[data-drawn]').first().waitFor()
   }
 
-  /** Findings of axe in both themes, and whether the page is wider than a phone. */
+  /** Findings of axe in both themes, and by how much the page is wider than a phone. */
   const faults = async () => {
     const found: string[] = []
-    await page.evaluate(axe)
-    for (const colorScheme of ['light', 'dark'] as const) {
+    for (const colorScheme of ['dark', 'light'] as const) {
       await page.emulateMedia({ colorScheme })
       await page.locator(`html[data-theme=${colorScheme}]`).waitFor()
-      const violations = await page.evaluate(async () => {
-        const { axe: run } = globalThis as unknown as {
-          axe: { run: () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> }
-        }
-        return (await run.run()).violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)
-      })
-      found.push(...violations.map((each) => `${colorScheme}: ${each}`))
+      found.push(...(await violations(page)).map((each) => `${colorScheme}: ${each}`))
     }
-    await page.emulateMedia({ colorScheme: 'light' })
     await page.setViewportSize({ width: 360, height: 800 })
-    const wide = await page.locator('main').evaluate(({ scrollWidth }) => scrollWidth)
-    await page.setViewportSize({ width: 1280, height: 900 })
-    if (wide > 360) found.push(`${wide} px wide on a phone`)
-    return found
+    const wider = await overflow(page)
+    const main = await page.evaluate(
+      "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('main'))",
+    )
+    await page.setViewportSize({ width: 1_280, height: 800 })
+    return [
+      ...found,
+      ...(wider === 0 && main === 0 ? [] : [`${String(wider)} and ${String(main)} px too wide`]),
+    ]
   }
 
   test('a backtest shows its best point with what luck makes of it, its curves and trades', async () => {
@@ -180,6 +169,6 @@ describe.skipIf(noBrowser !== null || isPostgres)('pages of results', () => {
   })
 
   test('the browser has nothing to complain of', () => {
-    expect(complaints).toEqual([])
+    expect(opened.wrong).toEqual([])
   })
 })

@@ -210,7 +210,7 @@ function FigureRow({ row: { name, help, values, shown, ranks } }: { row: Row }) 
       {shown.map((text, at) => (
         <td
           key={at}
-          className={`tnum px-3 text-right last:pr-4 ${best.has(at) ? 'font-semibold text-accent' : ''}`}
+          className={`tnum relative px-3 text-right last:pr-4 ${best.has(at) ? 'font-semibold text-accent' : ''}`}
         >
           {text}
           {best.has(at) ? <span className="sr-only"> ({t('best')})</span> : null}
