@@ -341,6 +341,8 @@ describe('files that lie', () => {
   const rows = [0, 1, 2].map((day) => ({ rank: 1, symbol: 'A', day, equity: 100 }))
   const lies: [string, Claims | Buffer<ArrayBuffer>, string][] = [
     ['more values in a page than in its group', { page_values: 2_000_000_000 }, 'table_unreadable'],
+    // Its first byte says that each takes 0 bits: they are made of nothing.
+    ['many values of no bits', { of: 'equity', page_values: 2_000_000_000, encoding: 8 }, 'table_unreadable'],
     [
       'a page that is unpacked larger than its column',
       { page_bytes: 2_000_000_000, codec: 6 },

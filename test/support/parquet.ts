@@ -13,6 +13,10 @@ export interface Claims {
   group_rows?: number
   codec?: number
   column_bytes?: number
+  /** Of its values: 0 is plain, 8 by a dictionary. */
+  encoding?: number
+  /** The column whose pages make these claims; else all. */
+  of?: string
   /** Columns may hold nulls: what their pages begin with. */
   levels?: Buffer
 }
@@ -25,16 +29,17 @@ export function parquetFile(columns: readonly Written[], claims: Claims = {}): B
   const parts: Buffer[] = [Buffer.from('PAR1')]
   let offset = 4
   const chunks = columns.map((column) => {
+    const page = claims.of === undefined || claims.of === column.name ? claims : {}
     const body = Buffer.concat([claims.levels ?? Buffer.alloc(0), plain(column)])
     const header = struct([
       [1, int(0)],
-      [2, int(claims.page_bytes ?? body.length)],
+      [2, int(page.page_bytes ?? body.length)],
       [3, int(body.length)],
       [
         5,
         struct([
-          [1, int(claims.page_values ?? rows)],
-          [2, int(0)],
+          [1, int(page.page_values ?? rows)],
+          [2, int(page.encoding ?? 0)],
           [3, int(3)],
           [4, int(3)],
         ]),
@@ -53,7 +58,7 @@ export function parquetFile(columns: readonly Written[], claims: Claims = {}): B
           [2, list(5, [int(0)])],
           [3, list(8, [text(column.name)])],
           [4, int(claims.codec ?? 0)],
-          [5, long(claims.page_values ?? rows)],
+          [5, long(page.page_values ?? rows)],
           [6, long(claims.column_bytes ?? size)],
           [7, long(size)],
           [9, long(at)],
