@@ -31,6 +31,13 @@ export function addAdmin(program: Command, context: Context): void {
     )
     .addHelpText('after', help)
     .action(action(context, (options: Options) => createKey(context.io, options)))
+  subcommand(
+    admin,
+    'rotate-secrets',
+    'seal all secrets anew with BERTH_SECRET_KEY, while BERTH_SECRET_KEY_OTHER opens them',
+  )
+    .addHelpText('after', help)
+    .action(action(context, ({ json }: { json?: true }) => rotateSecrets(context.io, json)))
   addUsers(admin, context, help)
   addAccounts(admin, context)
   addOrphans(admin, context)
@@ -50,6 +57,13 @@ export function addRestore(program: Command, context: Context): void {
         return exits.ok
       }),
     )
+}
+
+async function rotateSecrets(io: Io, json?: true): Promise<ExitCode> {
+  const text = await runProgram(io, 'rotate-secret-key', [])
+  if (text === null) return exits.client
+  await write(io.stdout, json ? `${JSON.stringify({ rotated: true })}\n` : `${text}\n`)
+  return exits.ok
 }
 
 async function createKey(io: Io, { name, role, json }: Options): Promise<ExitCode> {

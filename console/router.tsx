@@ -13,6 +13,7 @@ import { compareSearch } from './pages/compare/search.ts'
 import { jobSearch } from './pages/job/search.ts'
 import { jobsSearch } from './pages/jobs/search.ts'
 import { newJobSearch } from './pages/new/search.ts'
+import { auditSearch } from './pages/project/audit-search.ts'
 import { usageSearch } from './pages/project/usage-search.ts'
 import { offersSearch } from './pages/providers/offers-search.ts'
 
@@ -130,6 +131,12 @@ const routes = root.addChildren([
     getParentRoute,
     path: '/policy',
     component: lazyRouteComponent(() => import('./pages/project/policy-page.tsx'), 'PolicyPage'),
+  }),
+  createRoute({
+    getParentRoute,
+    path: '/audit',
+    validateSearch: auditSearch,
+    component: lazyRouteComponent(() => import('./pages/project/audit-page.tsx'), 'AuditPage'),
   }),
   createRoute({
     getParentRoute,

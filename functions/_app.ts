@@ -9,10 +9,12 @@ import { createPreparation } from '../jobs/prepare.ts'
 import { createSubmit } from '../jobs/submit.ts'
 import type { Env } from './_env.ts'
 import { guardRoutes, notServed } from './_gate.ts'
+import { allowOrigins, tellBrowsers } from './_headers.ts'
 import { problemOf } from './_problem.ts'
 import { measure } from './_measure.ts'
 import { shedLoad } from './_shed.ts'
 import * as attempts from './attempts.ts'
+import * as audit from './audit.ts'
 import * as auth from './auth.ts'
 import * as bootstrapMachine from './bootstrap-machine.ts'
 import * as budgets from './budgets.ts'
@@ -162,6 +164,8 @@ export function createApp(deps: Deps) {
     .openapi(members.inviteRoute, members.create(deps))
     .openapi(members.withdrawRoute, members.withdrawOne(deps))
     .openapi(members.acceptRoute, members.accept(deps))
+    .openapi(audit.listRoute, audit.list(deps))
+    .openapi(audit.exportRoute, audit.exportAll(deps))
     .openapi(auth.registerRoute, auth.register(deps))
     .openapi(auth.loginRoute, auth.login(deps))
     .openapi(auth.logoutRoute, auth.logout(deps))
@@ -210,6 +214,7 @@ function createBase(deps: Deps) {
     c.header('X-Request-Id', request_id)
     await next()
   })
+  app.use(tellBrowsers(deps), allowOrigins(deps.settings.cors_origins))
   const { meter } = deps
   if (meter) app.use(measure(meter))
   app.use(shedLoad())

@@ -108,6 +108,9 @@ export const rights = {
   createInvitation: 'admin',
   withdrawInvitation: 'admin',
   acceptInvitation: 'session',
+  // Of the whole installation: the handler asks for `operator`.
+  listAudit: 'admin',
+  exportAudit: 'admin',
 
   // Who registers has nothing yet: the handler asks for what the server is set to.
   register: 'nothing',

@@ -115,7 +115,7 @@ export const idParam = z.object({
 })
 
 // PostgreSQL has no text with NUL.
-const text = (most: number) =>
+export const text = (most: number) =>
   z
     .string()
     .max(most)

@@ -1,6 +1,7 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { budgetRequest, deleteBudget, listBudgets, putBudget } from '../jobs/budgets.ts'
 import type { Deps } from '../jobs/deps.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idParam, json200, page } from './_schemas.ts'
@@ -35,7 +36,10 @@ export const putRoute = createRoute({
 export const put =
   (deps: Deps): RouteHandler<typeof putRoute, Env> =>
   async (c) => {
-    return c.json(await putBudget(deps, c.get('principal').project_id, c.req.valid('json')), 200)
+    return c.json(
+      await putBudget(deps, actorOf(c, deps), c.get('principal').project_id, c.req.valid('json')),
+      200,
+    )
   }
 
 export const listRoute = createRoute({
@@ -67,6 +71,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    await deleteBudget(deps, c.get('principal').project_id, c.req.valid('param').id)
+    await deleteBudget(deps, actorOf(c, deps), c.get('principal').project_id, c.req.valid('param').id)
     return c.body(null, 204)
   }

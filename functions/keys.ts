@@ -1,6 +1,7 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import type { Deps } from '../jobs/deps.ts'
 import { keyRequest, listKeys, makeKey, revokeKey, rotateKey, rotation } from '../jobs/project-keys.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { json200, page } from './_schemas.ts'
@@ -44,7 +45,10 @@ export const create =
   (deps: Deps): RouteHandler<typeof openRoute, Env> =>
   async (c) => {
     c.header('Cache-Control', 'no-store')
-    return c.json(await makeKey(deps, c.get('principal').project_id, c.req.valid('json')), 201)
+    return c.json(
+      await makeKey(deps, actorOf(c, deps), c.get('principal').project_id, c.req.valid('json')),
+      201,
+    )
   }
 
 export const listRoute = createRoute({
@@ -79,7 +83,10 @@ export const rotate =
   async (c) => {
     c.header('Cache-Control', 'no-store')
     const { project_id } = c.get('principal')
-    return c.json(await rotateKey(deps, project_id, c.req.valid('param').id, c.req.valid('json')), 201)
+    return c.json(
+      await rotateKey(deps, actorOf(c, deps), project_id, c.req.valid('param').id, c.req.valid('json')),
+      201,
+    )
   }
 
 export const revokeRoute = createRoute({
@@ -95,6 +102,6 @@ export const revokeRoute = createRoute({
 export const revoke =
   (deps: Deps): RouteHandler<typeof revokeRoute, Env> =>
   async (c) => {
-    await revokeKey(deps, c.get('principal'), c.req.valid('param').id)
+    await revokeKey(deps, actorOf(c, deps), c.get('principal'), c.req.valid('param').id)
     return c.body(null, 204)
   }

@@ -1,6 +1,7 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { deleteLimit, limitRequest, limitScopes, listLimits, putLimit } from '../jobs/limits.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idParam, json200, page } from './_schemas.ts'
@@ -45,7 +46,7 @@ export const putRoute = createRoute({
 export const put =
   (deps: Deps): RouteHandler<typeof putRoute, Env> =>
   async (c) => {
-    const made = await putLimit(deps, c.req.valid('json'))
+    const made = await putLimit(deps, actorOf(c, deps), c.req.valid('json'))
     deps.waker.wake(topics.pass)
     return c.json(made, 200)
   }
@@ -65,6 +66,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    await deleteLimit(deps, c.req.valid('param').id)
+    await deleteLimit(deps, actorOf(c, deps), c.req.valid('param').id)
     return c.body(null, 204)
   }

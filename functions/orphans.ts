@@ -1,6 +1,7 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import type { Deps } from '../jobs/deps.ts'
 import { listOrphans, stopOrphan } from '../jobs/orphans.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idParam, json200 } from './_schemas.ts'
@@ -62,6 +63,6 @@ export const stopRoute = createRoute({
 export const stop =
   (deps: Deps): RouteHandler<typeof stopRoute, Env> =>
   async (c) => {
-    await stopOrphan(deps, c.req.valid('param').id)
+    await stopOrphan(deps, actorOf(c, deps), c.req.valid('param').id)
     return c.json(await listOrphans(deps), 202)
   }

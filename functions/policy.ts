@@ -1,6 +1,7 @@
 import { createRoute, type RouteHandler } from '@hono/zod-openapi'
 import type { Deps } from '../jobs/deps.ts'
 import { policyRequest, putPolicy, readPolicies } from '../jobs/policy.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { json200 } from './_schemas.ts'
@@ -36,5 +37,8 @@ export const putRoute = createRoute({
 export const put =
   (deps: Deps): RouteHandler<typeof putRoute, Env> =>
   async (c) => {
-    return c.json(await putPolicy(deps, c.get('principal').project_id, c.req.valid('json')), 200)
+    return c.json(
+      await putPolicy(deps, actorOf(c, deps), c.get('principal').project_id, c.req.valid('json')),
+      200,
+    )
   }

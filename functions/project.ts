@@ -1,7 +1,7 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { changeProject, projectPatch, readProject } from '../jobs/project.ts'
-import { requireRight } from './_auth.ts'
+import { actorOf, requireRight } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { json200 } from './_schemas.ts'
@@ -41,7 +41,7 @@ export const patch =
     const patch = c.req.valid('json')
     // More of it is less for every other project.
     if (patch.weight !== undefined) requireRight(c.get('principal'), 'operator')
-    const changed = await changeProject(deps, c.get('principal').project_id, patch)
+    const changed = await changeProject(deps, actorOf(c, deps), c.get('principal').project_id, patch)
     deps.waker.wake(topics.pass)
     return c.json(changed, 200)
   }

@@ -88,7 +88,7 @@ export const patch =
     const given = c.req.valid('json')
     // More of it is less for every other project.
     if (given.weight !== undefined) requireRight(c.get('principal'), 'operator')
-    const changed = await changeProject(deps, c.get('principal').project_id, given)
+    const changed = await changeProject(deps, actorOf(c, deps), c.get('principal').project_id, given)
     deps.waker.wake(topics.pass)
     return c.json(changed, 200)
   }

@@ -7,10 +7,11 @@ import {
   deleteAccount,
   listAccounts,
   readAccount,
-  testAccount,
 } from '../jobs/accounts.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { healthStates } from '../jobs/health-view.ts'
+import { testAccount } from '../jobs/test-account.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { anyJson, idParam, json200, page } from './_schemas.ts'
@@ -85,7 +86,7 @@ export const openRoute = createRoute({
 export const create =
   (deps: Deps): RouteHandler<typeof openRoute, Env> =>
   async (c) => {
-    const made = await createAccount(deps, c.req.valid('json'))
+    const made = await createAccount(deps, actorOf(c, deps), c.req.valid('json'))
     c.header('Location', `/v1/provider-accounts/${made.id}`)
     return c.json(made, 201)
   }
@@ -137,7 +138,10 @@ export const patchRoute = createRoute({
 export const patch =
   (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
   async (c) => {
-    return c.json(await changeAccount(deps, c.req.valid('param').id, c.req.valid('json')), 200)
+    return c.json(
+      await changeAccount(deps, actorOf(c, deps), c.req.valid('param').id, c.req.valid('json')),
+      200,
+    )
   }
 
 export const deleteRoute = createRoute({
@@ -153,7 +157,7 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    await deleteAccount(deps, c.req.valid('param').id)
+    await deleteAccount(deps, actorOf(c, deps), c.req.valid('param').id)
     return c.body(null, 204)
   }
 

@@ -1,6 +1,7 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import type { Deps } from '../jobs/deps.ts'
 import { deleteSecret, listSecrets, putSecret, secretName, secretRequest } from '../jobs/secrets.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { json200, page } from './_schemas.ts'
@@ -33,7 +34,10 @@ export const put =
   (deps: Deps): RouteHandler<typeof putRoute, Env> =>
   async (c) => {
     const { project_id } = c.get('principal')
-    return c.json(await putSecret(deps, project_id, c.req.valid('param').name, c.req.valid('json')), 200)
+    return c.json(
+      await putSecret(deps, actorOf(c, deps), project_id, c.req.valid('param').name, c.req.valid('json')),
+      200,
+    )
   }
 
 export const listRoute = createRoute({
@@ -63,6 +67,6 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    await deleteSecret(deps, c.get('principal').project_id, c.req.valid('param').name)
+    await deleteSecret(deps, actorOf(c, deps), c.get('principal').project_id, c.req.valid('param').name)
     return c.body(null, 204)
   }

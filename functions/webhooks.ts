@@ -13,6 +13,7 @@ import {
   rotateSecret,
 } from '../jobs/endpoints.ts'
 import { eventTypes } from '../jobs/state.ts'
+import { actorOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idempotencyHeader, idParam, json200, page } from './_schemas.ts'
@@ -62,7 +63,13 @@ export const create =
   async (c) => {
     const key = c.req.valid('header')['idempotency-key']
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
-    const made = await createEndpoint(deps, c.get('principal').project_id, c.req.valid('json'), idempotency)
+    const made = await createEndpoint(
+      deps,
+      actorOf(c, deps),
+      c.get('principal').project_id,
+      c.req.valid('json'),
+      idempotency,
+    )
     c.header('Location', `/v1/webhooks/${made.id}`)
     c.header('Cache-Control', 'no-store')
     return c.json(made, 201)
@@ -116,7 +123,10 @@ export const patch =
   (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
   async (c) => {
     const { id } = c.req.valid('param')
-    return c.json(await changeEndpoint(deps, c.get('principal').project_id, id, c.req.valid('json')), 200)
+    return c.json(
+      await changeEndpoint(deps, actorOf(c, deps), c.get('principal').project_id, id, c.req.valid('json')),
+      200,
+    )
   }
 
 export const deleteRoute = createRoute({
@@ -132,7 +142,7 @@ export const deleteRoute = createRoute({
 export const remove =
   (deps: Deps): RouteHandler<typeof deleteRoute, Env> =>
   async (c) => {
-    await deleteEndpoint(deps, c.get('principal').project_id, c.req.valid('param').id)
+    await deleteEndpoint(deps, actorOf(c, deps), c.get('principal').project_id, c.req.valid('param').id)
     return c.body(null, 204)
   }
 
@@ -156,5 +166,5 @@ export const rotate =
     // Without a body the validator is not asked.
     const request = rotateRequest.parse(c.req.valid('json') ?? {})
     c.header('Cache-Control', 'no-store')
-    return c.json(await rotateSecret(deps, c.get('principal').project_id, id, request), 200)
+    return c.json(await rotateSecret(deps, actorOf(c, deps), c.get('principal').project_id, id, request), 200)
   }

@@ -8,6 +8,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../providers/provider.ts'
 import { type Deps, type Log, type ObjectStore, type Sealer, type Settings, topics } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
+import { resealAll } from '../jobs/reseal.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
 import { createHealth } from '../jobs/health.ts'
 import { createKeyUse } from '../jobs/key-use.ts'
@@ -33,7 +34,7 @@ import { createImageResolver, registryBound_ms } from './registry.ts'
 import { createIdentity } from './identity.ts'
 import { createMailer } from './mail.ts'
 import { proxiesOf } from './proxies.ts'
-import { createSealer, loadSecretKey } from './secrets.ts'
+import { loadOtherKey, loadSecretKey, openSealer } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
 import { pooledRandom } from './random.ts'
@@ -80,7 +81,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
   const [log, random] = [createLog(config.log_level), pooledRandom()]
   const high_water = highWaterFile(config.data_dir)
   const key = loadSecretKey(config)
-  const sealer = createSealer(key)
+  const sealer = openSealer(config)
   const objects = await openStore(config, random, log)
   const { db, close, migrate } = await openDatabase(config)
   try {
@@ -117,7 +118,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       made_admin_key,
       async start(listening) {
         address = config.public_url ?? listening
-        await local?.announce(listening)
+        // By TLS a server is called by the name in its certificate.
+        await local?.announce(config.tls === null ? listening : address)
         await accounts.refresh(deps)
         await offers.refresh(deps)
         return startLoops(
@@ -227,7 +229,9 @@ function settingsOf(config: Config, address: () => string): Settings {
     cache_ttl_s,
     cache_max_entries,
     keep_days,
+    audit_keep_days: config.audit_keep_days,
     registration: config.registration,
+    cors_origins: config.cors_origins,
     is_proxy: proxiesOf(config.trusted_proxies),
     program_version: programVersions(config.images),
     image: (kind) => config.images[kind] ?? null,
@@ -250,14 +254,17 @@ async function prepare(config: Config, { db, sealer, random, log, key, mark }: P
   const clock = await createDatabaseClock(db)
   const installation = await ensureInstallation({ db, clock, random, sealer })
   await checkSecretKey({ db, sealer })
-  // The folder's lock says that whoever held these is dead.
+  // The folder's lock says that whoever held these is dead, and that no other server needs another key.
   if (config.database_url === null) await releaseAll(db)
+  const resealed = config.database_url === null ? await resealAll({ db, sealer }) : 0
+  if (resealed > 0) log('info', `${resealed} secrets were sealed anew: the other key is not needed any more`)
   if (await renumberFeed(db))
     log('warn', 'the database was put back from a copy: readers of /v1/events begin anew')
   const made_admin_key = await ensureAdminKey({ db, clock, random, sealer }, config.admin_key_file)
   if (await quarantineIfRestored({ db, clock }, mark))
     log('warn', 'the database is older than this data folder: for a day nothing unknown is stopped')
-  const keys = await ensureKeys({ db, sealer }, key)
+  // Of a database that has none yet, the other key is the one that it was used with.
+  const keys = await ensureKeys({ db, sealer }, loadOtherKey(config) ?? key)
   const runner_key: KeyObject = createSecretKey(keys.runner)
   const send_mail = config.mail === null ? null : createMailer(config.mail)
   const verifies_email = send_mail !== null

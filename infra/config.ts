@@ -6,7 +6,8 @@ import { parse as parseDotenv } from 'dotenv'
 import type { z } from 'zod'
 import type { Registration } from '../jobs/identity.ts'
 import { settings } from './settings.ts'
-import type { Role, Variable } from './settings.ts'
+import type { Role } from './settings.ts'
+import type { Variable } from './setting-forms.ts'
 import type { S3Settings } from './s3-client.ts'
 
 export interface Config {
@@ -22,17 +23,24 @@ export interface Config {
   /** Base64 of 32 bytes; null: read `secret_key_file`. */
   secret_key: string | null
   secret_key_file: string
+  /** The same of a key that opens and does not seal; both null: there is none. */
+  other_secret_key: string | null
+  other_secret_key_file: string | null
   /** Without a slash at its end; null: the address that the server listens on. */
   public_url: string | null
   registration: Registration
   /** null: no mails are sent. */
   mail: { smtp_url: string; from: string } | null
   trusted_proxies: readonly string[]
+  cors_origins: readonly string[]
+  /** null: plain HTTP. */
+  tls: { cert: string; key: string } | null
   roles: readonly Role[]
   allow_private_targets: boolean
   cache_ttl_s: number
   cache_max_entries: number
   keep_days: number
+  audit_keep_days: number
   /** null: a folder in `data_dir`. */
   object_store: S3Settings | null
   local_data_dirs: readonly string[]
@@ -86,11 +94,26 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (values['BERTH_SECRET_KEY'] && values['BERTH_SECRET_KEY_FILE']) {
     problems.push('BERTH_SECRET_KEY and BERTH_SECRET_KEY_FILE are both set: keep one of them')
   }
+  if (values['BERTH_SECRET_KEY_OTHER'] && values['BERTH_SECRET_KEY_OTHER_FILE']) {
+    problems.push('BERTH_SECRET_KEY_OTHER and BERTH_SECRET_KEY_OTHER_FILE are both set: keep one of them')
+  }
+  problems.push(...tlsProblems(values))
   problems.push(...storeProblems(values, (name) => Boolean(env[name]?.trim())))
   if (problems.length > 0) {
     throw new ConfigError(`${problems.join('\n')}\nREADME.md lists all variables.`)
   }
   return toConfig(values as Values)
+}
+
+/** Machines elsewhere and the local runner go by the name of the certificate. */
+function tlsProblems(values: Record<string, unknown>): string[] {
+  const names = ['BERTH_TLS_CERT', 'BERTH_TLS_KEY']
+  const missing = names.filter((name) => !values[name])
+  if (missing.length === 2) return []
+  if (missing.length === 1) return [`${missing[0]} is not set: a certificate and its key go together`]
+  return String(values['BERTH_PUBLIC_URL']).startsWith('https://')
+    ? []
+    : ['BERTH_PUBLIC_URL must begin with https:// and name the host of BERTH_TLS_CERT']
 }
 
 function storeProblems(values: Record<string, unknown>, isGiven: (name: string) => boolean): string[] {
@@ -128,15 +151,20 @@ function toConfig(values: Values): Config {
     admin_key_file: values.BERTH_ADMIN_KEY_FILE ?? join(data_dir, 'admin.key'),
     secret_key: values.BERTH_SECRET_KEY,
     secret_key_file: values.BERTH_SECRET_KEY_FILE ?? join(data_dir, 'secret.key'),
+    other_secret_key: values.BERTH_SECRET_KEY_OTHER,
+    other_secret_key_file: values.BERTH_SECRET_KEY_OTHER_FILE,
     public_url: values.BERTH_PUBLIC_URL,
     registration: values.BERTH_REGISTRATION,
     mail: toMail(values),
     trusted_proxies: values.BERTH_TRUSTED_PROXIES,
+    cors_origins: values.BERTH_CORS_ORIGINS,
+    tls: toTls(values),
     roles: values.BERTH_ROLES,
     allow_private_targets: values.BERTH_ALLOW_PRIVATE_TARGETS,
     cache_ttl_s: values.BERTH_CACHE_TTL_S,
     cache_max_entries: values.BERTH_CACHE_MAX_ENTRIES,
     keep_days: values.BERTH_KEEP_DAYS,
+    audit_keep_days: values.BERTH_AUDIT_KEEP_DAYS,
     object_store: toStore(values),
     local_data_dirs: values.BERTH_LOCAL_DATA_DIRS,
     local_provider: values.BERTH_LOCAL_PROVIDER ?? values.BERTH_DATABASE_URL === null,
@@ -155,6 +183,10 @@ function toMail({ BERTH_SMTP_URL: smtp_url, BERTH_MAIL_FROM, BERTH_PUBLIC_URL }:
   if (smtp_url === null) return null
   const host = new URL(BERTH_PUBLIC_URL ?? 'http://localhost').hostname
   return { smtp_url, from: BERTH_MAIL_FROM ?? `Berth <berth@${host}>` }
+}
+
+function toTls({ BERTH_TLS_CERT: cert, BERTH_TLS_KEY: key }: Values): Config['tls'] {
+  return cert !== null && key !== null ? { cert, key } : null
 }
 
 function toStore(values: Values): S3Settings | null {

@@ -4,6 +4,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import type { Config } from './config.ts'
+import type { Fetch } from './listen.ts'
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -48,6 +50,9 @@ const safe = {
   'Permissions-Policy': 'camera=(), microphone=(), geolocation=()',
 }
 
+/** A year, as browsers' lists ask for. */
+const strict = { 'Strict-Transport-Security': 'max-age=31536000' }
+
 /** Where the API and what is beside it answers, a browser's question too. */
 const api = /^\/(v1|openapi\.json|reference|metrics|healthz|readyz)(\/|$)/
 
@@ -59,24 +64,27 @@ interface File {
   gzip: Buffer<ArrayBuffer> | null
 }
 type Files = ReadonlyMap<string, File>
-/** `env`: the socket of the request, which some guards look at. */
-type Fetch = (request: Request, env?: object) => Response | Promise<Response>
 
 const built = join(import.meta.dirname, '..', 'console', 'dist')
 
 /** Answers browsers with the console and everything else with the API. The files are read once. */
-export async function withConsole(fetch: Fetch, folder = built): Promise<Fetch> {
+export async function withConsole(
+  fetch: Fetch,
+  { public_url }: Pick<Config, 'public_url'>,
+  folder = built,
+): Promise<Fetch> {
   const files = await readFiles(folder)
+  const headers = public_url?.startsWith('https:') ? { ...safe, ...strict } : safe
   return (request, env) => {
     const { pathname } = new URL(request.url)
     const isRead = request.method === 'GET' || request.method === 'HEAD'
     if (!isRead || api.test(pathname)) return fetch(request, env)
     const asset = files.get(pathname)
     if (asset !== undefined && pathname !== '/index.html')
-      return sent(request, asset, pathname.startsWith('/assets/') ? forever : eachTime)
+      return sent(request, asset, headers, pathname.startsWith('/assets/') ? forever : eachTime)
     if (!/\btext\/html\b/.test(request.headers.get('accept') ?? '')) return fetch(request, env)
     const index = files.get('/index.html')
-    return index === undefined ? notBuilt() : sent(request, index, eachTime)
+    return index === undefined ? notBuilt() : sent(request, index, headers, eachTime)
   }
 }
 
@@ -113,9 +121,14 @@ async function fileOf(path: string): Promise<File> {
   }
 }
 
-function sent(request: Request, { type, etag, plain, gzip: small }: File, cache: string): Response {
+function sent(
+  request: Request,
+  { type, etag, plain, gzip: small }: File,
+  told: Record<string, string>,
+  cache: string,
+): Response {
   const headers: Record<string, string> = {
-    ...safe,
+    ...told,
     ETag: etag,
     'Cache-Control': cache,
     Vary: 'Accept-Encoding',

@@ -3,7 +3,7 @@ import { createKey, type KeyRole } from '../jobs/keys.ts'
 import { type Config, loadConfig } from './config.ts'
 import { ensureInstallation } from './first-start.ts'
 import { runOffline, withDatabase } from './offline.ts'
-import { createSealer, loadSecretKey } from './secrets.ts'
+import { openSealer } from './secrets.ts'
 
 const roles = ['viewer', 'member', 'admin'] as const satisfies readonly KeyRole[]
 /** Longer ones are no names. */
@@ -16,7 +16,7 @@ export async function main(config: Config, name: string, role: string): Promise<
   if (name.trim() === '' || name.length > maxName || name.includes('\0'))
     throw new Error(`the name must have 1 to ${maxName} characters`)
   return withDatabase(config, async (deps) => {
-    await ensureInstallation({ ...deps, sealer: createSealer(loadSecretKey(config)) })
+    await ensureInstallation({ ...deps, sealer: openSealer(config) })
     const project = await deps.db.selectFrom('projects').select('id').orderBy('id').executeTakeFirstOrThrow()
     return createKey(deps, project.id, name, found)
   })

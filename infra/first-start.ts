@@ -5,7 +5,7 @@ import { createKey } from '../jobs/keys.ts'
 import { ensurePartitions } from '../jobs/store/fold.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { insertProject } from '../jobs/projects.ts'
-import { webhookSecret } from '../jobs/webhooks.ts'
+import { missingKeys } from '../jobs/reseal.ts'
 import { createPrivateFile, deriveKey } from './secrets.ts'
 
 interface Start {
@@ -33,18 +33,15 @@ export async function ensureInstallation(start: Start): Promise<string> {
   })
 }
 
-/** Throws when the secret key is not the one that the database's secrets were sealed with. */
+/** Throws when a secret in the database was sealed with a key that this server has not. */
 export async function checkSecretKey({ db, sealer }: Pick<Start, 'db' | 'sealer'>): Promise<void> {
-  const project = await db.selectFrom('projects').select('id').orderBy('id').executeTakeFirst()
-  if (!project) return
-  try {
-    await webhookSecret({ db, sealer }, project.id)
-  } catch (cause) {
-    throw new Error(
-      'the secret key does not open the secrets in this database: give the key that it was made with in BERTH_SECRET_KEY or BERTH_SECRET_KEY_FILE',
-      { cause },
-    )
-  }
+  const [missing, ...others] = await missingKeys({ db, sealer })
+  if (!missing) return
+  const count = [missing, ...others].reduce((sum, { values }) => sum + values, 0)
+  throw new Error(
+    `the secret key does not open ${count} secrets in this database: give the key that they were sealed with ` +
+      `(${missing.key_id}) in BERTH_SECRET_KEY or BERTH_SECRET_KEY_FILE, or while keys are rotated in BERTH_SECRET_KEY_OTHER`,
+  )
 }
 
 /** Sealed in the row of the installation, under these names. */

@@ -166,7 +166,8 @@ function createSender(deps: Deps) {
 async function turnPartitions(tx: Tx, { clock, settings }: Deps): Promise<void> {
   const now = clock.now()
   await ensurePartitions(tx, now)
-  await dropOldPartitions(tx, new Date(now.getTime() - settings.keep_days * 86_400_000))
+  const daysAgo = (days: number) => new Date(now.getTime() - days * 86_400_000)
+  await dropOldPartitions(tx, daysAgo(settings.keep_days), daysAgo(settings.audit_keep_days))
 }
 
 /** Removes the folders of attempts that ended more than a day ago. */

@@ -22,12 +22,15 @@ const version = 'v1'
 
 /**
  * Seals with AES-256-GCM under a random nonce: `v1.<key id>.<nonce>.<ciphertext and tag>`, in base64url.
- * The key id tells which key a row needs, so that keys can be rotated. A random nonce is safe for 2^32
+ * The key id tells which key a row needs, so that keys can be rotated: meanwhile another one opens too. A random nonce is safe for 2^32
  * values under one key (SP 800-38D, 8.3).
  */
-export function createSealer(key: Buffer): Sealer {
+export function createSealer(key: Buffer, other: Buffer | null = null): Sealer {
   const id = keyIdOf(key)
+  const keys = new Map([key, ...(other ? [other] : [])].map((each) => [keyIdOf(each), each]))
   return {
+    key_id: id,
+    key_ids: [...keys.keys()],
     seal(plain, context) {
       const nonce = randomBytes(nonceBytes)
       const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
@@ -37,14 +40,15 @@ export function createSealer(key: Buffer): Sealer {
     },
     open(sealed, context) {
       const { sealedWith, nonce, box } = parseSealed(sealed)
-      if (sealedWith !== id) {
+      const opener = keys.get(sealedWith)
+      if (opener === undefined) {
         throw new Error(
           `a stored secret was sealed with key ${sealedWith}, and this server has key ${id}: ` +
             'set BERTH_SECRET_KEY or BERTH_SECRET_KEY_FILE to the key that this database was used with',
         )
       }
-      const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
-      decipher.setAAD(boundTo(id, context))
+      const decipher = createDecipheriv('aes-256-gcm', opener, nonce, { authTagLength: tagBytes })
+      decipher.setAAD(boundTo(sealedWith, context))
       decipher.setAuthTag(box.subarray(box.length - tagBytes))
       try {
         const plain = decipher.update(box.subarray(0, box.length - tagBytes))
@@ -54,6 +58,23 @@ export function createSealer(key: Buffer): Sealer {
       }
     },
   }
+}
+
+/** The sealer of a configuration, with the other key that opens while keys are rotated. */
+export function openSealer(config: SecretKeys): Sealer {
+  return createSealer(loadSecretKey(config), loadOtherKey(config))
+}
+
+interface SecretKeys {
+  secret_key: string | null
+  secret_key_file: string
+  other_secret_key: string | null
+  other_secret_key_file: string | null
+}
+
+export function loadOtherKey({ other_secret_key, other_secret_key_file: file }: SecretKeys): Buffer | null {
+  if (other_secret_key !== null) return decodeKey(other_secret_key, 'BERTH_SECRET_KEY_OTHER')
+  return file === null ? null : decodeKey(readPrivateFile(file).trim(), file)
 }
 
 /** A key for one purpose alone, by HKDF-SHA-256 (RFC 5869): one purpose's key tells nothing of another's. */

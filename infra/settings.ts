@@ -1,45 +1,18 @@
 // The table of the server's variables. infra/config.ts reads them.
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { access } from './access-settings.ts'
 import { usualBounds } from './postgres.ts'
-import { parseNet } from './proxies.ts'
+import { list, path, publicUrl, truth, type Variable, wholeNumber } from './setting-forms.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
 const roles = ['api', 'pass', 'webhooks', 'offers'] as const
 export type Role = (typeof roles)[number]
 
-export interface Variable {
-  /** What an unset variable means, in words where it follows from something else. */
-  shown?: string
-  /** What an unset variable is parsed from; null: left open. */
-  default: string | null
-  meaning: string
-  parse: z.ZodType
-}
-
-const path = z.string().transform((text) => resolve(text))
-const truth = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'must be true or false' })
-const wholeNumber = (least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d{1,12}$/, 'must be a whole number')
-    .transform(Number)
-    .refine((n) => n >= least && n <= most, `must be from ${least} to ${most}`)
-const list = (text: string) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
-
-const publicUrl = z
+const secretKey = z
   .string()
-  .refine((text) => {
-    const url = URL.parse(text)
-    const plain = url !== null && `${url.search}${url.hash}${url.username}${url.password}` === ''
-    return plain && ['http:', 'https:'].includes(url.protocol)
-  }, 'must be an http:// or https:// address without a user, a query or a fragment')
-  .transform((text) => text.replace(/\/+$/, ''))
+  .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`')
 
 /** `s3://bucket/prefix`: prefixes are limited to what is safe in every store and every log. */
 const bucketUrl = z
@@ -102,14 +75,24 @@ export const settings = {
     default: null,
     shown: 'none: the file below',
     meaning: 'key that encrypts secrets in rows: 32 random bytes in base64 (`openssl rand -base64 32`)',
-    parse: z
-      .string()
-      .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64: make one with `openssl rand -base64 32`'),
+    parse: secretKey,
   },
   BERTH_SECRET_KEY_FILE: {
     default: null,
     shown: '`$BERTH_DATA_DIR/secret.key`',
     meaning: 'file with that key (mode 0600), written at the first start',
+    parse: path,
+  },
+  BERTH_SECRET_KEY_OTHER: {
+    default: null,
+    shown: 'none',
+    meaning: 'another such key that opens secrets and seals none, while keys are rotated',
+    parse: secretKey,
+  },
+  BERTH_SECRET_KEY_OTHER_FILE: {
+    default: null,
+    shown: 'none',
+    meaning: 'file with that other key (mode 0600)',
     parse: path,
   },
   BERTH_PUBLIC_URL: {
@@ -118,38 +101,7 @@ export const settings = {
     meaning: 'address at which runners and people reach this server',
     parse: publicUrl,
   },
-  BERTH_REGISTRATION: {
-    default: 'closed',
-    meaning:
-      'who may register: `open` (everybody), `invitation` (whom a project invites) or `closed` (whom an operator registers, or a project invites)',
-    parse: z.enum(['open', 'invitation', 'closed'], 'must be open, invitation or closed'),
-  },
-  BERTH_SMTP_URL: {
-    default: null,
-    shown: 'none: no mails',
-    meaning:
-      'mail server for invitations, forgotten passwords and addresses to verify, as `smtps://user:password@host`',
-    parse: z.string().regex(/^smtps?:\/\/\S+$/, 'must begin with smtp:// or smtps://'),
-  },
-  BERTH_MAIL_FROM: {
-    default: null,
-    shown: '`berth@` the host of BERTH_PUBLIC_URL',
-    meaning: 'sender of those mails',
-    parse: z
-      .string()
-      .max(320)
-      .regex(/^[^\r\n]*@[^\r\n]+$/, 'must be an address of mail'),
-  },
-  BERTH_TRUSTED_PROXIES: {
-    default: '',
-    shown: 'none',
-    meaning:
-      'addresses and nets, separated by commas, of proxies whose `X-Forwarded-For` is believed, as `10.0.0.0/8`',
-    parse: z
-      .string()
-      .transform(list)
-      .refine((nets) => nets.every((net) => parseNet(net)), 'must be addresses or nets such as 10.0.0.0/8'),
-  },
+  ...access,
   BERTH_ROLES: {
     default: 'api,pass,webhooks,offers',
     meaning: 'what this process does, separated by commas',
@@ -254,6 +206,11 @@ export const settings = {
   BERTH_KEEP_DAYS: {
     default: '90',
     meaning: 'how long logs and events are kept, in days; they go by whole months',
+    parse: wholeNumber(45, 36_500),
+  },
+  BERTH_AUDIT_KEEP_DAYS: {
+    default: '400',
+    meaning: 'how long the audit log is kept, in days; it goes by whole months',
     parse: wholeNumber(45, 36_500),
   },
   BERTH_RATE_LIMIT: {

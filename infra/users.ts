@@ -8,7 +8,7 @@ import { type Config, loadConfig } from './config.ts'
 import { checkSecretKey, ensureInstallation, ensureKeys } from './first-start.ts'
 import { createIdentity } from './identity.ts'
 import { type OfflineDeps, runOffline, withDatabase } from './offline.ts'
-import { createSealer, loadSecretKey } from './secrets.ts'
+import { loadOtherKey, loadSecretKey, openSealer } from './secrets.ts'
 
 const actor: Actor = { by: 'command', id: null, address: null, request_id: null }
 /** More are listed by the database itself. */
@@ -22,8 +22,8 @@ export async function main(config: Config, [command, to = '', name = '']: string
     if (command === 'list') return list(deps)
     const parsed = emailOf.safeParse(to)
     if (!parsed.success) throw new Error('the address is not one of mail')
-    const secret_key = loadSecretKey(config)
-    const sealer = createSealer(secret_key)
+    const secret_key = loadOtherKey(config) ?? loadSecretKey(config)
+    const sealer = openSealer(config)
     const installation = await ensureInstallation({ ...deps, sealer })
     await checkSecretKey({ ...deps, sealer })
     const keys = await ensureKeys({ ...deps, sealer }, secret_key)

@@ -1,15 +1,14 @@
-// Accounts at providers: made, changed, tried and removed while servers run. Credentials go in and never come out.
+// Accounts at providers: made, changed and removed while servers run. Credentials go in and never come out.
 import { sql } from 'kysely'
 import { z } from 'zod'
-import type { Check } from '../providers/provider.ts'
-import { ProviderError } from '../providers/errors.ts'
+import { type Actor, audit } from './audit.ts'
 import { type Deps, topics } from './deps.ts'
 import { AppError } from './errors.ts'
 import { type HealthView, healthView } from './health-view.ts'
 import { isId, newId } from './ids.ts'
 import { rememberedCodes } from './memory.ts'
-import { type AccountRow, credentialsOf, openVendor, parseOwn, sealed } from './opening.ts'
-import { unpark, unparkIn } from './parking.ts'
+import { type AccountRow, credentialsOf, parseOwn, sealed } from './opening.ts'
+import { unparkIn } from './parking.ts'
 import { forgetHealth, readHealth } from './store/health.ts'
 import { liftAccount } from './store/open.ts'
 import { countChange } from './store/queue.ts'
@@ -18,8 +17,6 @@ import type { JsonObject } from './view.ts'
 
 /** Each is asked for offers every half minute and scanned for orphans every minute. */
 const maxAccounts = 200
-/** A check asks for each permission in turn. */
-const check_ms = 60_000
 /** Until no server offers it any more: they look every five seconds, and a launch that was decided is called. */
 const quiet_s = 60
 
@@ -86,6 +83,7 @@ export interface AccountView {
 /** Throws AppError. Calls nobody: testAccount does. */
 export async function createAccount(
   deps: Deps,
+  actor: Actor,
   request: z.output<typeof accountRequest>,
 ): Promise<AccountView> {
   const { provider, account, regions: in_regions, enabled } = request
@@ -121,6 +119,9 @@ export async function createAccount(
         updated_at: now,
       })
       .execute()
+    const after = { provider, account, settings: own.settings, enabled, regions: in_regions }
+    const change = { project_id: null, action: 'provider_account.created', subject: id, after }
+    await audit({ ...deps, db: tx }, actor, change)
   })
   deps.waker.wake(topics.accounts)
   return readAccount(deps, id)
@@ -165,6 +166,7 @@ export async function readAccount(
 /** Changes what is given. Servers go by it within seconds. One with work on it is disabled when that is asked twice. Throws AppError. */
 export async function changeAccount(
   deps: Deps,
+  actor: Actor,
   id: string,
   patch: z.output<typeof accountPatch>,
 ): Promise<AccountView> {
@@ -187,6 +189,13 @@ export async function changeAccount(
     // What was refused to the old ones says nothing of the new ones.
     if (patch.settings !== undefined || patch.credentials !== undefined)
       await unparkIn(tx, deps, row, { detail: 'it was changed', how: 'forget', now })
+    await audit({ ...deps, db: tx }, actor, {
+      project_id: null,
+      action: 'provider_account.changed',
+      subject: id,
+      before: told(row),
+      after: { ...patch, ...(patch.credentials === undefined ? {} : { credentials: '[masked]' }) },
+    })
   })
   deps.waker.wake(topics.accounts)
   deps.waker.wake(topics.webhooks)
@@ -219,7 +228,7 @@ function openedAnew(
 }
 
 /** Only of one that has been disabled for a minute and has nothing running. Throws AppError. */
-export async function deleteAccount(deps: Deps, id: string): Promise<void> {
+export async function deleteAccount(deps: Deps, actor: Actor, id: string): Promise<void> {
   const now = deps.clock.now()
   await deps.db.transaction().execute(async (tx) => {
     const row = await lockAccount(tx, id)
@@ -232,32 +241,23 @@ export async function deleteAccount(deps: Deps, id: string): Promise<void> {
     await liftAccount(tx, row, rememberedCodes, now, 'forget')
     await forgetHealth(tx, row)
     await tx.deleteFrom('provider_accounts').where('id', '=', id).execute()
+    const before = { provider: row.provider, account: row.account, ...told(row) }
+    const change = { project_id: null, action: 'provider_account.deleted', subject: id, before }
+    await audit({ ...deps, db: tx }, actor, change)
   })
   deps.waker.wake(topics.accounts)
 }
 
-/** Asks for each permission that it needs, without spending, and keeps what was seen. Throws AppError. */
-export async function testAccount(deps: Deps, id: string): Promise<{ ok: boolean; checks: Check[] }> {
-  const row = isId('pac', id) ? await selectAccount(deps.db, id) : undefined
-  if (!row) throw unknown(id)
-  // Asked whatever is known of it: a person waits for the answer.
-  const checks = await openVendor(deps, row)
-    .then((provider) => provider.check(AbortSignal.timeout(check_ms)))
-    .catch((error: unknown) => [failedCheck(error)])
-  await deps.db
-    .updateTable('provider_accounts')
-    .set({ checks: JSON.stringify(checks), checked_at: deps.clock.now() })
-    .where('id', '=', id)
-    // What was tried is what is there.
-    .where('version', '=', row.version)
-    .execute()
-  const ok = checks.every((each) => each.ok)
-  if (ok) await unpark(deps, row, 'a test succeeded', 'remember')
-  return { ok, checks }
-}
+const told = ({ settings, regions, enabled, draining }: AccountRow) => ({
+  settings,
+  regions,
+  enabled,
+  draining,
+})
 
 const keyOf = ({ provider, account }: { provider: string; account: string }) => `${provider}/${account}`
-const unknown = (id: string) => new AppError('not_found', `There is no provider account ${id.slice(0, 100)}.`)
+export const unknown = (id: string) =>
+  new AppError('not_found', `There is no provider account ${id.slice(0, 100)}.`)
 const inUse = (message: string) => new AppError('account_in_use', message)
 
 /** Of the environment: what is not stored. */
@@ -299,7 +299,7 @@ async function countRunning({ db }: Pick<Deps, 'db'>): Promise<Map<string, numbe
   return new Map(rows.map((row) => [keyOf(row), Number(row.count)]))
 }
 
-const selectAccount = (db: Deps['db'], id: string) =>
+export const selectAccount = (db: Deps['db'], id: string) =>
   db.selectFrom('provider_accounts').selectAll().where('id', '=', id).executeTakeFirst()
 
 async function lockAccount(tx: Tx, id: string): Promise<AccountRow> {
@@ -308,11 +308,4 @@ async function lockAccount(tx: Tx, id: string): Promise<AccountRow> {
     : undefined
   if (!row) throw unknown(id)
   return row
-}
-
-/** An adapter answers its checks; one that throws has told what of. */
-function failedCheck(error: unknown): Check {
-  const detail =
-    error instanceof ProviderError ? `${error.code}: ${error.detail}` : 'the account could not be opened'
-  return { name: 'account', ok: false, detail }
 }

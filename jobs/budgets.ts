@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { microsToUsd, usdToMicros } from './cost.ts'
+import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
@@ -41,12 +42,18 @@ export interface BudgetView {
 /** Makes a budget, or changes the limit of the one for the same scope and period. */
 export async function putBudget(
   deps: Deps,
+  actor: Actor,
   project_id: string,
   request: z.output<typeof budgetRequest>,
 ): Promise<BudgetView> {
   const now = deps.clock.now()
   const limit_micros = usdToMicros(request.limit_usd)
   const id = await deps.db.transaction().execute(async (tx) => {
+    const before = await tx
+      .selectFrom('budgets')
+      .select(['id', 'limit_micros'])
+      .where('project_id', '=', project_id)
+      .execute()
     const { id: made } = await tx
       .insertInto('budgets')
       .values({
@@ -79,6 +86,14 @@ export async function putBudget(
       .set({ warned_at: null, exhausted_at: null })
       .where('budget_id', '=', made)
       .execute()
+    const old = before.find((each) => each.id === made)
+    await audit({ ...deps, db: tx }, actor, {
+      project_id,
+      action: 'budget.put',
+      subject: made,
+      before: old ? { limit_usd: microsToUsd(old.limit_micros) } : null,
+      after: request,
+    })
     return made
   })
   const [view] = (await listBudgets(deps, project_id)).filter((budget) => budget.id === id)
@@ -124,13 +139,24 @@ export async function listBudgets(deps: Deps, project_id: string): Promise<Budge
 }
 
 /** Throws AppError not_found. What is running on it runs on. */
-export async function deleteBudget(deps: Deps, project_id: string, id: string): Promise<void> {
-  const { numDeletedRows } = await deps.db
-    .deleteFrom('budgets')
-    .where('project_id', '=', project_id)
-    .where('id', '=', id)
-    .executeTakeFirst()
-  if (numDeletedRows === 0n) throw new AppError('not_found', `There is no budget ${id.slice(0, 100)}.`)
+export async function deleteBudget(
+  deps: Pick<Deps, 'db' | 'clock'>,
+  actor: Actor,
+  project_id: string,
+  id: string,
+): Promise<void> {
+  await deps.db.transaction().execute(async (tx) => {
+    const [old] = await tx
+      .deleteFrom('budgets')
+      .where('project_id', '=', project_id)
+      .where('id', '=', id)
+      .returning(['scope', 'label_name', 'label_value', 'period', 'limit_micros'])
+      .execute()
+    if (!old) throw new AppError('not_found', `There is no budget ${id.slice(0, 100)}.`)
+    const { limit_micros, ...rest } = old
+    const before = { ...rest, limit_usd: microsToUsd(limit_micros) }
+    await audit({ ...deps, db: tx }, actor, { project_id, action: 'budget.deleted', subject: id, before })
+  })
 }
 
 export const usageGroups = ['project', 'kind', 'provider', 'label', 'day'] as const

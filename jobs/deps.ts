@@ -108,6 +108,10 @@ export class ObjectTooLarge extends Error {
 
 /** Seals secrets that are stored in rows (AES-256-GCM; the context binds a value to its row). */
 export interface Sealer {
+  /** Tells the key that it seals with, and nothing of it. */
+  key_id: string
+  /** Those that it opens with. */
+  key_ids: readonly string[]
   seal(plain: string, context: string): string
   /** Throws when the key or the context is not the one it was sealed with. */
   open(sealed: string, context: string): string
@@ -160,7 +164,11 @@ export interface Settings {
   cache_max_entries: number
   /** How long logs and events are kept, to the month. */
   keep_days: number
+  /** The same of the audit log. */
+  audit_keep_days: number
   registration: Registration
+  /** Of pages that may ask with a key; none: those of this server alone. */
+  cors_origins: readonly string[]
   /** Whether an address is a proxy's whose word for the client's address is taken. */
   is_proxy: (address: string) => boolean
   /** Folders that `file://` data may lie in; empty: refused. */

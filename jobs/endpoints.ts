@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Selectable } from 'kysely'
 import { z } from 'zod'
 import { firstRoom } from './delivery.ts'
+import { type Actor, audit } from './audit.ts'
 import { type Deps, topics } from './deps.ts'
 import { AppError } from './errors.ts'
 import { claimResource, type IdempotencyKey } from './idempotency.ts'
@@ -60,6 +61,7 @@ export type EndpointView = ReturnType<typeof viewEndpoint>
 /** Answers the endpoint and its secret, the only time. Throws AppError. */
 export async function createEndpoint(
   deps: Deps,
+  actor: Actor,
   project_id: string,
   request: z.output<typeof endpointRequest>,
   idempotency: IdempotencyKey | null,
@@ -96,6 +98,8 @@ export async function createEndpoint(
       .insertInto('receivers')
       .values({ id, project_id, webhook_id: id, room: firstRoom, updated_at: now })
       .execute()
+    const change = { project_id, action: 'webhook.created', subject: id, after: told(inserted) }
+    await audit({ ...deps, db: tx }, actor, change)
     return inserted
   })
   return { ...viewEndpoint({ ...row, ...well }, now), secret }
@@ -132,6 +136,7 @@ export async function readEndpoint(
 /** Changes what is given. One that is enabled, or called elsewhere, begins anew. Throws AppError. */
 export async function changeEndpoint(
   deps: Deps,
+  actor: Actor,
   project_id: string,
   id: string,
   patch: z.output<typeof endpointPatch>,
@@ -160,18 +165,33 @@ export async function changeEndpoint(
       })
       .where('id', '=', id)
       .execute()
+    const given = {
+      url: patch.url ?? row.url,
+      description: patch.description ?? row.description,
+      events: patch.events === undefined ? row.events : patch.events,
+    }
+    const after = { ...told(given), enabled: isEnabled }
+    const change = { project_id, action: 'webhook.changed', subject: id, before: told(row), after }
+    await audit({ ...deps, db: tx }, actor, change)
   })
   deps.waker.wake(topics.webhooks)
   return readEndpoint(deps, project_id, id)
 }
 
 /** What waits for it is given up. Throws AppError not_found. */
-export async function deleteEndpoint(deps: Deps, project_id: string, id: string): Promise<void> {
+export async function deleteEndpoint(
+  deps: Deps,
+  actor: Actor,
+  project_id: string,
+  id: string,
+): Promise<void> {
   const now = deps.clock.now()
   await deps.db.transaction().execute(async (tx) => {
-    await lockEndpoint(tx, project_id, id)
+    const row = await lockEndpoint(tx, project_id, id)
     await tx.updateTable('receivers').set({ due_at: now, updated_at: now }).where('id', '=', id).execute()
     await tx.updateTable('webhooks').set({ deleted_at: now }).where('id', '=', id).execute()
+    const change = { project_id, action: 'webhook.deleted', subject: id, before: told(row) }
+    await audit({ ...deps, db: tx }, actor, change)
   })
   deps.waker.wake(topics.webhooks)
 }
@@ -179,6 +199,7 @@ export async function deleteEndpoint(deps: Deps, project_id: string, id: string)
 /** Makes a new secret and answers it, the only time; the old one signs beside it for a while. Throws AppError. */
 export async function rotateSecret(
   deps: Deps,
+  actor: Actor,
   project_id: string,
   id: string,
   { grace_s }: z.output<typeof rotateRequest>,
@@ -199,9 +220,18 @@ export async function rotateSecret(
       .set({ secret_sealed: sealed, old_secrets: JSON.stringify(kept), updated_at: now })
       .where('id', '=', id)
       .execute()
+    const change = { project_id, action: 'webhook.rotated', subject: id, after: { grace_s } }
+    await audit({ ...deps, db: tx }, actor, change)
   })
   return { ...(await readEndpoint(deps, project_id, id)), secret }
 }
+
+/** Of its url the origin alone: the rest may be a secret of the receiver's. */
+const told = ({ url, description, events }: Pick<EndpointRow, 'url' | 'description' | 'events'>) => ({
+  origin: new URL(url).origin,
+  description,
+  events,
+})
 
 const well = { failures: 0, failing_since: null, closed_until: null }
 

@@ -1,6 +1,7 @@
 // How many attempts may run at once: of a project, of a kind, on an account, of a kind on one device.
 import { z } from 'zod'
 import type { Offer } from '../providers/provider.ts'
+import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
@@ -131,7 +132,11 @@ export async function listLimits(
 }
 
 /** Makes a limit or changes it; it holds for launches from now on, what runs goes on. */
-export async function putLimit(deps: Deps, request: z.output<typeof limitRequest>): Promise<LimitView> {
+export async function putLimit(
+  deps: Deps,
+  actor: Actor,
+  request: z.output<typeof limitRequest>,
+): Promise<LimitView> {
   const updated_at = deps.clock.now()
   const { scope, key, max_running } = request
   return deps.db.transaction().execute(async (tx) => {
@@ -144,18 +149,37 @@ export async function putLimit(deps: Deps, request: z.output<typeof limitRequest
     if (Number(count) >= maxLimits)
       throw new AppError('invalid_request', `There are ${maxLimits} limits already: delete one.`)
     await countChange(tx)
-    return tx
+    const old = await tx
+      .selectFrom('limits')
+      .select('max_running')
+      .where((where) => where.and({ scope, key }))
+      .executeTakeFirst()
+    const made = await tx
       .insertInto('limits')
       .values({ id: newId('lim', updated_at, deps.random), scope, key, max_running, updated_at })
       .onConflict((conflict) => conflict.columns(['scope', 'key']).doUpdateSet({ max_running, updated_at }))
       .returning(['id', 'scope', 'key', 'max_running'])
       .executeTakeFirstOrThrow()
+    const change = { action: 'limit.put', subject: made.id, before: old ?? null, after: request }
+    await audit({ ...deps, db: tx }, actor, { project_id: null, ...change })
+    return made
   })
 }
 
 /** Throws AppError not_found. */
-export async function deleteLimit(deps: Pick<Deps, 'db'>, id: string): Promise<void> {
-  await countChange(deps.db)
-  const { numDeletedRows } = await deps.db.deleteFrom('limits').where('id', '=', id).executeTakeFirst()
-  if (numDeletedRows === 0n) throw new AppError('not_found', `There is no limit ${id.slice(0, 100)}.`)
+export async function deleteLimit(
+  { db, clock }: Pick<Deps, 'db' | 'clock'>,
+  actor: Actor,
+  id: string,
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    await countChange(tx)
+    const [before] = await tx
+      .deleteFrom('limits')
+      .where('id', '=', id)
+      .returning(['scope', 'key', 'max_running'])
+      .execute()
+    if (!before) throw new AppError('not_found', `There is no limit ${id.slice(0, 100)}.`)
+    await audit({ db: tx, clock }, actor, { project_id: null, action: 'limit.deleted', subject: id, before })
+  })
 }

@@ -62,7 +62,7 @@ export async function calledAccounts({ db }: Pick<Deps, 'db'>): Promise<AccountR
     .execute()
 }
 
-const contextOf = (id: string) => `provider_accounts/${id}`
+export const contextOf = (id: string) => `provider_accounts/${id}`
 
 export function sealed({ sealer }: Pick<Deps, 'sealer'>, id: string, { credentials: given }: Own) {
   const names = Object.keys(given).filter((name) => given[name] !== undefined)

@@ -1,4 +1,5 @@
 // Things that cost money and that no attempt of ours accounts for: found, shown, and stopped after a grace.
+import { type Actor, audit } from './audit.ts'
 import type { Selectable } from 'kysely'
 import type { Found, Provider } from '../providers/provider.ts'
 import { microsOf, microsToUsd, usdToMicros } from './cost.ts'
@@ -123,7 +124,7 @@ async function stopAtProvider(deps: Deps, provider: Provider, orphan: Orphan): P
 }
 
 /** A person's order to stop one, also in quarantine. Throws AppError not_found. */
-export async function stopOrphan(deps: Deps, id: string): Promise<void> {
+export async function stopOrphan(deps: Deps, actor: Actor, id: string): Promise<void> {
   const orphan = await deps.db
     .selectFrom('orphans')
     .selectAll()
@@ -134,6 +135,9 @@ export async function stopOrphan(deps: Deps, id: string): Promise<void> {
     ({ name, account }) => name === orphan?.provider && account === orphan.account,
   )
   if (!orphan || !provider) throw new AppError('not_found', `There is no orphan ${id.slice(0, 100)}.`)
+  // Before the call: what is asked of a vendor is written down first.
+  const before = { provider: orphan.provider, account: orphan.account, name: orphan.name }
+  await audit(deps, actor, { project_id: null, action: 'orphan.stopped', subject: id, before })
   await stopAtProvider(deps, provider, orphan)
 }
 

@@ -1,5 +1,6 @@
 // What an administrator rules for all jobs of a project, and no job overrides.
 import { z } from 'zod'
+import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import type { JobSpec } from './spec.ts'
 import { countChange } from './store/queue.ts'
@@ -41,14 +42,24 @@ export async function readPolicies(
 }
 
 /** Replaces a project's policy whole. It holds for what is launched from now on. */
-export async function putPolicy(deps: Deps, project_id: string, policy: Policy): Promise<Policy> {
+export async function putPolicy(
+  deps: Pick<Deps, 'db' | 'clock'>,
+  actor: Actor,
+  project_id: string,
+  policy: Policy,
+): Promise<Policy> {
   const updated_at = deps.clock.now()
   const values = { policy: JSON.stringify(policy), updated_at }
-  await countChange(deps.db)
-  await deps.db
-    .insertInto('policies')
-    .values({ project_id, ...values })
-    .onConflict((conflict) => conflict.column('project_id').doUpdateSet(values))
-    .execute()
+  await deps.db.transaction().execute(async (tx) => {
+    const before = (await readPolicies(tx, [project_id])).get(project_id) ?? null
+    await countChange(tx)
+    await tx
+      .insertInto('policies')
+      .values({ project_id, ...values })
+      .onConflict((conflict) => conflict.column('project_id').doUpdateSet(values))
+      .execute()
+    const change = { project_id, action: 'policy.put', subject: project_id, before, after: policy }
+    await audit({ ...deps, db: tx }, actor, change)
+  })
   return policy
 }

@@ -1,5 +1,6 @@
 // The API keys of a project, as its admins make, list, rotate and revoke them. A key is shown once.
 import { z } from 'zod'
+import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { isId } from './ids.ts'
@@ -78,19 +79,28 @@ export async function listKeys(
 /** Answers the key in clear, the only time. Throws AppError invalid_request. */
 export async function makeKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
+  actor: Actor,
   project_id: string,
   { name, role, expires_at }: z.output<typeof keyRequest>,
 ): Promise<NewKey> {
   const ends = endOf(deps, expires_at)
   return deps.db.transaction().execute(async (db) => {
     await mustHaveRoom(db, deps, project_id)
-    return newKey({ ...deps, db }, project_id, { name, role, ends })
+    const made = await newKey({ ...deps, db }, project_id, { name, role, ends })
+    await audit({ ...deps, db }, actor, {
+      project_id,
+      action: 'key.created',
+      subject: made.id,
+      after: told(made),
+    })
+    return made
   })
 }
 
 /** A new key of the same name and role; the old one works for the overlap. Throws AppError not_found, invalid_request. */
 export async function rotateKey(
   deps: Pick<Deps, 'db' | 'clock' | 'random'>,
+  actor: Actor,
   project_id: string,
   id: string,
   { overlap_s, expires_at }: z.output<typeof rotation>,
@@ -104,7 +114,13 @@ export async function rotateKey(
     if (hasEnded(old, now)) throw unknown(id)
     if (old.expires_at === null || old.expires_at > until)
       await db.updateTable('api_keys').set({ expires_at: until }).where('id', '=', id).execute()
-    return newKey({ ...deps, db }, project_id, { name: old.name, role: old.role, ends })
+    const made = await newKey({ ...deps, db }, project_id, { name: old.name, role: old.role, ends })
+    const change = {
+      before: { expires_at: old.expires_at },
+      after: { expires_at: until, rotated_to: made.id },
+    }
+    await audit({ ...deps, db }, actor, { project_id, action: 'key.rotated', subject: id, ...change })
+    return made
   })
 }
 
@@ -114,6 +130,7 @@ export async function rotateKey(
  */
 export async function revokeKey(
   deps: Pick<Deps, 'db' | 'clock'>,
+  actor: Actor,
   { project_id, id: own }: Pick<Principal, 'project_id' | 'id'>,
   id: string,
 ): Promise<void> {
@@ -121,8 +138,10 @@ export async function revokeKey(
     throw new AppError('key_in_use', 'This request was made with that key: revoke it with another.')
   await deps.db.transaction().execute(async (db) => {
     const row = await lockKey(db, project_id, id)
-    if (row.revoked_at === null)
-      await db.updateTable('api_keys').set({ revoked_at: deps.clock.now() }).where('id', '=', id).execute()
+    if (row.revoked_at !== null) return
+    await db.updateTable('api_keys').set({ revoked_at: deps.clock.now() }).where('id', '=', id).execute()
+    const change = { project_id, action: 'key.revoked', subject: id, before: told(viewOf(row)) }
+    await audit({ ...deps, db }, actor, change)
   })
 }
 
@@ -178,6 +197,8 @@ function endOf({ clock }: Pick<Deps, 'clock'>, expires_at: string | null): Date 
     errors: [{ path: 'expires_at', message }],
   })
 }
+
+const told = ({ name, role, prefix, expires_at }: KeyView) => ({ name, role, prefix, expires_at })
 
 const hasEnded = ({ revoked_at, expires_at }: KeyRow, now: Date) =>
   revoked_at !== null || (expires_at !== null && expires_at <= now)

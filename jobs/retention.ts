@@ -133,17 +133,21 @@ async function purge(tx: Tx, job_id: string, now: Date): Promise<string[]> {
   return unnamed(tx, [...artifacts.map(({ object_key }) => object_key), ...kept])
 }
 
-/** Drops whole months of events and logs that ended before a time: of jobs and attempts that began in them. */
-export async function dropOldPartitions(db: Tx, before: Date): Promise<string[]> {
+/**
+ * Drops whole months of events and logs that ended before a time: of jobs and attempts that began in them; and of the audit log before
+ * another one.
+ */
+export async function dropOldPartitions(db: Tx, before: Date, audit_before: Date): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`
     select child.relname as name from pg_inherits
     join pg_class child on child.oid = inhrelid join pg_class parent on parent.oid = inhparent
-    where parent.relname in ('events', 'log_chunks')`.execute(db)
+    where parent.relname in ('events', 'log_chunks', 'audit_log')`.execute(db)
   const old = rows
     .map(({ name }) => name)
     .filter((name) => {
-      const month = /^(?:events|log_chunks)_(\d{4})_(\d{2})$/.exec(name)
-      return month !== null && Date.UTC(Number(month[1]), Number(month[2]), 1) <= before.getTime()
+      const month = /^(?:events|log_chunks|audit_log)_(\d{4})_(\d{2})$/.exec(name)
+      const end = name.startsWith('audit_log_') ? audit_before : before
+      return month !== null && Date.UTC(Number(month[1]), Number(month[2]), 1) <= end.getTime()
     })
   for (const name of old) {
     if (name.startsWith('events_')) await raiseFloors(db, name)

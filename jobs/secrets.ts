@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { LaunchSecrets } from '../providers/provider.ts'
+import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { AppError, type FieldError } from './errors.ts'
 import { variable } from './kinds/custom.ts'
@@ -47,6 +48,7 @@ export interface SecretView {
 /** Makes a secret or replaces its value; attempts that run keep what they got. Throws AppError invalid_request. */
 export async function putSecret(
   deps: Deps,
+  actor: Actor,
   project_id: string,
   name: string,
   request: z.output<typeof secretRequest>,
@@ -76,6 +78,13 @@ export async function putSecret(
       )
       .returning(['name', 'type', 'created_at', 'updated_at'])
       .executeTakeFirstOrThrow()
+    // That it was written, and never what.
+    await audit({ ...deps, db: tx }, actor, {
+      project_id,
+      action: 'secret.put',
+      subject: name,
+      after: { type },
+    })
     return viewOf(row)
   })
 }
@@ -93,16 +102,20 @@ export async function listSecrets({ db }: Pick<Deps, 'db'>, project_id: string):
 
 /** Throws AppError not_found. */
 export async function deleteSecret(
-  { db }: Pick<Deps, 'db'>,
+  { db, clock }: Pick<Deps, 'db' | 'clock'>,
+  actor: Actor,
   project_id: string,
   name: string,
 ): Promise<void> {
-  const { numDeletedRows } = await db
-    .deleteFrom('secrets')
-    .where('project_id', '=', project_id)
-    .where('name', '=', name)
-    .executeTakeFirst()
-  if (numDeletedRows === 0n) throw new AppError('not_found', `There is no secret ${name.slice(0, 64)}.`)
+  await db.transaction().execute(async (tx) => {
+    const { numDeletedRows } = await tx
+      .deleteFrom('secrets')
+      .where('project_id', '=', project_id)
+      .where('name', '=', name)
+      .executeTakeFirst()
+    if (numDeletedRows === 0n) throw new AppError('not_found', `There is no secret ${name.slice(0, 64)}.`)
+    await audit({ db: tx, clock }, actor, { project_id, action: 'secret.deleted', subject: name })
+  })
 }
 
 /** Types of secrets by `project/name`. */
@@ -201,7 +214,7 @@ function sealedOf(db: Database, project_id: string, names: readonly string[]) {
 }
 
 /** Binds a sealed value to its row, so that it cannot be moved to another project or name. */
-const contextOf = (project_id: string, name: string) => `secrets.sealed/${project_id}/${name}`
+export const contextOf = (project_id: string, name: string) => `secrets.sealed/${project_id}/${name}`
 
 function viewOf(row: {
   name: string

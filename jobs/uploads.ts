@@ -6,6 +6,7 @@ import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
 import type { DatasetRow } from './plan.ts'
 import { storedFile } from './result-tables.ts'
+import { streamOf } from './stream.ts'
 
 /** Stores one part, numbered from 0; the same again replaces it. Throws AppError. */
 export async function putPart(
@@ -115,23 +116,14 @@ async function describe(deps: Deps, { format, bytes }: DatasetRow, object_key: s
 
 /** One stream of many objects; each is opened when the one before it has been read. */
 function joined(deps: Deps, object_keys: readonly string[]): ReadableStream<Uint8Array> {
-  async function* chunks() {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
     for (const key of object_keys) {
       const part = await deps.store.get(key)
       if (!part) throw new Error(`part ${key} is gone`)
       yield* part.body
     }
   }
-  const read = chunks()
-  // ReadableStream.from is not in every runtime, nor in the types of a browser.
-  return new ReadableStream<Uint8Array>({
-    async pull(stream) {
-      const { done, value } = await read.next()
-      if (done) stream.close()
-      else stream.enqueue(value)
-    },
-    cancel: async () => void (await read.return()),
-  })
+  return streamOf(chunks())
 }
 
 /** Removes the parts of an upload; what fails after the rows are gone costs space until the store is tidied. */

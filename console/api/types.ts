@@ -41,3 +41,4 @@ export type RunningAttempt = Item<V1['attempts']['$get']>
 export type Me = Of<V1['me']['$get']>
 export type Member = Item<V1['projects'][':id']['members']['$get']>
 export type Invitation = Item<V1['projects'][':id']['invitations']['$get']>
+export type AuditEntry = Item<V1['audit']['$get']>

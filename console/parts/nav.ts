@@ -12,6 +12,7 @@ import Lock from 'lucide-react/icons/lock'
 import Plus from 'lucide-react/icons/plus'
 import Rocket from 'lucide-react/icons/rocket'
 import Scale from 'lucide-react/icons/scale'
+import ScrollText from 'lucide-react/icons/scroll-text'
 import Settings from 'lucide-react/icons/settings'
 import Tags from 'lucide-react/icons/tags'
 import TriangleAlert from 'lucide-react/icons/triangle-alert'
@@ -41,6 +42,7 @@ export interface Place {
     | '/policy'
     | '/settings'
     | '/members'
+    | '/audit'
   text: keyof typeof shell
   icon: ComponentType<{ className?: string }>
   /** After `g`. */
@@ -85,6 +87,7 @@ export const nav: readonly NavGroup[] = [
       { to: '/webhooks', text: 'webhooks', icon: Webhook, key: 'w', right: 'member' },
       { to: '/secrets', text: 'secrets', icon: Lock, key: 's', right: 'viewer' },
       { to: '/policy', text: 'policy', icon: Scale, key: 'y', right: 'viewer' },
+      { to: '/audit', text: 'audit', icon: ScrollText, key: 'a', right: 'admin' },
       { to: '/settings', text: 'settings', icon: Settings, key: ',', right: 'viewer' },
     ],
   },

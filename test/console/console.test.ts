@@ -66,7 +66,7 @@ describe.skipIf(noBrowser !== null)('the console', () => {
     const pages = [
       ...['/', '/jobs', '/new', '/start', '/datasets', '/accounts', '/accounts/add', '/accounts/local/local'],
       ...['/offers', '/gpus', '/orphans', '/limits', '/usage', '/keys', '/members', '/webhooks', '/secrets'],
-      ...['/policy', '/settings', '/nowhere', ...tabs.map((tab) => `/jobs/${ended}?tab=${tab}`)],
+      ...['/policy', '/audit', '/settings', '/nowhere', ...tabs.map((tab) => `/jobs/${ended}?tab=${tab}`)],
     ]
     for (const path of pages) {
       await page.goto(path)

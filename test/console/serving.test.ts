@@ -20,7 +20,7 @@ const request = (path: string, init?: RequestInit) => new Request(`http://berth.
 
 test('browsers get the console at every address that is not the API’s, asked for each time', async () => {
   await using world = await openTestWorld()
-  const fetch = await withConsole(world.app.fetch, built())
+  const fetch = await withConsole(world.app.fetch, { public_url: null }, built())
   for (const path of ['/', '/jobs/job_x?tab=log', '/reset-password']) {
     const answer = await fetch(request(path, page))
     expect([answer.status, await answer.text()]).toEqual([200, '<!doctype html><title>Berth</title>'])
@@ -33,7 +33,7 @@ test('browsers get the console at every address that is not the API’s, asked f
 
 test('what the API does not know is a problem, for browsers too', async () => {
   await using world = await openTestWorld()
-  const fetch = await withConsole(world.app.fetch, built())
+  const fetch = await withConsole(world.app.fetch, { public_url: null }, built())
   for (const asked of [
     request('/v1/nothing', page),
     request('/nothing'),
@@ -46,7 +46,7 @@ test('what the API does not know is a problem, for browsers too', async () => {
 
 test('assets are packed, kept for ever, and not sent again', async () => {
   await using world = await openTestWorld()
-  const fetch = await withConsole(world.app.fetch, built())
+  const fetch = await withConsole(world.app.fetch, { public_url: null }, built())
   const answer = await fetch(request('/assets/main-1a2b.js', { headers: { 'accept-encoding': 'gzip' } }))
   expect(answer.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
   expect(answer.headers.get('content-type')).toBe('text/javascript; charset=utf-8')
@@ -60,14 +60,14 @@ test('assets are packed, kept for ever, and not sent again', async () => {
 
 test('no name leads out of the folder', async () => {
   await using world = await openTestWorld()
-  const fetch = await withConsole(world.app.fetch, built())
+  const fetch = await withConsole(world.app.fetch, { public_url: null }, built())
   for (const path of ['/assets/../../etc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/assets/'])
     expect((await fetch(request(path))).status).toBe(404)
 })
 
 test('a server without a build says how to make one', async () => {
   await using world = await openTestWorld()
-  const fetch = await withConsole(world.app.fetch, join(tmpdir(), 'nothing-is-here'))
+  const fetch = await withConsole(world.app.fetch, { public_url: null }, join(tmpdir(), 'nothing-is-here'))
   const answer = await fetch(request('/', page))
   expect([answer.status, await answer.text()]).toEqual([
     503,

@@ -118,7 +118,7 @@ describe('a place from which events may be missed is refused with what to do', (
       await sql`create table events_2020_01 partition of events
         for values from ('2020-01-01Z') to ('2020-02-01Z')`.execute(tx)
       await moveToPartition(tx, ids[0] ?? '')
-      await dropOldPartitions(tx, new Date('2021-01-01Z'))
+      await dropOldPartitions(tx, new Date('2021-01-01Z'), new Date(0))
     })
     await refused(world, all[0]?.id ?? '')
     expect(told(await feed(world, { after: all.at(-1)?.id ?? '' }))).toEqual([])

@@ -132,7 +132,7 @@ test('logs and events go by whole months when they are too old', async () => {
   const turn = (at: string, before: string) =>
     db.transaction().execute(async (tx) => {
       await ensurePartitions(tx, new Date(at))
-      return dropOldPartitions(tx, new Date(before))
+      return dropOldPartitions(tx, new Date(before), new Date(0))
     })
   expect(await turn('2026-03-15T00:00:00Z', '2026-02-01T00:00:00Z')).toEqual([])
   const { say, page } = await open(world)

@@ -63,7 +63,11 @@ export const overflow = (page: Page) =>
 
 /** Serves a world to browsers, on the clock of the world. */
 export async function serveWorld(world: World) {
-  const server = serve({ fetch: await withConsole(world.app.fetch), hostname: '127.0.0.1', port: 0 })
+  const server = serve({
+    fetch: await withConsole(world.app.fetch, { public_url: null }),
+    hostname: '127.0.0.1',
+    port: 0,
+  })
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {

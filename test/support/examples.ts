@@ -109,6 +109,8 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     createInvitation: { ...project, body: { email: 'somebody@example.com' } },
     withdrawInvitation: { path: { ...project.path, invitation_id } },
     acceptInvitation: { body: { token: invitation_token } },
+    listAudit: {},
+    exportAudit: {},
     // It is closed.
     register: { body: { email: 'new@example.com', name: 'New', password }, owner: 403 },
     logIn: { body: { email: owner.email, password } },

@@ -1,0 +1,70 @@
+// TLS without a proxy: version 1.3 alone, and a certificate that is renewed while the server serves.
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { expect, test } from 'vitest'
+import { listen } from '../../infra/listen.ts'
+import { newFolder } from './new-folder.ts'
+
+/** A certificate for localhost and its key, by openssl. */
+function certificate(folder: string, name: string) {
+  const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) }
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const how = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+  execFileSync('openssl', [...how, ...subject, '-keyout', files.key, '-out', files.cert], { stdio: 'ignore' })
+  return files
+}
+
+/** The certificate that a server shows, and what it answers. */
+async function ask(address: string, ca: Buffer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request(`${address}/x`, { ca, agent: false }, (answer) => {
+      let text = ''
+      answer.on('data', (part) => (text += String(part)))
+      answer.on('end', () => resolve(text))
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+const speaks = (port: number, ca: Buffer, version: 'TLSv1.2' | 'TLSv1.3') =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, ca, minVersion: version, maxVersion: version })
+    socket.on('secureConnect', () => (socket.end(), resolve(true)))
+    socket.on('error', () => resolve(false))
+  })
+
+test('the server speaks TLS 1.3 and nothing older, and goes by a new certificate at SIGHUP', async () => {
+  const folder = newFolder()
+  const tls = certificate(folder, 'first')
+  const second = certificate(folder, 'second')
+  const [old, renewed] = [readFileSync(tls.cert), readFileSync(second.cert)]
+  const logged: string[] = []
+  const { server, address } = await listen(
+    { host: '127.0.0.1', port: 0, tls },
+    () => new Response('served'),
+    (_, message) => void logged.push(message),
+  )
+  try {
+    const port = Number(new URL(address).port)
+    expect(address).toMatch(/^https:/)
+    expect(await ask(address, old)).toBe('served')
+    expect([await speaks(port, old, 'TLSv1.3'), await speaks(port, old, 'TLSv1.2')]).toEqual([true, false])
+    copyFileSync(second.cert, tls.cert)
+    copyFileSync(second.key, tls.key)
+    process.emit('SIGHUP')
+    expect(await ask(address, renewed)).toBe('served')
+    writeFileSync(tls.cert, 'cut off')
+    process.emit('SIGHUP')
+    expect(await ask(address, renewed)).toBe('served')
+    expect(logged).toEqual([
+      'the certificate was read again',
+      'the new certificate cannot be used: the old one is',
+    ])
+  } finally {
+    server.close()
+  }
+})
