@@ -9,6 +9,7 @@ import {
 import type { Berth } from './api/context.tsx'
 import { Broken, NotFound } from './pages/broken.tsx'
 import { Layout } from './pages/layout.tsx'
+import { compareSearch } from './pages/compare/search.ts'
 import { jobSearch } from './pages/job/search.ts'
 import { jobsSearch } from './pages/jobs/search.ts'
 import { newJobSearch } from './pages/new/search.ts'
@@ -46,6 +47,12 @@ const routes = root.addChildren([
     path: '/jobs/$id',
     validateSearch: jobSearch,
     component: lazyRouteComponent(() => import('./pages/job/job-page.tsx'), 'JobPage'),
+  }),
+  createRoute({
+    getParentRoute,
+    path: '/compare',
+    validateSearch: compareSearch,
+    component: lazyRouteComponent(() => import('./pages/compare/compare-page.tsx'), 'ComparePage'),
   }),
   createRoute({
     getParentRoute,

@@ -38,6 +38,7 @@ import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
 import * as listMachines from './list-machines.ts'
 import * as listPoints from './list-points.ts'
+import * as listTrades from './list-trades.ts'
 import * as listRunning from './list-running.ts'
 import * as offerHistory from './offer-history.ts'
 import * as orphans from './orphans.ts'
@@ -55,6 +56,9 @@ import * as readLogs from './read-logs.ts'
 import * as readOverview from './read-overview.ts'
 import * as readResult from './read-result.ts'
 import * as readRunner from './read-runner.ts'
+import * as readSeries from './read-series.ts'
+import * as readSurface from './read-surface.ts'
+import * as readTable from './read-table.ts'
 import * as readSpec from './read-spec.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
@@ -93,6 +97,10 @@ export function createApp(deps: Deps) {
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
     .openapi(listPoints.route, listPoints.handler(deps))
+    .openapi(listTrades.route, listTrades.handler(deps))
+    .openapi(readSeries.route, readSeries.handler(deps))
+    .openapi(readSurface.route, readSurface.handler(deps))
+    .openapi(readTable.route, readTable.handler(deps))
     .openapi(readResult.route, readResult.handler(deps))
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))

@@ -5,6 +5,7 @@ import ChartLine from 'lucide-react/icons/chart-line'
 import Cpu from 'lucide-react/icons/cpu'
 import Database from 'lucide-react/icons/database'
 import Gauge from 'lucide-react/icons/gauge'
+import GitCompare from 'lucide-react/icons/git-compare'
 import KeyRound from 'lucide-react/icons/key-round'
 import List from 'lucide-react/icons/list'
 import Lock from 'lucide-react/icons/lock'
@@ -26,6 +27,7 @@ export interface Place {
     | '/'
     | '/jobs'
     | '/new'
+    | '/compare'
     | '/start'
     | '/datasets'
     | '/accounts'
@@ -61,6 +63,7 @@ export const nav: readonly NavGroup[] = [
       { to: '/', text: 'overview', icon: Activity, key: 'o', right: 'viewer' },
       { to: '/jobs', text: 'jobs', icon: List, key: 'j', right: 'viewer' },
       { to: '/new', text: 'newJob', icon: Plus, key: 'n', right: 'viewer' },
+      { to: '/compare', text: 'compare', icon: GitCompare, key: 'm', right: 'viewer' },
       { to: '/datasets', text: 'datasets', icon: Database, key: 'd', right: 'viewer' },
       { to: '/start', text: 'start', icon: Rocket, right: 'member' },
     ],

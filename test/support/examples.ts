@@ -44,6 +44,11 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     readLogs: job,
     listAttempts: job,
     listPoints: job,
+    // Its program wrote no tables.
+    listTrades: { ...job, owner: 404 },
+    readSeries: { ...job, owner: 404 },
+    readTable: { path: { ...job.path, name: 'trades.parquet' }, owner: 404 },
+    readSurface: { ...job, query: 'x=fast&y=slow', owner: 404 },
     readResult: job,
     listArtifacts: job,
     readArtifact: { path: { ...job.path, name: 'result.json' } },

@@ -1,5 +1,6 @@
 // The tabs of a job's page, in their order. A tab is shown for the jobs that it fits; the first that `leads` is open at first.
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
+import { variedParameters } from '../../api/results.ts'
 import type { Job } from '../../api/types.ts'
 
 export interface JobTab {
@@ -14,6 +15,27 @@ export interface JobTab {
 const isOver = ({ finished_at }: Job) => finished_at !== null
 
 export const jobTabs: readonly JobTab[] = [
+  {
+    id: 'result',
+    label: ['Result', '结果'],
+    shows: ({ kind, result }) => kind === 'backtest' && result !== null,
+    leads: () => true,
+    Content: lazy(async () => ({ default: (await import('../backtest/result-tab.tsx')).ResultTab })),
+  },
+  {
+    id: 'training',
+    label: ['Result', '结果'],
+    shows: ({ kind, result }) => kind === 'training' && result !== null,
+    leads: () => true,
+    Content: lazy(async () => ({ default: (await import('../training/training-tab.tsx')).TrainingTab })),
+  },
+  {
+    id: 'sweep',
+    label: ['Sweep', '参数扫描'],
+    shows: (job) => job.kind === 'backtest' && variedParameters(job).length > 0,
+    leads: ({ state }) => state === 'running',
+    Content: lazy(async () => ({ default: (await import('../sweep/sweep-tab.tsx')).SweepTab })),
+  },
   {
     id: 'timeline',
     label: ['Timeline', '时间线'],
