@@ -36,7 +36,10 @@ import * as listArtifacts from './list-artifacts.ts'
 import * as listAttempts from './list-attempts.ts'
 import * as listEvents from './list-events.ts'
 import * as listJobs from './list-jobs.ts'
+import * as listMachines from './list-machines.ts'
 import * as listPoints from './list-points.ts'
+import * as listTrades from './list-trades.ts'
+import * as listRunning from './list-running.ts'
 import * as offerHistory from './offer-history.ts'
 import * as orphans from './orphans.ts'
 import * as me from './me.ts'
@@ -51,8 +54,13 @@ import * as projects from './projects.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readFeed from './read-feed.ts'
 import * as readLogs from './read-logs.ts'
+import * as readOverview from './read-overview.ts'
 import * as readResult from './read-result.ts'
 import * as readRunner from './read-runner.ts'
+import * as readSeries from './read-series.ts'
+import * as readSurface from './read-surface.ts'
+import * as readTable from './read-table.ts'
+import * as readSpec from './read-spec.ts'
 import * as readUsage from './read-usage.ts'
 import * as readWebhookSecret from './read-webhook-secret.ts'
 import * as secrets from './secrets.ts'
@@ -80,12 +88,20 @@ export function createApp(deps: Deps) {
     .openapi(stopJob.route, stopJob.handler(deps))
     .openapi(cancelJob.route, cancelJob.handler(deps))
     .openapi(cancelJobs.route, cancelJobs.handler(deps))
+    .openapi(readSpec.route, readSpec.handler(deps))
+    .openapi(listMachines.route, listMachines.handler(deps))
+    .openapi(readOverview.route, readOverview.handler(deps))
+    .openapi(listRunning.route, listRunning.handler(deps))
     .openapi(explainJob.route, explainJob.handler(deps))
     .openapi(listEvents.route, listEvents.handler(deps))
     .openapi(readFeed.route, readFeed.handler(deps, createFollowers(deps)))
     .openapi(readLogs.route, readLogs.handler(deps))
     .openapi(listAttempts.route, listAttempts.handler(deps))
     .openapi(listPoints.route, listPoints.handler(deps))
+    .openapi(listTrades.route, listTrades.handler(deps))
+    .openapi(readSeries.route, readSeries.handler(deps))
+    .openapi(readSurface.route, readSurface.handler(deps))
+    .openapi(readTable.route, readTable.handler(deps))
     .openapi(readResult.route, readResult.handler(deps))
     .openapi(listArtifacts.route, listArtifacts.handler(deps))
     .openapi(readArtifact.route, readArtifact.handler(deps))

@@ -3,6 +3,7 @@ import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { type AuditFilter, exportAudit, readAudit } from '../jobs/audit-log.ts'
 import type { Deps } from '../jobs/deps.ts'
 import type { Principal } from '../jobs/keys.ts'
+import { streamOf } from '../jobs/stream.ts'
 import { requireRight } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
@@ -81,7 +82,7 @@ export const exportAll =
   (c) => {
     const { format, ...asked } = c.req.valid('query')
     const lines = exportAudit(deps, filterOf(c.get('principal'), asked), format)
-    return c.body(ReadableStream.from(lines).pipeThrough(new TextEncoderStream()), 200, {
+    return c.body(streamOf(lines).pipeThrough(new TextEncoderStream()), 200, {
       'Content-Type': types[format],
       'Content-Disposition': `attachment; filename="audit.${format}"`,
       'Cache-Control': 'no-store',

@@ -40,6 +40,8 @@ import { programVersions } from './program-version.ts'
 import { pooledRandom } from './random.ts'
 import { readRunnerFiles } from './runner-files.ts'
 import { vendors } from './vendors/vendors.ts'
+import { createColumnReader } from './tables/reader.ts'
+import { samplePrices } from './tables/samples.ts'
 import { createWaker } from './waker.ts'
 
 export interface Berth {
@@ -67,7 +69,13 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
 }
 
 /** What is the same whatever is configured. */
-const unconfigured = { gather: setImmediate, describe_table: describeTable, vendors }
+const unconfigured = () => ({
+  gather: setImmediate,
+  describe_table: describeTable,
+  tables: createColumnReader(),
+  sample_prices: samplePrices,
+  vendors,
+})
 
 async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
   const [log, random] = [createLog(config.log_level), pooledRandom()]
@@ -93,7 +101,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       store: objects.store,
       ...known,
       providers: accounts.providers,
-      ...unconfigured,
+      ...unconfigured(),
       offers: offers.now,
       offer_sources: offers.sources,
       waker,

@@ -3,6 +3,7 @@ import { createApp } from '../functions/_app.ts'
 import type { Provider } from '../providers/provider.ts'
 import { compose } from './compose.ts'
 import { type Config, loadConfig } from './config.ts'
+import { withConsole } from './console.ts'
 import { type Fetch, listen } from './listen.ts'
 
 /** Requests in flight have this long to end when the server is told to stop. */
@@ -14,7 +15,7 @@ export async function main(config: Config, accounts: readonly Provider[] = []): 
   const app = createApp(berth.deps)
   const { server, address } = await listen(
     config,
-    config.roles.includes('api') ? app.fetch : healthOf(app.fetch),
+    config.roles.includes('api') ? await withConsole(app.fetch, config) : healthOf(app.fetch),
     berth.deps.log,
   )
   const loops = await berth.start(address)

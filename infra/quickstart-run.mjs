@@ -1,13 +1,14 @@
 // The steps of the quickstart, one after the other.
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, statfsSync } from 'node:fs'
+import { mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ensureConsole, isConsoleMade } from './console-env.mjs'
 import { checkout, exists, InstallError } from './install.mjs'
 import { ensureNode } from './node-env.mjs'
 import { environmentOf, help, OptionError, parseOptions, placesOf } from './quickstart-options.mjs'
-import { failureText, job, placesText, refusalText, resultText } from './quickstart-report.mjs'
+import { doorPage, failureText, job, placesText, refusalText, resultText } from './quickstart-report.mjs'
 import { findServer, startServer } from './quickstart-server.mjs'
 import { ensurePython, isPythonMade } from './python-env.mjs'
 
@@ -57,15 +58,19 @@ function checkPlatform() {
 /** Python first: a missing one shows at once. @returns {Promise<string>} the path of Node 24 */
 async function install(places) {
   const started = performance.now()
-  const made = isPythonMade() && exists(join(checkout, 'node_modules', '.bin', 'node'))
+  const made = isPythonMade() && isConsoleMade() && exists(join(checkout, 'node_modules', '.bin', 'node'))
   console.log(
     made ? 'Checking the installation ...' : 'Installing: this takes a few minutes, the first time only.',
   )
   checkDisk(checkout, made ? neededToRunGib : neededToInstallGib)
   mkdirSync(places.output, { recursive: true, mode: 0o700 })
   checkDisk(places.output, neededToRunGib)
-  await ensurePython()
-  const node = await ensureNode()
+  // Seconds of one core, beside what pip waits for.
+  const built = ensureNode().then(async (node) => {
+    await ensureConsole({ node })
+    return node
+  })
+  const [node] = await Promise.all([built, ensurePython()])
   if (!made) console.log(`Installed in ${seconds(started)}.`)
   return node
 }
@@ -127,7 +132,9 @@ async function demonstrate({ node, server, places, signal, stays }) {
   const saved = await cli(['artifacts', id, 'tearsheet.html', '--download', places.output])
   const tearsheet = saved.items[0]?.path ?? null
   const settled = await readSettled(server, ended)
-  console.log(placesText({ job: settled, tearsheet, places, server, stays }))
+  const door = join(places.output, 'console.html')
+  writeFileSync(door, doorPage(server), { mode: 0o600 })
+  console.log(placesText({ job: settled, tearsheet, door, places, server, stays }))
 }
 
 /**

@@ -1,5 +1,6 @@
 // The whole gate: installs what is missing, runs every check and test, says what was passed.
 // Plain JavaScript for Node 20, without dependencies.
+import { ensureConsole } from './console-env.mjs'
 import { checkout, InstallError } from './install.mjs'
 import { ensureKube } from './kube-env.mjs'
 import { ensureNode } from './node-env.mjs'
@@ -12,16 +13,20 @@ const python = ['.venv/bin/python', '-m']
 const pytest = (report, folder) => [...python, 'pytest', folder, '-q', '-rs', `--junitxml=${report}`]
 
 await ensureNode().catch(refuse)
+// Its own step says what is wrong with it; the tests in a browser need what it makes.
+await ensureConsole().catch(tell)
 // Six minutes of what the steps leave of two cores, once; without it its tests are skipped, and say so.
 const kube = ensureKube().catch(tell)
 
 /** In the order they run: what fails soonest is first. Reports and coverage are kept under coverage/. */
 const steps = [
   { name: 'types', needs: 'tsconfig.json', command: ['tsc', '--noEmit'] },
+  { name: 'types, console', needs: 'console', command: ['tsc', '-p', 'console', '--noEmit'] },
   { name: 'lint', needs: '.oxlintrc.json', command: ['oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'format', needs: '.oxfmtrc.json', command: ['oxfmt', '--check', '.'] },
   { name: 'dead code', needs: 'knip.json', command: ['knip'] },
   { name: 'Python lint', needs: 'containers', command: ['.venv/bin/ruff', 'check', 'containers'] },
+  { name: 'console', needs: 'console', command: ['node', 'infra/console-env.mjs'] },
   {
     name: 'Python format',
     needs: 'containers',

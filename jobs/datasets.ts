@@ -217,7 +217,7 @@ export async function findJobDataset(deps: Deps, { job_id }: Pick<AttemptRow, 'j
   const row = await deps.db
     .selectFrom('jobs')
     .innerJoin('datasets', 'datasets.id', 'jobs.dataset_id')
-    .select(['datasets.object_key', 'datasets.bytes', 'datasets.format'])
+    .select(['datasets.object_key', 'datasets.bytes', 'datasets.format', 'datasets.reading'])
     .where('jobs.id', '=', job_id)
     .executeTakeFirst()
   return row?.object_key ? { ...row, object_key: row.object_key } : null

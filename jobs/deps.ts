@@ -58,6 +58,49 @@ export interface DescribedTable {
   last: string | null
 }
 
+/** What is wanted of a table. */
+export interface ColumnsWanted {
+  /** `all`: those whose types are read here. */
+  columns: readonly string[] | 'all'
+  /** Left out where the file does not have them. */
+  optional?: readonly string[]
+  /** Rows that have these values alone. */
+  where?: Readonly<Record<string, number | string>>
+  /** Rows by columns, and bytes as they are unpacked: a file that would take more is not read. */
+  max_cells: number
+  max_bytes: number
+}
+/** Times are in milliseconds since 1970, those of `naive_time` in a zone that the file does not name. */
+export type Column =
+  /** NaN: none. */
+  | { kind: 'number' | 'date' | 'time' | 'naive_time'; values: Float64Array }
+  /** By their places among the texts; -1: none. */
+  | { kind: 'text'; texts: string[]; codes: Int32Array }
+export interface ColumnsFound {
+  rows: number
+  /** The stretches that they are from: the number of the first row, and which of it; null: all of them. */
+  at: { start: number; kept: Int32Array | null }[]
+  columns: Record<string, Column>
+}
+export interface TableFault {
+  code: 'too_large' | 'unreadable' | 'no_column'
+  /** Of the file, as in "it has no column close". */
+  detail: string
+}
+/** Reads files that programs and clients have left, away from the thread that answers: nothing in them is trusted. */
+export interface ColumnReader {
+  /** Throws TablesBusy, and what reading the file throws. */
+  read: (
+    format: 'parquet' | 'csv',
+    file: TableFile,
+    wanted: ColumnsWanted,
+  ) => Promise<ColumnsFound | { fault: TableFault }>
+}
+/** As many tables are being read as can be. */
+export class TablesBusy extends Error {
+  override readonly name = 'TablesBusy'
+}
+
 /** A stream ended before its size was known to be within the bound. */
 export class ObjectTooLarge extends Error {
   override readonly name = 'ObjectTooLarge'
@@ -163,6 +206,9 @@ export interface Deps {
   store: ObjectStore
   /** Columns, rows and range of an uploaded file; a fault for one that cannot be read. */
   describe_table: (format: 'parquet' | 'csv', file: TableFile) => Promise<DescribedTable | { fault: string }>
+  tables: ColumnReader
+  /** The prices of a sample dataset that comes with Berth; null: they are not here. */
+  sample_prices: (name: string) => Promise<TableFile | null>
   sealer: Sealer
   /** Makes and checks runner tokens: HMAC-SHA256 over attempt id and nonce. */
   runner_key: RunnerKey

@@ -17,6 +17,8 @@ export const problems = {
   job_finished: { status: 409, title: 'The job has already finished' },
   job_not_finished: { status: 409, title: 'The job has not finished' },
   no_result: { status: 404, title: 'The job has no result' },
+  table_too_large: { status: 422, title: 'The file is too large to be read here' },
+  table_unreadable: { status: 422, title: 'The file cannot be read' },
   superseded: { status: 409, title: 'Another runner has bound this attempt' },
   attempt_over: { status: 410, title: 'The attempt is over' },
   bootstrap_used: { status: 409, title: 'The token was used' },

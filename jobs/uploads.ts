@@ -5,6 +5,8 @@ import { ObjectTooLarge } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
 import type { DatasetRow } from './plan.ts'
+import { storedFile } from './result-tables.ts'
+import { streamOf } from './stream.ts'
 
 /** Stores one part, numbered from 0; the same again replaces it. Throws AppError. */
 export async function putPart(
@@ -97,11 +99,7 @@ export async function completeDataset(deps: Deps, dataset: DatasetRow): Promise<
 }
 
 async function describe(deps: Deps, { format, bytes }: DatasetRow, object_key: string) {
-  const read = async (start: number, end: number) => {
-    const found = await deps.store.get(object_key, { start, end })
-    return new Uint8Array(await new Response(found?.body ?? null).arrayBuffer())
-  }
-  const told = await deps.describe_table(format, { bytes, read })
+  const told = await deps.describe_table(format, storedFile(deps, { object_key, bytes }))
   if ('fault' in told)
     throw new AppError('invalid_request', `The file cannot be read as ${format}: ${told.fault}`, {
       errors: [{ path: 'format', message: told.fault }],
@@ -118,14 +116,14 @@ async function describe(deps: Deps, { format, bytes }: DatasetRow, object_key: s
 
 /** One stream of many objects; each is opened when the one before it has been read. */
 function joined(deps: Deps, object_keys: readonly string[]): ReadableStream<Uint8Array> {
-  async function* chunks() {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
     for (const key of object_keys) {
       const part = await deps.store.get(key)
       if (!part) throw new Error(`part ${key} is gone`)
       yield* part.body
     }
   }
-  return ReadableStream.from(chunks()) as ReadableStream<Uint8Array>
+  return streamOf(chunks())
 }
 
 /** Removes the parts of an upload; what fails after the rows are gone costs space until the store is tidied. */

@@ -43,6 +43,17 @@ const table: Record<string, Row> = {
     types: ['functions/_app.ts', 'jobs/state.ts'],
     packages: 'any',
   },
+  // A build's settings, which Vite runs.
+  'console/vite.config.ts': { files: [], packages: 'any' },
+  'console/ui/**': { files: ['console/ui/**', 'console/text/**'], packages: 'any' },
+  'console/**': {
+    // What a provider must allow is shown for copying.
+    files: ['console/**', 'jobs/state.ts', 'infra/{alibaba,aws,kubernetes,tencent}/*.*'],
+    types: ['functions/_app.ts'],
+    packages: 'any',
+    // A page is loaded when it is opened.
+    computed: true,
+  },
   // A measurement starts the same servers, desks and simulations as the tests.
   'bench/**': {
     files: ['bench/**', 'test/support/**', 'test/simulation/**', ...everything],
@@ -91,13 +102,16 @@ function packageOf(source: string): string {
 
 function importsOf(code: string, file: string): Import[] {
   const found: Import[] = []
-  visit(parseAst(code, { lang: file.endsWith('.mjs') ? 'js' : 'ts' }, file), (node) => {
-    const isImport = ['ImportDeclaration', 'ImportExpression', 'TSImportType'].includes(node.type)
-    const isExport = node.type.startsWith('Export') && node.source
-    if (!isImport && !isExport) return
-    const source = node.source?.value
-    found.push({ source: typeof source === 'string' ? source : null, type_only: isTypeOnly(node) })
-  })
+  visit(
+    parseAst(code, { lang: file.endsWith('.tsx') ? 'tsx' : file.endsWith('.mjs') ? 'js' : 'ts' }, file),
+    (node) => {
+      const isImport = ['ImportDeclaration', 'ImportExpression', 'TSImportType'].includes(node.type)
+      const isExport = node.type.startsWith('Export') && node.source
+      if (!isImport && !isExport) return
+      const source = node.source?.value
+      found.push({ source: typeof source === 'string' ? source : null, type_only: isTypeOnly(node) })
+    },
+  )
   return found
 }
 
@@ -125,7 +139,7 @@ function sourceFiles(): string[] {
       if (!entry.isDirectory()) return [path]
       return readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => join(path, name))
     })
-    .filter((path) => /\.(ts|mts|tsx|mjs|js)$/.test(path) && !path.includes('node_modules'))
+    .filter((path) => /\.(ts|mts|tsx|mjs|js)$/.test(path) && !/node_modules|console\/dist/.test(path))
     .map((path) => relative(root, path))
 }
 
@@ -166,6 +180,9 @@ describe('a wrong import is seen', () => {
     ['cli/berth.ts', "import { type App, createApp } from '../functions/_app.ts'"],
     ['cli/berth.ts', "import type { Job } from '../jobs/deps.ts'"],
     ['cli/berth.ts', "import { parseConfig } from '../infra/config.ts'"],
+    ['console/ui/page.tsx', "import { useApi } from '../api/context.tsx'"],
+    ['console/api/client.ts', "import { createApp } from '../../functions/_app.ts'"],
+    ['console/main.tsx', "import { parseConfig } from '../infra/config.ts'"],
     ['infra/compose.ts', "import { fake } from '../test/fakes/cloud.ts'"],
     ['infra/quickstart.mjs', "import { fake } from '../test/support/world.mjs'"],
     ['bench/submit.ts', "import { world } from '../test/jobs/world.ts'"],

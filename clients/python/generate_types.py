@@ -23,6 +23,8 @@ ROOTS = (
     "LogLine",
     "Point",
     "Problem",
+    "Series",
+    "Trade",
 )
 SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 HEAD = '''"""Made from openapi.json by generate_types.py: change neither by hand."""

@@ -33,6 +33,8 @@ export interface Shared {
     Deps,
     | 'store'
     | 'describe_table'
+    | 'tables'
+    | 'sample_prices'
     | 'sealer'
     | 'runner_key'
     | 'identity'

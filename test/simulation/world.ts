@@ -232,6 +232,10 @@ function sharedBy(
     common: {
       store: memoryStore(),
       describe_table: () => Promise.resolve({ fault: 'nothing is uploaded here' }),
+      tables: {
+        read: () => Promise.resolve({ fault: { code: 'unreadable', detail: 'nothing is read here' } }),
+      },
+      sample_prices: () => Promise.resolve(null),
       sealer,
       runner_key: Buffer.alloc(32, 9),
       installation,

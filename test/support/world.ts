@@ -20,6 +20,8 @@ import { createIdentity } from '../../infra/identity.ts'
 import { createMeter } from '../../infra/metrics.ts'
 import { readRunnerFiles } from '../../infra/runner-files.ts'
 import { createSealer } from '../../infra/secrets.ts'
+import { createColumnReader } from '../../infra/tables/reader.ts'
+import { samplePrices } from '../../infra/tables/samples.ts'
 import { createWaker } from '../../infra/waker.ts'
 import { createModelProvider } from './model-provider.ts'
 import { openTestDatabase } from './database.ts'
@@ -46,6 +48,7 @@ export async function openTestWorld(
     Promise.resolve({ state: 'found', digest: `sha256:${'0'.repeat(64)}` })
   const logged: { level: string; message: string; fields?: object | undefined }[] = []
   const meter = createMeter(() => deps)
+  const tables = createColumnReader()
   const deps: Deps = {
     db,
     clock,
@@ -54,6 +57,8 @@ export async function openTestWorld(
     sealer,
     store: createFolderStore(folder),
     describe_table: describeTable,
+    tables,
+    sample_prices: samplePrices,
     runner_key: Buffer.alloc(32, 9),
     installation,
     identity: createIdentity({

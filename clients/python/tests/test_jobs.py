@@ -45,6 +45,13 @@ def test_a_backtest_from_submission_to_frames(
     assert points.iloc[0][["fast", "slow"]].to_dict() == best["parameters"]
     assert points.iloc[0]["objective"] == points["objective"].max()
     assert job.table("points.parquet").num_rows == len(job.frame("points.parquet")) == 6
+    trades = job.trades(symbol="KO")
+    curve = job.series("equity", "price", symbol="KO", max_points=10_000)
+    assert curve["equity"].iloc[-1] == pytest.approx(10_000 + trades["pnl"].sum())
+    assert curve.attrs["left_out"] == []
+    assert trades["entry_date"].isin(curve.index).all()
+    assert list(job.series().columns) == ["equity", "drawdown"]
+    assert len(job.trades(rank=2)) > 0
     saved = job.save("result.json", tmp_path)
     assert saved.read_bytes() == job.read("result.json")
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
@@ -71,7 +78,8 @@ def test_the_same_with_asyncio(url: str) -> None:
             assert followed == [line["text"] async for line in first.logs()]
             assert (await first.result())["best"] == (await second.result())["best"]
             assert (await first.points()).equals(await second.points())
-            assert (await first.frame("trades.parquet")).shape[0] > 0
+            assert (await first.trades()).shape[0] > 0
+            assert (await first.series(symbol="KO", start="2017-01-01")).index[0].year == 2017
             assert {found.id async for found in client.jobs(state="succeeded")} >= {first.id, second.id}
             with pytest.raises(berth.JobFinished):
                 await first.stop()

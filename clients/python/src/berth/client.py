@@ -157,6 +157,37 @@ class Job:
         found: pandas.DataFrame = self._driver.run(files.points(self.id, sort))
         return found
 
+    def series(
+        self,
+        *columns: Literal["equity", "drawdown", "position", "price", "hold"],
+        rank: int = 1,
+        symbol: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        max_points: int | None = None,
+    ) -> "pandas.DataFrame":
+        """Curves of one of a backtest's best points, by date; `equity` and `drawdown` unless named. Beyond
+        `max_points` dates (2,000; 10,000 at most) rows are left out, no extreme among them. `attrs` has cash,
+        symbols, and what could not be had."""
+        query = {
+            "columns": ",".join(columns) or None,
+            "rank": rank,
+            "symbol": symbol,
+            "from": start,
+            "to": end,
+            "max_points": max_points,
+        }
+        found: pandas.DataFrame = self._driver.run(files.series(self.id, query))
+        return found
+
+    def trades(
+        self, *, rank: int = 1, symbol: str | None = None, sort: str = "entry_date"
+    ) -> "pandas.DataFrame":
+        """All trades of one of a backtest's best points; sort: entry_date, pnl, return, bars, or with "-"."""
+        query = {"rank": rank, "symbol": symbol, "sort": sort}
+        found: pandas.DataFrame = self._driver.run(files.trades(self.id, query))
+        return found
+
     def artifacts(self) -> list[Artifact]:
         """The files that it left."""
         answer = self._driver.run(plans.get(plans.path("jobs", self.id, "artifacts")))

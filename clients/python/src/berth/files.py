@@ -15,11 +15,12 @@ import httpx
 from berth import plans
 from berth.effects import Call, Close, Next, Pause, Plan
 from berth.errors import BerthError, Damaged, NotFound, Unreachable
-from berth.types import Artifact, Job, Point
+from berth.types import Artifact, Job, Point, Trade
 
 # A download that breaks off is begun again; five breaks on one file are a broken line.
 MAX_TRIES = 5
 ENDINGS = {".parquet": "parquet", ".csv": "csv"}
+TRADE_COLUMNS = list(Trade.__annotations__)
 
 
 def extra(name: str) -> Any:
@@ -148,6 +149,28 @@ def points(id: str, sort: str) -> Plan[Any]:  # noqa: A002
     pandas = extra("pandas")
     found = yield from plans.collect(plans.path("jobs", id, "points"), {"sort": sort})
     return pandas.DataFrame(rows(found))
+
+
+def series(id: str, query: Mapping[str, Any]) -> Plan[Any]:  # noqa: A002
+    """A frame by date; what was left out is in its `attrs`."""
+    pandas = extra("pandas")
+    given = {name: value for name, value in query.items() if value is not None}
+    found = yield from plans.get(plans.path("jobs", id, "series"), given)
+    columns = found.pop("series")
+    dates = pandas.to_datetime(columns.pop("date"))
+    frame = pandas.DataFrame(columns, index=pandas.Index(dates, name="date"), dtype="float64")
+    frame.attrs.update(found)
+    return frame
+
+
+def trades(id: str, query: Mapping[str, Any]) -> Plan[Any]:  # noqa: A002
+    pandas = extra("pandas")
+    given = {name: value for name, value in query.items() if value is not None}
+    found = yield from plans.collect(plans.path("jobs", id, "trades"), given)
+    frame = pandas.DataFrame(found, columns=TRADE_COLUMNS)
+    for name in ("entry_date", "exit_date"):
+        frame[name] = pandas.to_datetime(frame[name])
+    return frame
 
 
 def rows(found: Sequence[Point]) -> list[dict[str, Any]]:

@@ -603,3 +603,50 @@ class Point(TypedDict):
     objective: float | None
     parameters: dict[str, Any]
     metrics: dict[str, Any]
+
+
+class SeriesSeries(TypedDict):
+    date: list[str]
+    equity: NotRequired[list[float | None]]
+    drawdown: NotRequired[list[float | None]]
+    position: NotRequired[list[float | None]]
+    price: NotRequired[list[float | None]]
+    hold: NotRequired[list[float | None]]
+
+
+class SeriesLeftOutItem(TypedDict):
+    column: Literal["equity", "drawdown", "position", "price", "hold"]
+    reason: str
+    text: str
+
+
+class Series(TypedDict):
+    rank: int
+    symbol: str | None
+    symbols: list[str]
+    shared: bool
+    cash: float | None
+    rows: int
+    sampled: bool
+    series: SeriesSeries
+    left_out: list[SeriesLeftOutItem]
+
+
+Trade = TypedDict(
+    "Trade",
+    {
+        "rank": int,
+        "symbol": str,
+        "entry_date": str,
+        "exit_date": str | None,
+        "entry_price": float | None,
+        "exit_price": float | None,
+        "units": float | None,
+        "fees": float | None,
+        "pnl": float | None,
+        "return": float | None,
+        "bars": int | None,
+        "exit_reason": str | None,
+        "open": bool,
+    },
+)

@@ -1,0 +1,40 @@
+export const datasetTexts = {
+  title: ['Datasets', '数据集'],
+  about: [
+    'Prices that jobs read: Parquet or CSV with the columns date and close.',
+    '任务读取的行情：含 date 与 close 列的 Parquet 或 CSV。',
+  ],
+  none: ['No dataset yet', '还没有数据集'],
+  noneHint: [
+    'Samples need no upload: sample:sp500-20 and sample:indices.',
+    '示例数据无需上传：sample:sp500-20 与 sample:indices。',
+  ],
+  upload: ['Upload a dataset', '上传数据集'],
+  file: ['File', '文件'],
+  fileHint: ['Parquet or CSV', 'Parquet 或 CSV'],
+  name: ['Name', '名称'],
+  adjustment: ['Prices are adjusted for', '价格复权'],
+  adjustmentHint: [
+    'none: as traded; split: splits; total: splits and dividends',
+    'none：未复权；split：拆股；total：拆股与分红',
+  ],
+  hashing: ['Reading the file', '正在读取文件'],
+  sending: ['Sending {percent}', '上传 {percent}'],
+  checking: ['Checking', '校验中'],
+  ready: ['The dataset is ready', '数据集已就绪'],
+  tooLarge: [
+    'Files over {size} are sent by the client: berth data push FILE',
+    '超过 {size} 的文件请用客户端上传：berth data push FILE',
+  ],
+  noHash: [
+    'This browser can hash files only over https or on localhost: send it by the client, berth data push FILE',
+    '浏览器仅能在 https 或 localhost 下计算摘要：请用客户端 berth data push FILE 上传',
+  ],
+  state: ['State', '状态'],
+  rows: ['Rows', '行数'],
+  days: ['From, to', '起止'],
+  size: ['Size', '大小'],
+  removeAbout: ['Jobs that were submitted with it still read it.', '已提交的任务仍可读取。'],
+  removed: ['The dataset was deleted', '数据集已删除'],
+  use: ['Use in a job', '用于任务'],
+} as const
