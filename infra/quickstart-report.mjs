@@ -60,7 +60,7 @@ export function resultText(result) {
 }
 
 /** Where everything is. @param {{ url: string, own: boolean }} server */
-export function placesText({ job: ended, tearsheet, places, server, stays }) {
+export function placesText({ job: ended, tearsheet, door, places, server, stays }) {
   const { cost } = ended
   const basis =
     cost.basis === 'modelled' ? 'modelled: this machine at its configured price an hour' : cost.basis
@@ -73,6 +73,8 @@ export function placesText({ job: ended, tearsheet, places, server, stays }) {
     ['Tear sheet', tearsheet === null ? 'none was made' : pathToFileURL(tearsheet).href],
     ...(stays
       ? [
+          ['Console', server.url],
+          ['Sign in', `open ${pathToFileURL(door).href}, or paste the key`],
           ['API reference', `${server.url}/reference`],
           ['API key', places.key],
           ['Try', [...variables, 'npx --no berth list'].join(' ')],
@@ -99,4 +101,19 @@ export function refusalText(command, code, said) {
   const { message, errors = [], hint } = JSON.parse(line).error
   const fields = errors.map((each) => `  ${each.path}: ${each.message}`)
   return [head, message, ...fields, ...(hint ? [hint] : [])].join('\n')
+}
+
+/**
+ * A page that opens the console signed in, for whoever may read this file. The key stands in the fragment of the address: browsers
+ * send that nowhere, and the console takes it out of the address at once.
+ */
+export function doorPage({ url, key }) {
+  const address = `${url}/#key=${encodeURIComponent(key)}`
+  return `<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url=${address}">
+<title>Berth</title>
+<a href="${address}">Open the console</a>
+`
 }

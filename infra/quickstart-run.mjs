@@ -1,14 +1,14 @@
 // The steps of the quickstart, one after the other.
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, statfsSync } from 'node:fs'
+import { mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureConsole, isConsoleMade } from './console-env.mjs'
 import { checkout, exists, InstallError } from './install.mjs'
 import { ensureNode } from './node-env.mjs'
 import { environmentOf, help, OptionError, parseOptions, placesOf } from './quickstart-options.mjs'
-import { failureText, job, placesText, refusalText, resultText } from './quickstart-report.mjs'
+import { doorPage, failureText, job, placesText, refusalText, resultText } from './quickstart-report.mjs'
 import { findServer, startServer } from './quickstart-server.mjs'
 import { ensurePython, isPythonMade } from './python-env.mjs'
 
@@ -132,7 +132,9 @@ async function demonstrate({ node, server, places, signal, stays }) {
   const saved = await cli(['artifacts', id, 'tearsheet.html', '--download', places.output])
   const tearsheet = saved.items[0]?.path ?? null
   const settled = await readSettled(server, ended)
-  console.log(placesText({ job: settled, tearsheet, places, server, stays }))
+  const door = join(places.output, 'console.html')
+  writeFileSync(door, doorPage(server), { mode: 0o600 })
+  console.log(placesText({ job: settled, tearsheet, door, places, server, stays }))
 }
 
 /**

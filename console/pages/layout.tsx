@@ -19,8 +19,12 @@ import { IconButton } from '../ui/button.tsx'
 import { useKeys } from '../ui/keyboard.ts'
 import { Mark } from '../ui/mark.tsx'
 
-const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }))
+const loadPalette = () => import('./palette.tsx')
+const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }))
 const KeyboardHelp = lazy(async () => ({ default: (await import('./keyboard-help.tsx')).KeyboardHelp }))
+
+/** After the page itself. */
+const idle_ms = 1_500
 
 export function Layout() {
   const t = useText(shell)
@@ -31,6 +35,11 @@ export function Layout() {
   const [help, openHelp] = useState(false)
   useJumps(() => openHelp(true))
   usePaletteKey(() => openPalette(true))
+  // Who presses its keys begins to type at once: it is there by then.
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPalette(), idle_ms)
+    return () => clearTimeout(timer)
+  }, [])
   return (
     <div className="flex h-dvh flex-col md:flex-row">
       <a

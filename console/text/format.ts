@@ -1,9 +1,34 @@
 // Figures as people read them. Money is exact: six decimals at most, as the API has it, and never rounded to nothing.
 import type { Language } from './texts.ts'
 
+/** To make a formatter takes longer than to draw a row: each is made once. */
+const made = new Map<string, unknown>()
+
+function once<Format, Options>(kind: string, make: (language: Language, options: Options) => Format) {
+  return (language: Language, options: Options): Format => {
+    const key = `${kind} ${language} ${JSON.stringify(options)}`
+    const known = made.get(key) ?? make(language, options)
+    made.set(key, known)
+    return known as Format
+  }
+}
+
+const numbers = once(
+  'number',
+  (language, options: Intl.NumberFormatOptions | undefined) => new Intl.NumberFormat(language, options),
+)
+const dates = once(
+  'date',
+  (language, options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(language, options),
+)
+const relative = once(
+  'relative',
+  (language, options: Intl.RelativeTimeFormatOptions) => new Intl.RelativeTimeFormat(language, options),
+)
+
 export function money(usd: number, language: Language): string {
   const small = usd !== 0 && Math.abs(usd) < 1
-  return new Intl.NumberFormat(language, {
+  return numbers(language, {
     style: 'currency',
     currency: 'USD',
     currencyDisplay: 'narrowSymbol',
@@ -17,14 +42,13 @@ export const exactMoney = (usd: number): string =>
   `${usd.toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 6 })} USD`
 
 export const percent = (share: number, language: Language, digits = 0): string =>
-  new Intl.NumberFormat(language, {
+  numbers(language, {
     style: 'percent',
     maximumFractionDigits: digits,
     minimumFractionDigits: digits,
   }).format(share)
 
-export const count = (value: number, language: Language): string =>
-  new Intl.NumberFormat(language).format(value)
+export const count = (value: number, language: Language): string => numbers(language, undefined).format(value)
 
 /** Two units at most: `1 h 05 min`, `3.2 s`. */
 export function duration(seconds: number, language: Language): string {
@@ -44,17 +68,15 @@ export function bytes(value: number, language: Language): string {
   const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   const step = Math.min(names.length - 1, value < 1 ? 0 : Math.floor(Math.log2(value) / 10))
   const digits = step === 0 ? 0 : 1
-  return `${new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value / 1024 ** step)} ${names[step]}`
+  return `${numbers(language, { maximumFractionDigits: digits }).format(value / 1024 ** step)} ${names[step]}`
 }
 
 /** In the viewer's zone. */
 export const dateTime = (at: string, language: Language): string =>
-  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' }).format(
-    new Date(at),
-  )
+  dates(language, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' }).format(new Date(at))
 
 export const clockTime = (at: string, language: Language): string =>
-  new Intl.DateTimeFormat(language, {
+  dates(language, {
     hour: '2-digit',
     minute: '2-digit',
     second: '2-digit',
@@ -64,12 +86,12 @@ export const clockTime = (at: string, language: Language): string =>
 /** `3 min ago`; beyond a week the day. */
 export function ago(at: string, now: Date, language: Language): string {
   const seconds = (new Date(at).getTime() - now.getTime()) / 1_000
-  const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' })
+  const format = relative(language, { numeric: 'auto', style: 'short' })
   const size = Math.abs(seconds)
   if (size < 5) return format.format(0, 'second')
   if (size < 60) return format.format(Math.round(seconds), 'second')
   if (size < 3_600) return format.format(Math.round(seconds / 60), 'minute')
   if (size < 86_400) return format.format(Math.round(seconds / 3_600), 'hour')
   if (size < 7 * 86_400) return format.format(Math.round(seconds / 86_400), 'day')
-  return new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(new Date(at))
+  return dates(language, { dateStyle: 'medium' }).format(new Date(at))
 }

@@ -1,8 +1,13 @@
-// Rows of one height, of which only those in sight exist: a hundred thousand scroll like a hundred.
-import { useVirtualizer } from '@tanstack/react-virtual'
-import { type ReactNode, type RefObject, useEffect, useRef } from 'react'
+// Rows of one height, of which only those in sight exist: a hundred thousand scroll like a hundred. What is in sight follows from where
+// one has scrolled to alone, so that nothing is kept or measured for a row.
+import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react'
 
-export const row_px = 36
+const row_px = 36
+const head_px = 33
+/** Rows before and after those in sight, for a wheel that is faster than a frame. */
+const beside = 14
+/** So many rows before the end the next are asked for. */
+const near = 80
 
 interface RowsProps {
   count: number
@@ -14,30 +19,22 @@ interface RowsProps {
   onEnd?: () => void
   /** The row that keys move. */
   current?: number
-  foot?: ReactNode
-  scroller?: RefObject<HTMLDivElement | null>
 }
 
-/** So many rows before the end the next are asked for. */
-const near = 60
-
-export function Rows({ count, label, head, row, keyOf, onEnd, current = -1, foot }: RowsProps) {
+export function Rows({ count, label, head, row, keyOf, onEnd, current = -1 }: RowsProps) {
   const scroller = useRef<HTMLDivElement>(null)
-  const virtual = useVirtualizer({
-    count,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => row_px,
-    overscan: 12,
-    getItemKey: keyOf,
-  })
-  const items = virtual.getVirtualItems()
-  const last = items.at(-1)?.index ?? 0
+  const [first, last] = useInSight(scroller, count)
   useEffect(() => {
     if (last >= count - near) onEnd?.()
   }, [last, count, onEnd])
   useEffect(() => {
-    if (current >= 0) virtual.scrollToIndex(current)
-  }, [current, virtual])
+    const box = scroller.current
+    if (box === null || current < 0) return
+    const top = current * row_px
+    const bottom = top + row_px + head_px
+    if (top < box.scrollTop) box.scrollTop = top
+    else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight
+  }, [current])
   return (
     <div
       ref={scroller}
@@ -50,21 +47,46 @@ export function Rows({ count, label, head, row, keyOf, onEnd, current = -1, foot
         <div role="rowgroup" className="sticky top-0 z-10 border-b border-line bg-canvas">
           {head}
         </div>
-        <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
-          {items.map((item) => (
+        <div role="rowgroup" className="relative" style={{ height: count * row_px }}>
+          {Array.from({ length: Math.max(0, last - first) }, (_, n) => first + n).map((index) => (
             <div
-              key={item.key}
+              key={keyOf(index)}
               role="row"
-              aria-rowindex={item.index + 2}
-              className={`absolute inset-x-0 border-b border-line hover:bg-sunken ${item.index === current ? 'bg-accent-wash shadow-[inset_2px_0_0_var(--accent)]' : ''}`}
-              style={{ height: row_px, transform: `translateY(${item.start}px)` }}
+              aria-rowindex={index + 2}
+              className={`absolute inset-x-0 border-b border-line hover:bg-sunken ${index === current ? 'bg-accent-wash shadow-[inset_2px_0_0_var(--accent)]' : ''}`}
+              style={{ height: row_px, transform: `translateY(${index * row_px}px)` }}
             >
-              {row(item.index)}
+              {row(index)}
             </div>
           ))}
         </div>
       </div>
-      {foot}
     </div>
   )
+}
+
+/** The first row that is drawn, and the one after the last. */
+function useInSight(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  count: number,
+): readonly [number, number] {
+  const [seen, setSeen] = useState({ first: 0, last: 60 })
+  useLayoutEffect(() => {
+    const box = scroller.current
+    if (box === null) return
+    const look = () => {
+      const first = Math.max(0, Math.floor(box.scrollTop / row_px) - beside)
+      const last = Math.ceil((box.scrollTop + box.clientHeight) / row_px) + beside
+      setSeen((before) => (before.first === first && before.last === last ? before : { first, last }))
+    }
+    look()
+    const sized = new ResizeObserver(look)
+    sized.observe(box)
+    box.addEventListener('scroll', look, { passive: true })
+    return () => {
+      sized.disconnect()
+      box.removeEventListener('scroll', look)
+    }
+  }, [scroller])
+  return [Math.min(seen.first, count), Math.min(seen.last, count)]
 }

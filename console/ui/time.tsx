@@ -27,6 +27,20 @@ export function Ago({ at }: { at: string }) {
   )
 }
 
+/** The same without a tip of its own, for rows of which thousands pass by: the browser shows the title. */
+export function QuickAgo({ at, now }: { at: string; now: Date }) {
+  const language = useLanguage()
+  return (
+    <time
+      dateTime={at}
+      title={`${at.replace('T', ' ').replace(/\.\d+Z$|Z$/, '')} UTC`}
+      className="whitespace-nowrap"
+    >
+      {ago(at, now, language)}
+    </time>
+  )
+}
+
 export function At({ at }: { at: string }) {
   const language = useLanguage()
   return (

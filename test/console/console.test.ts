@@ -188,6 +188,7 @@ describe.skipIf(noBrowser !== null)('the console', () => {
     await page.keyboard.press('u')
     await page.getByRole('heading', { name: 'Usage and budgets' }).waitFor()
     await page.keyboard.press('Control+k')
+    await page.getByRole('dialog').getByRole('combobox').waitFor()
     await page.keyboard.type('settings')
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Settings' }).waitFor()

@@ -96,12 +96,15 @@ test('what is told at the end fits where the server is', () => {
   const report = {
     job: { cost: { actual_usd: 0.000032, basis: 'modelled' } },
     tearsheet: '/data/a b/tearsheet.html',
+    door: '/data/a b/console.html',
     places: { data: '/elsewhere', key: '/elsewhere/admin.key' },
     server: { url: 'http://127.0.0.1:8081', own: true },
   }
   const text = placesText({ ...report, stays: true })
   expect(text).toContain('$0.000032 (modelled')
   expect(text).toContain('file:///data/a%20b/tearsheet.html')
+  expect(text).toContain('Console        http://127.0.0.1:8081')
+  expect(text).toContain('open file:///data/a%20b/console.html')
   expect(text).toContain('BERTH_URL=http://127.0.0.1:8081 BERTH_DATA_DIR=/elsewhere npx --no berth list')
   expect(placesText({ ...report, stays: false })).not.toContain('8081')
 })

@@ -15,5 +15,10 @@ export const noBrowser =
 export async function openBrowser(): Promise<Browser> {
   if (executablePath === undefined) throw new Error(noBrowser ?? '')
   // Chromium's own sandbox does not start as root, which is who tests containers. The pages are ours.
-  return await chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0 })
+  return await chromium.launch({
+    executablePath,
+    chromiumSandbox: process.getuid?.() !== 0,
+    // Containers often have 64 MiB of shared memory, and a page crashes that wants more.
+    args: ['--disable-dev-shm-usage'],
+  })
 }

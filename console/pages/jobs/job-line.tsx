@@ -1,5 +1,4 @@
-import { Link } from '@tanstack/react-router'
-import { memo } from 'react'
+import { memo, type MouseEvent } from 'react'
 import type { JobRow } from '../../api/jobs.ts'
 import { StateWord } from '../../parts/state.tsx'
 import { duration, percent } from '../../text/format.ts'
@@ -7,7 +6,7 @@ import { jobsTexts } from '../../text/jobs.ts'
 import { useLanguage, useText } from '../../text/language.tsx'
 import { Badge } from '../../ui/badge.tsx'
 import { Money } from '../../ui/money.tsx'
-import { Ago, useNow } from '../../ui/time.tsx'
+import { QuickAgo, useNow } from '../../ui/time.tsx'
 
 /** Columns by the width of the window: what says most stays. */
 const line =
@@ -59,9 +58,12 @@ interface LineProps {
   row: JobRow
   isSelected: boolean
   toggle: (id: string) => void
+  onOpen: (id: string) => void
+  /** Moved on now and then, for all rows at once. */
+  now: Date
 }
 
-export const JobLine = memo(function JobLine({ row, isSelected, toggle }: LineProps) {
+export const JobLine = memo(function JobLine({ row, isSelected, toggle, onOpen, now }: LineProps) {
   const t = useText(jobsTexts)
   return (
     <div className={line}>
@@ -75,14 +77,18 @@ export const JobLine = memo(function JobLine({ row, isSelected, toggle }: LinePr
         />
       </span>
       <span role="cell" className="flex min-w-0 items-center gap-2">
-        <Link
-          to="/jobs/$id"
-          params={{ id: row.id }}
+        <a
+          href={`/jobs/${row.id}`}
+          onClick={(event) => {
+            if (!isPlain(event)) return
+            event.preventDefault()
+            onOpen(row.id)
+          }}
           className="truncate font-medium hover:underline"
           title={row.id}
         >
           {row.name ?? row.id}
-        </Link>
+        </a>
         <span className="hidden shrink-0 text-muted sm:inline">{row.kind}</span>
         {row.shards > 1 ? (
           <span className="hidden shrink-0 text-muted lg:inline">{t('shards', { n: row.shards })}</span>
@@ -114,11 +120,15 @@ export const JobLine = memo(function JobLine({ row, isSelected, toggle }: LinePr
         {row.usd === 0 ? <span className="text-faint">–</span> : <Money usd={row.usd} />}
       </span>
       <span role="cell" className="hidden text-right text-muted md:block">
-        <Ago at={row.created_at} />
+        <QuickAgo at={row.created_at} now={now} />
       </span>
     </div>
   )
 })
+
+/** A click that asks for no new window or tab. */
+const isPlain = ({ button, metaKey, ctrlKey, shiftKey, altKey }: MouseEvent) =>
+  button === 0 && !metaKey && !ctrlKey && !shiftKey && !altKey
 
 function Progress({ row: { state, progress, phase } }: { row: JobRow }) {
   const language = useLanguage()
@@ -135,12 +145,15 @@ function Progress({ row: { state, progress, phase } }: { row: JobRow }) {
 
 function Took({ row: { started_at, finished_at } }: { row: JobRow }) {
   const language = useLanguage()
-  const now = useNow(1_000, started_at !== null && finished_at === null)
   if (started_at === null) return <span className="text-faint">–</span>
-  const end = finished_at === null ? now : new Date(finished_at)
-  return (
-    <span className="tnum">
-      {duration((end.getTime() - new Date(started_at).getTime()) / 1_000, language)}
-    </span>
-  )
+  if (finished_at === null) return <Running since={started_at} />
+  return <span className="tnum">{duration(secondsTo(started_at, new Date(finished_at)), language)}</span>
 }
+
+function Running({ since }: { since: string }) {
+  const language = useLanguage()
+  const now = useNow(1_000)
+  return <span className="tnum">{duration(secondsTo(since, now), language)}</span>
+}
+
+const secondsTo = (from: string, to: Date) => (to.getTime() - new Date(from).getTime()) / 1_000

@@ -12,6 +12,7 @@ import { useKeys } from '../../ui/keyboard.ts'
 import { Page } from '../../ui/page.tsx'
 import { Rows } from '../../ui/rows.tsx'
 import { Empty, Skeleton } from '../../ui/states.tsx'
+import { useNow } from '../../ui/time.tsx'
 import { Filters } from './filters.tsx'
 import { JobHead, JobLine } from './job-line.tsx'
 import { Selection } from './selection.tsx'
@@ -49,6 +50,8 @@ export function JobsPage() {
     [rows, current, navigate, toggle],
   )
   useKeys(keys)
+  const now = useNow(20_000)
+  const onOpen = useCallback((id: string) => void navigate({ to: '/jobs/$id', params: { id } }), [navigate])
   const isFiltered = Object.keys(filters).length > 0
   const clear = () => void navigate({ to: '/jobs', search: {} })
   return (
@@ -75,7 +78,17 @@ export function JobsPage() {
           keyOf={(index) => rows[index]?.id ?? String(index)}
           row={(index) => {
             const row = rows[index]
-            return row && <JobLine row={row} isSelected={selected.has(row.id)} toggle={toggle} />
+            return (
+              row && (
+                <JobLine
+                  row={row}
+                  isSelected={selected.has(row.id)}
+                  toggle={toggle}
+                  onOpen={onOpen}
+                  now={now}
+                />
+              )
+            )
           }}
           onEnd={onEnd}
           current={current}
