@@ -42,7 +42,7 @@ export function SurfaceChart({ data, value_name, format, least_is_best, actions,
       })}
       option={option}
       height={Math.min(560, Math.max(300, 120 + data.y.values.length * 26))}
-      min_width={440}
+      min_width={isLabelled(data) ? 160 + data.x.values.length * cell_px : 440}
       actions={actions}
       note={note}
       numbers={() => ({
@@ -73,9 +73,12 @@ interface Look {
 }
 
 /** Figures in the cells are read where there is room for them. */
-const mostLabelled = 220
+const isLabelled = ({ x, y }: SurfaceData) => x.values.length <= 14 && y.values.length <= 21
+/** Of a cell with a figure in it. */
+const cell_px = 38
 
-function surfaceOption({ x, y, cells }: SurfaceData, look: Look): Option {
+function surfaceOption(data: SurfaceData, look: Look): Option {
+  const { x, y, cells } = data
   const { colours, language, value_name, format, points } = look
   const values = cells.map(({ value }) => value)
   const [low, high] = [Math.min(...values), Math.max(...values)]
@@ -100,26 +103,22 @@ function surfaceOption({ x, y, cells }: SurfaceData, look: Look): Option {
     },
     tooltip: {
       ...base(colours).tooltip,
-      formatter: ({ data }: { data: { cell: Cell } }) =>
-        tipLines(
-          `${x.name} ${shown(x.values[data.cell.x] ?? 0)} · ${y.name} ${shown(y.values[data.cell.y] ?? 0)}`,
-          [
-            { name: value_name, value: format(data.cell.value) },
-            { name: points, value: shown(data.cell.points) },
-          ],
-        ),
+      formatter: ({ data: { cell } }: { data: { cell: Cell } }) =>
+        tipLines(`${x.name} ${shown(x.values[cell.x] ?? 0)} · ${y.name} ${shown(y.values[cell.y] ?? 0)}`, [
+          { name: value_name, value: format(cell.value) },
+          { name: points, value: shown(cell.points) },
+        ]),
     },
     series: [
       {
         type: 'heatmap',
         data: cells.map((cell) => ({ value: [cell.x, cell.y, cell.value], cell })),
         itemStyle: { borderColor: colours.surface, borderWidth: 1, borderRadius: 2 },
-        labelLayout: { hideOverlap: true },
         emphasis: { itemStyle: { borderColor: colours.text, borderWidth: 2 } },
         label: {
-          show: cells.length <= mostLabelled,
+          show: isLabelled(data),
           fontSize: 10,
-          formatter: ({ data }: { data: { cell: Cell } }) => format(data.cell.value),
+          formatter: ({ data: { cell } }: { data: { cell: Cell } }) => format(cell.value),
           color: '#ffffff',
           textBorderColor: 'rgba(0,0,0,.55)',
           textBorderWidth: 2,
