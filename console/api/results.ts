@@ -130,6 +130,9 @@ export interface BacktestResult {
     objective: number | null
     metrics: Metrics
   }
+  /** Of a validated search; `best.metrics` is then of its tests. */
+  validation?: { oos: Fold['test']; oos_objective: number | null; folds: readonly Fold[] } | null
+  benchmark?: Benchmark | null
   points: number
   skipped: number
   overfitting?: {
@@ -141,6 +144,26 @@ export interface BacktestResult {
   robustness?: Robustness | null
   look_ahead?: { checked: number; ok: boolean | null }
   warnings?: readonly Warning[]
+}
+
+export interface Fold {
+  fold: number
+  train: { start: string; end: string; bars: number }
+  test: { start: string; end: string; bars: number }
+  parameters: Readonly<Record<string, number>>
+  objective: number | null
+  test_objective: number | null
+  test_metrics: Metrics
+}
+
+interface Benchmark {
+  name: string
+  annual_return: number | null
+  excess_return: number | null
+  beta: number | null
+  alpha: number | null
+  tracking_error: number | null
+  information_ratio: number | null
 }
 
 interface Interval {

@@ -18,6 +18,7 @@ import { results } from '../../text/results.ts'
 import { buttonClass } from '../../ui/button.tsx'
 import { Field, Select } from '../../ui/field.tsx'
 import { Empty } from '../../ui/states.tsx'
+import { BenchmarkPanel, FoldsPanel } from './beside-panels.tsx'
 import { MetricsPanel } from './metrics-panel.tsx'
 import { RobustnessPanel } from './robustness-panel.tsx'
 import { RollingSharpe } from './rolling-sharpe.tsx'
@@ -36,9 +37,11 @@ export function ResultTab({ job }: { job: Job }) {
       <BestPoint result={result} />
       <Warnings warnings={result.warnings} />
       <Curves job={job} result={result} />
+      <FoldsPanel result={result} />
       <div className="grid gap-4 xl:grid-cols-2">
         <MetricsPanel result={result} />
         <RobustnessPanel result={result} />
+        <BenchmarkPanel result={result} />
       </div>
       <SymbolsPanel job={job} result={result} />
     </div>

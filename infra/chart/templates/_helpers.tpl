@@ -89,6 +89,9 @@ spec:
         {{- with $root.Values.secrets.objectStore }}
         - secretRef: { name: {{ . }} }
         {{- end }}
+        {{- with $root.Values.secrets.more }}
+        - secretRef: { name: {{ . }} }
+        {{- end }}
       # A first start migrates the database.
       startupProbe: { httpGet: { path: /readyz, port: http }, periodSeconds: 2, failureThreshold: 150 }
       readinessProbe: { httpGet: { path: /readyz, port: http }, periodSeconds: 5, timeoutSeconds: 4, failureThreshold: 2 }
