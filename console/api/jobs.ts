@@ -107,20 +107,34 @@ export const jobQuery = (api: Api, id: string) =>
 
 type Lists = InfiniteData<RowPage, string | null>
 
-/** Puts a change of one job into every list that shows it. */
+/** Puts a change of one job into every list that shows it; a list of one state lets go of what has another now. */
 export function patchRows(cache: QueryClient, id: string, patch: (row: JobRow) => JobRow): boolean {
   let found = false
-  cache.setQueriesData<Lists>({ queryKey: ['jobs'] }, (lists) => {
-    if (lists === undefined) return lists
-    const at = lists.pages.findIndex(({ items }) => items.some((row) => row.id === id))
-    const page = lists.pages[at]
-    if (page === undefined) return lists
-    found = true
-    const items = page.items.map((row) => (row.id === id ? patch(row) : row))
-    return { ...lists, pages: lists.pages.with(at, { ...page, items }) }
-  })
+  for (const { queryKey } of cache.getQueryCache().findAll({ queryKey: ['jobs'] })) {
+    const { state } = queryKey[1] as JobFilters
+    cache.setQueryData<Lists>(queryKey, (lists) => {
+      const at = lists?.pages.findIndex(({ items }) => items.some((row) => row.id === id)) ?? -1
+      const page = lists?.pages[at]
+      if (lists === undefined || page === undefined) return lists
+      found = true
+      const items = page.items
+        .map((row) => (row.id === id ? patch(row) : row))
+        .filter((row) => row.id !== id || state === undefined || row.state === state)
+      return { ...lists, pages: lists.pages.with(at, { ...page, items }) }
+    })
+  }
   return found
 }
+
+/** Whether a list that somebody looks at would have a job that is new, or now in this state. */
+export const wouldShow = (cache: QueryClient, { type }: FeedEvent, state: Job['state'] | null): boolean =>
+  cache
+    .getQueryCache()
+    .findAll({ queryKey: ['jobs'], type: 'active' })
+    .some(
+      ({ queryKey }) =>
+        type === 'job.queued' || (state !== null && (queryKey[1] as JobFilters).state === state),
+    )
 
 /** Puts jobs that are new before those that a list shows; what it has read further down stays. */
 export async function refreshHeads(api: Api, cache: QueryClient, signal: AbortSignal): Promise<void> {

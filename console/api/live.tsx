@@ -3,7 +3,7 @@ import { type QueryClient, useQueryClient } from '@tanstack/react-query'
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react'
 import { type Berth, useBerth, useCredential } from './context.tsx'
 import { type FeedState, followFeed } from './feed.ts'
-import { jobQuery, patchRows, refreshHeads, rowOf, stateIn } from './jobs.ts'
+import { jobQuery, patchRows, refreshHeads, rowOf, stateIn, wouldShow } from './jobs.ts'
 import type { FeedEvent } from './types.ts'
 
 /** Of a burst of events one answer is read for all: four times a second is live enough beside the states themselves. */
@@ -63,7 +63,7 @@ function gather({ api }: Berth, cache: QueryClient, signal: AbortSignal): (event
       cache.setQueryData(jobQuery(api, job_id).queryKey, (job) => job && { ...job, state })
     }
     changed.add(job_id)
-    has_new ||= event.type === 'job.queued'
+    has_new ||= wouldShow(cache, event, state)
     timer ??= setTimeout(() => void read().catch(() => undefined), gather_ms)
   }
 }

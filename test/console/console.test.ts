@@ -64,9 +64,28 @@ describe.skipIf(noBrowser !== null)('the console', () => {
     const { page } = opened
     const tabs = ['timeline', 'log', 'explain', 'files', 'spec', 'deliveries']
     const pages = [
-      ...['/', '/jobs', '/new', '/start', '/datasets', '/accounts', '/accounts/add', '/accounts/local/local'],
-      ...['/offers', '/gpus', '/orphans', '/limits', '/usage', '/keys', '/members', '/webhooks', '/secrets'],
-      ...['/policy', '/audit', '/settings', '/nowhere', ...tabs.map((tab) => `/jobs/${ended}?tab=${tab}`)],
+      '/',
+      '/jobs',
+      '/new',
+      '/start',
+      '/datasets',
+      '/accounts',
+      '/accounts/add',
+      '/accounts/local/local',
+      '/offers',
+      '/gpus',
+      '/orphans',
+      '/limits',
+      '/usage',
+      '/keys',
+      '/members',
+      '/webhooks',
+      '/secrets',
+      '/policy',
+      '/audit',
+      '/settings',
+      '/nowhere',
+      ...tabs.map((tab) => `/jobs/${ended}?tab=${tab}`),
     ]
     for (const path of pages) {
       await page.goto(path)

@@ -2,7 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useCallback, useMemo, useState } from 'react'
 import { useApi } from '../../api/context.tsx'
-import { jobListQuery } from '../../api/jobs.ts'
+import { jobListQuery, type JobRow } from '../../api/jobs.ts'
 import { Problem } from '../../parts/problem.tsx'
 import { common } from '../../text/common.ts'
 import { jobsTexts } from '../../text/jobs.ts'
@@ -26,7 +26,6 @@ export function JobsPage() {
   const { data, hasNextPage, isFetchingNextPage, fetchNextPage } = query
   const rows = useMemo(() => data?.pages.flatMap(({ items }) => items) ?? [], [data])
   const [selected, select] = useState<ReadonlySet<string>>(new Set())
-  const [current, setCurrent] = useState(-1)
   const onEnd = useCallback(() => {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage()
   }, [hasNextPage, isFetchingNextPage, fetchNextPage])
@@ -39,17 +38,7 @@ export function JobsPage() {
       }),
     [],
   )
-  const keys = useMemo(
-    () => ({
-      j: () => setCurrent((at) => Math.min(rows.length - 1, at + 1)),
-      k: () => setCurrent((at) => Math.max(0, at - 1)),
-      x: () => rows[current] && toggle(rows[current].id),
-      Enter: () => rows[current] && void navigate({ to: '/jobs/$id', params: { id: rows[current].id } }),
-      '/': () => document.getElementById('filter-label')?.focus(),
-    }),
-    [rows, current, navigate, toggle],
-  )
-  useKeys(keys)
+  const current = useRowKeys(rows, toggle)
   const now = useNow(20_000)
   const onOpen = useCallback((id: string) => void navigate({ to: '/jobs/$id', params: { id } }), [navigate])
   const isFiltered = Object.keys(filters).length > 0
@@ -96,4 +85,22 @@ export function JobsPage() {
       )}
     </Page>
   )
+}
+
+/** The row that `j` and `k` have moved to. */
+function useRowKeys(rows: readonly JobRow[], toggle: (id: string) => void): number {
+  const navigate = useNavigate()
+  const [current, setCurrent] = useState(-1)
+  const keys = useMemo(
+    () => ({
+      j: () => setCurrent((at) => Math.min(rows.length - 1, at + 1)),
+      k: () => setCurrent((at) => Math.max(0, at - 1)),
+      x: () => rows[current] && toggle(rows[current].id),
+      Enter: () => rows[current] && void navigate({ to: '/jobs/$id', params: { id: rows[current].id } }),
+      '/': () => document.getElementById('filter-label')?.focus(),
+    }),
+    [rows, current, navigate, toggle],
+  )
+  useKeys(keys)
+  return current
 }
