@@ -14,7 +14,7 @@ const size = { width: 1_360, height: 850 }
 /** A README is read over slow lines too. */
 const most_bytes = 200_000
 /** For what moves to have come to rest, charts among it. */
-const rest_ms = 1_500
+const rest_ms = 3_000
 
 type Theme = 'light' | 'dark'
 
@@ -80,6 +80,7 @@ async function take(
     const { page } = await openPage(browser, { ...of, theme, size })
     await page.goto(path)
     await page.locator('main h1').first().waitFor()
+    await page.locator('[aria-label=Loading]').first().waitFor({ state: 'detached' })
     await new Promise((done) => setTimeout(done, rest_ms))
     const file = join(folder, `${name}.png`)
     await page.screenshot({ path: file })
@@ -105,7 +106,7 @@ async function ofDesk(browser: Browser, desk: Desk) {
   await take(browser, { url, key }, [
     ['overview', '/', 'dark'],
     ['jobs', '/jobs', 'light'],
-    ['job', `/jobs/${at_work}?tab=machines`, 'dark'],
+    ['job', `/jobs/${at_work}?tab=log`, 'dark'],
     ['result', `/jobs/${id}`, 'light'],
     ['new-job', '/new', 'dark'],
   ])
