@@ -8,10 +8,13 @@ const { kubeBinary } = (await import(kubeEnv)) as { kubeBinary: () => string }
 
 const globalSetup = ['./test/support/global-setup.ts', './test/support/kube-setup.ts']
 
-/** They have nothing to do with a database: run with the embedded one alone. */
+/** They have nothing to do with a database, or reach it through the API alone as others do: run with the embedded one alone. */
 const withoutDatabase = [
-  'test/infra/{object-store,s3-store}.test.ts',
-  'test/end-to-end/{object-store,containers,reports}.test.ts',
+  'test/cli/**/*.test.ts',
+  'test/console/**/*.test.ts',
+  'test/infra/{chart,images,listen,mail,object-store,release,s3-store}.test.ts',
+  'test/jobs/custom-runner.test.ts',
+  'test/end-to-end/{object-store,containers,reports,results}.test.ts',
   'test/providers/**/*.test.ts',
 ]
 const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'
