@@ -26,6 +26,13 @@ const jobs = [
   'listArtifacts',
   'readArtifact',
   'listJobDeliveries',
+  'listMachines',
+  'listTrades',
+  'readOverview',
+  'readSeries',
+  'readSpec',
+  'readSurface',
+  'readTable',
 ]
 const data = [
   'createDataset',

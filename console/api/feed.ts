@@ -47,7 +47,11 @@ export async function followFeed(options: FeedOptions): Promise<void> {
       onGap()
       continue
     }
-    if (end === 'over') continue
+    if (end === 'over') {
+      // Something between here and the server may end every stream at once.
+      await pause(firstPause_ms, signal)
+      continue
+    }
     was_away = true
     onState('away')
     await pause(wait, signal)

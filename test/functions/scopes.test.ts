@@ -56,6 +56,30 @@ test('a key does what its scopes say, and is told which one is missing', async (
   })
 })
 
+test('a key for one kind of job reads all that there is of a job of that kind, and nothing of another', async () => {
+  await using world = await openTestWorld()
+  const made = await world.request('POST', '/v1/jobs', { body: backtest() })
+  const { id } = (await made.json()) as { id: string }
+  const parts = [
+    '',
+    '/spec',
+    '/events',
+    '/logs',
+    '/attempts',
+    '/machines',
+    '/points',
+    '/series',
+    '/trades',
+    '/surface',
+  ]
+  const statuses = async (key: string) => {
+    const answers = parts.map((part) => world.request('GET', `/v1/jobs/${id}${part}`, { key }))
+    return (await Promise.all(answers)).map(({ status }) => status)
+  }
+  expect(await statuses(await narrowed(world, ['backtest:read']))).not.toContain(403)
+  expect(new Set(await statuses(await narrowed(world, ['training:read'])))).toEqual(new Set([403]))
+})
+
 test('a role bounds a key whatever its scopes say', async () => {
   await using world = await openTestWorld()
   const key = await narrowed(world, ['jobs:write', 'admin'], 'viewer')
