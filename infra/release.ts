@@ -27,6 +27,7 @@ const files = [
   'openapi.json',
   'package.json',
   'package-lock.json',
+  'tsconfig.json',
   '.dockerignore',
 ]
 /** A build backend is fetched once. */

@@ -25,7 +25,11 @@ test('a release is the same bytes twice: the server without tests, the chart, th
   const listed = (name: string) =>
     execFileSync('tar', ['-tzf', join(first, name)], { encoding: 'utf8' }).split('\n')
   expect(listed(`berth-${own}.tar.gz`)).toEqual(
-    expect.arrayContaining([`berth-${own}/infra/node.ts`, `berth-${own}/package-lock.json`]),
+    expect.arrayContaining([
+      `berth-${own}/infra/node.ts`,
+      `berth-${own}/package-lock.json`,
+      `berth-${own}/tsconfig.json`,
+    ]),
   )
   expect(listed(`berth-${own}.tar.gz`).filter((path) => /^berth-[^/]+\/(test|bench)\//.test(path))).toEqual(
     [],
