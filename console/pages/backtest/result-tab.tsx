@@ -136,7 +136,8 @@ function Choice({ job_id, result, rank, symbol }: ChoiceProps) {
   const navigate = useNavigate({ from: '/jobs/$id' })
   const { symbols } = result.data
   const shared = result.effective_spec.portfolio?.mode === 'shared'
-  const ranks = Math.min(result.effective_spec.output?.top_k ?? 10, result.points)
+  // Of a validated search the chained tests alone are kept.
+  const ranks = result.validation ? 1 : Math.min(result.effective_spec.output?.top_k ?? 10, result.points)
   const go = (search: { rank?: number; symbol?: string | undefined }) =>
     void navigate({ search: { ...now, ...search }, replace: true })
   return (

@@ -82,8 +82,9 @@ def equal_weight(panel: Panel) -> Floats:
             total += 1.0
             continue
         first = int(priced[0])
+        # Of a date before the first close it is that one: until then the cash is whole.
         last = np.maximum.accumulate(np.where(np.isfinite(closes), np.arange(panel.bars), first))
-        total += np.where(np.arange(panel.bars) < first, 1.0, closes[last] / closes[first])
+        total += closes[last] / closes[first]
     return changes(total)
 
 

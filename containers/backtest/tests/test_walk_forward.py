@@ -114,7 +114,7 @@ def test_trains_and_tests_are_runs_of_their_dates(tmp_path: Path, validation: Js
     sizing = {} if mode == "per_symbol" else {"sizing": {"fraction": 0.5}}
     spec = walk_spec(path, validation, portfolio={"mode": mode}, execution=sizing)
     run = run_spec(tmp_path / "out", spec)
-    equity, cash = [], 10_000.0
+    equity, trades, cash = [], [], 10_000.0
     for k, fold in enumerate(run.result["validation"]["folds"]):
         train = run_spec(tmp_path / f"train-{k}", of_dates(spec, fold["train"]))
         assert train.result["best"]["point"] == fold["point"]
@@ -124,8 +124,11 @@ def test_trains_and_tests_are_runs_of_their_dates(tmp_path: Path, validation: Js
         test = run_spec(tmp_path / f"test-{k}", one)
         assert test.metrics == fold["test_metrics"]
         equity += test.equity()
+        trades += test.trades()
         cash = equity[-1]
     assert run.equity() == equity
+    assert sorted(run.trades(), key=str) == sorted(trades, key=str)
+    assert len(trades) > 0
     last = run_spec(tmp_path / "last", of_dates(spec, run.result["validation"]["folds"][-1]["train"]))
     without = ("fold", "segment")
     plain = [{k: v for k, v in row.items() if k not in without} for row in run.rows("points")]
@@ -196,7 +199,8 @@ def test_each_symbol_goes_on_with_its_own_cash(tmp_path: Path) -> None:
 
 
 def test_an_account_that_is_ruined_does_not_trade_again(tmp_path: Path) -> None:
-    jump = [*[100 - i * 0.1 for i in range(70)], *[5_000.0 + i for i in range(60)]]
+    # After the jump it falls again: who had cash would sell.
+    jump = [*[100 - i * 0.1 for i in range(70)], *[5_000.0 - i * 20 for i in range(60)]]
     sold = {"direction": "short", "sizing": {"cash": 9_000}}
     spec = walk_spec(prices(tmp_path, A=jump, B=B), execution=sold, strategy={"entry": "level"})
     run = run_spec(tmp_path / "out", spec)
@@ -205,6 +209,30 @@ def test_an_account_that_is_ruined_does_not_trade_again(tmp_path: Path) -> None:
     assert mine[70 - (N - 96) :] == [0.0] * 60
     last = [row for row in run.rows("metrics") if row["symbol"] == "A"][-1]
     assert [last["total_return"], last["max_drawdown"], last["final_equity"]] == [-1.0, -1.0, 0.0]
+
+
+def test_a_drawdown_begins_at_the_cash(tmp_path: Path) -> None:
+    falling = [200.0 - i for i in range(N)]
+    spec = walk_spec(prices(tmp_path, A=falling), execution={"fill": "close", "fee_bps": 100})
+    spec |= {"strategy": {"name": "buy_and_hold"}, "parameters": {}}
+    run = run_spec(tmp_path / "out", spec)
+    assert run.equity()[0] < 10_000
+    assert run.metrics["max_drawdown"] == pytest.approx(min(run.equity()) / 10_000 - 1, rel=1e-12)
+
+
+def test_random_points_are_validated_and_no_curves_are_kept_unasked(tmp_path: Path) -> None:
+    spec = walk_spec(
+        prices(tmp_path, A=A),
+        fast={"int_uniform": [2, 9]},
+        slow={"int_uniform": [10, 30]},
+        search={"method": "random", "trials": 12, "seed": 4},
+        output={"top_k": 0},
+    )
+    run = run_spec(tmp_path / "out", spec)
+    assert [fold["points"] for fold in run.result["validation"]["folds"]] == [12, 12, 12]
+    assert not (run.out / "equity.parquet").exists()
+    train = run_spec(tmp_path / "train", of_dates(spec, run.result["validation"]["folds"][1]["train"]))
+    assert train.result["best"]["parameters"] == run.result["validation"]["folds"][1]["parameters"]
 
 
 def test_a_walk_that_was_stopped_goes_on_as_if_it_had_not(

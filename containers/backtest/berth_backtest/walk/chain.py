@@ -60,39 +60,21 @@ def run_chain(plan: Plan, folds: tuple[Fold, ...], points: list[int], threads: i
 def run_from(simulator: Simulator, point: int, cash: Floats) -> Recording:
     """Returns a set's run where each account begins with its own cash."""
     if simulator.shared:
-        if cash[0] <= 0.0:
-            return nothing(simulator.panel.bars, len(simulator.panel.symbols))
         return with_cash(simulator, float(cash[0])).record(point)
     each = [partial(run_account, simulator, s, point, float(x)) for s, x in enumerate(cash)]
     return join(simulator.each(each))
 
 
 def run_account(simulator: Simulator, s: int, point: int, cash: float) -> Recording:
-    if cash <= 0.0:
-        return nothing(simulator.panel.bars, 1)
     return with_cash(simulator, cash).record_symbol(s, point)
 
 
 def with_cash(simulator: Simulator, cash: float) -> Simulator:
-    """Returns the same simulator with another cash at the start."""
+    """Returns the same simulator with another cash at the start; with none it is ruined at once."""
     other = copy.copy(simulator)
     other.rules = simulator.rules.copy()
     other.rules[layout.START_CASH] = cash
     return other
-
-
-def nothing(bars: int, cells: int) -> Recording:
-    """Returns the run of an account that was ruined in an earlier test: it does not trade again."""
-    raw = np.zeros((1, layout.RAW))
-    raw[:, layout.RUINED] = 1.0
-    return Recording(
-        raw,
-        np.zeros((bars, 1)),
-        np.zeros((bars, cells)),
-        np.zeros((bars, cells, 2)),
-        np.zeros((0, layout.TRADE)),
-        np.zeros((0, layout.EVENT)),
-    )
 
 
 def metrics_from(plan: Plan, raw: Floats, cash: Floats) -> Floats:
