@@ -27,7 +27,7 @@ export async function followFeed(options: FeedOptions): Promise<void> {
   const { signal, onState, onGap, pause = sleep } = options
   let place = 'latest'
   let wait = firstPause_ms
-  let was_away = false
+  let is_first = true
   while (!signal.aborted) {
     const end = await readOnce(
       options,
@@ -36,15 +36,14 @@ export async function followFeed(options: FeedOptions): Promise<void> {
       () => {
         wait = firstPause_ms
         onState('live')
-        // Without a place of its own "latest" says nothing of the time between.
-        if (was_away && place === 'latest') onGap()
-        was_away = false
+        // "latest" says nothing of the time since what is shown was read.
+        if (!is_first && place === 'latest') onGap()
       },
     )
+    is_first = false
     if (signal.aborted || end === 'refused') return
     if (end === 'expired') {
       place = 'latest'
-      onGap()
       continue
     }
     if (end === 'over') {
@@ -52,7 +51,6 @@ export async function followFeed(options: FeedOptions): Promise<void> {
       await pause(firstPause_ms, signal)
       continue
     }
-    was_away = true
     onState('away')
     await pause(wait, signal)
     wait = Math.min(2 * wait, maxPause_ms)

@@ -37,7 +37,7 @@ test('what the API does not know is a problem, for browsers too', async () => {
   for (const asked of [
     request('/v1/nothing', page),
     request('/nothing'),
-    request('/jobs', { method: 'POST' }),
+    request('/jobs', { ...page, method: 'POST' }),
   ]) {
     const answer = await fetch(asked)
     expect([answer.status, answer.headers.get('content-type')]).toEqual([404, 'application/problem+json'])

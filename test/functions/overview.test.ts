@@ -20,6 +20,8 @@ test('the overview counts what is at work, and groups what waits by its reason',
   world.advance(1)
   const third = await submit(world)
   const dear = await submit(world, { placement: { max_usd_per_hour: 0.1 } })
+  const { key } = await world.secondProject()
+  expect(await read(world, '/v1/overview', key)).toMatchObject({ attempts: 0, usd_per_hour: 0, waiting: [] })
   const overview = await read(world, '/v1/overview')
   expect(overview).toMatchObject({
     jobs: { queued: 2, scheduled: 2, running: 0, cancelling: 0 },
@@ -91,4 +93,17 @@ test('operators see what runs of every project, a page at a time; nobody else do
   expect(await read(world, '/v1/attempts?account=other')).toMatchObject({ items: [] })
   expect((await world.request('GET', '/v1/attempts', { key: second.key })).status).toBe(403)
   expect((await world.request('GET', '/v1/attempts?cursor=nothing')).status).toBe(422)
+})
+
+test('what has ended is listed no longer', async () => {
+  await using world = await openTestWorld()
+  const id = await submit(world)
+  await world.pass()
+  expect(await read(world, '/v1/attempts')).toMatchObject({ items: [{ job_id: id }] })
+  await world.request('POST', `/v1/jobs/${id}/cancel`)
+  for (const seconds of [0, 151, 60]) {
+    world.advance(seconds)
+    await world.settle()
+  }
+  expect(await read(world, '/v1/attempts')).toMatchObject({ items: [] })
 })
