@@ -103,6 +103,21 @@ describe.skipIf(noBrowser !== null)('the console', () => {
     await close(opened)
   })
 
+  test('a theme is whole at once where motion is reduced', async () => {
+    const opened = await open('/jobs')
+    await shows(opened.page, 'a sweep')
+    const [before, after] = (await opened.page.evaluate(`(() => {
+      const shown = [...document.querySelectorAll('main *')]
+      const colours = () => shown.map((each) => getComputedStyle(each).color)
+      const before = colours()
+      document.documentElement.dataset.theme = 'dark'
+      return [before, colours()]
+    })()`)) as [string[], string[]]
+    expect(before.length).toBeGreaterThan(20)
+    expect(after.filter((colour, at) => colour === before[at])).toEqual([])
+    await close(opened)
+  })
+
   test('who has no key is asked for one, and a wrong one is told', async () => {
     const { url, key } = desk.server()
     const { page } = await openPage(browser, { url, key: null })
