@@ -2,7 +2,7 @@
 import type { Deps } from './deps.ts'
 import { loadPlaces, loadWork, nextTry, type Places, rank } from './market.ts'
 import type { JobRow, ShardRow } from './plan.ts'
-import { passing, type Ranking } from './place.ts'
+import { passing, type Ranking, rejections } from './place.ts'
 import { findJob } from './read.ts'
 import { type RankingView, rankingView } from './ranking-view.ts'
 import { isTerminal, type JobState } from './state.ts'
@@ -14,6 +14,8 @@ import { tooPoor } from './wait.ts'
 const maxAttempts = 20
 /** The queue is counted no further than this. */
 const maxPosition = 10_000
+/** Accounts that a reason names. */
+const maxNamed = 3
 /** A runner that has not spoken for this long is worth a word; nothing follows from it. */
 const silent_ms = 120_000
 
@@ -177,18 +179,18 @@ function placeless({ ranking, places }: Wait): Explanation['reason'] {
   if (tooPoor(ranking)) return { code: 'over_budget', text: 'What is left of budget_usd pays for no offer.' }
   if (!ranking.can_wait)
     return { code: 'unsatisfiable', text: 'No offer can ever take this job: see rejected.' }
-  const [first] = commonest(ranking)
-  return {
-    code: first?.reason ?? 'queued',
-    text: `Every offer that fits is taken or refused at the moment: ${first?.text ?? ''}.`,
-  }
-}
-
-/** Of the reasons that pass: most offers first. */
-function commonest(ranking: Ranking) {
-  return rankingView(ranking)
-    .rejected.filter(({ reason }) => passing.has(reason))
+  const [first] = ranking.rejected
+    .filter(({ reason }) => passing.has(reason))
     .toSorted((a, b) => b.count - a.count)
+  if (!first) return { code: 'queued', text: 'Every offer that fits is taken at the moment.' }
+  const { reason, accounts } = first
+  const others = accounts.length > maxNamed ? ` and ${accounts.length - maxNamed} more` : ''
+  return {
+    code: reason,
+    text:
+      'Every offer that fits is taken or refused at the moment. ' +
+      `${accounts.slice(0, maxNamed).join(', ')}${others}: ${rejections[reason]}.`,
+  }
 }
 
 async function heldUntil(deps: Deps, now: Date): Promise<Date | null> {

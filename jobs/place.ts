@@ -64,6 +64,8 @@ export interface Rejected {
   count: number
   /** The first by name. */
   examples: Offer[]
+  /** `provider/account` of all of them, by name. */
+  accounts: string[]
 }
 export interface Ranked {
   offer: Offer
@@ -122,7 +124,7 @@ export function place(wanted: Wanted, offers: Catalogue, market: Market): Rankin
     const ruled = ruledOut(entry)
     const seconds = ruled ? null : market.expected_s(entry)
     const reason = ruled ?? late(wanted, seconds) ?? now(wanted, entry, market)
-    if (reason) reject(rejected, reason, entry.offer)
+    if (reason) reject(rejected, reason, entry)
     else keep(best, { entry, seconds, micros: microsOf(entry, seconds, market) }, isBetter)
   }
   return {
@@ -148,11 +150,17 @@ function microsOf(entry: Entry, seconds: number | null, market: Market): number 
     : expectedMicros(entry.usd_micros_per_hour, seconds, market.min_billing_s(entry))
 }
 
-function reject(rejected: Map<RejectionReason, Rejected>, reason: RejectionReason, offer: Offer) {
+function reject(
+  rejected: Map<RejectionReason, Rejected>,
+  reason: RejectionReason,
+  { offer, account }: Entry,
+) {
   const known = rejected.get(reason)
-  if (!known) return void rejected.set(reason, { reason, count: 1, examples: [offer] })
+  if (!known) return void rejected.set(reason, { reason, count: 1, examples: [offer], accounts: [account] })
   known.count++
   if (known.examples.length < maxExamples) known.examples.push(offer)
+  // Entries come in the order of their names.
+  if (known.accounts.at(-1) !== account) known.accounts.push(account)
 }
 
 /** Puts a candidate where it belongs among the best, if it does. Of equals the first stays first. */

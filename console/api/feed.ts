@@ -14,8 +14,8 @@ export interface FeedOptions {
   onState: (state: FeedState) => void
   /** Events may have been missed: what is shown must be read anew. */
   onGap: () => void
-  /** Pauses between tries; tests give their own. */
-  pause?: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Pauses between tries, until the time is over or it is worth a try. */
+  pause: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
 const firstPause_ms = 250
@@ -24,7 +24,7 @@ const maxPause_ms = 10_000
 
 /** Follows until the signal ends it. */
 export async function followFeed(options: FeedOptions): Promise<void> {
-  const { signal, onState, onGap, pause = sleep } = options
+  const { signal, onState, onGap, pause } = options
   let place = 'latest'
   let wait = firstPause_ms
   let is_first = true
@@ -86,18 +86,4 @@ async function readOnce(
     // The connection broke, or this page goes away; the caller looks at the signal.
     return 'away'
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms)
-    function done() {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      window.removeEventListener('online', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done)
-    window.addEventListener('online', done)
-  })
 }

@@ -30,6 +30,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       onState: setState,
       onEvent: gathered,
       onGap: () => void cache.invalidateQueries(),
+      pause,
     })
     return () => gone.abort()
   }, [berth, cache, credential])
@@ -80,4 +81,19 @@ async function refreshJob(api: Berth['api'], cache: QueryClient, id: string): Pr
   patchRows(cache, id, () => rowOf(job))
   if (!isOpen) cache.removeQueries({ queryKey, exact: true })
   await cache.invalidateQueries({ queryKey: ['job', id], predicate: ({ queryKey: key }) => key.length > 2 })
+}
+
+/** A browser that finds its network again does not wait for the rest of the time. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      window.removeEventListener('online', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+    window.addEventListener('online', done)
+  })
 }
