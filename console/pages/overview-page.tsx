@@ -136,7 +136,16 @@ function Waiting({ overview: { waiting } }: { overview: Overview }) {
     },
   ]
   return (
-    <Panel title={t('whyWaiting')}>
+    <Panel
+      title={t('whyWaiting')}
+      actions={
+        waiting.length === 0 ? null : (
+          <Link to="/jobs" search={{ state: 'queued' }} className="text-[13px] text-accent hover:underline">
+            {t('all')}
+          </Link>
+        )
+      }
+    >
       {waiting.length === 0 ? (
         <p className="px-4 py-3 text-muted">{t('nothingWaits')}</p>
       ) : (

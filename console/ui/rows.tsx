@@ -53,7 +53,7 @@ export function Rows({ count, label, head, row, keyOf, onEnd, current = -1 }: Ro
               key={keyOf(index)}
               role="row"
               aria-rowindex={index + 2}
-              className={`absolute inset-x-0 border-b border-line hover:bg-sunken ${index === current ? 'bg-accent-wash shadow-[inset_2px_0_0_var(--accent)]' : ''}`}
+              className={`absolute inset-x-0 contain-strict border-b border-line hover:bg-sunken ${index === current ? 'bg-accent-wash shadow-[inset_2px_0_0_var(--accent)]' : ''}`}
               style={{ height: row_px, transform: `translateY(${index * row_px}px)` }}
             >
               {row(index)}

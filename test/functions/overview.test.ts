@@ -33,6 +33,10 @@ test('the overview counts what is at work, and groups what waits by its reason',
       expect.objectContaining({
         jobs: 1,
         job_id: third,
+        reason: {
+          code: 'busy',
+          text: 'Every offer that fits is taken or refused at the moment. model/main: all of its slots are taken.',
+        },
         rejected: [expect.objectContaining({ reason: 'busy' })],
       }),
       expect.objectContaining({

@@ -17,6 +17,7 @@ import { Ago, At } from '../../ui/time.tsx'
 import { AccountActions } from './account-actions.tsx'
 import { AccountBounds } from './account-bounds.tsx'
 import { AccountState } from './accounts-page.tsx'
+import { OffersThere } from './offers-there.tsx'
 import { RunningPanel } from './running-panel.tsx'
 
 const refreshed_ms = 5_000
@@ -66,6 +67,7 @@ function Loaded({ account }: { account: ProviderAccount }) {
           <Checks account={account} />
         </div>
         <RunningPanel of={{ provider: account.provider, account: account.account }} />
+        <OffersThere of={{ provider: account.provider, account: account.account }} />
         <div className="grid gap-4 xl:grid-cols-2">
           <AccountBounds account={account} />
           <Panel title={t('settings')}>

@@ -10,7 +10,7 @@ import { Ago } from '../../ui/time.tsx'
 
 const line =
   'grid h-full items-center gap-3 px-4 grid-cols-[minmax(0,1fr)_6rem_6rem] ' +
-  'lg:grid-cols-[minmax(0,13rem)_minmax(0,1fr)_8rem_6.5rem_6.5rem_minmax(0,14rem)]'
+  'lg:grid-cols-[minmax(0,13rem)_minmax(0,1fr)_8rem_6.5rem_6.5rem_minmax(0,17rem)]'
 
 export const offerKey = ({ provider, account, region, offer, spot }: Offer) =>
   [provider, account, region, offer, spot].join('/')
@@ -54,7 +54,7 @@ export const OfferLine = memo(function OfferLine({
           onClick={() => onOpen(offer)}
           className="min-h-6 truncate text-left font-medium hover:underline"
         >
-          {gpu === null ? t('noGpu') : `${gpu.count > 1 ? `${gpu.count} × ` : ''}${gpu.model}`}
+          {nameOf(gpu, t('noGpu'))}
         </button>
         {gpu === null || gpu.memory_gib === 0 ? null : (
           <span className="hidden shrink-0 text-muted sm:inline">{gpu.memory_gib} GiB</span>
@@ -81,8 +81,22 @@ export const OfferLine = memo(function OfferLine({
   )
 })
 
+const nameOf = (gpu: Offer['gpu'], none: string) =>
+  gpu === null ? none : `${gpu.count > 1 ? `${gpu.count} × ` : ''}${gpu.model}`
+
+/** What it is, in a word or two. */
+export function OfferName({ offer: { gpu, spot, offer } }: { offer: Offer }) {
+  const t = useText(offerTexts)
+  return (
+    <span className="flex items-center gap-2" title={offer}>
+      <span className="font-medium">{nameOf(gpu, t('noGpu'))}</span>
+      {spot ? <Badge tone="warn">{t('spot')}</Badge> : null}
+    </span>
+  )
+}
+
 /** Whether a launch would be taken, and what is remembered if not. */
-function Stock({ offer: { blocked, stale_since, available, slots, running } }: { offer: Offer }) {
+export function Stock({ offer: { blocked, stale_since, available, slots, running } }: { offer: Offer }) {
   const t = useText(offerTexts)
   const language = useLanguage()
   if (blocked !== null) {
