@@ -22,7 +22,7 @@ async function follow(answers: (() => Response | Promise<Response>)[]): Promise<
   }
   await followFeed({
     async fetch(input) {
-      told.push(String(input).replace('/v1/events?', ''))
+      told.push((input as string).replace('/v1/events?', ''))
       const answer = answers.shift()
       if (answer !== undefined) return await answer()
       closed.abort()
