@@ -4,7 +4,7 @@ import { createContext, type ReactNode, useContext, useEffect, useState } from '
 import { type Berth, useBerth, useCredential } from './context.tsx'
 import { type FeedState, followFeed } from './feed.ts'
 import { jobQuery, patchRows, refreshHeads, rowOf, stateIn, wouldShow } from './jobs.ts'
-import type { FeedEvent } from './types.ts'
+import type { FeedEvent, Job } from './types.ts'
 
 /** Of a burst of events one answer is read for all: four times a second is live enough beside the states themselves. */
 const gather_ms = 250
@@ -37,6 +37,9 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   return <LiveContext value={state}>{children}</LiveContext>
 }
 
+/** With them come a result, a cost and times: a job that is looked at is read whole, and not said to have ended before. */
+const ends: ReadonlySet<Job['state']> = new Set(['succeeded', 'failed', 'cancelled'])
+
 /** Shows a state at once, and reads the rest of what changed a moment later. */
 function gather({ api }: Berth, cache: QueryClient, signal: AbortSignal): (event: FeedEvent) => void {
   const changed = new Set<string>()
@@ -61,7 +64,10 @@ function gather({ api }: Berth, cache: QueryClient, signal: AbortSignal): (event
     const state = stateIn(event)
     if (state !== null) {
       patchRows(cache, job_id, (row) => ({ ...row, state }))
-      cache.setQueryData(jobQuery(api, job_id).queryKey, (job) => job && { ...job, state })
+      const { queryKey } = jobQuery(api, job_id)
+      if (!ends.has(state)) cache.setQueryData(queryKey, (job) => job && { ...job, state })
+      else if (cache.getQueryCache().find({ queryKey })?.isActive())
+        void refreshJob(api, cache, job_id).catch(() => undefined)
     }
     changed.add(job_id)
     has_new ||= wouldShow(cache, event, state)

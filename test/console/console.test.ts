@@ -163,6 +163,17 @@ describe.skipIf(noBrowser !== null)('the console', () => {
     await close(opened, /status of 422/)
   })
 
+  test('the first page runs a job to its best point, with what luck makes of it', async () => {
+    const opened = await open('/start')
+    const { page } = opened
+    await page.getByRole('button', { name: 'Run it' }).click()
+    await page.getByText('Deflated Sharpe').waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.getByRole('link', { name: 'Open the result' }).click()
+    await page.getByRole('heading', { name: 'sma cross' }).waitFor()
+    await close(opened)
+  })
+
   test('filters are in the address and outlive a reload', async () => {
     const opened = await open('/jobs')
     const { page } = opened
