@@ -6,6 +6,8 @@ import { openDesk, realBacktest } from '../test/support/desk.ts'
 import { type Measurement, option, rounded } from './measurement.ts'
 
 const look_ms = 100
+/** On two cores each has an eleventh of one. */
+const job_ms = 900_000
 
 export const measure: Measurement = async (options) => {
   const backtests = option(options, 'backtests', 20)
@@ -34,7 +36,7 @@ export const measure: Measurement = async (options) => {
   }, watching.signal)
   const ended: JobView[] = []
   try {
-    for (const id of ids) ended.push(await desk.ended(id))
+    for (const id of ids) ended.push(await desk.ended(id, job_ms))
   } finally {
     watching.abort()
     await watched

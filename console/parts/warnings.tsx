@@ -16,11 +16,14 @@ export function Warnings({ warnings }: { warnings: readonly Warning[] | undefine
       <ul className="mt-1.5 flex flex-col gap-1 text-[13px]">
         {warnings.map(({ code, message }) => (
           <li key={code} className="break-words">
-            {message.charAt(0).toUpperCase() + message.slice(1)}.{' '}
-            <code className="text-xs whitespace-nowrap text-muted">{code}</code>
+            {sentence(message)} <code className="text-xs whitespace-nowrap text-muted">{code}</code>
           </li>
         ))}
       </ul>
     </section>
   )
 }
+
+/** A name such as `sample:sp500-20` stays as it is. */
+const sentence = (message: string) =>
+  `${message.replace(/^[a-z]+(?=[\s,])/, (word) => word.charAt(0).toUpperCase() + word.slice(1))}.`

@@ -53,8 +53,8 @@ export async function openDesk(env: Record<string, string> = {}) {
       return (await answer.json()) as JobView
     },
     /** Waits until the job has ended and nothing of it is left. */
-    async ended(id: string): Promise<JobView> {
-      for (const until = Date.now() + job_ms; ;) {
+    async ended(id: string, bound_ms = job_ms): Promise<JobView> {
+      for (const until = Date.now() + bound_ms; ;) {
         const job = await get<JobView>(`/v1/jobs/${id}?wait_s=2`)
         if (job.finished_at !== null && job.cost.final) return job
         if (Date.now() > until) throw new Error(`the job has not ended: ${JSON.stringify(job)}`)
