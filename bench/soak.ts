@@ -10,6 +10,7 @@ import { sql } from 'kysely'
 import { openDatabase } from '../infra/db.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { serveClouds } from '../test/support/cloud-wire.ts'
+import { createDraw } from '../test/simulation/draw.ts'
 import { realBacktest } from '../test/support/desk.ts'
 import { startReplica } from '../test/support/replica.ts'
 import type { RunningServer } from '../test/support/server.ts'
@@ -48,7 +49,7 @@ export const measure: Measurement = async (options) => {
   const folder = mkdtempSync(join(tmpdir(), 'berth-soak-'))
   const servers: RunningServer[] = []
   const urls = () => servers.map(({ url }) => url)
-  const cloud = createSoakCloud(urls, () => Math.random() < dying)
+  const cloud = createSoakCloud(urls, createDraw('soak'), dying)
   const clouds = await serveClouds([cloud.provider])
   const start = () =>
     startReplica({

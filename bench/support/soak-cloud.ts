@@ -1,6 +1,7 @@
 // A cloud whose machines are runners in this process: each boots, works for a moment, and says so over HTTP as real ones do.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Handle, LaunchRequest, Observation, Provider } from '../../providers/provider.ts'
+import type { Draw } from '../../test/simulation/draw.ts'
 import { createSteadyCloud } from './steady-cloud.ts'
 
 const boot_ms = 100
@@ -22,8 +23,8 @@ export interface SoakCloud {
   alive: () => number
 }
 
-/** `dies`: which share of machines goes away in the middle of its work. `servers`: those that answer now. */
-export function createSoakCloud(servers: () => readonly string[], dies: () => boolean): SoakCloud {
+/** `dying`: the share of machines that go away in the middle of their work. `servers`: those that answer now. */
+export function createSoakCloud(servers: () => readonly string[], draw: Draw, dying: number): SoakCloud {
   const machines = new Map<string, { request: LaunchRequest; exit_code: number | null }>()
   const done = new Map<number, number>()
   let made = 0
@@ -62,8 +63,8 @@ export function createSoakCloud(servers: () => readonly string[], dies: () => bo
     if (spec === null || (await report({ type: 'started', instance: name })) === null) return end(1)
     const log = { number: 1, at: new Date().toISOString(), stream: 'stdout', text: 'working\n'.repeat(10) }
     await ask(`${at}/logs`, token, log)
-    await sleep(Math.random() * work_ms)
-    if (dies()) return end(137)
+    await sleep(draw.share() * work_ms)
+    if (draw.chance(dying)) return end(137)
     const number = spec.params.search.seed
     const finished = { type: 'finished', exit_code: 0, failure: null, result: { number } }
     if ((await report(finished)) === null) return end(1)
