@@ -4,6 +4,8 @@ import { Scalar } from '@scalar/hono-api-reference'
 import { newId } from '../jobs/ids.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { createFollowers } from '../jobs/followers.ts'
+import { createHeartbeats } from '../jobs/heartbeats.ts'
+import { createLogs } from '../jobs/logs.ts'
 import { createPace } from '../jobs/pace.ts'
 import { createPreparation } from '../jobs/prepare.ts'
 import { createSubmit } from '../jobs/submit.ts'
@@ -186,8 +188,8 @@ export function createApp(deps: Deps) {
     .openapi(privacy.exportRoute, privacy.exportOwn(deps))
     .openapi(privacy.deleteRoute, privacy.deleteOwn(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps, pace))
-    .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace))
-    .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace))
+    .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace, createHeartbeats(deps)))
+    .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace, createLogs(deps)))
     .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
     .openapi(attempts.putRoute, attempts.putArtifact(deps))
     .openapi(attempts.postRoute, attempts.postArtifact(deps))

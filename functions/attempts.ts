@@ -4,7 +4,8 @@ import { findCheckpoint, findMergeInput, isArtifactName, storeArtifact } from '.
 import { findJobDataset } from '../jobs/datasets.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
-import { appendLog, logChunk } from '../jobs/logs.ts'
+import type { Beat } from '../jobs/heartbeats.ts'
+import { type AppendLog, logChunk } from '../jobs/logs.ts'
 import { answer, attemptOfToken, recordReport, report, runnerSpec } from '../jobs/report.ts'
 import { shellSpec } from '../jobs/shell-spec.ts'
 import { bearer } from './_auth.ts'
@@ -65,10 +66,10 @@ export const reportRoute = createRoute({
 })
 
 export const reportAttempt =
-  (deps: Deps, pace: Pace): RouteHandler<typeof reportRoute, Env> =>
+  (deps: Deps, pace: Pace, beat: Beat): RouteHandler<typeof reportRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    await recordReport(deps, attempt, c.req.valid('json'))
+    await recordReport(deps, beat, attempt, c.req.valid('json'), () => c.req.raw.signal.aborted)
     return c.json(answer(attempt, await pace()), 200)
   }
 
@@ -86,10 +87,10 @@ export const logsRoute = createRoute({
 })
 
 export const appendLogs =
-  (deps: Deps, pace: Pace): RouteHandler<typeof logsRoute, Env> =>
+  (deps: Deps, pace: Pace, appendLog: AppendLog): RouteHandler<typeof logsRoute, Env> =>
   async (c) => {
     const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    await appendLog(deps, attempt, c.req.valid('json'))
+    await appendLog(attempt, c.req.valid('json'), () => c.req.raw.signal.aborted)
     return c.json(answer(attempt, await pace()), 200)
   }
 

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
 import { AppError } from './errors.ts'
+import { createGroup } from './group.ts'
 import { masked } from './mask.ts'
 import type { AttemptRow } from './plan.ts'
 import { maskOf } from './secrets.ts'
@@ -38,42 +39,87 @@ export interface LogLine {
 const head_bytes = 32 * 1024 ** 2
 const tail_bytes = 32 * 1024 ** 2
 
-/** Stores one chunk without its secrets; a repeated number is a no-op. Durable when this returns. */
-export async function appendLog(deps: Deps, attempt: AttemptRow, chunk: LogChunk): Promise<void> {
-  const mask = await maskOf(deps, attempt)
-  const text = masked(mask(chunk.text))
-  const row = {
-    project_id: attempt.project_id,
-    job_id: attempt.job_id,
-    attempt_id: attempt.id,
-    number: chunk.number,
-    at: new Date(chunk.at),
-    stream: chunk.stream,
-    text,
-    partition_at: attempt.created_at,
+/** Stores one chunk without its secrets; a repeated number is a no-op. Durable when it answers. Rejects with AppError: busy. */
+export type AppendLog = (attempt: AttemptRow, chunk: LogChunk, isGone?: () => boolean) => Promise<void>
+
+/** Text in one statement: some tens of milliseconds, and sixteen of the largest chunks. */
+const mostTogether_chars = 4 * 1024 ** 2
+
+/** Chunks that come at once are written together. */
+export function createLogs(deps: Deps): AppendLog {
+  const group = createGroup<Chunk, void>({
+    name: 'chunks of logs',
+    clock: deps.clock,
+    gather: deps.gather,
+    weigh: ({ text }) => 1 + text.length,
+    most_weight: mostTogether_chars,
+    async run(chunks) {
+      for (const some of oneOfEach(chunks)) await storeChunks(deps.db, some)
+      return chunks.map(() => ({ value: undefined }))
+    },
+  })
+  return async (attempt, chunk, isGone) => {
+    const mask = await maskOf(deps, attempt)
+    const row = {
+      project_id: attempt.project_id,
+      job_id: attempt.job_id,
+      attempt_id: attempt.id,
+      number: chunk.number,
+      at: new Date(chunk.at),
+      stream: chunk.stream,
+      text: masked(mask(chunk.text)),
+      partition_at: attempt.created_at,
+    }
+    await group(row, isGone)
+    deps.waker.wake(topics.job(attempt.job_id))
   }
-  const size = await insertChunk(deps.db, row)
-  if (size && size.bytes > head_bytes) await deps.db.transaction().execute((tx) => dropMiddle(tx, row, size))
-  deps.waker.wake(topics.job(attempt.job_id))
 }
 
 type Chunk = Insertable<Tables['log_chunks']>
 type Size = Selectable<Tables['log_sizes']>
 
-/** Stores a chunk and adds it to the size of its log, at once; null: it had been counted. */
-async function insertChunk(db: Database, chunk: Chunk): Promise<Size | null> {
-  const { project_id, job_id, attempt_id, number, at, stream, text, partition_at } = chunk
+/**
+ * Chunks of one log are counted one after the other: a second one is a repeated one, or that of a runner which did not wait.
+ * In the order of their logs, so that servers do not wait for each other.
+ */
+function oneOfEach(chunks: readonly Chunk[]): Chunk[][] {
+  const logs = Map.groupBy(chunks, ({ attempt_id }) => attempt_id)
+  const sorted = [...logs.values()].toSorted(([a], [b]) =>
+    (a?.attempt_id ?? '') < (b?.attempt_id ?? '') ? -1 : 1,
+  )
+  const most = Math.max(...sorted.map(({ length }) => length))
+  return Array.from({ length: most }, (_, n) => sorted.flatMap((log) => log[n] ?? []))
+}
+
+async function storeChunks(db: Database, chunks: readonly Chunk[]): Promise<void> {
+  const sizes = await insertChunks(db, chunks)
+  for (const chunk of chunks) {
+    const size = sizes.find(({ attempt_id }) => attempt_id === chunk.attempt_id)
+    if (size && size.bytes > head_bytes) await db.transaction().execute((tx) => dropMiddle(tx, chunk, size))
+  }
+}
+
+/** Stores chunks, each of another log, and adds them to the sizes of those, at once; answers the sizes of those that had not been counted. */
+async function insertChunks(db: Database, chunks: readonly Chunk[]): Promise<readonly Size[]> {
+  // Not as arrays: drivers escape each character of a text that stands in one.
+  const values = chunks.map(
+    ({ project_id, job_id, attempt_id, number, at, stream, text, partition_at }) =>
+      sql`(${project_id}::text, ${job_id}::text, ${attempt_id}::text, ${number}::int, ${at}::timestamptz,
+        ${stream}::text, ${text}::text, ${partition_at}::timestamptz)`,
+  )
   const { rows } = await sql<Size>`
-    with stored as (
+    with given (project_id, job_id, attempt_id, number, at, stream, text, partition_at) as materialized (
+      values ${sql.join(values)}),
+    stored as (
       insert into log_chunks (project_id, job_id, attempt_id, number, at, stream, text, partition_at)
-      values (${project_id}, ${job_id}, ${attempt_id}, ${number}, ${at}, ${stream}, ${text}, ${partition_at})
+      select project_id, job_id, attempt_id, number, at, stream, text, partition_at from given
       on conflict do nothing)
     insert into log_sizes as known (attempt_id, project_id, bytes, counted)
-    values (${attempt_id}, ${project_id}, octet_length(${text}::text), ${number})
+    select attempt_id, project_id, octet_length(text), number from given
     on conflict (attempt_id) do update set bytes = known.bytes + excluded.bytes, counted = excluded.counted,
       tail_bytes = case when known.head_number is null then 0 else known.tail_bytes + excluded.bytes end
     where known.counted < excluded.counted returning *`.execute(db)
-  return rows[0] ?? null
+  return rows
 }
 
 /** Keeps the beginning and the end of a log that has become too long. */

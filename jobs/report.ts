@@ -8,6 +8,7 @@ import { topics } from './deps.ts'
 import { mergeInputs } from './artifacts.ts'
 import { type DatasetInput, datasetInput } from './datasets.ts'
 import { AppError } from './errors.ts'
+import type { Beat } from './heartbeats.ts'
 import { stopGrace_s } from './bounds.ts'
 import { type AttemptRow } from './plan.ts'
 import { maxPartialPoints, maxPoints, reportedPoints, writePartialPoints, writePoints } from './points.ts'
@@ -77,6 +78,7 @@ export const report = z
   ])
   .meta({ id: 'Report' })
 export type Report = z.infer<typeof report>
+export type Heartbeat = Extract<Report, { type: 'heartbeat' }>
 
 export interface ReportAnswer {
   stop?: { reason: string; grace_ms: number }
@@ -97,8 +99,14 @@ export async function attemptOfToken(deps: Deps, attempt_id: string, token: stri
   return row
 }
 
-/** Records one report; the same again changes nothing. Throws AppError: superseded, attempt_over. */
-export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report): Promise<void> {
+/** Records one report; the same again changes nothing. Throws AppError: superseded, attempt_over, busy. */
+export async function recordReport(
+  deps: Deps,
+  beat: Beat,
+  attempt: AttemptRow,
+  said: Report,
+  isGone?: () => boolean,
+): Promise<void> {
   const now = deps.clock.now()
   if (attempt.instance === null && said.type !== 'started' && !isOfMachine(said)) {
     // A restored database may not hold the start that it once acknowledged.
@@ -106,7 +114,11 @@ export async function recordReport(deps: Deps, attempt: AttemptRow, said: Report
       throw new AppError('invalid_request', 'The first report of a runner is "started".')
     await recordFact(deps, attempt, { type: 'started', instance: adoptedInstance }, now)
   }
-  if (said.type === 'heartbeat') return recordHeartbeat(deps, attempt, said, now)
+  if (said.type === 'heartbeat') {
+    await beat(attempt, said, isGone)
+    if (said.points) await writePartialPoints(deps, attempt, said.points)
+    return deps.waker.wake(topics.job(attempt.job_id))
+  }
   if (said.type !== 'finished' || !said.error) return recordFact(deps, attempt, said, now)
   // Its last words are often the end of its output.
   const mask = await maskOf(deps, attempt)
@@ -178,30 +190,6 @@ type Priced = BacktestParams | TrainingParams
 function withFiles(params: Priced, { input, reading }: DatasetInput): Priced {
   const { dataset: _, ...data } = params.data ?? {}
   return { ...params, data: { ...data, ...reading, files: [{ url: input.url, sha256: input.sha256 }] } }
-}
-
-async function recordHeartbeat(
-  deps: Deps,
-  attempt: AttemptRow,
-  said: Extract<Report, { type: 'heartbeat' }>,
-  now: Date,
-) {
-  const values = {
-    at: now,
-    progress: said.progress ?? null,
-    phase: said.phase ?? null,
-    step: said.step ?? null,
-    steps: said.steps ?? null,
-    metrics: JSON.stringify(said.metrics ?? {}),
-    machine: JSON.stringify(said.machine ?? {}),
-  }
-  await deps.db
-    .insertInto('heartbeats')
-    .values({ attempt_id: attempt.id, project_id: attempt.project_id, ...values })
-    .onConflict((conflict) => conflict.column('attempt_id').doUpdateSet(values))
-    .execute()
-  if (said.points) await writePartialPoints(deps, attempt, said.points)
-  deps.waker.wake(topics.job(attempt.job_id))
 }
 
 async function recordFact(

@@ -35,7 +35,15 @@ export const artifactsQuery = (api: Api, id: string) =>
 export const machinesQuery = (api: Api, id: string) =>
   queryOptions({
     queryKey: ['job', id, 'machines'],
-    queryFn: () => answered(of(api).machines.$get({ param: { id } })),
+    queryFn: () => answered(of(api).machines.$get({ param: { id }, query: {} })),
+  })
+
+/** Of all attempts, with what each said over its life: read once, for what comes after it is added from `machinesQuery`. */
+export const machineHistoryQuery = (api: Api, id: string, is_over: boolean) =>
+  queryOptions({
+    queryKey: ['machine-history', id, is_over],
+    queryFn: () => answered(of(api).machines.$get({ param: { id }, query: { history: 'true' } })),
+    staleTime: Number.POSITIVE_INFINITY,
   })
 
 export const jobDeliveriesQuery = (api: Api, id: string) =>

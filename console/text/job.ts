@@ -51,8 +51,8 @@ export const timelineTexts = {
 
 export const machineTexts = {
   none: ['No machine works for it now', '目前没有机器在运行'],
+  noneEver: ['No machine has said anything', '没有机器汇报过'],
   noneHint: ['Figures are shown while it runs.', '运行期间会显示指标。'],
-  since: ['Since this page was opened', '自打开本页起'],
   progress: ['Progress', '进度'],
   cpu: ['CPU', 'CPU'],
   memory: ['Memory', '内存'],
@@ -63,7 +63,7 @@ export const machineTexts = {
   step: ['Step', '步骤'],
   phase: ['Phase', '阶段'],
   heard: ['Heard', '最近汇报'],
-  cost: ['Cost', '费用'],
+  cost: ['Cost since this page was opened', '自打开本页起的费用'],
 } as const
 
 export const explainTexts = {

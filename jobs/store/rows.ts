@@ -2,7 +2,7 @@
 // same, which the database reads as the type of the column: what a user wrote as JSON arrives as it was written.
 import { type RawBuilder, type Selectable, sql } from 'kysely'
 import { columnTypes } from './column-types.ts'
-import type { Tables, Tx } from './schema.ts'
+import type { Database, Tables, Tx } from './schema.ts'
 
 export type Table = keyof typeof columnTypes
 export type Column<Name extends Table> = keyof (typeof columnTypes)[Name] & keyof Selectable<Tables[Name]>
@@ -11,7 +11,7 @@ export type Values<Name extends Table> = { [C in Column<Name>]?: Selectable<Tabl
 
 /** Inserts rows, in their order; all have the columns of the first. */
 export async function insertRows<Name extends Table>(
-  tx: Tx,
+  db: Database,
   table: Name,
   rows: readonly Values<Name>[],
   onConflict = sql``,
@@ -21,7 +21,7 @@ export async function insertRows<Name extends Table>(
   const columns = Object.keys(first) as Column<Name>[]
   const given = giving(table, columns, rows)
   await sql`insert into ${sql.table(table)} (${sql.join(columns.map((column) => sql.ref(String(column))))})
-    select ${sql.join(columns.map(given.value))} from ${given.rows} ${onConflict}`.execute(tx)
+    select ${sql.join(columns.map(given.value))} from ${given.rows} ${onConflict}`.execute(db)
 }
 
 /**

@@ -267,6 +267,10 @@ export interface Tables extends IdentityTables, MoneyTables, MessageTables, Offe
     steps: number | null
     metrics: Json<Record<string, unknown>>
     machine: Json<Record<string, unknown>>
+    /** Thinned: the first of each stretch of `sample_s`. */
+    samples: Json<Record<string, unknown>[]>
+    sampled_at: Date | null
+    sample_s: Generated<number>
   }
   log_chunks: {
     project_id: string

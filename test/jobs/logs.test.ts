@@ -21,7 +21,7 @@ async function open(world: World) {
     id: string
   }
   await world.settle(3)
-  const [attempt, machine] = [...world.model.machines][0] ?? []
+  const [attempt, machine] = [...world.model.machines].at(-1) ?? []
   const key = machine?.token ?? ''
   await world.request('POST', `/v1/attempts/${attempt}/report`, {
     key,
@@ -173,4 +173,17 @@ describe('a search', () => {
     expect(first.next_cursor === null ? first.items.length : 0).toBeLessThanOrEqual(1)
     expect((await all('search=needle')).map(({ number }) => number)).toEqual([245])
   })
+})
+
+test('chunks that come at once are stored and counted once each', async () => {
+  await using world = await openTestWorld()
+  for (const offer of world.model.offers) offer.slots = null
+  const runners = [await open(world), await open(world), await open(world)]
+  const texts = [1, 2, 3].map((number) => `${number}\n`.repeat(10))
+  // One that has lost an answer says the same again.
+  for (const [at, text] of texts.entries())
+    await Promise.all(runners.flatMap(({ say }) => [say(at + 1, text), say(at + 1, text)]))
+  for (const { all } of runners) expect((await all()).map(({ text }) => text)).toEqual(texts)
+  const sizes = await world.deps.db.selectFrom('log_sizes').select(['bytes', 'counted']).execute()
+  expect(sizes).toEqual(Array.from({ length: 3 }, () => ({ bytes: 60, counted: 3 })))
 })

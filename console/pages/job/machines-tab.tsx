@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 import { useApi } from '../../api/context.tsx'
-import { machinesQuery } from '../../api/job.ts'
+import { machineHistoryQuery, machinesQuery } from '../../api/job.ts'
 import type { Job, Machine } from '../../api/types.ts'
 import { Asked } from '../../parts/problem.tsx'
 import { money, percent } from '../../text/format.ts'
@@ -21,16 +21,24 @@ type Series = ReadonlyMap<string, readonly Reading[]>
 
 export function MachinesTab({ job }: { job: Job }) {
   const t = useText(machineTexts)
-  const query = useQuery({ ...machinesQuery(useApi(), job.id), refetchInterval: asked_ms, staleTime: 0 })
-  const series = useReadings(query.data?.items, job)
+  const api = useApi()
+  const isOver = job.finished_at !== null
+  const past = useQuery(machineHistoryQuery(api, job.id, isOver))
+  const now = useQuery({
+    ...machinesQuery(api, job.id),
+    enabled: !isOver,
+    refetchInterval: asked_ms,
+    staleTime: 0,
+  })
+  const live = useReadings(now.data?.items, job)
+  const series = useMemo(() => joined(past.data?.items ?? [], live), [past.data, live])
   return (
-    <Asked query={query}>
+    <Asked query={isOver ? past : now}>
       {({ items }) =>
         items.length === 0 ? (
-          <Empty title={t('none')}>{t('noneHint')}</Empty>
+          <Empty title={isOver ? t('noneEver') : t('none')}>{isOver ? null : t('noneHint')}</Empty>
         ) : (
           <div className="flex flex-col gap-4 p-4">
-            <p className="text-[13px] text-muted">{t('since')}</p>
             <Charts prefix="job" series={series} names={[['cost', t('cost')]]} />
             {items.map((machine) => (
               <MachineCharts key={machine.attempt_id} machine={machine} series={series} />
@@ -45,12 +53,12 @@ export function MachinesTab({ job }: { job: Job }) {
 function MachineCharts({ machine, series }: { machine: Machine; series: Series }) {
   const t = useText(machineTexts)
   const w = useText(timelineTexts)
-  const { attempt_id, shard, phase, step, steps, at } = machine
+  const { attempt_id, shard, number, phase, step, steps, at } = machine
   const gpus = gpusOf(machine)
   return (
     <section className="flex flex-col gap-2">
       <h2 className="flex flex-wrap items-baseline gap-x-4 text-[13px] font-semibold">
-        {w('part', { n: shard })}
+        {w('part', { n: shard })} · {number}
         <span className="font-normal text-muted">
           {[phase, step === null ? null : `${t('step')} ${step}${steps === null ? '' : ` / ${steps}`}`]
             .filter(Boolean)
@@ -109,6 +117,25 @@ function unitOf(name: string, language: Language): { format: (value: number) => 
   return { format: (value) => percent(value, language), most: 1 }
 }
 
+/** What was said before the page was opened, and since. */
+function joined(machines: readonly Machine[], live: Series): Series {
+  const all = new Map<string, Reading[]>()
+  for (const { attempt_id, history = [] } of machines)
+    for (const { at, progress = null, ...machine } of history)
+      for (const [name, value] of figuresOf({ progress, machine })) {
+        const key = `${attempt_id}.${name}`
+        const readings = all.get(key) ?? []
+        readings.push({ at: new Date(at).getTime(), value })
+        all.set(key, readings)
+      }
+  for (const [key, readings] of live) {
+    const before = all.get(key) ?? []
+    const last = before.at(-1)?.at ?? 0
+    all.set(key, [...before, ...readings.filter(({ at }) => at > last)])
+  }
+  return all
+}
+
 /** Adds what each answer says to what was said before. */
 function useReadings(items: readonly Machine[] | undefined, job: Job): Series {
   const [series, setSeries] = useState<Series>(new Map())
@@ -136,7 +163,7 @@ function add(series: Map<string, readonly Reading[]>, name: string, reading: Rea
   series.set(name, [...known, reading].slice(-maxReadings))
 }
 
-function figuresOf(machine: Machine): [string, number][] {
+function figuresOf(machine: { progress: number | null; machine: object }): [string, number][] {
   const { cpu, memory } = machine.machine as { cpu?: unknown; memory?: unknown }
   const all: [string, unknown][] = [
     ['progress', machine.progress],
@@ -149,7 +176,7 @@ function figuresOf(machine: Machine): [string, number][] {
   return all.filter((each): each is [string, number] => typeof each[1] === 'number')
 }
 
-function gpusOf({ machine }: Machine): Record<string, unknown>[] {
+function gpusOf({ machine }: { machine: object }): Record<string, unknown>[] {
   const { gpus } = machine as { gpus?: unknown }
   return Array.isArray(gpus) ? (gpus as Record<string, unknown>[]) : []
 }

@@ -12,8 +12,6 @@ export interface JobTab {
   Content: LazyExoticComponent<ComponentType<{ job: Job }>>
 }
 
-const isOver = ({ finished_at }: Job) => finished_at !== null
-
 export const jobTabs: readonly JobTab[] = [
   {
     id: 'result',
@@ -45,7 +43,7 @@ export const jobTabs: readonly JobTab[] = [
   {
     id: 'machines',
     label: ['Machines', '机器'],
-    shows: (job) => !isOver(job),
+    shows: () => true,
     Content: lazy(async () => ({ default: (await import('./machines-tab.tsx')).MachinesTab })),
   },
   {
