@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { programs } from '../program-version.ts'
 import { readRunnerFiles } from '../runner-files.ts'
 
@@ -45,10 +45,10 @@ async function bundle(
     // Some packages look for these where they are; none is needed.
     external: ['cloudflare:*', 'pg-native', 'bun:*'],
     minify: true,
-    keepNames: true,
     metafile: true,
     legalComments: 'linked',
     logLevel: 'warning',
+    plugins: [englishOnly],
     define: {
       BERTH_ASSETS: JSON.stringify(given),
       // A function has no folder of its own: what is named by one is never read.
@@ -56,8 +56,10 @@ async function bundle(
       'import.meta.main': 'false',
       'process.env.NODE_ENV': '"production"',
     },
-    // Packages in CommonJS ask for modules of Node by require.
-    banner: { js: "import { createRequire as __berth } from 'node:module'; const require = __berth('/');" },
+    // By the first words Bun knows that there is nothing to translate. Packages in CommonJS ask for modules of Node by require.
+    banner: {
+      js: "// @bun\nimport { createRequire as __berth } from 'node:module'; const require = __berth('/');",
+    },
   })
   const inputs = new Map(
     Object.values(metafile.outputs).map((output) => [output.entryPoint, Object.keys(output.inputs)]),
@@ -69,6 +71,16 @@ async function bundle(
     return [runtime, { file, ...sizes, inputs: inputs.get(`infra/edge/${runtime}.ts`) ?? [] }] as const
   })
   return Object.fromEntries(made)
+}
+
+/** zod brings its messages in fifty languages; ours are in one. */
+const englishOnly: Plugin = {
+  name: 'english only',
+  setup(it) {
+    it.onResolve({ filter: /\/locales\/index\.js$/ }, ({ path, resolveDir }) =>
+      /node_modules\/zod\//.test(resolveDir) ? { path: resolve(resolveDir, path, '..', 'en.js') } : null,
+    )
+  },
 }
 
 function assets() {

@@ -1,6 +1,5 @@
 // The same app on every runtime, through HTTP, on a real PostgreSQL: what a client does, what a runner says, and what is done behind
 // the API. Each runtime is the real one, with the bundle that is built for it.
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -11,20 +10,14 @@ import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Bundle, buildEdges, type EdgeRuntime, edgeRuntimes } from '../../infra/edge/build.ts'
-import { createDatabaseClock } from '../../infra/database-clock.ts'
-import { openDatabase } from '../../infra/db.ts'
-import { ensureInstallation, ensureKeys } from '../../infra/first-start.ts'
-import { createSealer } from '../../infra/secrets.ts'
-import { createKey } from '../../jobs/keys.ts'
 import type { Database } from '../../jobs/store/schema.ts'
 import { runnerToken } from '../../jobs/tokens.ts'
 import type { JobView } from '../../jobs/view.ts'
 import { nomadToken, openNomad } from '../fakes/nomad.ts'
 import { createPostgresDatabase, isPostgres } from '../support/database.ts'
+import { type EdgeWorld, openEdgeWorld } from '../support/edge-world.ts'
 import { noRuntime, type RunningEdge, startEdge } from '../support/edge-runtimes.ts'
 
-const secret_key = randomBytes(32)
-const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
 /** A bound against a hang. */
 const until_ms = 30_000
 
@@ -32,31 +25,6 @@ const job = {
   kind: 'custom',
   params: { image: `registry.example.com/work@sha256:${'a'.repeat(64)}`, command: ['true'] },
   resources: { cpu: 1, memory_gib: 1, disk_gib: 1 },
-}
-
-/** A database that a server has made, and what the functions on it are told. */
-async function openWorld() {
-  const database_url = await createPostgresDatabase()
-  const { db, close } = await openDatabase({ database_url, data_dir: '' })
-  const clock = await createDatabaseClock(db)
-  const sealer = createSealer(secret_key)
-  await ensureInstallation({ db, clock, random, sealer })
-  const { runner: runner_key } = await ensureKeys({ db, sealer }, secret_key)
-  const project = await db.selectFrom('projects').select('id').executeTakeFirstOrThrow()
-  const key = await createKey({ db, clock, random }, project.id, 'edge', 'admin')
-  const env = {
-    BERTH_DATABASE_URL: database_url,
-    BERTH_SECRET_KEY: secret_key.toString('base64'),
-    BERTH_PUBLIC_URL: 'http://127.0.0.1:9',
-    BERTH_OBJECT_STORE: 's3://nobody/asks',
-    BERTH_OBJECT_STORE_ENDPOINT: 'http://127.0.0.1:9',
-    BERTH_OBJECT_STORE_KEY_ID: 'id',
-    BERTH_OBJECT_STORE_SECRET: 'secret',
-    BERTH_ROLES: 'api,pass,webhooks,offers',
-    BERTH_ALLOW_PRIVATE_TARGETS: 'true',
-    BERTH_SSE_MAX_S: '20',
-  }
-  return { db, env, key, runner_key, close }
 }
 
 async function openReceiver() {
@@ -102,11 +70,11 @@ test.runIf(isPostgres)('a bundle has no SDK of a vendor, and that of a worker a 
 
 describe.runIf(isPostgres).each(edgeRuntimes)('%s', (runtime) => {
   const missing = noRuntime(runtime)
-  let world: Awaited<ReturnType<typeof openWorld>>
+  let world: EdgeWorld
   let edge: RunningEdge
   beforeAll(async () => {
     if (missing !== null) return
-    world = await openWorld()
+    world = await openEdgeWorld(await createPostgresDatabase())
     edge = await startEdge(runtime, bundles[runtime].file, world.env)
   })
   afterAll(async () => {

@@ -10,13 +10,13 @@ import { openLambda } from './lambda.ts'
 import { freePort } from './server.ts'
 
 const env = resolve(import.meta.dirname, '../../infra/edge-runtimes-env.mjs')
-const { edgeRuntime } = (await import(env)) as { edgeRuntime: (name: string) => string }
+export const { edgeRuntime: edgeBinary } = (await import(env)) as { edgeRuntime: (name: string) => string }
 /** A bound against a hang. */
 const ready_ms = 30_000
 
 /** Why a runtime cannot be tried here; null: it can. */
 export const noRuntime = (runtime: EdgeRuntime): string | null =>
-  runtime === 'node' || runtime === 'lambda' || existsSync(edgeRuntime(runtime))
+  runtime === 'node' || runtime === 'lambda' || existsSync(edgeBinary(runtime))
     ? null
     : `${runtime} is not installed: \`npm test\` fetches it, and says why it could not`
 
@@ -43,7 +43,7 @@ export async function startEdge(
   const url = `http://127.0.0.1:${port}`
   if (runtime === 'workerd') {
     const child = run(
-      edgeRuntime('workerd'),
+      edgeBinary('workerd'),
       ['serve', '--experimental', workerdConfig(folder, file, port)],
       env,
     )
@@ -62,8 +62,8 @@ export async function startEdge(
 /** As docs/edge.md tells to start them. */
 export function commandOf(runtime: 'deno' | 'bun' | 'node', file: string): [string, string[]] {
   if (runtime === 'deno')
-    return [edgeRuntime('deno'), ['run', '--allow-net', '--allow-env', '--allow-sys', '--allow-read', file]]
-  return [runtime === 'bun' ? edgeRuntime('bun') : process.execPath, [file]]
+    return [edgeBinary('deno'), ['run', '--allow-net', '--allow-env', '--allow-sys', '--allow-read', file]]
+  return [runtime === 'bun' ? edgeBinary('bun') : process.execPath, [file]]
 }
 
 /** infra/edge/berth.capnp, with an address of its own, private addresses allowed, and a second worker that makes the cron call. */
