@@ -50,6 +50,8 @@ export function streamEvents(
     let cursor = start
     let spoke_at = deps.clock.now().getTime()
     try {
+      // Bun and some proxies send nothing of an answer, its status neither, before its first byte.
+      await stream.write(': here\n\n')
       while (!gone.signal.aborted && deps.clock.now().getTime() < end) {
         const found = await next(cursor)
         for (const message of found.messages) await stream.writeSSE(message)

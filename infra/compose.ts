@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../providers/provider.ts'
-import { type Deps, type Log, type ObjectStore, type Sealer, type Settings, topics } from '../jobs/deps.ts'
+import { type Deps, type Log, type ObjectStore, type Sealer, topics } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { resealAll } from '../jobs/reseal.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
@@ -18,7 +18,8 @@ import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { renumberFeed } from '../jobs/store/events.ts'
 import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
-import { createDatabaseClock, openDatabase } from './db.ts'
+import { createDatabaseClock } from './database-clock.ts'
+import { openDatabase } from './db.ts'
 import { keepAccounts } from './accounts.ts'
 import { describeTable } from './describe-table.ts'
 import { checkSecretKey, ensureAdminKey, ensureInstallation, ensureKeys } from './first-start.ts'
@@ -29,11 +30,12 @@ import { createMeter } from './metrics.ts'
 import { type Loops, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
 import { keepOffers } from './offers.ts'
-import { checkTarget, createOutboundFetch, resolveTarget } from './outbound.ts'
+import { createOutboundFetch, resolveTarget } from './outbound.ts'
+import { checkTarget } from './targets.ts'
 import { createImageResolver, registryBound_ms } from './registry.ts'
 import { createIdentity } from './identity.ts'
 import { createMailer } from './mail.ts'
-import { proxiesOf } from './proxies.ts'
+import { settingsOf } from './domain-settings.ts'
 import { loadOtherKey, loadSecretKey, openSealer } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
@@ -110,7 +112,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       key_use: createKeyUse(),
       meter,
       ...outwardOf(config),
-      settings: settingsOf(config, () => address),
+      settings: settingsOf(config, () => address, programVersions(config.images)),
       log,
     }
     return {
@@ -213,29 +215,6 @@ async function openStore(
 
 function nudgesOf({ database_url, database_timeout_ms }: Config, log: Log): Nudges | null {
   return database_url === null ? null : nudgeByPostgres(database_url, database_timeout_ms, createWaker(), log)
-}
-
-function settingsOf(config: Config, address: () => string): Settings {
-  const { max_queued, rate_limit, sse_max_s, local_data_dirs, cache_ttl_s, cache_max_entries, keep_days } =
-    config
-  return {
-    berth_url: address,
-    is_reachable: config.public_url !== null,
-    public_url: () => config.public_url ?? address(),
-    max_queued,
-    rate_limit,
-    sse_max_s,
-    local_data_dirs,
-    cache_ttl_s,
-    cache_max_entries,
-    keep_days,
-    audit_keep_days: config.audit_keep_days,
-    registration: config.registration,
-    cors_origins: config.cors_origins,
-    is_proxy: proxiesOf(config.trusted_proxies),
-    program_version: programVersions(config.images),
-    image: (kind) => config.images[kind] ?? null,
-  }
 }
 
 interface Preparation {

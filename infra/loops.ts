@@ -18,7 +18,7 @@ const poll_ms = 1_000
 /** The first retry of a message comes after five seconds; new ones are nudged. */
 const webhooks_ms = 5_000
 /** How often a replica shows that it lives, and takes the database's time again: a third of what makes it dead. */
-const renew_ms = 3_000
+export const renew_ms = 3_000
 /** How soon a server goes by offers that another one has stored; accounts are asked when they are due. */
 const offers_ms = 5_000
 /** How soon a server goes by what was changed of an account at another. */
@@ -163,7 +163,7 @@ function createSender(deps: Deps) {
   }
 }
 
-async function turnPartitions(tx: Tx, { clock, settings }: Deps): Promise<void> {
+export async function turnPartitions(tx: Tx, { clock, settings }: Deps): Promise<void> {
   const now = clock.now()
   await ensurePartitions(tx, now)
   const daysAgo = (days: number) => new Date(now.getTime() - days * 86_400_000)

@@ -4,7 +4,8 @@ import type { Provider } from '../providers/provider.ts'
 import { compose } from './compose.ts'
 import { type Config, loadConfig } from './config.ts'
 import { withConsole } from './console.ts'
-import { type Fetch, listen } from './listen.ts'
+import { healthOf } from './health-only.ts'
+import { listen } from './listen.ts'
 
 /** Requests in flight have this long to end when the server is told to stop. */
 const drain_ms = 5_000
@@ -31,14 +32,6 @@ export async function main(config: Config, accounts: readonly Provider[] = []): 
   await closed
   clearTimeout(cut)
   await berth.close()
-}
-
-/** A server without the role `api` answers only whether it is well, and what it counts. */
-function healthOf(fetch: Fetch): Fetch {
-  return (request, bindings) =>
-    /^\/(healthz|readyz|metrics)$/.test(new URL(request.url).pathname)
-      ? fetch(request, bindings)
-      : new Response(null, { status: 404 })
 }
 
 if (import.meta.main) {

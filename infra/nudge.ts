@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, topics, type Waker } from '../jobs/deps.ts'
 import { connectionBounds } from './postgres.ts'
 
-const channel = 'berth_nudge'
+export const channel = 'berth_nudge'
 /** At most 20 notifications a second a process: NOTIFY takes a lock that all commits share. */
 const notify_ms = 50
 /** Between two tries to listen again; meanwhile everyone polls once a second. */
 const reconnect_ms = 2_000
-const shared: readonly string[] = [topics.pass, topics.webhooks, topics.events]
+export const shared: readonly string[] = [topics.pass, topics.webhooks, topics.events]
 
 export interface Nudges {
   waker: Waker

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Deps } from '../jobs/deps.ts'
 import type { Config } from './config.ts'
-import { createDatabaseClock, migrate, openDatabase } from './db.ts'
+import { createDatabaseClock } from './database-clock.ts'
+import { migrate, openDatabase } from './db.ts'
 import { lockFolder } from './folder-lock.ts'
 
 export type OfflineDeps = Pick<Deps, 'db' | 'clock' | 'random'>

@@ -9,6 +9,8 @@ export interface PostgresBounds {
   connections: number
   /** Longest statement, and longest that a transaction may be left idle; null: no bound, for migrations. */
   timeout_ms: number | null
+  /** Whether a pooler stands before the database, which takes no parameters of a session (docs/edge.md). */
+  is_pooled?: boolean
 }
 /**
  * The pass, the loops and each group of requests hold one or two for milliseconds; PostgreSQL allows 100 in all by
@@ -25,7 +27,10 @@ const answerShare = 1.25
 /** An idle connection is probed after this, and given up by the system after ten probes more, one a second. */
 const keepAlive_ms = 10_000
 
-export async function openPool(url: string, { connections, timeout_ms }: PostgresBounds): Promise<Pool> {
+export async function openPool(
+  url: string,
+  { connections, timeout_ms, is_pooled = false }: PostgresBounds,
+): Promise<Pool> {
   const { default: pg } = await import('pg')
   pg.types.setTypeParser(pg.types.builtins.INT8, Number)
   const pool = new pg.Pool({
@@ -33,7 +38,7 @@ export async function openPool(url: string, { connections, timeout_ms }: Postgre
     max: connections,
     connectionTimeoutMillis: connect_ms,
     application_name: 'berth',
-    ...connectionBounds(timeout_ms),
+    ...(is_pooled ? pooledBounds(timeout_ms) : connectionBounds(timeout_ms)),
   })
   // A connection that breaks while idle is replaced by the pool; without a listener the process would end.
   pool.on('error', () => undefined)
@@ -54,12 +59,22 @@ export function connectionBounds(timeout_ms: number | null): PoolConfig {
   }
 }
 
-export const openKysely = (pool: Pool): Kysely<Tables> =>
+/** The bounds that this end keeps by itself: what the other end keeps is set of the database's user. */
+function pooledBounds(timeout_ms: number | null): PoolConfig {
+  const bound = timeout_ms === null ? {} : { query_timeout: Math.ceil(timeout_ms * answerShare) }
+  return { keepAlive: true, keepAliveInitialDelayMillis: keepAlive_ms, ...bound }
+}
+
+/** `prepares`: not behind a pooler, where the next statement may meet another connection. */
+export const openKysely = (
+  pool: Pick<Pool, 'options' | 'connect' | 'end'>,
+  { prepares = true } = {},
+): Kysely<Tables> =>
   new Kysely<Tables>({
     dialect: new PostgresDialect({
       pool: {
         options: pool.options,
-        connect: async () => watched(await pool.connect()),
+        connect: async () => watched(await pool.connect(), prepares),
         end: () => pool.end(),
       },
     }),
@@ -69,12 +84,12 @@ export const openKysely = (pool: Pool): Kysely<Tables> =>
  * A connection that is closed as soon as it is known to be lost: one that does not answer would else go back to the
  * pool, and whoever takes it next would wait as long.
  */
-function watched(client: PoolClient): PostgresPoolClient {
+function watched(client: PoolClient, prepares: boolean): PostgresPoolClient {
   let lost: Error | null = null
   const query = async (text: string, values: readonly unknown[] = []) => {
     if (lost) throw lost
     try {
-      return await client.query({ text, values: [...values], ...named(text) })
+      return await client.query({ text, values: [...values], ...(prepares && named(text)) })
     } catch (error) {
       if (error instanceof Error && isCut(error)) lost = error
       throw error

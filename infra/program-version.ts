@@ -25,14 +25,29 @@ export function programVersions(
   images: Readonly<Record<string, string | null>>,
   folder = containers,
 ): (kind: string) => string | null {
+  return versionsWith(programs(folder), images)
+}
+
+/** The same of programs whose versions are known. */
+export function versionsWith(
+  known: Readonly<Record<string, string | null>>,
+  images: Readonly<Record<string, string | null>>,
+): (kind: string) => string | null {
   const versions = new Map(
-    Object.entries(parts).map(([kind, patterns]) => {
-      const [version, image] = [versionOf(folder, patterns), images[kind] ?? null]
+    Object.entries(known).map(([kind, version]) => {
+      const image = images[kind] ?? null
       if (image === null) return [kind, version]
       return [kind, image.includes('@sha256:') ? `${version} ${image}` : null]
     }),
   )
   return (kind) => versions.get(kind) ?? null
+}
+
+/** The versions of the programs in a folder, by kind; null: it is not there. */
+export function programs(folder = containers): Record<string, string | null> {
+  return Object.fromEntries(
+    Object.entries(parts).map(([kind, patterns]) => [kind, versionOf(folder, patterns)]),
+  )
 }
 
 function versionOf(folder: string, patterns: readonly string[]): string | null {

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { Deps } from '../jobs/deps.ts'
 import { parseImage } from '../jobs/kinds/image.ts'
 import type { LaunchSecrets } from '../providers/provider.ts'
-import { OutboundError } from './outbound.ts'
+import { OutboundError } from './targets.ts'
 
 type Login = NonNullable<LaunchSecrets['registry']>
 type Resolution = Awaited<ReturnType<Deps['resolve_image']>>

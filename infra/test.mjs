@@ -1,6 +1,7 @@
 // The whole gate: installs what is missing, runs every check and test, says what was passed.
 // Plain JavaScript for Node 20, without dependencies.
 import { ensureConsole } from './console-env.mjs'
+import { ensureEdgeRuntimes } from './edge-runtimes-env.mjs'
 import { checkout, InstallError } from './install.mjs'
 import { ensureKube } from './kube-env.mjs'
 import { ensureNode } from './node-env.mjs'
@@ -149,8 +150,9 @@ const steps = [
 ]
 
 const noPython = await ensurePython({ dev: true }).then(() => null, tell)
-// Without it its tests are skipped, and say so.
+// Without them their tests are skipped, and say so.
 await ensureS3Server().catch(tell)
+await ensureEdgeRuntimes().catch(tell)
 const unable = ({ command }) => (command[0].startsWith('.venv') ? noPython : null)
 process.exitCode = await runSteps(steps, { root: checkout, unable })
 

@@ -201,8 +201,11 @@ export interface Deps {
   clock: Clock
   /** Cryptographically random bytes; seeded in tests. */
   random: (bytes: number) => Uint8Array
-  /** Resolves when the requests that have arrived by now have been read, so that they can be answered together. */
-  gather: () => Promise<void>
+  /**
+   * Resolves when the requests that have arrived by now have been read, so that they can be answered together. null: each is
+   * answered alone, where the runtime lets none do anything for another.
+   */
+  gather: (() => Promise<void>) | null
   store: ObjectStore
   /** Columns, rows and range of an uploaded file; a fault for one that cannot be read. */
   describe_table: (format: 'parquet' | 'csv', file: TableFile) => Promise<DescribedTable | { fault: string }>

@@ -43,7 +43,8 @@ interface Channel {
   places: Place[]
 }
 
-export function createFollowers(deps: Pick<Deps, 'db' | 'waker' | 'log'>): Followers {
+export function createFollowers(deps: Pick<Deps, 'db' | 'waker' | 'log' | 'gather'>): Followers {
+  if (deps.gather === null) return { join: (project_id) => followAlone(deps, project_id) }
   const channels = new Map<string, Channel>()
   let count = 0
   let reading = false
@@ -81,6 +82,18 @@ export function createFollowers(deps: Pick<Deps, 'db' | 'waker' | 'log'>): Follo
         },
       }
     },
+  }
+}
+
+/** Where no request may read for another, each reads for itself. */
+function followAlone(deps: Pick<Deps, 'db' | 'waker'>, project_id: string): Follower {
+  return {
+    async next(after) {
+      const { events, place } = await readFeed(deps, project_id, after, page)
+      return { messages: events.map(write), place }
+    },
+    wait: (_, ms, signal) => deps.waker.wait(topics.feed(project_id), ms, signal),
+    leave: () => undefined,
   }
 }
 

@@ -12,7 +12,7 @@ export interface Grouping<In, Out> {
   name: string
   clock: Clock
   /** Deps.gather. */
-  gather: () => Promise<void>
+  gather: (() => Promise<void>) | null
   /**
    * Does several calls in their order; answers one outcome for each. What it throws is the fault of all, and nothing
    * was done: then they are tried again. Where a commit's answer was lost it must find out by itself what it had done.
@@ -50,6 +50,7 @@ export type Grouped<In, Out> = (call: In, isGone?: () => boolean) => Promise<Out
 
 export function createGroup<In, Out>(grouping: Grouping<In, Out>): Grouped<In, Out> {
   const { name, clock, gather, weigh = () => 1, most_weight } = grouping
+  if (gather === null) return (call) => alone(grouping, call)
   let waiting: Waiting<In, Out>[] = []
   let running = 0
   let begun_ms = 0
@@ -91,6 +92,13 @@ export function createGroup<In, Out>(grouping: Grouping<In, Out>): Grouped<In, O
     if (running === 0 || (running < mostRuns && since_ms - begun_ms > slow_ms)) void pump()
     return promise
   }
+}
+
+function alone<In, Out>(grouping: Grouping<In, Out>, call: In): Promise<Out> {
+  const { promise, resolve, reject } = Promise.withResolvers<Out>()
+  const only = { call, weight: 1, since_ms: 0, isGone: () => false, resolve, reject }
+  void settle(grouping, [only])
+  return promise
 }
 
 async function settle<In, Out>(

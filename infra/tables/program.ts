@@ -1,8 +1,6 @@
 // A process of its own that decodes files: whatever one makes of it, its memory and its time end with it.
 import type { ColumnsFound, ColumnsWanted, TableFault } from '../../jobs/deps.ts'
-import { TableFailed } from './collect.ts'
-import { readCsv } from './csv.ts'
-import { readParquet } from './parquet.ts'
+import { decode } from './decode.ts'
 
 export interface Task {
   format: 'parquet' | 'csv'
@@ -23,19 +21,14 @@ process.on('message', (message: Given) => {
 // The server is gone.
 process.on('disconnect', () => process.exit(0))
 
-async function work({ format, bytes, wanted }: Task): Promise<ColumnsFound | { fault: TableFault }> {
+function work({ format, bytes, wanted }: Task): Promise<ColumnsFound | { fault: TableFault }> {
   const read = async (start: number, end: number) => {
     const { promise, resolve } = Promise.withResolvers<Uint8Array>()
     arrived = resolve
     tell({ told: 'read', start, end })
     return await promise
   }
-  try {
-    return await (format === 'csv' ? readCsv : readParquet)({ bytes, read }, wanted)
-  } catch (error) {
-    const code = error instanceof TableFailed ? error.code : 'unreadable'
-    return { fault: { code, detail: error instanceof Error ? error.message.slice(0, 300) : 'it is broken' } }
-  }
+  return decode(format, { bytes, read }, wanted)
 }
 
 const tell = (message: Told) => process.send?.(message)

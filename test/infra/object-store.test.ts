@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, type TestContext } from 'vitest'
+import { createFetchStore } from '../../infra/edge/store.ts'
 import { createFolderStore } from '../../infra/object-store.ts'
 import { createS3Store } from '../../infra/s3-store.ts'
 import { ObjectTooLarge } from '../../jobs/deps.ts'
@@ -54,9 +55,19 @@ function openBucket(context: TestContext): Opened {
   return { store, left: () => left(prefix) }
 }
 
+function openByFetch(context: TestContext): Opened {
+  if (server === undefined) return context.skip(noS3Server ?? 'no server')
+  const { settings, left } = server
+  const { credentials } = settings
+  if (credentials === null) throw new Error('the server of the tests has credentials')
+  const prefix = `store-${prefixes++}`
+  return { store: createFetchStore({ ...settings, prefix, credentials }), left: () => left(prefix) }
+}
+
 describe.each([
   ['a folder', openFolder],
   ['a bucket', openBucket],
+  ['a bucket, by fetch', openByFetch],
 ])('%s', (_, openStore) => {
   test('an object comes back as it went in, with its size and hash', async (context) => {
     const { store } = openStore(context)
@@ -245,4 +256,15 @@ test('what a killed process left half-written is removed at the start', async ()
   await writeFile(join(folder, 'tmp', 'half'), 'half')
   createFolderStore(folder)
   expect(await filesIn(folder)).toEqual([])
+})
+
+test('an address of the store by fetch gives the object to whoever has it, as a file to be saved', async (context) => {
+  const { store } = openByFetch(context)
+  await store.put('key', bodyOf('0123456789'), { max_bytes: 10 })
+  const link = (await store.link('key', { name: 'a b".csv', content_type: 'text/csv' })) ?? ''
+  const answer = await fetch(link, { headers: { range: 'bytes=2-4' } })
+  expect([answer.status, await answer.text()]).toEqual([206, '234'])
+  expect(answer.headers.get('content-disposition')).toBe('attachment; filename="a_b_.csv"')
+  expect(link).not.toContain('test-secret')
+  expect((await fetch(link.replace(/X-Amz-Signature=\w{4}/, 'X-Amz-Signature=0000'))).status).toBe(403)
 })

@@ -3,8 +3,8 @@ import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { checkTarget, createOutboundFetch, OutboundError, resolveTarget } from '../../infra/outbound.ts'
-import type { OutboundOptions } from '../../infra/outbound.ts'
+import { createOutboundFetch, resolveTarget } from '../../infra/outbound.ts'
+import { checkTarget, OutboundError, type OutboundOptions } from '../../infra/targets.ts'
 
 const hostile = [
   // loopback, in every spelling

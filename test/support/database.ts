@@ -46,11 +46,16 @@ async function openInMemory(): Promise<Database> {
 }
 
 async function openOnPostgres(): Promise<Database> {
+  return (await openDatabase({ database_url: await createPostgresDatabase(), data_dir: '' })).db
+}
+
+/** A migrated database of its own on the PostgreSQL of the tests; answers its address. */
+export async function createPostgresDatabase(): Promise<string> {
   const server = inject('postgres_url')
   const name = `worker_${process.pid}_${process.env['VITEST_POOL_ID'] ?? 0}_${process.hrtime.bigint()}`
   const admin = new pg.Client({ connectionString: `${server}/postgres` })
   await admin.connect()
   await admin.query(`create database ${name} template berth_template`)
   await admin.end()
-  return (await openDatabase({ database_url: `${server}/${name}`, data_dir: '' })).db
+  return `${server}/${name}`
 }

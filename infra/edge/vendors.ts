@@ -1,0 +1,60 @@
+// Accounts of vendors as a function knows them: those that are called by fetch alone are opened; of the others, whose SDKs it
+// has no room for, it knows what is stored, and a server on Node calls them.
+import { z } from 'zod'
+import type { Vendor } from '../../jobs/vendor.ts'
+import { ProviderError } from '../../providers/errors.ts'
+import type { Provider, ProviderTraits } from '../../providers/provider.ts'
+import { nomad } from '../vendors/nomad.ts'
+import { runpod } from '../vendors/runpod.ts'
+
+const elsewhere = ['alibaba', 'aws', 'containers', 'kubernetes', 'tencent'] as const
+/** Of a stand-in: nothing is concluded from what it is not asked. */
+const traits: ProviderTraits = {
+  runs_images: true,
+  launch_token: false,
+  inspect_batch: 1,
+  list_lag_ms: 3_600_000,
+  boot_s: 60,
+  boot_bound_s: 3_600,
+  min_billing_s: 0,
+  dead_man_min_s: 0,
+  calls_per_s: 1,
+  billing: 'modelled',
+}
+
+/** What accounts are opened with here. Those of other vendors become stand-ins, which refuse every call. */
+export const edgeVendors: Readonly<Record<string, Vendor>> = {
+  nomad,
+  runpod,
+  ...Object.fromEntries(elsewhere.map((name) => [name, standInFor(name)])),
+}
+
+/** Whether an account is called by servers on Node alone. */
+export const isElsewhere = ({ name }: Pick<Provider, 'name'>): boolean =>
+  (elsewhere as readonly string[]).includes(name)
+
+function standInFor(name: string): Vendor {
+  const detail = 'a server on Node calls it, and not this edge function'
+  const unavailable = () => Promise.reject(new ProviderError('unavailable', { provider: name, detail }))
+  return {
+    settings: z.never({ error: 'are set up at a server on Node: this edge function opens no such account' }),
+    credentials: z.record(z.string(), z.string().optional()),
+    remote: true,
+    async open({ account }) {
+      return {
+        name,
+        account,
+        traits,
+        check: unavailable,
+        offers: unavailable,
+        launch: unavailable,
+        inspect: unavailable,
+        stop: unavailable,
+        // oxlint-disable-next-line require-yield -- it has nothing to tell
+        async *list() {
+          await unavailable()
+        },
+      }
+    },
+  }
+}
