@@ -7,11 +7,11 @@ import { join, resolve } from 'node:path'
 const containers = resolve(import.meta.dirname, '..', 'containers')
 /** What a program is made of: its own files, the libraries and the sample prices. */
 const parts: Record<string, readonly string[]> = {
-  backtest: ['backtest/berth_backtest/**/*.py', 'requirements.lock', 'requirements-samples.lock'],
+  backtest: ['backtest/berth_backtest/**/*.{py,css,js}', 'requirements.lock', 'requirements-samples.lock'],
   // Features are the backtest's indicators.
   training: [
     'training/berth_training/**/*.py',
-    'backtest/berth_backtest/**/*.py',
+    'backtest/berth_backtest/**/*.{py,css,js}',
     'requirements-training.lock',
     'requirements-samples.lock',
   ],

@@ -1,7 +1,8 @@
 // `npm run screenshots`: the pictures of the README, into docs/images/: real jobs on this machine, and offers as clouds make them.
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser } from 'playwright-core'
+import { pathToFileURL } from 'node:url'
+import type { Browser, Page } from 'playwright-core'
 import type { Offer } from '../../providers/provider.ts'
 import { openBrowser } from '../../test/support/browser.ts'
 import { openPage, serveWorld } from '../../test/support/console.ts'
@@ -31,6 +32,7 @@ const backtest = (name: string, params: object, more: object = {}) => ({
 })
 const cross = {
   strategy: { name: 'sma_cross' },
+  benchmark: 'equal_weight',
   parameters: { fast: { range: [5, 50, 5] }, slow: { range: [20, 240, 10] } },
 }
 const jobs = [
@@ -82,13 +84,28 @@ async function take(
     await page.locator('main h1').first().waitFor()
     await page.locator('[aria-label=Loading]').first().waitFor({ state: 'detached' })
     await new Promise((done) => setTimeout(done, rest_ms))
-    const file = join(folder, `${name}.png`)
-    await page.screenshot({ path: file })
-    await page.context().close()
-    const { size: bytes } = statSync(file)
-    console.log(`${name}.png ${Math.round(bytes / 1_000)} kB`)
-    if (bytes > most_bytes) throw new Error(`${file} is larger than ${most_bytes} bytes`)
+    await shoot(page, name)
   }
+}
+
+async function shoot(page: Page, name: string) {
+  const file = join(folder, `${name}.png`)
+  await page.screenshot({ path: file })
+  await page.context().close()
+  const { size: bytes } = statSync(file)
+  console.log(`${name}.png ${Math.round(bytes / 1_000)} kB`)
+  if (bytes > most_bytes) throw new Error(`${file} is larger than ${most_bytes} bytes`)
+}
+
+/** A file of a job, opened from the disk as people do. */
+async function ofFile(browser: Browser, desk: Desk, id: string, name: string) {
+  const file = join(desk.folder, name)
+  const answer = await desk.request(`/v1/jobs/${id}/artifacts/${name}`)
+  writeFileSync(file, await answer.text())
+  const context = await browser.newContext({ viewport: { ...size, height: 1_130 }, colorScheme: 'light' })
+  const page = await context.newPage()
+  await page.goto(pathToFileURL(file).href)
+  await shoot(page, name.replace('.html', ''))
 }
 
 async function ofDesk(browser: Browser, desk: Desk) {
@@ -102,6 +119,7 @@ async function ofDesk(browser: Browser, desk: Desk) {
   await desk.ended(id)
   const { id: at_work } = await desk.submit(wide)
   await desk.until(async () => (await desk.get<{ progress: number }>(`/v1/jobs/${at_work}`)).progress > 0.02)
+  await ofFile(browser, desk, id, 'tearsheet.html')
   const { url, key } = desk.server()
   await take(browser, { url, key }, [
     ['overview', '/', 'dark'],

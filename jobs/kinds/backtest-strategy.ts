@@ -6,6 +6,8 @@ import { z } from 'zod'
 const maxPoints = 1e12
 /** Every trial of a random search is kept and written. */
 export const maxTrials = 1_000_000
+/** Each looks at all before it. */
+export const maxTpeTrials = 5_000
 /** Sets of a finite space that draws without replacement are taken from: numbers of 64 bits. */
 const maxDrawn = 2 ** 62
 /** One range or list of values; more is a typing mistake, and the grid would pass maxPoints with two. */
@@ -15,7 +17,7 @@ const maxSource = 65_536
 /** A user's class may declare 64 parameters; beside them there are the stops. */
 const maxParameters = 67
 
-export const notYet = (what: string) => `is not available in this version: ${what}`
+const notYet = (what: string) => `is not available in this version: ${what}`
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
 export const file = z.strictObject({
@@ -141,7 +143,7 @@ function checkSpace(parameters: Record<string, Parameter>, trials: number | null
   if (trials === null) {
     for (const [each, value] of Object.entries(parameters))
       if (drawnFrom(value) !== null)
-        problem([each], 'needs search.method "random": a grid has no values to take from it')
+        problem([each], 'needs search.method "random" or "tpe": a grid has no values to take from it')
     if (points > maxPoints) problem([], `has ${points} points, more than ${maxPoints}: use coarser ranges`)
   } else if (!values.some(isContinuous)) {
     if (points > maxDrawn) problem([], `has ${points} sets, more than ${maxDrawn}: use coarser ranges`)

@@ -5,7 +5,7 @@ import {
   checkParameters,
   file,
   maxTrials,
-  notYet,
+  maxTpeTrials,
   parameter,
   spreading,
   strategy,
@@ -104,9 +104,13 @@ const validation = z
       problem('train_bars', 'cannot be with anchored: such a train begins at the first date')
   })
 
-/** Whether a search is validated: then each fold chooses among all points, and it is not cut. */
+/** Whether a search is validated: then each fold chooses among all points. */
 export const isValidated = ({ validation: given }: Pick<BacktestParams, 'validation'>): boolean =>
   given?.method === 'walk_forward'
+
+/** Whether a search is one piece of work: each fold chooses among all points, each trial of tpe looks at those before it. */
+export const isWhole = (params: Pick<BacktestParams, 'validation' | 'search'>): boolean =>
+  isValidated(params) || params.search?.method === 'tpe'
 
 /** What the best set is compared with. */
 const benchmark = z.union(
@@ -140,8 +144,9 @@ export const backtestParams = z
     parameters: z.record(z.string().max(64), parameter).optional(),
     search: z
       .strictObject({
-        method: z.enum(['grid', 'random'], { error: notYet('only grid and random') }).optional(),
+        method: z.enum(['grid', 'random', 'tpe']).optional(),
         trials: z.int().min(1).max(maxTrials).optional(),
+        batch: z.int().min(1).max(1_024).optional(),
         objective: z.enum(objectives).optional(),
         aggregate: z.enum(['mean', 'median', 'min']).optional(),
         min_trades: z.int().min(0).optional(),
@@ -180,14 +185,11 @@ export const backtestParams = z
         path: ['portfolio', 'mode'],
         message: `must be "shared": ${spreads} spreads one purse over the symbols`,
       })
-    const { method, trials } = params.search ?? {}
-    if ((method === 'random') !== (trials !== undefined))
-      context.addIssue({
-        code: 'custom',
-        path: ['search', 'trials'],
-        message: method === 'random' ? 'is required with random' : 'belongs to random: a grid runs every set',
-      })
-    const drawn = method === 'random' ? (trials ?? 1) : null
+    checkSearch(params, (path, message) =>
+      context.addIssue({ code: 'custom', path: ['search', ...path], message }),
+    )
+    const { method = 'grid', trials } = params.search ?? {}
+    const drawn = method === 'grid' ? null : (trials ?? 1)
     checkParameters(params.strategy, params.parameters ?? {}, drawn, (path, message) =>
       context.addIssue({ code: 'custom', path: ['parameters', ...path], message }),
     )
@@ -210,6 +212,22 @@ function checkChina(params: { data: PriceData; execution?: Execution | undefined
 }
 
 type Problem = (path: (string | number)[], message: string) => void
+
+function checkSearch(params: Pick<BacktestParams, 'search' | 'validation'>, problem: Problem) {
+  const { method = 'grid', trials, batch } = params.search ?? {}
+  if (method === 'grid') {
+    if (trials !== undefined) problem(['trials'], 'belongs to random and tpe: a grid runs every set')
+  } else if (trials === undefined) problem(['trials'], `is required with ${method}`)
+  if (method !== 'tpe') {
+    if (batch !== undefined)
+      problem(['batch'], 'belongs to tpe: the other methods know all sets from the start')
+    return
+  }
+  if (trials !== undefined && trials > maxTpeTrials)
+    problem(['trials'], `must be at most ${maxTpeTrials} with tpe: each trial looks at all before it`)
+  if (isValidated(params))
+    problem(['method'], 'tpe is not run in walk_forward: use random, whose sets are the same in every fold')
+}
 
 function checkSample(params: Pick<BacktestParams, 'data' | 'execution' | 'benchmark'>, problem: Problem) {
   sampleProblem(params.data, (path, message) => problem(['data', ...path], message))

@@ -2,7 +2,7 @@
 import type { Offer } from '../../providers/provider.ts'
 import type { Part } from '../shards.ts'
 import type { JobSpec } from '../spec.ts'
-import { backtestDataset, backtestInputs, isValidated } from './backtest.ts'
+import { backtestDataset, backtestInputs, isWhole } from './backtest.ts'
 import { pointsOf as backtestPoints } from './backtest-strategy.ts'
 import { backtestSeconds, backtestSignature } from './backtest-work.ts'
 import { customSignature } from './custom.ts'
@@ -16,7 +16,7 @@ export type Work = {
 
 /** Parts that it can be cut into at most. */
 export const pointsOf = (work: Work): number =>
-  work.kind === 'backtest' && !isValidated(work.params) ? backtestPoints(work.params) : 1
+  work.kind === 'backtest' && !isWhole(work.params) ? backtestPoints(work.params) : 1
 
 /** The uploaded dataset that it reads; null: it reads none. */
 export function datasetOf(work: Work): string | null {

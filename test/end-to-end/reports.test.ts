@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { noBrowser, openBrowser } from '../support/browser.ts'
+import { overflow, violations } from '../support/console.ts'
+import { isPostgres } from '../support/database.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const data = {
@@ -40,11 +42,8 @@ async function opened(page: Page, path: string): Promise<{ wrong: string[]; aske
   return { wrong, asked }
 }
 
-/** How far the page is wider than its window: what is wide scrolls in a box of its own. */
-const overflow = (page: Page) =>
-  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
-
-describe('reports in a real browser', () => {
+// The programs know of no database: once is enough.
+describe.skipIf(isPostgres)('reports in a real browser', () => {
   beforeEach((context) => {
     if (noBrowser !== null) context.skip(noBrowser)
   })
@@ -85,22 +84,111 @@ describe('reports in a real browser', () => {
     }
   })
 
-  test('a backtest’s page has no error and asks nothing of the network', async () => {
-    const out = await ran('berth_backtest', {
-      data,
-      strategy: { name: 'sma_cross' },
-      parameters: { fast: { values: [5, 10] }, slow: { values: [20, 40] } },
+  describe('a backtest’s page', () => {
+    let file = ''
+    beforeAll(async () => {
+      if (noBrowser !== null) return
+      const out = await ran('berth_backtest', {
+        data: { ...data, start: '2013-01-01' },
+        strategy: { name: 'sma_cross' },
+        parameters: { fast: { values: [5, 10] }, slow: { values: [20, 40, 60] } },
+        execution: { direction: 'both' },
+        benchmark: 'equal_weight',
+        validation: { method: 'walk_forward', folds: 3 },
+      })
+      file = join(out, 'tearsheet.html')
     })
-    const browser = await openBrowser()
-    try {
-      const page = await browser.newPage({ viewport: { width: 390, height: 800 } })
-      const { wrong, asked } = await opened(page, join(out, 'tearsheet.html'))
-      expect(await page.title()).toBe('sma_cross, AAPL, JPM, KO, MSFT, PG and 1 more')
-      expect(await overflow(page)).toBeLessThanOrEqual(0)
-      expect(await page.locator('svg').count()).toBeGreaterThan(2)
-      expect({ wrong, asked }).toEqual({ wrong: [], asked: [] })
-    } finally {
-      await browser.close()
-    }
+
+    test('has no error, asks nothing of the network, and passes axe in both themes and on a phone', async () => {
+      const browser = await openBrowser()
+      try {
+        const context = await browser.newContext({ reducedMotion: 'reduce', colorScheme: 'light' })
+        const page = await context.newPage()
+        const { wrong, asked } = await opened(page, file)
+        expect(await page.title()).toBe('sma_cross, AAPL, JPM, KO, MSFT, PG and 1 more')
+        const first = await page.locator('section h2').first().textContent()
+        expect(first).toBe('Before you trust this')
+        const faults = await violations(page)
+        await page.getByRole('button', { name: 'Switch to dark colours' }).click()
+        const shade = () => page.evaluate('getComputedStyle(document.body).backgroundColor')
+        const dark = await shade()
+        faults.push(...(await violations(page)))
+        await page.setViewportSize({ width: 360, height: 780 })
+        faults.push(...(await violations(page)))
+        expect(await overflow(page)).toBeLessThanOrEqual(0)
+        await page.getByRole('button', { name: 'Switch to light colours' }).click()
+        expect(await shade()).not.toBe(dark)
+        // The reader's system chooses until the switch is used.
+        await page.emulateMedia({ colorScheme: 'dark' })
+        await page.reload()
+        expect(await shade()).toBe(dark)
+        // Paper is light whatever the screen is.
+        await page.emulateMedia({ media: 'print' })
+        expect(await shade()).toBe('rgb(255, 255, 255)')
+        expect({ faults, wrong, asked }).toEqual({ faults: [], wrong: [], asked: [] })
+        expect(statSync(file).size).toBeLessThan(1_000_000)
+      } finally {
+        await browser.close()
+      }
+    })
+
+    test('reads values out and zooms by pointer and keys, and shows everything without a script', async () => {
+      const browser = await openBrowser()
+      try {
+        const page = await browser.newPage({ viewport: { width: 1_000, height: 1_000 } })
+        const { wrong } = await opened(page, file)
+        const field = page.getByRole('group', { name: /^Equity:/ }).first()
+        const date = page.locator('figure[data-curve=equity] time')
+        const ends = () => page.locator('figure[data-curve=sharpe] .xs span').allTextContents()
+        const [whole, last] = [await ends(), (await date.textContent()) ?? '']
+        await field.hover()
+        const middle = (await date.textContent()) ?? ''
+        expect(middle > (whole[0] ?? '') && middle < last).toBe(true)
+        // The other curves are read at the same date.
+        expect(await page.locator('figure[data-curve=exposure] time').textContent()).toBe(middle)
+        await field.focus()
+        await page.keyboard.press('Home')
+        expect(await date.textContent()).toBe(whole[0])
+        await page.keyboard.press('ArrowRight')
+        expect((await date.textContent()) ?? '').not.toBe(whole[0])
+        await page.keyboard.press('Home')
+        await page.keyboard.press('+')
+        const near = await ends()
+        expect([near[0], near.at(-1) === last]).toEqual([whole[0], false])
+        await page.keyboard.press('Escape')
+        expect(await ends()).toEqual(whole)
+        const box = await field.boundingBox()
+        if (box === null) throw new Error('the curve has no place on the page')
+        await page.mouse.move(box.x + box.width / 2, box.y + 50)
+        await page.mouse.down()
+        await page.mouse.move(box.x + (box.width * 3) / 4, box.y + 50)
+        await page.mouse.up()
+        const dragged = await ends()
+        expect(dragged[0]! > whole[0]! && dragged.at(-1)! < last).toBe(true)
+        await page.getByRole('button', { name: 'All' }).click()
+        const path = () => page.locator('figure[data-curve=equity] path.series').getAttribute('d')
+        const linear = await path()
+        await page.getByRole('button', { name: 'Log scale' }).click()
+        expect(await path()).not.toBe(linear)
+        const map = page.getByRole('group', { name: 'sharpe by fast and slow: arrow keys read values' })
+        await map.focus()
+        await page.keyboard.press('ArrowDown')
+        await page.keyboard.press('ArrowRight')
+        expect(await page.locator('figure.surface output').textContent()).toMatch(/^fast 10, slow 40: -?\d/)
+        await page.getByRole('button', { name: 'Of the whole' }).click()
+        const parts = await page.locator('#symbols tbody td:nth-child(3)').allTextContents()
+        expect(parts.map(parseFloat)).toEqual(parts.map(parseFloat).toSorted((a, b) => a - b))
+        expect(wrong).toEqual([])
+        const plain = await browser.newContext({ javaScriptEnabled: false })
+        const still = await plain.newPage()
+        await still.goto(pathToFileURL(file).href)
+        expect(await still.locator('figure[data-curve=equity] path.series').getAttribute('d')).toMatch(
+          /^M0\.0 /,
+        )
+        await still.getByText('Beside equal_weight').waitFor()
+      } finally {
+        await browser.close()
+      }
+    })
   })
 })

@@ -178,8 +178,7 @@ test('a random search takes bounds, as many trials as its space has sets, and a 
   expect(drawn(mixed, { method: 'random', trials: 1_000_001 })[0]).toMatch(/^search\.trials/)
   expect(drawn(mixed, { method: 'random' })[0]).toBe('search.trials: is required with random')
   expect(drawn({}, { trials: 5 })[0]).toMatch(/^search\.trials: belongs to random/)
-  expect(drawn(mixed, { method: 'tpe', trials: 5 })[0]).toMatch(/^search\.method: is not available/)
-  expect(drawn(mixed, {})[0]).toMatch(/^parameters\.fast: needs search\.method "random"/)
+  expect(drawn(mixed, {})[0]).toMatch(/^parameters\.fast: needs search\.method "random" or "tpe"/)
   const finite = { fast: { int_uniform: [1, 7] }, slow: { values: [8, 9] } }
   expect(drawn(finite, { method: 'random', trials: 14 })).toEqual([])
   expect(drawn(finite, { method: 'random', trials: 15 })[0]).toMatch(/^parameters: has 14 sets, fewer than/)
@@ -195,6 +194,21 @@ test('a random search takes bounds, as many trials as its space has sets, and a 
     trailing_stop: { range: [0.00001, 0.9, 0.00001] },
   }
   expect(drawn({ fast: axis, slow: axis, ...stops })[0]).toMatch(/^parameters: has \S+ sets, more than/)
+})
+
+test('tpe takes up to 5,000 trials in batches, outside a validation, as one piece of work', () => {
+  const space = { fast: { int_uniform: [2, 20] }, stop_loss: { uniform: [0, 0.2] } }
+  const tpe = (search: object, more: object = {}) =>
+    spec('sma_cross', space, { search: { method: 'tpe', ...search }, ...more })
+  expect(faults(tpe({ trials: 5_000, batch: 32, seed: 7 }))).toEqual([])
+  expect(faults(tpe({}))[0]).toBe('search.trials: is required with tpe')
+  expect(faults(tpe({ trials: 5_001 }))[0]).toMatch(/^search\.trials: must be at most 5000 with tpe/)
+  expect(faults(tpe({ trials: 9, batch: 1_025 }))[0]).toMatch(/^search\.batch/)
+  expect(faults(tpe({ trials: 9, batch: 2, method: 'random' }))[0]).toMatch(/^search\.batch: belongs to tpe/)
+  const validation = { method: 'walk_forward' }
+  expect(faults(tpe({ trials: 9 }, { validation }))[0]).toMatch(/^search\.method: tpe is not run in walk_f/)
+  const params = backtestParams.parse(tpe({ trials: 500 }))
+  expect(shardPoints({ kind: 'backtest', params })).toBe(1)
 })
 
 test('the work of a random search is its trials', () => {

@@ -171,6 +171,11 @@ def known_best(out: Path, plan: Plan) -> int | None:
     try:
         found: dict[str, Any] = json.loads((out / "result.json").read_text(encoding="utf-8"))
         same = found["effective_spec"] == json.loads(json.dumps(plan.effective))
-        return int(found["best"]["point"]) if same and found["data"]["sha256"] == plan.panel.sha256 else None
+        if not same or found["data"]["sha256"] != plan.panel.sha256:
+            return None
+        point = int(found["best"]["point"])
+        if plan.grid.drawn is not None:
+            plan.grid.drawn.put(point, plan.grid.axes, found["best"]["parameters"])
+        return point
     except (OSError, ValueError, KeyError, TypeError):
         return None

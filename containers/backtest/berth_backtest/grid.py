@@ -5,7 +5,7 @@ the whole product: sets are derived from their numbers, some at a time.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from berth_backtest.draws import permuted, shares
 from berth_backtest.errors import invalid
+from berth_backtest.metrics import MINIMISED
 from berth_backtest.spec.types import STOPS, Axis, Search
 from berth_backtest.strategies.definition import Definition
+from berth_backtest.tpe import Drawn, suggest
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -30,8 +32,9 @@ class Grid:
     axes: tuple[Axis, ...]
     valid: Callable[[dict[str, Floats]], NDArray[np.bool_]] | None
     known: int | None
-    trials: int | None = None  # draws of a random search
+    trials: int | None = None  # draws of a search
     seed: int = 0
+    drawn: Drawn | None = None  # the trials of TPE
 
     @property
     def space(self) -> int:
@@ -50,6 +53,8 @@ class Grid:
         """Returns the place of some sets on one axis."""
         at = [axis.name for axis in self.axes].index(name)
         values = len(self.axes[at].values)
+        if self.drawn is not None:
+            return np.asarray(self.drawn.table[points, at], dtype=np.int64)
         if self.continuous:  # no space to draw from without replacement
             return (shares(self.seed, points, at) * values).astype(np.int64)
         inner = math.prod(len(axis.values) for axis in self.axes[at + 1 :])
@@ -69,6 +74,8 @@ class Grid:
     def values(self, name: str, points: Index) -> Floats:
         """Returns one parameter of some sets."""
         axis = self.axis(name)
+        if axis.continuous and self.drawn is not None:
+            return np.asarray(self.drawn.table[points, self.axes.index(axis)])
         if axis.continuous:
             return spread(axis, shares(self.seed, points, self.axes.index(axis)))
         return axis.values[self.places(name, points)]
@@ -98,8 +105,12 @@ class Grid:
 
     def chunks(self, first: int, end: int, size: Callable[[], int]) -> Iterator[tuple[Index, int]]:
         """Yields the valid sets of a span, at most `size()` at a time, with the number to go on from."""
-        for begin in range(first, end, AT_ONCE):
-            stop = min(begin + AT_ONCE, end)
+        spans: Iterable[tuple[int, int]] = (
+            (begin, min(begin + AT_ONCE, end)) for begin in range(first, end, AT_ONCE)
+        )
+        if self.drawn is not None:
+            spans = suggest(self.drawn, self.axes, self.seed, first, end)
+        for begin, stop in spans:
             points, reached = self.valid_from(begin, stop), begin
             while reached < stop:
                 part, points = np.split(points, [size()])
@@ -149,11 +160,25 @@ def spread(axis: Axis, share: Floats) -> Floats:
 def make_grid(axes: tuple[Axis, ...], definition: Definition, search: Search) -> Grid:
     """Returns the grid; sets that the strategy calls invalid are skipped."""
     grid = Grid(axes, definition.valid, None, search.trials, search.seed)
+    if search.batch is not None:
+        grid = replace(grid, drawn=at_random(grid, search.batch, search.objective in MINIMISED))
     if definition.valid is None:
         return replace(grid, known=grid.total)
-    if grid.total > COUNTED:
+    if grid.total > COUNTED or grid.drawn is not None:
         return grid
     known = sum(len(points) for points, _ in grid.chunks(0, grid.total, lambda: AT_ONCE))
     if known == 0:
         raise grid.no_valid(definition)
     return replace(grid, known=known)
+
+
+def at_random(grid: Grid, batch: int, minimised: bool) -> Drawn:
+    """Returns trials that are all drawn as a random search draws them, until TPE draws them anew."""
+    assert grid.trials is not None
+    trials = np.arange(grid.trials, dtype=np.int64)
+    columns = [
+        grid.values(axis.name, trials) if axis.continuous else grid.places(axis.name, trials)
+        for axis in grid.axes
+    ]
+    table = np.stack(columns, axis=1).astype(np.float64)
+    return Drawn(batch, minimised, table, np.full(grid.trials, np.nan))

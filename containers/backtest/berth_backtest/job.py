@@ -24,6 +24,8 @@ def run_job(
     spec = parse_spec(value)
     if spec.validation is not None and shard != WHOLE:
         raise invalid("validation", "each fold chooses among all points: it is not run in shards")
+    if spec.search.method == "tpe" and shard != WHOLE:
+        raise invalid("search.method", "tpe draws by all trials before: it is not run in shards")
     # Imported late: the first line of the log must not wait for them, nor a wrong spec for its error.
     from berth_backtest.data.load import load_panel
     from berth_backtest.plan import make_plan

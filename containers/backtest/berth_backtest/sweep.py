@@ -224,6 +224,8 @@ def run_sweep(
         part = run_chunk(plan, simulator, points, keeps_all(plan))
         if len(points) > 0:
             pace.took(len(points), time.monotonic() - began)
+        if plan.grid.drawn is not None:
+            plan.grid.drawn.tell(part["points"], part["objective"])
         tally.add(part, reached)
         leaders.add(of_leaders(part))
         if isinstance(tally.kept, Every):
@@ -251,8 +253,13 @@ def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
         tally.join(state, arrays.pop("heat"))
         tally.sample.add(arrays.pop("sample"))
         tally.reached = int(state["reached"])
+        if plan.grid.drawn is not None:
+            table = arrays.pop("drawn")
+            plan.grid.drawn.table[: len(table)] = table
         for part in [*parts, *([arrays] if arrays else [])]:
             tally.kept.add(part)
+            if plan.grid.drawn is not None:
+                plan.grid.drawn.tell(part["points"], part["objective"])
         log(f"going on after {tally.reached - first} sets kept in the checkpoint")
     return tally
 
@@ -260,6 +267,8 @@ def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
 def save(checkpoint: Checkpoint, tally: Tally) -> None:
     """Writes the checkpoint: rows that are all kept as they came, a selection anew each time."""
     rows = tally.kept.arrays() if isinstance(tally.kept, Best) else {}
+    if tally.plan.grid.drawn is not None:
+        rows = {**rows, "drawn": tally.plan.grid.drawn.table[: tally.reached]}
     checkpoint.save(tally.state(), {"heat": tally.heat, "sample": tally.sample.points, **rows})
 
 

@@ -199,7 +199,7 @@ def test_a_million_trials_need_little_memory(tmp_path: Path, monkeypatch: pytest
         ({"method": "random", "trials": 1.5}, FINITE, "search.trials: "),
         ({"method": "random", "trials": 241}, FINITE, "search.trials: 241 are more than the 240 sets"),
         ({"trials": 5}, {}, "search.trials: belongs to random"),
-        ({"method": "tpe", "trials": 5}, {}, "search.method: only grid and random"),
+        ({"method": "tpe", "trials": 5}, {}, "search.trials: 5 are more than the 1 sets"),
         ({}, FINITE, "parameters.fast.int_uniform: needs search.method random"),
         (None, {"fast": {"uniform": [1, 5]}}, "parameters.fast.uniform: takes whole numbers only"),
         (None, {"fast": {"int_uniform": [1, 2.5]}}, "parameters.fast.int_uniform: must be"),

@@ -114,7 +114,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
         "at most 1000000000000",
     ),
     ("search.method", "random", "search.trials", "is required"),
-    ("search.method", "tpe", "search.method", "only grid and random are available"),
+    ("search.method", "tpe", "search.trials", "is required"),
     ("search.method", "walk", "search.method", "must be one of grid, random, tpe"),
     ("search.trials", 10, "search.trials", "belongs to random"),
     ("search.objective", "sharp", "search.objective", "did you mean sharpe?"),

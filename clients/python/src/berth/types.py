@@ -289,8 +289,9 @@ class BacktestParamsParametersValue7(TypedDict):
 
 
 class BacktestParamsSearch(TypedDict):
-    method: NotRequired[Literal["grid", "random"]]
+    method: NotRequired[Literal["grid", "random", "tpe"]]
     trials: NotRequired[int]
+    batch: NotRequired[int]
     objective: NotRequired[Literal["total_return", "annual_return", "annual_volatility", "sharpe", "sortino", "calmar", "max_drawdown", "max_drawdown_bars", "trades", "open_trades", "win_rate", "profit_factor", "exposure", "turnover", "fees", "final_equity"]]
     aggregate: NotRequired[Literal["mean", "median", "min"]]
     min_trades: NotRequired[int]

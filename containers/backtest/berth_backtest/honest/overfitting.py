@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.honest.blocks import returns_of, whole_sharpes
+from berth_backtest.honest.blocks import Blocks, returns_of, whole_sharpes
 from berth_backtest.honest.cscv import probability_of_overfitting
 from berth_backtest.honest.deflated import deflated_sharpe, expected_maximum, variance_of
 from berth_backtest.plan import Plan
@@ -32,7 +32,7 @@ def overfitting_of(plan: Plan, sweep: Sweep, equity: Floats) -> Overfitting:
     free = plan.spec.risk_free / plan.periods
     trials = sweep.tried + plan.spec.search.prior_trials
     blocks = sweep.blocks
-    variance = None if blocks is None else variance_of(whole_sharpes(blocks, free))
+    variance = None if blocks is None else spread_of(plan, blocks, free)
     returns = returns_of(equity, plan.spec.execution.cash * len(plan.accounts))
     luck = None
     if variance is not None or trials == 1:
@@ -44,6 +44,18 @@ def overfitting_of(plan: Plan, sweep: Sweep, equity: Floats) -> Overfitting:
         0 if blocks is None else len(blocks.points),
         luck,
     )
+
+
+def spread_of(plan: Plan, blocks: Blocks, free: float) -> float | None:
+    """Returns the variance of the trials' Sharpe ratios.
+
+    TPE draws where earlier trials were good: the spread of those would make luck too small. Its first
+    batches were drawn at random and have that of the space.
+    """
+    sharpes = whole_sharpes(blocks, free)
+    drawn = plan.grid.drawn
+    first = None if drawn is None else variance_of(sharpes[blocks.points < drawn.at_random])
+    return variance_of(sharpes) if first is None else first
 
 
 def overfitting_warnings(found: Overfitting) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from berth_backtest.checkpoint import write_atomically
 from berth_backtest.kernel import layout
 from berth_backtest.metrics import metrics_of
+from berth_backtest.output.exposure import held_values
 from berth_backtest.output.tables import (
     equity_schema,
     equity_tables,
@@ -28,11 +29,22 @@ Floats = NDArray[np.float64]
 class Best:
     """Rank 1, for the result and the tear sheet."""
 
-    metrics: Floats  # [symbol, metric]
-    equity: Floats  # [bar]: the sum over the symbols
-    trade_returns: Floats  # of closed trades
-    open_trades: int
+    metrics: Floats  # [account, metric]
+    equity: Floats  # [bar]: the sum over the accounts
+    trades: Floats  # [trade, column] as recorded
+    long: Floats  # [bar]: value of what is held long ...
+    short: Floats  # ... and short, negative
+    fills: int
     rejected: dict[str, int]
+
+    @property
+    def closed(self) -> Floats:
+        return self.trades[self.trades[:, layout.T_EXIT_BAR] >= 0]
+
+    @property
+    def trade_returns(self) -> Floats:
+        """Those of closed trades."""
+        return np.asarray(self.closed[:, layout.T_PNL] / self.closed[:, layout.T_VALUE])
 
 
 def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int) -> Best:
@@ -67,15 +79,19 @@ def write_run(out: Path, plan: Plan, run: Recording) -> None:
     write_parquet(out / "equity.parquet", equity_schema(plan), equity_tables(plan, 1, run))
 
 
-def best_of(plan: Plan, run: Recording) -> Best:
-    """Returns what is shown of the best set."""
-    closed = run.trades[run.trades[:, layout.T_EXIT_BAR] >= 0]
-    cash = plan.spec.execution.cash
+def best_of(plan: Plan, run: Recording, metrics: Floats | None = None) -> Best:
+    """Returns what is shown of the best set; `metrics` where they are not those of the run's own cash."""
+    if metrics is None:
+        cash, free = plan.spec.execution.cash, plan.spec.risk_free
+        metrics = metrics_of(run.raw, plan.panel.bars, cash, plan.periods, free)
+    long, short = held_values(plan.panel, run.units)
     return Best(
-        metrics=metrics_of(run.raw, plan.panel.bars, cash, plan.periods, plan.spec.risk_free),
+        metrics=metrics,
         equity=run.equity.sum(axis=1),
-        trade_returns=closed[:, layout.T_PNL] / closed[:, layout.T_VALUE],
-        open_trades=len(run.trades) - len(closed),
+        trades=run.trades,
+        long=long,
+        short=short,
+        fills=int((run.events[:, layout.L_WHAT] == layout.FILLS_AT).sum()),
         rejected={
             name: int(run.raw[:, field].sum())
             for name, field in layout.REJECTED.items()

@@ -1,8 +1,9 @@
-"""A page of a report: it opens from disk and asks nothing of the network."""
+"""A page of a report: it opens from disk and asks nothing of the network; without script it shows all."""
 
 from html import escape
+from pathlib import Path
 
-from berth_backtest.output.style import STYLE
+HERE = Path(__file__).parent
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -17,7 +18,8 @@ PAGE = """<!doctype html>
 <main>
 {body}
 </main>
-{script}</body>
+<script>{script}</script>
+</body>
 </html>
 """
 
@@ -26,15 +28,22 @@ def page(title: str, parts: list[str], style: str = "", script: str = "") -> str
     """Returns the page of the parts that are there; `style` and `script` are what it has of its own."""
     return PAGE.format(
         title=escape(title),
-        style=STYLE + style,
+        style=asset("page.css") + style,
         body="\n".join(part for part in parts if part),
-        script=f"<script>{script}</script>\n" if script else "",
+        script=asset("page.js") + script,
     )
 
 
-def section(title: str, content: str, note: str = "") -> str:
+def asset(name: str) -> str:
+    """Returns a style sheet or a script that lies beside this file."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def section(title: str, content: str, note: str = "", name: str = "") -> str:
+    """Returns a section with its heading, nothing without content; `name` is what a link jumps to."""
     hint = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{hint}{content}</section>" if content else ""
+    place = f' id="{name}"' if name else ""
+    return f"<section{place}><h2>{escape(title)}</h2>{hint}{content}</section>" if content else ""
 
 
 def warning_part(warnings: list[dict[str, str]]) -> str:

@@ -73,7 +73,7 @@ def parse_values(value: object, param: Param, fields: Fields, random: bool) -> t
         )
         return [], "list"
     if given[0] not in ("values", "range") and not random:
-        form.wrong(given[0], "needs search.method random: a grid has no values to take from it")
+        form.wrong(given[0], "needs search.method random or tpe: a grid has no values to take from it")
         return [], "list"
     items = value[given[0]]
     path = form.at(given[0])

@@ -22,6 +22,9 @@ from berth_backtest.strategies.definition import Definition
 
 MAX_TOP_K = 1_000  # each rank adds a whole equity curve per symbol to the files
 MAX_TRIALS = 1_000_000  # every one is kept and written
+MAX_TPE_TRIALS = 5_000  # each looks at all before it: two minutes of drawing, growing with the square
+BATCH = 64  # trials of tpe: as many sets as run side by side over a symbol
+MAX_BATCH = 1_024
 MAX_SEED = 2**53  # beyond it JSON readers disagree about a number's value
 AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
 TARGETS = 4  # kernel.moves.TARGETS, which is not imported before a spec is known to be right
@@ -55,6 +58,9 @@ def parse_spec(value: object) -> Spec:
     check_top_k(strategy, portfolio, problems)
     search = parse_search(root.object("search"))
     validation = parse_validation(root.object("validation"))
+    if validation is not None and search.method == "tpe":
+        text = "tpe is not run in walk_forward: use random, whose sets are the same in every fold"
+        problems.append(Problem("search.method", text))
     benchmark = parse_benchmark(root)
     periods = parse_periods(root)
     risk_free = root.number("risk_free", 0.0, above=-1.0, most=10.0)
@@ -156,16 +162,18 @@ def parse_signals(fields: Fields) -> Strategy:
 
 def parse_search(fields: Fields) -> Search:
     method = fields.choice("method", ("grid", "random", "tpe"), "grid")
-    trials = None
-    if method == "tpe":
+    trials = batch = None
+    if method == "grid" and fields.has("trials"):
         fields.raw("trials")
-        fields.wrong("method", "only grid and random are available in this version, not tpe")
-    elif method == "random":
+        fields.wrong("trials", "belongs to random and tpe: a grid runs every set, leave it out")
+    elif method != "grid":
         fields.required("trials")
-        trials = fields.integer("trials", 1, 1, MAX_TRIALS)
-    elif fields.has("trials"):
-        fields.raw("trials")
-        fields.wrong("trials", "belongs to random: a grid runs every set, leave it out")
+        trials = fields.integer("trials", 1, 1, MAX_TRIALS if method == "random" else MAX_TPE_TRIALS)
+    if method == "tpe":
+        batch = fields.integer("batch", BATCH, 1, MAX_BATCH)
+    elif fields.has("batch"):
+        fields.raw("batch")
+        fields.wrong("batch", "belongs to tpe: the other methods know all sets from the start")
     search = Search(
         objective=fields.choice("objective", METRIC_NAMES, "sharpe"),
         aggregate=fields.choice("aggregate", AGGREGATES, "mean"),
@@ -173,23 +181,23 @@ def parse_search(fields: Fields) -> Search:
         seed=fields.integer("seed", 1, 0, MAX_SEED),
         prior_trials=fields.integer("prior_trials", 0, 0, 1_000_000_000),
         trials=trials,
+        batch=batch,
     )
     fields.end()
     return search
 
 
 def trials_of(given: object) -> int | None:
-    """Returns the trials of a random search, None of a grid; what is wrong with them is told elsewhere."""
-    if not isinstance(given, dict) or given.get("method") != "random":
+    """Returns the trials of random and tpe, None of a grid; what is wrong with them is told elsewhere."""
+    if not isinstance(given, dict) or given.get("method") not in ("random", "tpe"):
         return None
     trials = given.get("trials")
     return trials if isinstance(trials, int) else 1
 
 
 def search_json(search: Search) -> dict[str, object]:
-    if search.trials is not None:
-        return {"method": "random", **vars(search)}
-    return {"method": "grid", **{name: x for name, x in vars(search).items() if name != "trials"}}
+    given = {name: x for name, x in vars(search).items() if x is not None}
+    return {"method": search.method, **given}
 
 
 def parse_portfolio(fields: Fields) -> Portfolio:

@@ -71,7 +71,14 @@ class Search:
     min_trades: int
     seed: int
     prior_trials: int
-    trials: int | None = None  # of a random search, None: a grid
+    trials: int | None = None  # of random and tpe, None: a grid
+    batch: int | None = None  # trials of tpe that are drawn together, None: another method
+
+    @property
+    def method(self) -> Literal["grid", "random", "tpe"]:
+        if self.trials is None:
+            return "grid"
+        return "random" if self.batch is None else "tpe"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from berth_backtest.kernel import layout
 from berth_backtest.metrics import metrics_of
-from berth_backtest.output.best import Best
+from berth_backtest.output.best import Best, best_of
 from berth_backtest.plan import Plan
 from berth_backtest.simulate import Recording, Simulator, join, make_simulator
 from berth_backtest.walk.folds import Fold, plan_of
@@ -54,7 +54,8 @@ def run_chain(plan: Plan, folds: tuple[Fold, ...], points: list[int], threads: i
         np.concatenate([run.trades for run in runs]),
         np.concatenate([run.events for run in runs]),
     )
-    return Chain(whole, run, best_of(whole, run), tuple(found))
+    every = metrics_from(whole, run.raw, np.full(len(plan.accounts), plan.spec.execution.cash))
+    return Chain(whole, run, best_of(whole, run, every), tuple(found))
 
 
 def run_from(simulator: Simulator, point: int, cash: Floats) -> Recording:
@@ -116,19 +117,3 @@ def longest(flags: NDArray[np.bool_]) -> int:
     """Returns the length of the longest run of true values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-def best_of(plan: Plan, run: Recording) -> Best:
-    """Returns what is shown of the tests; all their positions are closed."""
-    cash = np.full(len(plan.accounts), plan.spec.execution.cash)
-    return Best(
-        metrics=metrics_from(plan, run.raw, cash),
-        equity=run.equity.sum(axis=1),
-        trade_returns=run.trades[:, layout.T_PNL] / run.trades[:, layout.T_VALUE],
-        open_trades=0,
-        rejected={
-            name: int(run.raw[:, field].sum())
-            for name, field in layout.REJECTED.items()
-            if run.raw[:, field].any()
-        },
-    )

@@ -51,28 +51,10 @@ def render(run: Run, found: Any, result: dict[str, Any], importance: Any) -> str
 MORE = """
 .other { stroke: var(--soft); fill: none; stroke-width: 1.5; stroke-dasharray: 4 3; }
 circle.series { fill: var(--series); stroke: none; } circle.other { fill: var(--soft); stroke: none; }
-th.sort { cursor: pointer; } th.sort:hover { text-decoration: underline; }
 .readout { font-variant-numeric: tabular-nums; min-height: 1.5em; margin: 4px 0 0; }
 """
-# Tables are sorted by a click on their head; a line's value is read out under the pointer.
+# A line's value is read out under the pointer.
 SCRIPT = """
-for (const table of document.querySelectorAll('table.sortable')) {
-  table.querySelectorAll('thead th').forEach((head, column) => {
-    head.classList.add('sort')
-    head.addEventListener('click', () => {
-      const rows = [...table.tBodies[0].rows]
-      const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent
-      const sign = head.dataset.sign === '1' ? -1 : 1
-      head.dataset.sign = String(sign)
-      rows.sort((a, b) => {
-        const [x, y] = [key(a), key(b)]
-        const [n, m] = [parseFloat(x), parseFloat(y)]
-        return sign * (isNaN(n) || isNaN(m) ? x.localeCompare(y) : n - m)
-      })
-      table.tBodies[0].append(...rows)
-    })
-  })
-}
 for (const group of document.querySelectorAll('g.read')) {
   const svg = group.ownerSVGElement
   const values = group.dataset.values.split('|')
