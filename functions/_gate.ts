@@ -10,6 +10,7 @@ import type { Env } from './_env.ts'
 import { limitRate } from './_rate.ts'
 import { type Right, rights } from './_rights.ts'
 import { requireScope } from './_scopes.ts'
+import { limitStrangers } from './_strangers.ts'
 
 /** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
 const maxRunnerJson_bytes = 2 * 1024 ** 2
@@ -87,8 +88,8 @@ function operations(app: OpenAPIHono<Env>) {
 }
 
 function createGuards(deps: Deps): (route: RouteConfig, right: Right) => MiddlewareHandler<Env>[] {
-  const check = createCallerCheck(deps)
-  const limit = limitRate(deps.clock, deps.settings.rate_limit)
+  const check = limitStrangers(deps, createCallerCheck(deps))
+  const limit = limitRate(deps.clock, deps.rates)
   return (route, right) => {
     const scope = requireScope(deps, route.operationId ?? '')
     switch (right) {

@@ -6,13 +6,22 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../providers/provider.ts'
-import { type Deps, type Log, type ObjectStore, type Sealer, type Settings, topics } from '../jobs/deps.ts'
+import {
+  type Clock,
+  type Deps,
+  type Log,
+  type ObjectStore,
+  type Sealer,
+  type Settings,
+  topics,
+} from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { resealAll } from '../jobs/reseal.ts'
 import { quarantineIfRestored, raiseHighWater } from '../jobs/restore.ts'
 import { createHealth } from '../jobs/health.ts'
 import { createKeyUse } from '../jobs/key-use.ts'
 import { createLanes } from '../jobs/lanes.ts'
+import { createRates, type Rates } from '../jobs/rates.ts'
 import { watched } from '../jobs/watched.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { renumberFeed } from '../jobs/store/events.ts'
@@ -111,6 +120,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       meter,
       ...outwardOf(config),
       settings: settingsOf(config, () => address),
+      rates: ratesOf(config, clock, random),
       log,
     }
     return {
@@ -215,15 +225,17 @@ function nudgesOf({ database_url, database_timeout_ms }: Config, log: Log): Nudg
   return database_url === null ? null : nudgeByPostgres(database_url, database_timeout_ms, createWaker(), log)
 }
 
+function ratesOf({ rate_limit }: Config, clock: Clock, random: Deps['random']): Rates | null {
+  return rate_limit === null ? null : createRates(clock, rate_limit, newReplicaId(clock, random))
+}
+
 function settingsOf(config: Config, address: () => string): Settings {
-  const { max_queued, rate_limit, sse_max_s, local_data_dirs, cache_ttl_s, cache_max_entries, keep_days } =
-    config
+  const { max_queued, sse_max_s, local_data_dirs, cache_ttl_s, cache_max_entries, keep_days } = config
   return {
     berth_url: address,
     is_reachable: config.public_url !== null,
     public_url: () => config.public_url ?? address(),
     max_queued,
-    rate_limit,
     sse_max_s,
     local_data_dirs,
     cache_ttl_s,

@@ -31,6 +31,8 @@ const probes_ms = 5_000
 const retention_ms = 60_000
 /** When a key was last used is told to the minute. */
 const keyUse_ms = 60_000
+/** How soon the bounds on requests follow where requests come. */
+const rates_ms = 1_000
 const partitions_ms = 6 * 3_600_000
 /** After an error a loop waits, so that a broken database is not hammered. */
 const afterError_ms = 1_000
@@ -69,6 +71,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     accountsLoop(work),
     every('key use', keyUse_ms, async () => deps.key_use?.write(deps)),
     healthLoop(work),
+    ...(roles.includes('api') ? [every('rates', rates_ms, async () => deps.rates?.lease(deps))] : []),
     ...(roles.includes('pass') ? passLoops(work) : []),
     ...(roles.includes('pass') && work.folders ? [sweepLoop(work)] : []),
     ...(roles.includes('webhooks') ? [sender.loop] : []),

@@ -6,10 +6,11 @@ import type { Env } from '../../functions/_env.ts'
 import { problemOf } from '../../functions/_problem.ts'
 import { shedLoad } from '../../functions/_shed.ts'
 import { createKey } from '../../jobs/keys.ts'
+import { createRates } from '../../jobs/rates.ts'
 import { openTestWorld, type World } from '../support/world.ts'
 
 function limited(world: World, rate_limit: number) {
-  const app = createApp({ ...world.deps, settings: { ...world.deps.settings, rate_limit } })
+  const app = createApp({ ...world.deps, rates: createRates(world.deps.clock, rate_limit, 'rep_one') })
   return async (key: string) => {
     const answer = await app.request('/v1/project', { headers: { authorization: `Bearer ${key}` } })
     const told = (name: string) => answer.headers.get(name)
