@@ -4,7 +4,14 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { isFromHere } from './_address.ts'
-import { createCallerCheck, requireCaller, requirePrincipal, requireRunner, requireToken } from './_auth.ts'
+import {
+  createCallerCheck,
+  requireCaller,
+  requireOwnerOrOperator,
+  requirePrincipal,
+  requireRunner,
+  requireToken,
+} from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
 import { limitRate } from './_rate.ts'
@@ -114,8 +121,11 @@ function createGuards(deps: Deps): (route: RouteConfig, right: Right) => Middlew
       case 'admin':
       case 'owner':
       case 'operator':
+      case 'owner or operator':
         return [
-          requirePrincipal(check, right, route.path.startsWith(ofProject)),
+          right === 'owner or operator'
+            ? requireOwnerOrOperator(check)
+            : requirePrincipal(check, right, route.path.startsWith(ofProject)),
           limit,
           requireText,
           ...jsonOf(route, maxJson_bytes),

@@ -15,6 +15,7 @@ export const problems = {
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'This method is not offered here' },
   job_finished: { status: 409, title: 'The job has already finished' },
+  jobs_at_work: { status: 409, title: 'Jobs of the project have not ended' },
   job_not_finished: { status: 409, title: 'The job has not finished' },
   no_result: { status: 404, title: 'The job has no result' },
   table_too_large: { status: 422, title: 'The file is too large to be read here' },
