@@ -62,11 +62,15 @@ export interface Manner {
   on_away?: (why: string) => void
 }
 
-export function createClient(io: Io, { url, key }: Connection, manner?: Partial<Manner>): Client {
+/** null: of nobody yet. */
+type Asking = Omit<Connection, 'key'> & { key: string | null }
+
+export function createClient(io: Io, { url, key }: Asking, manner?: Partial<Manner>): Client {
   const whole = { signal: io.interrupted, patience_ms: shortPatience_ms, ...manner }
   const call = async (input: Input, init?: RequestInit) =>
     patiently(url, whole, init?.method ?? 'GET', () => once(io, whole, input, init ?? {}))
-  return hc<App>(url, { fetch: call as typeof fetch, headers: { Authorization: `Bearer ${key}` } })
+  const headers: Record<string, string> = key === null ? {} : { Authorization: `Bearer ${key}` }
+  return hc<App>(url, { fetch: call as typeof fetch, headers })
 }
 
 /** The JSON of an answer. */

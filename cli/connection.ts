@@ -1,6 +1,7 @@
 // Which server, and by which key.
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { credentialsFile, isKey, readCredential } from './credentials.ts'
 import { CliError, exits, usageError } from './exit.ts'
 import type { Io } from './io.ts'
 
@@ -34,20 +35,23 @@ export function serverUrl(io: Io): string {
 export function findKey(io: Io, url: string): { key: string; source: string } | { missing: string } {
   const given = io.env['BERTH_API_KEY']?.trim()
   if (given) {
-    // What is not a visible character cannot be sent in a header, and is a slip of copying.
-    if (!/^[\x21-\x7e]{1,512}$/.test(given))
-      throw usageError('BERTH_API_KEY holds characters that no key has: copy it again')
+    // A slip of copying.
+    if (!isKey(given)) throw usageError('BERTH_API_KEY holds characters that no key has: copy it again')
     return { key: given, source: 'BERTH_API_KEY' }
   }
+  const kept = readCredential(io, url)
+  if (kept) return { key: kept.key, source: credentialsFile(io) }
   const file = adminKeyFile(io)
   // Another machine's server must never be shown this machine's admin key.
   if (!isLoopback(url))
-    return { missing: `BERTH_API_KEY is not set: set it to a key of ${url}, which is not on this machine.` }
+    return {
+      missing: `There is no key for ${url}, which is not on this machine: run "berth login", or set BERTH_API_KEY.`,
+    }
   const key = readIfThere(file)?.trim()
-  if (key && /^[\x21-\x7e]{1,512}$/.test(key)) return { key, source: file }
+  if (key && isKey(key)) return { key, source: file }
   return {
     missing:
-      `BERTH_API_KEY is not set and there is no key in ${file}: set BERTH_API_KEY, or BERTH_DATA_DIR to the ` +
+      `BERTH_API_KEY is not set and there is no key in ${file}: run "berth login", set BERTH_API_KEY, or BERTH_DATA_DIR to the ` +
       'folder of the server that runs on this machine (its first start writes admin.key there).',
   }
 }

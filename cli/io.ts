@@ -10,7 +10,7 @@ export interface Io {
   env: Readonly<Record<string, string | undefined>>
   /** Relative paths on the command line and the data folder start here. */
   cwd: string
-  stdin: AsyncIterable<Uint8Array>
+  stdin: AsyncIterable<Uint8Array> & { isTTY?: boolean; setRawMode?: (on: boolean) => unknown }
   stdout: Writable & Terminal
   stderr: Writable & Terminal
   /** Aborted by Ctrl-C. */

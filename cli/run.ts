@@ -12,6 +12,7 @@ import { addExplain } from './explain.ts'
 import { addGet } from './get.ts'
 import type { Io } from './io.ts'
 import { addList } from './list.ts'
+import { addLogin } from './login.ts'
 import { addLogs } from './logs.ts'
 import { addOffers } from './offers.ts'
 import { addOrders } from './orders.ts'
@@ -25,7 +26,8 @@ import { addWebhooks } from './webhooks.ts'
 const environmentHelp = `
 Environment:
   BERTH_URL       address of the server (http://127.0.0.1:8080)
-  BERTH_API_KEY   key; without one, $BERTH_DATA_DIR/admin.key (./data/admin.key) for a server on this machine
+  BERTH_API_KEY   key; without one, what "berth login" kept for the server, or for a server on this machine
+                  $BERTH_DATA_DIR/admin.key (./data/admin.key)
   NO_COLOR        no colours
 `
 
@@ -73,7 +75,7 @@ function createProgram(context: Context): Command {
     addArtifacts,
     addWebhooks,
   ]
-  for (const add of [...adders, addOrders, addDoctor, addProviderTest, addRestore, addAdmin])
+  for (const add of [addLogin, ...adders, addOrders, addDoctor, addProviderTest, addRestore, addAdmin])
     add(program, context)
   return program
 }

@@ -52,6 +52,7 @@ import * as policy from './policy.ts'
 import * as providerAccounts from './provider-accounts.ts'
 import * as privacy from './privacy.ts'
 import * as project from './project.ts'
+import * as projectPrivacy from './project-privacy.ts'
 import * as projects from './projects.ts'
 import * as readArtifact from './read-artifact.ts'
 import * as readFeed from './read-feed.ts'
@@ -160,6 +161,8 @@ export function createApp(deps: Deps) {
     .openapi(projects.openRoute, projects.create(deps))
     .openapi(projects.getRoute, projects.get(deps))
     .openapi(projects.patchRoute, projects.patch(deps))
+    .openapi(projectPrivacy.exportRoute, projectPrivacy.exportAll(deps))
+    .openapi(projectPrivacy.deleteRoute, projectPrivacy.remove(deps))
     .openapi(members.listRoute, members.list(deps))
     .openapi(members.changeRoute, members.change(deps))
     .openapi(members.removeRoute, members.remove(deps))

@@ -56,6 +56,26 @@ export function requirePrincipal(
   }
 }
 
+/**
+ * Lets in who owns the project in the path, and operators, who need not belong to it. Whose it is not gets what they would if it were not
+ * there.
+ */
+export function requireOwnerOrOperator(check: CallerCheck): MiddlewareHandler<Env> {
+  const asOwner = requirePrincipal(check, 'owner', true)
+  return async (c, next) => {
+    const own = c.req.header(projectHeader) ?? null
+    const caller = await check(c, own).catch((error: unknown) => {
+      if (error instanceof AppError && error.code === 'not_found') return null
+      throw error
+    })
+    if (!caller || caller.project_id === null || !isOperator(caller)) return asOwner(c, next)
+    c.set('principal', caller)
+    await next()
+  }
+}
+
+const isOperator = ({ role, is_operator }: Principal) => is_operator && hasRole(role, 'admin')
+
 /** Lets in a key, or a person, who needs no project. `session`: a person alone. */
 export function requireCaller(check: CallerCheck, right: 'caller' | 'session'): MiddlewareHandler<Env> {
   return async (c, next) => {

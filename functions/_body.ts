@@ -12,16 +12,23 @@ const batch = '/v1/jobs/batch'
 const maxDepth = 32
 const maxNodes = 200_000
 const maxBatchNodes = 1_000_000
+/** Names in one object: labels, variables, settings of a library. A thousand is more than any of them has. */
+const maxNames = 1_000
+/** Characters of a name. */
+const maxName = 1_000
+/** The largest body arrives in that time at half a megabit a second; who takes longer holds a place for nothing. */
+const body_ms = 120_000
 
 /** Reads a JSON body within bounds and leaves its text for the validator. */
 export function boundedJson(
   max_bytes: number,
   text_from: 'client' | 'program' = 'client',
+  within_ms = body_ms,
 ): MiddlewareHandler<Env> {
   return async (c, next) => {
     if (!hasBody(c)) return next()
     const isBatch = c.req.path === batch
-    const sent = await readText(c, isBatch ? maxBatch_bytes : max_bytes)
+    const sent = await inTime(readText(c, isBatch ? maxBatch_bytes : max_bytes), within_ms)
     c.req.bodyCache.text = Promise.resolve(sent) as never
     // An order like POST .../cancel has no body, whatever its Content-Type says.
     if (sent === '') return next()
@@ -33,7 +40,8 @@ export function boundedJson(
     if (text.includes('"__proto__"'))
       throw new AppError('invalid_request', 'The name "__proto__" is not allowed anywhere in the body.')
     // In a batch what cannot be stored is a problem of its own job.
-    checkJson(value, isBatch ? { nodes: maxBatchNodes, storable: false } : wholeBody)
+    const isClients = text_from === 'client'
+    checkJson(value, isBatch ? wholeBatch : isClients ? clientsBody : wholeBody)
     c.req.bodyCache.text = Promise.resolve(text) as never
     return next()
   }
@@ -43,6 +51,13 @@ export function boundedJson(
 const hasBody = (c: Context<Env>) =>
   ['POST', 'PUT', 'PATCH'].includes(c.req.method) &&
   (c.req.header('content-length') !== undefined || c.req.raw.body !== null)
+
+async function inTime<Value>(reading: Promise<Value>, within_ms: number): Promise<Value> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const late = () => reject(new AppError('too_slow', `The body must arrive within ${within_ms} ms.`))
+  const timer = setTimeout(late, within_ms)
+  return Promise.race([reading, promise]).finally(() => clearTimeout(timer))
+}
 
 async function readText(c: Context<Env>, max_bytes: number): Promise<string> {
   const tooLarge = () => new AppError('body_too_large', `The body may have at most ${max_bytes} bytes.`)
@@ -94,7 +109,17 @@ function storable(text: string): string {
   return JSON.stringify(parse(text), clean)
 }
 
-const wholeBody = { nodes: maxNodes, storable: true }
+interface BodyBounds {
+  nodes: number
+  /** Of one object. */
+  names: number
+  storable: boolean
+}
+/** What a program reports is its own: it may have as many names as values. */
+const wholeBody: BodyBounds = { nodes: maxNodes, names: maxNodes, storable: true }
+export const clientsBody: BodyBounds = { ...wholeBody, names: maxNames }
+/** Its jobs are looked at one by one. */
+const wholeBatch: BodyBounds = { nodes: maxBatchNodes, names: maxBatchNodes, storable: false }
 
 /**
  * Refuses what is too deep or has too many values, and, where `storable`, what PostgreSQL does not store: NUL and half
@@ -111,12 +136,19 @@ export function checkJson(root: unknown, bounds = wholeBody): void {
       refuse(path, 'is too large for a number')
     if (value === null || typeof value !== 'object') continue
     if (depth >= maxDepth) refuse(path, `is nested deeper than ${maxDepth} levels`)
+    if (!Array.isArray(value)) checkNames(Object.keys(value), path, bounds)
     for (const [name, each] of Object.entries(value)) {
       const below = path === '' ? name : `${path}.${name}`
-      if (bounds.storable && !Array.isArray(value)) checkText(name, path)
       stack.push({ value: each, path: below, depth: depth + 1 })
     }
   }
+}
+
+function checkNames(names: readonly string[], path: string, bounds: BodyBounds): void {
+  if (bounds.storable) for (const name of names) checkText(name, path)
+  if (names.length > bounds.names) refuse(path, `has more than ${bounds.names} names`)
+  if (bounds.names <= maxNames && names.some((name) => name.length > maxName))
+    refuse(path, `has a name of more than ${maxName} characters`)
 }
 
 function checkText(text: string, path: string) {

@@ -4,12 +4,20 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import { isFromHere } from './_address.ts'
-import { createCallerCheck, requireCaller, requirePrincipal, requireRunner, requireToken } from './_auth.ts'
+import {
+  createCallerCheck,
+  requireCaller,
+  requireOwnerOrOperator,
+  requirePrincipal,
+  requireRunner,
+  requireToken,
+} from './_auth.ts'
 import { boundedJson, maxJson_bytes } from './_body.ts'
 import type { Env } from './_env.ts'
 import { limitRate } from './_rate.ts'
 import { type Right, rights } from './_rights.ts'
 import { requireScope } from './_scopes.ts'
+import { limitStrangers } from './_strangers.ts'
 
 /** A log chunk of 256 KiB whose every character is escaped (`\u001b`) still fits. */
 const maxRunnerJson_bytes = 2 * 1024 ** 2
@@ -87,8 +95,8 @@ function operations(app: OpenAPIHono<Env>) {
 }
 
 function createGuards(deps: Deps): (route: RouteConfig, right: Right) => MiddlewareHandler<Env>[] {
-  const check = createCallerCheck(deps)
-  const limit = limitRate(deps.clock, deps.settings.rate_limit)
+  const check = limitStrangers(deps, createCallerCheck(deps))
+  const limit = limitRate(deps.clock, deps.rates)
   return (route, right) => {
     const scope = requireScope(deps, route.operationId ?? '')
     switch (right) {
@@ -113,8 +121,11 @@ function createGuards(deps: Deps): (route: RouteConfig, right: Right) => Middlew
       case 'admin':
       case 'owner':
       case 'operator':
+      case 'owner or operator':
         return [
-          requirePrincipal(check, right, route.path.startsWith(ofProject)),
+          right === 'owner or operator'
+            ? requireOwnerOrOperator(check)
+            : requirePrincipal(check, right, route.path.startsWith(ofProject)),
           limit,
           requireText,
           ...jsonOf(route, maxJson_bytes),

@@ -4,11 +4,21 @@ import type { Role } from '../jobs/keys.ts'
 /**
  * A role: a key or a person who has at least this one in a project; the operation then sees that project alone. `operator`: an admin of
  * the project that runs the installation: accounts at providers, orphans and limits are no tenant's.
+ * `owner or operator`: one who owns the project in the path, or an operator, whose project that is not.
  * `session`: a person who has logged in, of whatever project. `caller`: such a person, or a key.
  * `scraper`: nothing from the server's own machine, `operator` from elsewhere.
  * `runner`: the token of the attempt in the path. `bootstrap`: the token in a machine's user data. `nothing`: open to everybody.
  */
-export type Right = Role | 'operator' | 'session' | 'caller' | 'runner' | 'bootstrap' | 'scraper' | 'nothing'
+export type Right =
+  | Role
+  | 'operator'
+  | 'owner or operator'
+  | 'session'
+  | 'caller'
+  | 'runner'
+  | 'bootstrap'
+  | 'scraper'
+  | 'nothing'
 
 export const rights = {
   createJob: 'member',
@@ -100,6 +110,8 @@ export const rights = {
   createProject: 'session',
   getProject: 'viewer',
   patchProject: 'admin',
+  exportProject: 'admin',
+  deleteProject: 'owner or operator',
   listMembers: 'viewer',
   changeMember: 'admin',
   // Anybody may leave: the handler asks for `admin` where it is somebody else.

@@ -6,7 +6,7 @@ import type { Parsed, Preparation } from '../jobs/prepare.ts'
 import { jobSpec } from '../jobs/spec.ts'
 import type { Submit } from '../jobs/submit.ts'
 import { viewNewJob, viewPage } from '../jobs/view-jobs.ts'
-import { checkJson } from './_body.ts'
+import { checkJson, clientsBody } from './_body.ts'
 import type { Env } from './_env.ts'
 import { clientsFault, problemAnswers, problemBody, problemSchema } from './_problem.ts'
 import { anyJson, idempotencyHeader, jobSchema, json200 } from './_schemas.ts'
@@ -72,7 +72,7 @@ export const handler =
 
 function parseSpec(value: unknown): Parsed {
   try {
-    checkJson(value)
+    checkJson(value, clientsBody)
     return { spec: jobSpec.parse(value) }
   } catch (error) {
     const problem = clientsFault(error)

@@ -60,7 +60,7 @@ function mayAsk(caller: Caller, right: Right, name: string): boolean {
   if (right === 'nothing' || right === 'caller') return true
   if (right === 'session') return caller.by === 'user'
   if (caller.project_id === null || !isInScope(caller, name)) return false
-  return right === 'operator'
-    ? caller.is_operator && hasRole(caller.role, 'admin')
-    : hasRole(caller.role, right)
+  const isOperator = caller.is_operator && hasRole(caller.role, 'admin')
+  if (right === 'owner or operator') return isOperator || hasRole(caller.role, 'owner')
+  return right === 'operator' ? isOperator : hasRole(caller.role, right)
 }

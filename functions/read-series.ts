@@ -53,6 +53,7 @@ const columns = z
   })
   .meta({
     type: 'string',
+    maxLength: 100,
     description: `Of ${seriesColumns.join(', ')}, with commas between. \`price\`: the symbol’s close as the job read it. \`hold\`: the same cash held in equal parts in the symbols from their first close, without costs.`,
   })
 

@@ -38,6 +38,7 @@ export const route = createRoute({
         .optional()
         .meta({
           type: 'string',
+          maxLength: 1_000,
           description: 'Names with commas between; all that can be read unless named.',
         }),
       where: z.string().max(200).optional().meta({ description: '`column:value`: rows that have it alone.' }),

@@ -35,7 +35,7 @@ import { checkTarget } from './targets.ts'
 import { createImageResolver, registryBound_ms } from './registry.ts'
 import { createIdentity } from './identity.ts'
 import { createMailer } from './mail.ts'
-import { settingsOf } from './domain-settings.ts'
+import { ratesOf, settingsOf } from './domain-settings.ts'
 import { loadOtherKey, loadSecretKey, openSealer } from './secrets.ts'
 import { nudgeByPostgres, type Nudges } from './nudge.ts'
 import { programVersions } from './program-version.ts'
@@ -113,6 +113,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       meter,
       ...outwardOf(config),
       settings: settingsOf(config, () => address, programVersions(config.images)),
+      rates: ratesOf(config, clock, random),
       log,
     }
     return {

@@ -1,13 +1,22 @@
 // The server's socket: plain, or TLS 1.3 with a certificate that can be renewed while it serves.
 import { readFileSync } from 'node:fs'
+import { STATUS_CODES } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { serve } from '@hono/node-server'
 import type { Log } from '../jobs/deps.ts'
+import { type ProblemCode, problems } from '../jobs/errors.ts'
 import type { Config } from './config.ts'
 
 /** Node's own 5 minutes would cut an upload: the largest artifact takes six hours at 3 MB/s. */
 const upload_ms = 6 * 3_600_000
+/** Of a request's line and headers together: a token of 2 KiB, a long filter and what proxies add fit several times. */
+const maxHeader_bytes = 16 * 1024
+/** They are sent at once; who takes longer holds a connection for nothing. */
+const headers_ms = 20_000
+/** How often it is looked for those that take longer. */
+const check_ms = 5_000
 
 /** `bindings`: the connection, by which it is known who asks. */
 export type Fetch = (request: Request, bindings?: object) => Response | Promise<Response>
@@ -20,12 +29,18 @@ export async function listen(
 ) {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
   const where = { fetch, hostname: host, port: wanted }
-  const bounds = { requestTimeout: upload_ms }
+  const bounds = {
+    requestTimeout: upload_ms,
+    maxHeaderSize: maxHeader_bytes,
+    headersTimeout: headers_ms,
+    connectionsCheckingInterval: check_ms,
+  }
   const server = tls
     ? serve({ ...where, createServer, serverOptions: { ...bounds, ...readTls(tls) } }, resolve)
     : serve({ ...where, serverOptions: bounds }, resolve)
   if (tls) renewAtSignal(server as Server, tls, log)
   server.on('error', reject)
+  server.on('clientError', refuseConnection)
   try {
     const { port } = await promise
     const named = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
@@ -38,6 +53,43 @@ export async function listen(
       })
     throw error
   }
+}
+
+/** What Node could not read as a request is answered as every other problem is, if nothing has been answered on its connection. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const [code, detail] = refusals[error.code ?? ''] ?? refusals.default
+  const { status, title } = problems[code]
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    detail,
+    code,
+    errors: [],
+    request_id: '',
+  })
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+  ]
+  const { _httpMessage: answered } = socket as { _httpMessage?: { headersSent: boolean } | null }
+  if (socket.writable && !answered?.headersSent) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+  socket.destroy(error.code === 'ECONNRESET' ? undefined : error)
+}
+
+const refusals: Record<string, [ProblemCode, string]> & { default: [ProblemCode, string] } = {
+  HPE_HEADER_OVERFLOW: [
+    'headers_too_large',
+    `The line and headers of a request may have at most ${maxHeader_bytes} bytes together.`,
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    'too_slow',
+    `The headers of a request must arrive within ${headers_ms / 1_000} seconds, the body within six hours.`,
+  ],
+  default: ['malformed_request', 'This is no request of HTTP/1.1.'],
 }
 
 type Files = NonNullable<Config['tls']>

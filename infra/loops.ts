@@ -7,6 +7,7 @@ import { type Lull, newLull } from '../jobs/lull.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
 import { probeAccounts, writeHealth } from '../jobs/parking.ts'
 import { runPass } from '../jobs/reconcile.ts'
+import { purgeProjects } from '../jobs/purge-project.ts'
 import { dropOldPartitions, sweepRetention } from '../jobs/retention.ts'
 import type { Tx } from '../jobs/store/schema.ts'
 import { countReplicas, renewReplica } from '../jobs/store/claim.ts'
@@ -29,8 +30,12 @@ const health_ms = 10_000
 const probes_ms = 5_000
 /** Results that are too old are not given before they are removed: this bounds what is kept. */
 const retention_ms = 60_000
+/** A round removes thousands of things: between two a server rests. */
+const purge_ms = 60_000
 /** When a key was last used is told to the minute. */
 const keyUse_ms = 60_000
+/** How soon the bounds on requests follow where requests come. */
+const rates_ms = 1_000
 const partitions_ms = 6 * 3_600_000
 /** After an error a loop waits, so that a broken database is not hammered. */
 const afterError_ms = 1_000
@@ -69,6 +74,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     accountsLoop(work),
     every('key use', keyUse_ms, async () => deps.key_use?.write(deps)),
     healthLoop(work),
+    ...(roles.includes('api') ? [every('rates', rates_ms, async () => deps.rates?.lease(deps))] : []),
     ...(roles.includes('pass') ? passLoops(work) : []),
     ...(roles.includes('pass') && work.folders ? [sweepLoop(work)] : []),
     ...(roles.includes('webhooks') ? [sender.loop] : []),
@@ -118,6 +124,7 @@ function passLoops(work: Work): Loop[] {
     every('orphans', orphans_ms, () => scanOrphans(deps)),
     every('high water', highWater_ms, () => work.raise_high_water()),
     every('retention', retention_ms, () => sweepRetention(deps)),
+    every('deleted projects', purge_ms, () => purgeProjects(deps)),
     every('partitions', partitions_ms, () => deps.db.transaction().execute((tx) => turnPartitions(tx, deps))),
   ]
 }

@@ -216,7 +216,8 @@ export const settings = {
   BERTH_RATE_LIMIT: {
     default: null,
     shown: 'none',
-    meaning: 'requests a second for each API key; the keys of a project together may send ten times that',
+    meaning:
+      'requests a second for each API key, at all servers together; ten times that for the keys of a project together, and for what comes from an address without a credential that holds',
     parse: wholeNumber(1, 1_000_000),
   },
   BERTH_SSE_MAX_S: {

@@ -7,7 +7,8 @@ import type { Deps } from '../jobs/deps.ts'
 /** The document as text; routes need no dependencies to describe themselves. */
 export function openapiText(): string {
   const document = createApp({
-    settings: { rate_limit: null, cors_origins: [] as readonly string[] },
+    rates: null,
+    settings: { cors_origins: [] as readonly string[] },
   } as Deps).getOpenAPI31Document(openapiInfo)
   return `${JSON.stringify(document, null, 2)}\n`
 }

@@ -9,6 +9,7 @@ import type { KeyUse } from './key-use.ts'
 import type { Lanes } from './lanes.ts'
 import type { UnaskedPart } from './store/offer-tables.ts'
 import type { Database } from './store/schema.ts'
+import type { Rates } from './rates.ts'
 import type { Vendor } from './vendor.ts'
 import type { RunnerKey } from './tokens.ts'
 
@@ -151,8 +152,6 @@ export interface Settings {
   /** Where links for people point. */
   public_url: () => string
   max_queued: number
-  /** Requests a second for each API key; null: no bound. */
-  rate_limit: number | null
   sse_max_s: number
   /** Of the program of a kind: equal where equal specs have equal results. null: nobody can tell. */
   program_version: (kind: string) => string | null
@@ -248,6 +247,8 @@ export interface Deps {
     login?: LaunchSecrets['registry'],
   ) => Promise<{ state: 'found'; digest: string } | { state: 'missing' | 'unread'; why: string }>
   settings: Settings
+  /** How many requests may come; null: as many as do. */
+  rates: Rates | null
   /** Counts what this process does; left out where nobody asks. */
   meter?: Meter & { text: () => Promise<string> }
   /** Remembers which keys are used; left out where nobody writes it down. */

@@ -127,11 +127,22 @@ export async function deleteJob(deps: Deps, project_id: string, job_id: string):
     if (!job) throw new AppError('not_found', `There is no job ${job_id.slice(0, 100)}.`)
     if (!isTerminal(job.state))
       throw new AppError('job_not_finished', `${job_id} is ${job.state}: cancel it first.`)
-    await tx.updateTable('jobs').set({ deleted_at: now }).where('id', '=', job_id).execute()
-    await relist(tx, [{ from: job, to: null }])
-    // Those that were given its result keep it; nobody else gets it any more.
-    await tx.deleteFrom('result_cache').where('job_id', '=', job_id).execute()
+    await hideJobs(tx, project_id, [job_id], now)
   })
+}
+
+/** Hides jobs that have finished. */
+export async function hideJobs(tx: Tx, project_id: string, ids: readonly string[], now: Date): Promise<void> {
+  const finished = (await lockJobs(tx, project_id, ids)).filter(({ state }) => isTerminal(state))
+  if (finished.length === 0) return
+  const gone = finished.map(({ id }) => id)
+  await tx.updateTable('jobs').set({ deleted_at: now }).where('id', 'in', gone).execute()
+  await relist(
+    tx,
+    finished.map((from) => ({ from, to: null })),
+  )
+  // Those that were given their results keep them; nobody else gets them any more.
+  await tx.deleteFrom('result_cache').where('job_id', 'in', gone).execute()
 }
 
 // In one order for all, so that no two wait for each other.

@@ -32,7 +32,7 @@ export async function sweepRetention(deps: Deps): Promise<void> {
     .limit(purgeBatch)
     .execute()
   for (const { id } of jobs) {
-    const objects = await deps.db.transaction().execute((tx) => purge(tx, id, now))
+    const objects = await deps.db.transaction().execute((tx) => purgeJob(tx, id, now))
     // After the commit: an object without a name costs space, a name without an object a result.
     for (const key of objects) await deps.store.delete(key)
   }
@@ -93,7 +93,7 @@ const isUnused = sql<boolean>`
   and not exists (select from jobs as behind where behind.follows = jobs.id and behind.finished_at is null)`
 
 /** Removes the rows of one job; answers the objects that nothing names any more. */
-async function purge(tx: Tx, job_id: string, now: Date): Promise<string[]> {
+export async function purgeJob(tx: Tx, job_id: string, now: Date): Promise<string[]> {
   const { numUpdatedRows } = await tx
     .updateTable('jobs')
     .set({ purged_at: now })

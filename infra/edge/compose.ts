@@ -12,7 +12,7 @@ import { delivery_ms } from '../../jobs/webhooks.ts'
 import { type Accounts, keepAccounts } from '../accounts.ts'
 import { createDatabaseClock } from '../database-clock.ts'
 import { describeTable } from '../describe-table.ts'
-import { settingsOf } from '../domain-settings.ts'
+import { ratesOf, settingsOf } from '../domain-settings.ts'
 import { healthOf } from '../health-only.ts'
 import { createIdentity } from '../identity.ts'
 import { nudgeByPostgres } from '../nudge.ts'
@@ -58,6 +58,8 @@ export interface Composed {
 const fresh_ms = 5_000
 /** When a key was last used is told to the minute. */
 const keyUse_ms = 60_000
+/** As often as a server on Node: a share of the bounds on requests is held for some seconds. */
+const rates_ms = 1_000
 
 /** Within a request where connections are of a request. Throws with a message that says what to do. */
 export async function compose(bindings: Bindings, runtime: Runtime): Promise<Composed> {
@@ -90,6 +92,7 @@ async function composeOn(config: EdgeConfig, database: EdgeDatabase, runtime: Ru
   })
   told.on_accounts(freshen.soon)
   const useKeys = freshener(async () => deps.key_use?.write(deps), keyUse_ms)
+  const shareRates = freshener(async () => deps.rates?.lease(deps), rates_ms)
   return {
     config,
     database,
@@ -101,6 +104,7 @@ async function composeOn(config: EdgeConfig, database: EdgeDatabase, runtime: Ru
     async settle() {
       await told.tell(db)
       await useKeys()
+      await shareRates()
     },
     async close() {
       await deps.key_use?.write(deps)
@@ -160,6 +164,7 @@ async function openDeps({ config, db, runtime, accounts, offers, waker }: Parts)
     health,
     key_use: createKeyUse(),
     ...outwardOf(config, runtime),
+    rates: ratesOf(config, clock, random),
     settings: settingsOf(config, () => config.public_url ?? '', versionsWith(assets.programs, config.images)),
     runner_files: assets.runner_files,
     log,

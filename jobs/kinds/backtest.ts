@@ -25,7 +25,10 @@ export const priceData = z
   .strictObject({
     dataset: z
       .string()
-      .regex(/^(sample:[a-z0-9-]+|ds_[0-9a-z]{26})$/, `must be one of ${Object.keys(samples).join(', ')}`)
+      .regex(
+        /^(sample:[a-z0-9-]{1,64}|ds_[0-9a-z]{26})$/,
+        `must be one of ${Object.keys(samples).join(', ')}`,
+      )
       .optional(),
     files: z.array(file).min(1).max(maxFiles).optional(),
     adjustment: z.enum(['none', 'split', 'total']).optional(),

@@ -1,5 +1,6 @@
 // The rows of people and of what they did, as TypeScript sees them.
 import type { ColumnType, Generated } from 'kysely'
+import type { Shares } from './rate-shares.ts'
 import type { Json } from './result-tables.ts'
 
 export type MemberRole = 'owner' | 'admin' | 'member' | 'viewer'
@@ -43,6 +44,8 @@ export interface IdentityTables {
     created_at: Date
     updated_at: Date
   }
+  gateways: { id: string; seen_at: Date }
+  rate_shares: { bucket: string; servers: Json<Shares>; until: Date }
   login_guards: { key: string; tries: number; since: Date }
   project_members: { project_id: string; user_id: string; role: MemberRole; created_at: Date }
   invitations: {

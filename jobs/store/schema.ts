@@ -93,6 +93,9 @@ export interface Tables extends IdentityTables, MoneyTables, MessageTables, Offe
     /** Whether its admins run the installation. */
     is_operator: Generated<boolean>
     created_at: Date
+    deleted_at: Date | null
+    /** Nothing is left of it but what the books need. */
+    purged_at: Date | null
   }
   api_keys: {
     id: string

@@ -101,7 +101,8 @@ export async function runCli(argv: string[], options: Options = {}, cwd = tmpdir
   )
   const err = collector(options, (text) => options.live && (options.live.stderr += text))
   const io: Io = {
-    env: options.env ?? {},
+    // What somebody has logged in to is not of a test.
+    env: { HOME: cwd, ...options.env },
     cwd,
     stdin: Readable.from([Buffer.from(options.stdin ?? '')]),
     stdout: out.stream,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { createApp } from '../../functions/_app.ts'
+import { createRates } from '../../jobs/rates.ts'
 import { openapiText } from '../../infra/write-openapi.ts'
 import type { JobView } from '../../jobs/view.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
@@ -154,6 +155,7 @@ test('every table has project_id, but for what belongs to the installation or to
   expect(without.toSorted()).toEqual([
     'capacity_memory',
     'credentials',
+    'gateways',
     'installation',
     'jwks',
     'limits',
@@ -166,6 +168,7 @@ test('every table has project_id, but for what belongs to the installation or to
     'provider_accounts',
     'provider_calls',
     'provider_health',
+    'rate_shares',
     'replicas',
     'sessions',
     'users',
@@ -283,8 +286,7 @@ test('a viewer reads and changes nothing; only an admin reads the webhook secret
 
 test('a key that asks too often is told when to ask again', async () => {
   await using world = await openTestWorld()
-  const settings = { ...world.deps.settings, rate_limit: 2 }
-  const app = createApp({ ...world.deps, settings })
+  const app = createApp({ ...world.deps, rates: createRates(world.deps.clock, 2, 'rep_one') })
   const ask = () => app.request('/v1/jobs', { headers: { authorization: `Bearer ${world.key}` } })
   expect([(await ask()).status, (await ask()).status]).toEqual([200, 200])
   const refused = await ask()

@@ -5,6 +5,16 @@ const params = backtest().params
 const withParams = (more: object) => ({ kind: 'backtest', params: { ...params, ...more } })
 const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) })
 
+const training = (model: object) => ({
+  kind: 'training',
+  params: {
+    data: params.data,
+    features: [{ name: 'obv' }],
+    target: { name: 'sign' },
+    model: { name: 'ridge', ...model },
+  },
+})
+
 /** What is wrong: what is sent, the status, the code, and the path or text that the answer must name. */
 const cases: [string, unknown, number, string, string][] = [
   ['nothing', '', 400, 'malformed_json', 'JSON'],
@@ -173,6 +183,20 @@ const cases: [string, unknown, number, string, string][] = [
     422,
     'invalid_request',
     'resources.device',
+  ],
+  [
+    'more names than anything has',
+    training({ params: Object.fromEntries(Array.from({ length: 1_001 }, (_, n) => [`p${n}`, 1])) }),
+    422,
+    'invalid_request',
+    'params.model.params has more than 1000 names',
+  ],
+  [
+    'a name as long as a page',
+    training({ params: { ['p'.repeat(1_001)]: 1 } }),
+    422,
+    'invalid_request',
+    'params.model.params has a name of more than 1000 characters',
   ],
   [
     'what no offer can meet, strictly',

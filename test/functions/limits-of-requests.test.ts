@@ -2,14 +2,16 @@
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import { createApp } from '../../functions/_app.ts'
+import { boundedJson } from '../../functions/_body.ts'
 import type { Env } from '../../functions/_env.ts'
 import { problemOf } from '../../functions/_problem.ts'
 import { shedLoad } from '../../functions/_shed.ts'
 import { createKey } from '../../jobs/keys.ts'
+import { createRates } from '../../jobs/rates.ts'
 import { openTestWorld, type World } from '../support/world.ts'
 
 function limited(world: World, rate_limit: number) {
-  const app = createApp({ ...world.deps, settings: { ...world.deps.settings, rate_limit } })
+  const app = createApp({ ...world.deps, rates: createRates(world.deps.clock, rate_limit, 'rep_one') })
   return async (key: string) => {
     const answer = await app.request('/v1/project', { headers: { authorization: `Bearer ${key}` } })
     const told = (name: string) => answer.headers.get(name)
@@ -47,6 +49,16 @@ test('many keys of a project share a bound, and another project’s are not held
   expect((await ask(key))[0]).toBe(200)
   world.advance(1)
   expect((await ask(keys[11] ?? ''))[0]).toBe(200)
+})
+
+test('a body that does not arrive in time is refused', async () => {
+  const app = new Hono<Env>().post('/slow', boundedJson(1_000, 'client', 1), (c) => c.text('done'))
+  app.onError((error, c) => problemOf(error, c, () => undefined))
+  const body = new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(Buffer.from('{')) })
+  const headers = { 'content-type': 'application/json' }
+  const init: RequestInit & { duplex: 'half' } = { method: 'POST', headers, body, duplex: 'half' }
+  const answer = await app.request('/slow', init)
+  expect([answer.status, await answer.text()]).toEqual([408, expect.stringContaining('"code":"too_slow"')])
 })
 
 test('what comes while too many requests are under way is told to come again; health is answered', async () => {

@@ -112,6 +112,17 @@ function refused({ name }: Operation): [who: string, key: string | null, status:
       return [...strangers, ...over]
     case 'session':
       return [...strangers, ...over, ['an API key', world.key, 403]]
+    case 'owner or operator':
+      return [
+        ...strangers,
+        ...over,
+        ['a viewer', keys.viewer, 403],
+        ['a member', keys.member, 403],
+        ['a person who views', people.viewer.secret, 403],
+        ['a key for another service', keys.forJobs, 403],
+        ['an admin of another project', tenant.neighbour.key, 404],
+        ['an owner of another project', people.stranger.secret, 404],
+      ]
     case 'viewer':
     case 'member':
     case 'admin':
@@ -179,8 +190,10 @@ test.for(ofProjects)('$name shows and gives another project nothing of this one'
   for (const headers of [{}, { accept: 'text/event-stream' }]) {
     const all = await tableHashes(world.deps.db)
     const answer = await ask(operation, neighbour.key, headers)
-    // Its own log tells of the secret that it has just put under the same name.
-    const own = ['listAudit', 'exportAudit'].includes(operation.name) ? [canary, canary.toLowerCase()] : []
+    // Its own log tells of the secret that it has just put under the same name, and whom of this project it has invited.
+    const own = ['listAudit', 'exportAudit', 'exportProject'].includes(operation.name)
+      ? [canary, canary.toLowerCase()]
+      : []
     expect(answer.leaks.filter((each) => !own.includes(each))).toEqual([])
     if (['operator', 'scraper'].includes(rights[operation.name])) expect(answer.status).toBe(403)
     else if (named) expect(answer.status).toBe(404)

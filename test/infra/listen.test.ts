@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
+import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { expect, test } from 'vitest'
@@ -64,6 +65,36 @@ test('the server speaks TLS 1.3 and nothing older, and goes by a new certificate
       'the certificate was read again',
       'the new certificate cannot be used: the old one is',
     ])
+  } finally {
+    server.close()
+  }
+})
+
+/** All that comes back for bytes on a connection of their own. */
+const answerTo = (port: number, bytes: string) =>
+  new Promise<string>((resolve, reject) => {
+    const socket = connectPlain(port, '127.0.0.1', () => socket.write(bytes))
+    let text = ''
+    socket.on('data', (part) => (text += String(part)))
+    socket.on('close', () => resolve(text))
+    socket.on('error', reject)
+  })
+
+test('headers past their bound, and what is no HTTP, are refused with what is wrong, and the connection is closed', async () => {
+  const { server, address } = await listen(
+    { host: '127.0.0.1', port: 0, tls: null },
+    () => new Response('served'),
+    () => undefined,
+  )
+  try {
+    const port = Number(new URL(address).port)
+    const get = (header: string) => `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${header}\r\n\r\n`
+    expect(await answerTo(port, get(`X-Long: ${'x'.repeat(15_000)}`))).toMatch(/^HTTP\/1.1 200 [^]*served/)
+    const tooLarge = await answerTo(port, get(`X-Long: ${'x'.repeat(17_000)}`))
+    expect(tooLarge).toMatch(/^HTTP\/1.1 431 [^]*application\/problem\+json[^]*at most 16384 bytes/)
+    const many = Array.from({ length: 3_000 }, (_, n) => `X-${n}: 1`).join('\r\n')
+    expect(await answerTo(port, get(many))).toMatch(/^HTTP\/1.1 431 [^]*"code":"headers_too_large"/)
+    expect(await answerTo(port, 'HELO there\r\n\r\n')).toMatch(/^HTTP\/1.1 400 [^]*"malformed_request"/)
   } finally {
     server.close()
   }

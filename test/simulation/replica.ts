@@ -96,6 +96,7 @@ export function startReplica(shared: Shared): Replica {
     clock,
     random: draw.fork(id).bytes,
     gather: () => Promise.resolve(),
+    rates: null,
     vendors: {},
     runner_files: { 'runner.pyz': new Uint8Array(), 'runner.sh': new Uint8Array() },
     providers: shared.providers.map((provider) => guarded(provider, point, pointed)),

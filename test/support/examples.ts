@@ -103,6 +103,9 @@ export function examplesOf(it: Tenant): Record<keyof typeof rights, Example> {
     createProject: { body: { name: 'another' } },
     getProject: project,
     patchProject: { ...project, body: { name: 'renamed' } },
+    exportProject: {},
+    // It runs the installation.
+    deleteProject: { ...project, owner: 403 },
     listMembers: project,
     changeMember: { path: { ...project.path, user_id: viewer.id }, body: { role: 'viewer' } },
     listInvitations: project,

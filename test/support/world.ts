@@ -88,12 +88,12 @@ export async function openTestWorld(
     resolve_target: (url) => Promise.resolve(url.includes('rebound') ? 'leads to a private address' : null),
     resolve_image: (image) => registry(image),
     vendors: {},
+    rates: null,
     settings: {
       berth_url: () => 'http://berth.test',
       is_reachable: true,
       public_url: () => 'http://berth.test',
       max_queued: 50,
-      rate_limit: null,
       sse_max_s: 1,
       // Jobs of tests are equal, and each is to run: tests of the result cache name a version.
       program_version: () => null,

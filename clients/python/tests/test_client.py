@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import berth
+from berth.config import find_key
 
 FOLDER = Path(__file__).resolve().parents[1]
 
@@ -62,9 +63,28 @@ def test_a_submission_is_sent_again_under_the_same_key(flaky: str) -> None:
     assert len(set(Flaky.keys)) == 1
 
 
+def test_what_login_keeps_is_used_for_its_server_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("BERTH_API_KEY", raising=False)
+    file = tmp_path / "berth" / "credentials.json"
+    file.parent.mkdir()
+    file.write_text('{"https://berth.example.com": {"key": "kept-key", "as": "session"}}')
+    file.chmod(0o600)
+    assert find_key(None, "https://berth.example.com") == "kept-key"
+    assert find_key("given-key", "https://berth.example.com") == "given-key"
+    with pytest.raises(berth.ConfigError, match="berth login"):
+        find_key(None, "https://other.example.com")
+    file.chmod(0o640)
+    with pytest.raises(berth.ConfigError, match="read by others"):
+        find_key(None, "https://berth.example.com")
+
+
 def test_a_key_is_not_taken_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "admin.key").write_text("key-of-this-machine\n")
     monkeypatch.setenv("BERTH_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("BERTH_API_KEY", raising=False)
     berth.Client("http://localhost:1").close()
     with pytest.raises(berth.ConfigError, match="not on this machine"):

@@ -1,6 +1,7 @@
 """Which server, and by which key: as the command-line client finds them."""
 
 import ipaddress
+import json
 import os
 import re
 from pathlib import Path
@@ -32,9 +33,13 @@ def find_key(given: str | None, url: str) -> str:
         if not KEY.fullmatch(key):
             raise ConfigError("BERTH_API_KEY holds characters that no key has: copy it again")
         return key
+    if key := kept_key(url):
+        return key
     # Another machine's server must never be shown this machine's admin key.
     if not is_loopback(url):
-        raise ConfigError(f"BERTH_API_KEY is not set: set it to a key of {url}, which is not on this machine")
+        raise ConfigError(
+            f"There is no key for {url}, which is not on this machine: run berth login, or set BERTH_API_KEY"
+        )
     folder = os.environ.get("BERTH_DATA_DIR", "").strip() or "data"
     file = Path(os.environ.get("BERTH_ADMIN_KEY_FILE", "").strip() or Path(folder, "admin.key"))
     try:
@@ -47,6 +52,27 @@ def find_key(given: str | None, url: str) -> str:
         f"BERTH_API_KEY is not set and there is no key in {file.absolute()}: set BERTH_API_KEY, or "
         "BERTH_DATA_DIR to the folder of the server that runs on this machine"
     )
+
+
+def kept_key(url: str) -> str | None:
+    """What `berth login` keeps for a server, in a file that others must not be able to read."""
+    folder = os.environ.get("XDG_CONFIG_HOME", "").strip() or Path.home() / ".config"
+    file = Path(folder, "berth", "credentials.json")
+    try:
+        if os.name == "posix" and file.stat().st_mode & 0o077:
+            raise ConfigError(
+                f"{file} can be read by others: chmod 600 it, or log in again after removing it"
+            )
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise ConfigError(f"{file} is not what berth login writes: remove it, and log in again")
+    entry = kept.get(url)
+    key = entry.get("key") if isinstance(entry, dict) else None
+    return key if isinstance(key, str) and KEY.fullmatch(key) else None
 
 
 def is_loopback(url: str) -> bool:

@@ -118,6 +118,7 @@ BY_STATUS: Mapping[int, type[ProblemError]] = {
     409: Conflict,
     410: Gone,
     413: InvalidRequest,
+    431: InvalidRequest,
     422: InvalidRequest,
     429: RateLimited,
 }
