@@ -17,6 +17,20 @@ import type { Env } from './_env.ts'
 /** More field errors than this help nobody. */
 const maxFieldErrors = 50
 
+// Who has mistyped a name sees the right one: zod alone tells what is wrong, and not what there is.
+z.config({
+  customError: ({ code, inst }) => {
+    if (code !== 'unrecognized_keys') return undefined
+    const { shape = {} } = ((inst as z.ZodObject | undefined)?.def ?? {}) as { shape?: object }
+    return `is not a known field: there ${list(Object.keys(shape))}`
+  },
+})
+
+const list = (names: readonly string[]) =>
+  names.length === 0 ? 'are none' : `are ${names.slice(0, maxNames).join(', ')}`
+/** A job has some twenty. */
+const maxNames = 50
+
 export const problemSchema = z
   .object({
     type: z.string(),
@@ -109,7 +123,7 @@ function zodProblem(error: z.ZodError): [string, FieldError[]] {
 
 function fieldErrors(issue: z.core.$ZodIssue, path: readonly PropertyKey[]): FieldError[] {
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: dotted([...path, key]), message: 'is not a known field' }))
+    return issue.keys.map((key) => ({ path: dotted([...path, key]), message: issue.message }))
   if (issue.code === 'invalid_union') return unionErrors(issue, path)
   return [{ path: dotted(path), message: issue.message.replace(/^Invalid input: /, '') }]
 }

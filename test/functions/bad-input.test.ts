@@ -29,7 +29,14 @@ const cases: [string, unknown, number, string, string][] = [
     withParams({ execution: { slipage_bps: 1 } }),
     422,
     'invalid_request',
-    'params.execution.slipage_bps',
+    'params.execution.slipage_bps is not a known field: there are fill, ',
+  ],
+  [
+    'an unknown field of a GPU',
+    { ...backtest(), resources: { gpu: { min_memory_gib: 24 } } },
+    422,
+    'invalid_request',
+    'resources.gpu.min_memory_gib is not a known field: there are models, count, memory_gib, compute_capability',
   ],
   [
     'a training without a model',
