@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildEdges, type EdgeRuntime } from '../infra/edge/build.ts'
@@ -16,12 +16,14 @@ import { openLambda } from '../test/support/lambda.ts'
 import { freePort } from '../test/support/server.ts'
 import { type Measurement, option, percentile, rounded } from './measurement.ts'
 import { startPostgres } from './support/postgres.ts'
+import { cpuSeconds } from './support/processes.ts'
 
 /** A bound against a hang. */
 const answer_ms = 30_000
 
 export const measure: Measurement = async (options) => {
   const rounds = option(options, 'rounds', 15)
+  const [load_before = 0] = loadavg()
   for (const runtime of ['workerd', 'deno', 'bun'] as const) {
     const why = noRuntime(runtime)
     if (why !== null) throw new Error(`${why}; by hand: node infra/edge-runtimes-env.mjs`)
@@ -47,12 +49,16 @@ export const measure: Measurement = async (options) => {
     const note = (name: string, ms: number) => (taken[name] ??= []).push(ms)
     for (let round = 0; round <= rounds; round++) {
       const each: Record<string, number> = {}
-      for (const [name, command] of Object.entries(programs)) each[name] = await coldStart(command, port, env)
+      for (const [name, command] of Object.entries(programs)) {
+        const { ms, cpu_ms } = await coldStart(command, port, env)
+        Object.assign(each, { [name]: ms, [`${name}_cpu`]: cpu_ms })
+      }
       each['lambda'] = await coldLambda(bundles.lambda.file, env)
       // The first round reads the programs from the disk.
       if (round === 0) continue
       for (const [name, ms] of Object.entries(each)) note(name, ms)
-      note('isolate', (each['workerd'] ?? 0) - (each['empty'] ?? 0))
+      for (const end of ['', '_cpu'])
+        note(`isolate${end}`, (each[`workerd${end}`] ?? 0) - (each[`empty${end}`] ?? 0))
     }
     const p50 = (name: string) => rounded(percentile(taken[name] ?? [], 0.5), 1)
     const kb = (runtime: EdgeRuntime) => rounded(bundles[runtime].gzip_bytes / 1_000, 0)
@@ -65,6 +71,12 @@ export const measure: Measurement = async (options) => {
         bun_ms: p50('bun'),
         node_ms: p50('node'),
         lambda_ms: p50('lambda'),
+        // Of which what the processor was busy with it, whatever else the machine did.
+        workerd_isolate_cpu_ms: p50('isolate_cpu'),
+        deno_cpu_ms: p50('deno_cpu'),
+        bun_cpu_ms: p50('bun_cpu'),
+        node_cpu_ms: p50('node_cpu'),
+        others_load: rounded(load_before, 1),
         workerd_gzip_kb: kb('workerd'),
         lambda_gzip_kb: kb('lambda'),
       },
@@ -108,7 +120,7 @@ async function coldStart(
   [command, args]: [string, string[]],
   port: number,
   env: Record<string, string>,
-): Promise<number> {
+): Promise<{ ms: number; cpu_ms: number }> {
   const began_ms = performance.now()
   const child = spawn(command, args, {
     // Deno keeps what it has compiled in the user's folder.
@@ -121,7 +133,8 @@ async function coldStart(
         throw new Error(`${command} does not answer`)
       await sleep(1)
     }
-    return performance.now() - began_ms
+    const ms = performance.now() - began_ms
+    return { ms, cpu_ms: cpuSeconds(child.pid ?? 0) * 1_000 }
   } finally {
     await kill(child)
   }

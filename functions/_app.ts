@@ -9,6 +9,7 @@ import { createLogs } from '../jobs/logs.ts'
 import { createPace } from '../jobs/pace.ts'
 import { createPreparation } from '../jobs/prepare.ts'
 import { createSubmit } from '../jobs/submit.ts'
+import { tellAccess } from './_access.ts'
 import type { Env } from './_env.ts'
 import { guardRoutes, notServed } from './_gate.ts'
 import { allowOrigins, tellBrowsers } from './_headers.ts'
@@ -224,7 +225,8 @@ function createBase(deps: Deps) {
   })
   const { cors_origins } = deps.settings
   app.use(tellBrowsers(deps), ...(cors_origins.length > 0 ? [allowOrigins(cors_origins)] : []))
-  const { meter } = deps
+  const { meter, access } = deps
+  if (access) app.use(tellAccess(access, deps))
   if (meter) app.use(measure(meter))
   app.use(shedLoad())
   app.notFound(notServed(app))

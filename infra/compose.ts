@@ -26,6 +26,7 @@ import { checkSecretKey, ensureAdminKey, ensureInstallation, ensureKeys } from '
 import { lockFolder } from './folder-lock.ts'
 import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
+import { openLogFiles } from './log-files.ts'
 import { createMeter } from './metrics.ts'
 import { type Loops, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
@@ -80,10 +81,9 @@ const unconfigured = () => ({
 })
 
 async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
-  const [log, random] = [createLog(config.log_level), pooledRandom()]
+  const [{ log, told, close_log }, random] = [openLog(config), pooledRandom()]
   const high_water = highWaterFile(config.data_dir)
-  const key = loadSecretKey(config)
-  const sealer = openSealer(config)
+  const [key, sealer] = [loadSecretKey(config), openSealer(config)]
   const objects = await openStore(config, random, log)
   const { db, close, migrate } = await openDatabase(config)
   try {
@@ -110,6 +110,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       health,
       lanes: createLanes(),
       key_use: createKeyUse(),
+      ...told,
       meter,
       ...outwardOf(config),
       settings: settingsOf(config, () => address, programVersions(config.images)),
@@ -142,6 +143,7 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
         await nudges?.close()
         await close()
         objects.close()
+        close_log()
         unlock()
       },
     }
@@ -149,6 +151,14 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await close()
     throw error
   }
+}
+
+function openLog({ log_level, log_dir }: Config) {
+  const files = log_dir === null ? null : openLogFiles(log_dir, () => new Date())
+  const told: Pick<Deps, 'access'> = files
+    ? { access: (access) => files.write('api', JSON.stringify({ class: 'api', ...access })) }
+    : {}
+  return { log: createLog(log_level, files), told, close_log: () => files?.close() }
 }
 
 interface Called {

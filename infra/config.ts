@@ -54,6 +54,8 @@ export interface Config {
   /** Container images by kind; null: none is named. */
   images: Readonly<Record<string, string | null>>
   python: string
+  /** null: standard error alone. */
+  log_dir: string | null
   log_level: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -175,6 +177,7 @@ function toConfig(values: Values): Config {
     sse_max_s: values.BERTH_SSE_MAX_S,
     images: { backtest: values.BERTH_IMAGE_BACKTEST, training: values.BERTH_IMAGE_TRAINING },
     python: values.BERTH_PYTHON,
+    log_dir: values.BERTH_LOG_DIR,
     log_level: values.BERTH_LOG_LEVEL,
   }
 }

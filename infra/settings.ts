@@ -244,6 +244,13 @@ export const settings = {
     meaning: 'Python that runs local jobs',
     parse: path,
   },
+  BERTH_LOG_DIR: {
+    default: null,
+    shown: 'none: standard error alone',
+    meaning:
+      'folder where log lines are kept too, by class: what broke 180 days, jobs 90, the system and GPUs 30, and who asked what 7',
+    parse: path,
+  },
   BERTH_LOG_LEVEL: {
     default: 'info',
     meaning: '`debug`, `info`, `warn` or `error`',

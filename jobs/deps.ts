@@ -121,6 +121,20 @@ export interface Sealer {
 /** One JSON line; `fields` never holds a secret. */
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void
 
+/** A request that was answered. */
+export interface Access {
+  time: string
+  request_id: string
+  method: string
+  /** As it is written in the document: `/v1/jobs/:id`. */
+  route: string
+  status: number
+  ms: number
+  project: string | null
+  /** `key/...` or `user/...`; null: nobody who is known. */
+  by: string | null
+}
+
 /** Wakes those who wait, within this process. A lost wake costs latency, never a job: everyone also polls. */
 export interface Waker {
   wake: (topic: string) => void
@@ -251,6 +265,8 @@ export interface Deps {
   rates: Rates | null
   /** Counts what this process does; left out where nobody asks. */
   meter?: Meter & { text: () => Promise<string> }
+  /** Writes down who asked what; left out where nobody keeps it. */
+  access?: (access: Access) => void
   /** Remembers which keys are used; left out where nobody writes it down. */
   key_use?: KeyUse
   /** What containers fetch that know nothing of Berth. */

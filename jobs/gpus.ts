@@ -113,7 +113,7 @@ async function devicesNow(deps: Deps): Promise<Held> {
     deps.providers.map(async (provider) => {
       const found = await provider.devices?.(AbortSignal.timeout(devices_ms)).catch((error: unknown) => {
         const { name, account } = provider
-        deps.log('warn', 'devices failed', { provider: name, account, error: String(error) })
+        deps.log('warn', 'devices failed', { class: 'gpu', provider: name, account, error: String(error) })
         return []
       })
       for (const { offer, region, ...figures } of found ?? []) {

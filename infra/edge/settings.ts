@@ -27,6 +27,7 @@ const foreign = [
   'BERTH_TLS_CERT',
   'BERTH_TLS_KEY',
   'BERTH_LOCAL_DATA_DIRS',
+  'BERTH_LOG_DIR',
 ]
 
 /**

@@ -10,6 +10,7 @@ import { deliverDue, newFlight } from '../../jobs/webhooks.ts'
 import { renew_ms, turnPartitions } from '../loops.ts'
 import { keepOffers, type OfferBooks } from '../offers.ts'
 import type { Composed } from './compose.ts'
+import type { EdgeConfig } from './settings.ts'
 import { isElsewhere } from './vendors.ts'
 
 export interface Bounds {
@@ -31,6 +32,10 @@ export interface Ticker {
   tick: (bounds: Bounds) => Promise<Ticked>
 }
 
+type Given = Pick<Composed, 'deps' | 'accounts' | 'offers' | 'freshen' | 'settle'> & {
+  config: Pick<EdgeConfig, 'roles'>
+}
+
 interface State {
   replica: string
   lull: Lull
@@ -45,7 +50,7 @@ interface Chore {
 }
 
 /** By the times of infra/loops.ts; what is not due at this call is at a later one. */
-function choresOf({ deps }: Composed): Chore[] {
+function choresOf({ deps }: Given): Chore[] {
   const every = (every_ms: number, work: Chore['work']): Chore => ({
     every_ms,
     done_ms: Number.NEGATIVE_INFINITY,
@@ -59,7 +64,7 @@ function choresOf({ deps }: Composed): Chore[] {
   ]
 }
 
-export function createTicker(berth: Composed): Ticker {
+export function createTicker(berth: Given): Ticker {
   const { deps, accounts, config } = berth
   const state: State = {
     replica: newReplicaId(deps.clock, deps.random),
@@ -101,11 +106,7 @@ interface Going {
   ticked: Ticked
 }
 
-async function pass(
-  { deps, offers }: Composed,
-  state: State,
-  { bounds, isOver, ticked }: Going,
-): Promise<void> {
+async function pass({ deps, offers }: Given, state: State, { bounds, isOver, ticked }: Going): Promise<void> {
   const renew = () => renewReplica(deps.db, state.replica, deps.clock.now())
   await renew()
   deps.health.share(await countReplicas(deps.db, deps.clock.now()))
@@ -131,7 +132,7 @@ async function pass(
   }
 }
 
-async function deliver({ deps }: Composed, isOver: () => boolean, ticked: Ticked): Promise<void> {
+async function deliver({ deps }: Given, isOver: () => boolean, ticked: Ticked): Promise<void> {
   const flight = newFlight()
   let again = true
   while (again && !isOver()) {

@@ -92,6 +92,7 @@ test('every variable arrives', () => {
     BERTH_IMAGE_BACKTEST: 'registry.example.com/berth/backtest@sha256:00',
     BERTH_IMAGE_TRAINING: 'registry.example.com/berth/training@sha256:00',
     BERTH_PYTHON: '/usr/bin/python3',
+    BERTH_LOG_DIR: '/var/log/berth',
     BERTH_LOG_LEVEL: 'debug',
   })
   expect(config).toEqual({
@@ -142,6 +143,7 @@ test('every variable arrives', () => {
       training: 'registry.example.com/berth/training@sha256:00',
     },
     python: '/usr/bin/python3',
+    log_dir: '/var/log/berth',
     log_level: 'debug',
   })
 })
