@@ -15,6 +15,7 @@ State = dict[str, Any]
 
 MANIFEST = "manifest.json"
 EVERY_S = 60.0
+MOST_WAITING = 64 << 20  # bytes of rows that wait for the next save: fast sweeps make more in a minute
 
 
 class Checkpoint:
@@ -31,6 +32,7 @@ class Checkpoint:
         self.parts: list[str] = []
         self.state_file = ""
         self.waiting: list[Arrays] = []
+        self.waiting_bytes = 0
         self.saves = 0
 
     def load(self) -> tuple[State, Arrays, list[Arrays]] | None:
@@ -57,9 +59,12 @@ class Checkpoint:
         """Notes rows that are written with the next save."""
         if self.folder is not None:
             self.waiting.append(dict(rows))
+            self.waiting_bytes += sum(values.nbytes for values in rows.values())
 
     def is_due(self) -> bool:
-        return self.folder is not None and self.clock() - self.saved_at >= self.every_s
+        """Says whether it is time to save, or enough waits for it."""
+        late = self.clock() - self.saved_at >= self.every_s
+        return self.folder is not None and (late or self.waiting_bytes >= MOST_WAITING)
 
     def save(self, state: State, arrays: Arrays) -> None:
         """Writes what waits and the state's arrays, then the manifest, each in one step."""
@@ -72,7 +77,7 @@ class Checkpoint:
             rows = join(self.waiting)
             write_atomically(self.folder / name, lambda path: save_arrays(path, rows))
             self.parts.append(name)
-            self.waiting = []
+            self.waiting, self.waiting_bytes = [], 0
         before, self.state_file = self.state_file, f"state-{self.saves:08d}.npz"
         write_atomically(self.folder / self.state_file, lambda path: save_arrays(path, arrays))
         manifest = {

@@ -103,13 +103,18 @@ class Grid:
             return points
         return points[self.valid({axis.name: self.values(axis.name, points) for axis in self.axes})]
 
-    def chunks(self, first: int, end: int, size: Callable[[], int]) -> Iterator[tuple[Index, int]]:
-        """Yields the valid sets of a span, at most `size()` at a time, with the number to go on from."""
+    def chunks(
+        self, first: int, end: int, size: Callable[[], int], stopped: Callable[[], bool] = bool
+    ) -> Iterator[tuple[Index, int]]:
+        """Yields the valid sets of a span, at most `size()` at a time, with the number to go on from.
+
+        Ends early where `stopped` while sets are drawn.
+        """
         spans: Iterable[tuple[int, int]] = (
             (begin, min(begin + AT_ONCE, end)) for begin in range(first, end, AT_ONCE)
         )
         if self.drawn is not None:
-            spans = suggest(self.drawn, self.axes, self.seed, first, end)
+            spans = suggest(self.drawn, self.axes, self.seed, (first, end), stopped)
         for begin, stop in spans:
             points, reached = self.valid_from(begin, stop), begin
             while reached < stop:

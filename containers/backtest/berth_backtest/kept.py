@@ -15,16 +15,29 @@ SLACK = 4  # a selection may grow by a quarter before it is cut again: sorting l
 
 @dataclass
 class Every:
-    """Keeps all rows, in the order in which they come."""
+    """Keeps all rows, in the order in which they come, in room for `most` of them.
 
-    parts: list[Arrays] = field(default_factory=list)
+    The room is asked for once: memory that nothing was written to is none yet, and rows that were put
+    together at the end would be there twice.
+    """
+
+    most: int
+    columns: Arrays = field(default_factory=dict)
+    rows: int = 0
 
     def add(self, part: Arrays) -> None:
-        self.parts.append(part)
+        """Copies rows; raises ValueError where there are more than can be."""
+        end = self.rows + len(part["points"])
+        if end > self.most:
+            raise ValueError(f"{end} rows are more than the {self.most} that there are")
+        for name, values in part.items():
+            if name not in self.columns:
+                self.columns[name] = np.empty((self.most, *values.shape[1:]), dtype=values.dtype)
+            self.columns[name][self.rows : end] = values
+        self.rows = end
 
     def arrays(self) -> Arrays:
-        self.parts = [join(self.parts)]
-        return self.parts[0]
+        return {name: values[: self.rows] for name, values in self.columns.items()}
 
 
 @dataclass

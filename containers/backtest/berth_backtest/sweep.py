@@ -35,7 +35,7 @@ State = dict[str, Any]  # of JSON
 
 FORMAT = 2  # of checkpoints and of shards' files: an older one is another run's
 CHUNK_UPDATES = 500_000_000  # bar-updates: a second or two
-CHUNK_ROWS = 400_000  # (set, symbol) pairs: 75 MB of raw sums
+CHUNK_ROWS = 200_000  # (set, symbol) pairs: 40 MB of raw sums, and as much again for metrics
 FIRST_SETS = 512  # of the first chunk, which finds the pace
 CHUNK_S = 2.0  # what trades on every bar is slower: its chunks shrink to this, well below any grace
 ALL_POINTS = 10_000_000  # a space up to it keeps every point: 1.4 GB
@@ -136,7 +136,7 @@ class Tally:
 def new_tally(plan: Plan, first: int) -> Tally:
     """Returns a tally of no points."""
     name = plan.spec.search.objective
-    kept = Every() if keeps_points(plan) else Best(BEST_POINTS, name)
+    kept = Every(plan.grid.total) if keeps_points(plan) else Best(BEST_POINTS, name)
     kept.add(no_rows(plan))
     return Tally(plan, first, first, kept, no_heat(plan.grid), Sample(plan.spec.search.seed))
 
@@ -212,7 +212,7 @@ def run_sweep(
     tally, leaders = resumed(plan, first, checkpoint), Best(TOLD_ROWS, plan.spec.search.objective)
     leaders.add(of_leaders(tally.kept.arrays()))
     told_at, pace = time.monotonic(), Pace(chunk_size(plan))
-    for points, reached in plan.grid.chunks(tally.reached, end, lambda: pace.size):
+    for points, reached in plan.grid.chunks(tally.reached, end, lambda: pace.size, lambda: stop.asked):
         if stop.asked:
             break
         best = None
@@ -256,7 +256,9 @@ def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
         if plan.grid.drawn is not None:
             table = arrays.pop("drawn")
             plan.grid.drawn.table[: len(table)] = table
-        for part in [*parts, *([arrays] if arrays else [])]:
+        parts += [arrays] if arrays else []
+        while parts:  # each is let go when it is copied
+            part = parts.pop(0)
             tally.kept.add(part)
             if plan.grid.drawn is not None:
                 plan.grid.drawn.tell(part["points"], part["objective"])

@@ -5,7 +5,7 @@ of its own before it, whatever was stopped between.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +46,13 @@ class Drawn:
 
 
 def suggest(
-    drawn: Drawn, axes: tuple[Axis, ...], seed: int, first: int, end: int
+    drawn: Drawn, axes: tuple[Axis, ...], seed: int, span: tuple[int, int], stopped: Callable[[], bool]
 ) -> Iterator[tuple[int, int]]:
-    """Yields the spans of batches from a trial on, each drawn when all before it have been told."""
-    study, known = None, 0
+    """Yields the spans of batches from a trial on, each drawn when all before it have been told.
+
+    Ends when it is stopped: a batch of many trials takes longer to draw than a stop may wait.
+    """
+    study, known, (first, end) = None, 0, span
     for begin in range(first // drawn.batch * drawn.batch, end, drawn.batch):
         stop = min(begin + drawn.batch, end)
         if begin >= STARTUP:
@@ -63,6 +66,8 @@ def suggest(
             # From its first trial on, though the run may go on in the middle: each looks at those that it
             # is drawn with, so as not to stand where they do.
             for trial in range(begin, stop):
+                if stopped():
+                    return
                 drawn.table[trial] = draw(study, axes, seed, trial)
         yield max(begin, first), stop
 

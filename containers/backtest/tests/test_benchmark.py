@@ -116,7 +116,7 @@ def test_the_page_shows_it(tmp_path: Path) -> None:
     page = (run.out / "tearsheet.html").read_text()
     assert "Beside C" in page
     assert 'class="other"' in page
-    assert "The thin line is C" in page
+    assert "The grey line is C" in page
     without = run_spec(tmp_path / "none", spec(path, None, ["A"], output={"tearsheet": True}))
     assert without.result["benchmark"] is None
     assert "Beside" not in (without.out / "tearsheet.html").read_text()

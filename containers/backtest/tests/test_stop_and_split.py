@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from berth_backtest import sweep
 from berth_backtest.checkpoint import Checkpoint
 from berth_backtest.errors import StoppedError
 from berth_backtest.job import run_job as run
+from berth_backtest.kept import Every
 from berth_backtest.report import Progress, Stop
 
 from tests.support import ROOT, Ran, day, run_spec, spec_of, write_csv, write_spec
@@ -112,8 +114,6 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_used(
 def test_a_checkpoint_is_written_when_it_is_time(tmp_path: Path) -> None:
     now = [0.0]
     checkpoint = Checkpoint(tmp_path / "kept", "x", 60.0, lambda: now[0])
-    import numpy as np
-
     checkpoint.add({"a": np.zeros(1)})
     assert not checkpoint.is_due()
     now[0] = 60.0
@@ -217,3 +217,33 @@ def test_metrics_beyond_the_bound_are_those_of_the_best(
     monkeypatch.setattr(sweep, "MOST_ROWS", 100)
     with pytest.raises(Exception, match=r"output\.metrics: all would be"):
         run_spec(tmp_path / "d", everything)
+
+
+def test_a_checkpoint_does_not_wait_when_many_rows_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("berth_backtest.checkpoint.MOST_WAITING", 1_000)
+    kept = Checkpoint(tmp_path / "kept", "x", 60.0, lambda: 0.0)
+    kept.add({"a": np.zeros(100)})
+    assert not kept.is_due()
+    kept.add({"a": np.zeros(25)})
+    assert kept.is_due()
+    kept.save({}, {})
+    assert not kept.is_due()
+    found = Checkpoint(tmp_path / "kept", "x", 60.0, lambda: 0.0).load()
+    assert found is not None
+    assert [len(part["a"]) for part in found[2]] == [125]
+
+
+def test_all_rows_are_kept_once_and_no_more_than_there_are() -> None:
+    kept = Every(10_000_000)  # room alone takes no memory
+    kept.add({"points": np.arange(3), "means": np.ones((3, 2))})
+    kept.add({"points": np.arange(3, 5), "means": np.zeros((2, 2))})
+    rows = kept.arrays()
+    assert rows["points"].tolist() == [0, 1, 2, 3, 4]
+    assert rows["means"].shape == (5, 2)
+    assert np.shares_memory(rows["means"], kept.columns["means"])
+    few = Every(4)
+    few.add({"points": np.arange(3)})
+    with pytest.raises(ValueError, match="5 rows are more than the 4"):
+        few.add({"points": np.arange(2)})

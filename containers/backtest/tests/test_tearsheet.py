@@ -236,3 +236,22 @@ def test_drawdowns_are_told_from_peak_to_recovery() -> None:
     assert found == [(6, 7, None, 2), (0, 1, 3, 2), (3, 4, 5, 1)]
     assert [drop.depth for drop in drops_of(equity, 10.0, 2)] == pytest.approx([-0.5, -0.2])
     assert drops_of(np.array([9.0, 10.0]), 10.0, 5)[0].peak == -1  # below its cash from the start
+
+
+def test_a_position_is_worth_the_same_on_both_sides_of_a_split(tmp_path: Path) -> None:
+    columns = "date,open,high,low,close,volume,split_ratio"
+    rows: list[list[object]] = [[day(i), 10, 10, 10, 10, 1, 1] for i in range(6)]
+    rows[3] = [day(3), 0, 0, 0, 0, 0, 2]  # suspended on the very date of the split
+    rows[4:] = [[day(i), 5, 5, 5, 5, 1, 1] for i in (4, 5)]
+    spec = spec_of(
+        write_csv(tmp_path / "p.csv", columns, rows),
+        strategy={"name": "buy_and_hold"},
+        data={"adjustment": "none"},
+        execution={**FREE, "fill": "close"},
+        output={"tearsheet": True},
+    )
+    run = run_spec(tmp_path / "out", {**spec, "parameters": {}})
+    found = re.search(r'id="curves">(.*?)</script>', (run.out / "tearsheet.html").read_text())
+    assert found is not None
+    exposure = json.loads(found.group(1))["plots"]["exposure"]["series"][0]["values"]
+    assert exposure == pytest.approx([1.0] * 6)

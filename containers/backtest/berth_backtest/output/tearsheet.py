@@ -132,7 +132,7 @@ def equity_note(plan: Plan, curves: Curves) -> str:
     cash = plan.spec.execution.cash
     parts = [f"Sum of {symbols} symbols, each with its own cash of {cash:,.0f}."] if symbols > 1 else []
     if plan.benchmark is not None:
-        parts.append(f"The thin line is {plan.benchmark.name}, from the first date's close on.")
+        parts.append(f"The grey line is {plan.benchmark.name}, from the first date's close on.")
     if curves.marks:
         parts.append("Upright lines: the next test begins, with the set that its train chose.")
     if curves.left_out:
