@@ -1,4 +1,5 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { changeProject, projectPatch, readProject } from '../jobs/project.ts'
 import { actorOf, requireRight } from './_auth.ts'
@@ -37,11 +38,14 @@ export const patchRoute = createRoute({
 
 export const patch =
   (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
-  async (c) => {
-    const patch = c.req.valid('json')
-    // More of it is less for every other project.
-    if (patch.weight !== undefined) requireRight(c.get('principal'), 'operator')
-    const changed = await changeProject(deps, actorOf(c, deps), c.get('principal').project_id, patch)
-    deps.waker.wake(topics.pass)
-    return c.json(changed, 200)
-  }
+  async (c) =>
+    c.json(await patchProject(deps, c, c.req.valid('json')), 200)
+
+/** Changes the project that the caller was let into, however it was named. */
+export async function patchProject(deps: Deps, c: Context<Env>, patch: z.infer<typeof projectPatch>) {
+  // More of it is less for every other project.
+  if (patch.weight !== undefined) requireRight(c.get('principal'), 'operator')
+  const changed = await changeProject(deps, actorOf(c, deps), c.get('principal').project_id, patch)
+  deps.waker.wake(topics.pass)
+  return changed
+}

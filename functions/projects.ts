@@ -1,13 +1,13 @@
 // The projects of a person or a key.
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
-import { type Deps, topics } from '../jobs/deps.ts'
-import { changeProject, projectPatch, readProject } from '../jobs/project.ts'
+import type { Deps } from '../jobs/deps.ts'
+import { projectPatch, readProject } from '../jobs/project.ts'
 import { createProject, projectRequest, projectsOf } from '../jobs/projects.ts'
-import { actorOf, personOf, requireRight } from './_auth.ts'
+import { actorOf, personOf } from './_auth.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idParam, json200, page } from './_schemas.ts'
-import { projectSchema } from './project.ts'
+import { patchProject, projectSchema } from './project.ts'
 
 const tags = ['people']
 export const membership = z
@@ -84,11 +84,5 @@ export const patchRoute = createRoute({
 
 export const patch =
   (deps: Deps): RouteHandler<typeof patchRoute, Env> =>
-  async (c) => {
-    const given = c.req.valid('json')
-    // More of it is less for every other project.
-    if (given.weight !== undefined) requireRight(c.get('principal'), 'operator')
-    const changed = await changeProject(deps, actorOf(c, deps), c.get('principal').project_id, given)
-    deps.waker.wake(topics.pass)
-    return c.json(changed, 200)
-  }
+  async (c) =>
+    c.json(await patchProject(deps, c, c.req.valid('json')), 200)
