@@ -94,6 +94,22 @@ def test_a_heat_map_marks_the_best_set(tmp_path: Path) -> None:
     assert "<h2>Parameters" in page
 
 
+def test_one_parameter_has_a_curve_with_the_best_on_it(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "p.csv", "date,symbol,close", rows_of(["AA"], 60))
+    slow = {"values": [9, 3, 5, 7]}  # not in order
+    run = run_spec(tmp_path / "out", spec_of(path, 1, slow, output={"tearsheet": True}, execution=FREE))
+    page = (run.out / "tearsheet.html").read_text()
+    best = run.result["best"]["parameters"]["slow"]
+    assert f"sharpe by slow, the best at {best}" in page
+    dot = re.search(r'class="dot" d="M([\d.]+) ([\d.]+)h0"', page)
+    assert dot is not None
+    assert float(dot.group(1)) == pytest.approx([3, 5, 7, 9].index(best) * 1000 / 3, abs=0.1)
+    part = page[page.index("<h2>Parameters") :]
+    line = re.findall(r"[ML]([\d.]+) ([\d.]+)", part[part.index('class="series"') :].split("/>")[0])
+    assert len(line) == 4
+    assert min(float(y) for _, y in line) == float(dot.group(2))  # the best is the highest
+
+
 def test_more_symbols_than_fit_are_left_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("berth_backtest.output.tearsheet.MAX_SYMBOL_ROWS", 2)
     page = page_of(tmp_path, rows_of(list("ABCDEFG"), 5))

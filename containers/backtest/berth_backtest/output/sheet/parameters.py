@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from berth_backtest.grid import spread
 from berth_backtest.heat import heat_axes, heat_bins
 from berth_backtest.output.page import section
-from berth_backtest.output.sheet.curves import rounded
-from berth_backtest.output.sheet.plot import TALL, WIDE, plot
+from berth_backtest.output.sheet.curves import LABELS, rounded
+from berth_backtest.output.sheet.plot import TALL, WIDE, below, line, plot, scale, span_of
 from berth_backtest.output.sheet.table import DASH, table, td, th
 from berth_backtest.plan import Plan
 from berth_backtest.spec.types import Axis
@@ -23,11 +23,11 @@ SHADES = 12  # of the heat map: each is one path, or a map of 6,400 cells would 
 
 
 def parameter_part(plan: Plan, sweep: Sweep, order: NDArray[np.int64]) -> str:
-    """Returns the heat map if two or more parameters vary, and the best sets; nothing for one set."""
+    """Returns the heat map of two parameters or the curve of one, and the best sets; nothing for one set."""
     if len(order) < 2:
         return ""
     axes = heat_axes(plan.grid)
-    body = heat_map(plan, sweep, *axes, int(order[0])) if axes else ""
+    body = heat_map(plan, sweep, *axes, int(order[0])) if axes else profile(plan, sweep, int(order[0]))
     return section(
         "Parameters",
         f'<div class="map-and-list">{body}{best_sets(plan, sweep, order)}</div>',
@@ -72,6 +72,30 @@ def heat_map(plan: Plan, sweep: Sweep, down: Axis, across: Axis, best: int) -> s
         "map",
     )
     return f'<figure class="surface" data-surface="{data}">{head}{drawn}</figure>'
+
+
+def profile(plan: Plan, sweep: Sweep, best: int) -> str:
+    """Returns the objective by the one parameter that varies, its values side by side in their order."""
+    varied = [axis for axis in plan.grid.shown() if len(axis.values) > 1]
+    if len(varied) != 1 or np.isnan(sweep.objective).all():
+        return ""
+    name, objective = varied[0].name, plan.spec.search.objective
+    values = plan.grid.values(name, sweep.points)
+    place = np.argsort(values, kind="stable")
+    found = sweep.objective[place]
+    span = span_of([found])
+    grid, ys = scale(span, lambda x: f"{x:.4g}")
+    at = int(np.flatnonzero(place == best)[0])
+    x = WIDE * at / (len(found) - 1)
+    y = float(span.y(found[at : at + 1])[0])
+    # A line without length, its round ends a dot that is not stretched with the drawing.
+    dot = "" if np.isnan(y) else f'<path class="dot" d="M{x:.1f} {y:.1f}h0"/>'
+    steps = min(LABELS, len(found)) - 1
+    labels = [f"{values[place[(len(found) - 1) * i // steps]]:.6g}" for i in range(steps + 1)]
+    about = f"{objective} by {name}, the best at {values[best]:.6g}"
+    head = f"<figcaption><strong>{escape(objective)}</strong><output>{escape(about)}</output></figcaption>"
+    drawn = plot(grid + line(found, span, "series") + dot, ys, below(labels), about, "map")
+    return f"<figure>{head}{drawn}</figure>"
 
 
 def shades(grid: Floats, known: NDArray[np.bool_], low: float, high: float) -> str:
