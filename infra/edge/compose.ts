@@ -37,7 +37,6 @@ export interface Runtime {
   life: Life
   outbound: (options: OutboundOptions) => Deps['outbound_fetch']
   resolve_target: (url: string, options: { allow_private: boolean }) => Promise<string | null>
-  send_mail: (mail: { smtp_url: string; from: string }) => NonNullable<Deps['send_mail']>
 }
 
 export interface Composed {
@@ -138,7 +137,7 @@ async function openDeps({ config, db, runtime, accounts, offers, waker }: Parts)
     pause: (ms, signal) => sleep(ms, undefined, { signal }),
     tell: () => waker.wake(topics.health),
   })
-  const send_mail = config.mail === null ? null : runtime.send_mail(config.mail)
+  const send_mail = config.mail === null ? null : mailerOf(config.mail)
   const verifies_email = send_mail !== null
   const deps: Deps = {
     db,
@@ -202,6 +201,17 @@ function wakerOf({ database_url, database_timeout_ms }: EdgeConfig, life: Life, 
     on_accounts: (then: () => void) => void (soon = then),
     tell: async (db: Database) => edge?.tell(db),
     unlisten: async () => nudges?.close(),
+  }
+}
+
+/** Loaded with the first mail. */
+function mailerOf(mail: NonNullable<EdgeConfig['mail']>): NonNullable<Deps['send_mail']> {
+  let opened: Promise<NonNullable<Deps['send_mail']>> | null = null
+  return async (message) => {
+    opened ??= import('../mail.ts').then(({ createMailer }) => createMailer(mail))
+    await (
+      await opened
+    )(message)
   }
 }
 

@@ -3,7 +3,6 @@
 import type { Hono } from 'hono'
 import { streamHandle } from 'hono/aws-lambda'
 import { environment } from '../config.ts'
-import { createMailer } from '../mail.ts'
 import { createOutboundFetch, resolveTarget } from '../outbound.ts'
 import { createEdge } from './edge.ts'
 
@@ -14,7 +13,6 @@ const edge = createEdge({
   life: 'invocation',
   outbound: createOutboundFetch,
   resolve_target: resolveTarget,
-  send_mail: createMailer,
 })
 
 interface Invocation {

@@ -1,7 +1,6 @@
 // A program that lives long: the work behind the API goes on by itself, in bounded calls one after the other.
 import { topics } from '../../jobs/deps.ts'
 import { environment } from '../config.ts'
-import { createMailer } from '../mail.ts'
 import { createOutboundFetch, resolveTarget } from '../outbound.ts'
 import { createEdge, type Who } from './edge.ts'
 
@@ -28,7 +27,6 @@ export async function serve(
     life: 'process',
     outbound: createOutboundFetch,
     resolve_target: resolveTarget,
-    send_mail: createMailer,
   })
   const after: Who['after'] = () => undefined
   const env = environment()

@@ -1,5 +1,4 @@
 // Cloudflare Workers, and workerd on a machine of one's own: https://github.com/cloudflare/workerd
-import { createMailer } from '../mail.ts'
 import { createEdge } from './edge.ts'
 import { createRuntimeFetch } from './outbound.ts'
 import type { Bindings } from './settings.ts'
@@ -12,7 +11,6 @@ const edge = createEdge({
   outbound: createRuntimeFetch,
   // Names are resolved by the network that it is given, at each call.
   resolve_target: async () => null,
-  send_mail: createMailer,
 })
 
 // Its fetch knows no `redirect: 'error'`, by which keys are kept from going elsewhere, and must not be called as a method.
