@@ -3,6 +3,11 @@ import { parquetMetadataAsync, parquetSchema } from 'hyparquet'
 import { parse } from 'csv-parse/sync'
 import type { DescribedTable, TableFile } from '../jobs/deps.ts'
 
+/** A file with thousands of row groups fits. What reads it is the server itself, which must not hold more. */
+const maxFooter_bytes = 8 * 1024 ** 2
+/** Its length and magic, which end every file. */
+const footerEnd_bytes = 8
+
 /** Of a CSV file the header and the first rows, and the last rows. */
 const csvEnd_bytes = 64 * 1024
 
@@ -19,6 +24,11 @@ async function describeParquet({ bytes, read }: TableFile): Promise<DescribedTab
     const part = await read(start, end)
     return part.buffer.slice(part.byteOffset, part.byteOffset + part.byteLength) as ArrayBuffer
   }
+  if (bytes < footerEnd_bytes) return { fault: 'it is too short to be a Parquet file' }
+  const end = await read(bytes - footerEnd_bytes, bytes)
+  const footer_bytes = new DataView(end.buffer, end.byteOffset).getUint32(0, true)
+  if (footer_bytes > maxFooter_bytes)
+    return { fault: `its footer has ${footer_bytes} bytes, at most ${maxFooter_bytes} are read` }
   try {
     const metadata = await parquetMetadataAsync({ byteLength: bytes, slice })
     const columns = parquetSchema(metadata).children.map(({ element }) => element.name)

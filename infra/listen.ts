@@ -13,10 +13,9 @@ import type { Config } from './config.ts'
 const upload_ms = 6 * 3_600_000
 /** Of a request's line and headers together: a token of 2 KiB, a long filter and what proxies add fit several times. */
 const maxHeader_bytes = 16 * 1024
-/** They are sent at once; who takes longer holds a connection for nothing. */
-const headers_ms = 20_000
-/** How often it is looked for those that take longer. */
-const check_ms = 5_000
+/** Headers are sent at once; who takes longer holds a connection for nothing. `check_ms`: how often it is looked for those who do. */
+const patience = { headers_ms: 20_000, check_ms: 5_000 }
+type Patience = typeof patience
 
 /** `bindings`: the connection, by which it is known who asks. */
 export type Fetch = (request: Request, bindings?: object) => Response | Promise<Response>
@@ -26,6 +25,7 @@ export async function listen(
   { host, port: wanted, tls }: Pick<Config, 'host' | 'port' | 'tls'>,
   fetch: Fetch,
   log: Log,
+  { headers_ms, check_ms }: Patience = patience,
 ) {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
   const where = { fetch, hostname: host, port: wanted }
@@ -87,7 +87,7 @@ const refusals: Record<string, [ProblemCode, string]> & { default: [ProblemCode,
   ],
   ERR_HTTP_REQUEST_TIMEOUT: [
     'too_slow',
-    `The headers of a request must arrive within ${headers_ms / 1_000} seconds, the body within six hours.`,
+    `The headers of a request must arrive within ${patience.headers_ms / 1_000} seconds, the body within six hours.`,
   ],
   default: ['malformed_request', 'This is no request of HTTP/1.1.'],
 }

@@ -1,4 +1,5 @@
 // Curves, trades and surfaces of files that programs left, whatever is in them.
+import { gzipSync } from 'node:zlib'
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { SeriesView } from '../../jobs/series.ts'
@@ -7,6 +8,9 @@ import type { TableView } from '../../jobs/tables.ts'
 import type { TradeView } from '../../jobs/trades.ts'
 import { type Claims, parquetFile, type Written } from '../support/parquet.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
+
+/** 64 MiB in 64 KiB. */
+const bomb = gzipSync(Buffer.alloc(64 * 1024 ** 2))
 
 let world: World
 async function open() {
@@ -348,6 +352,16 @@ describe('files that lie', () => {
       { page_bytes: 2_000_000_000, codec: 6 },
       'table_unreadable',
     ],
+    [
+      'a page that unpacks to more than it says',
+      { packed: bomb, page_bytes: 1_000, codec: 2 },
+      'table_unreadable',
+    ],
+    [
+      'a page that unpacks to gigabytes',
+      { packed: bomb, page_bytes: 2 ** 31 - 1, codec: 2 },
+      'table_unreadable',
+    ],
     ['a column of many bytes', { column_bytes: 2 ** 40 }, 'table_too_large'],
     ['a group of many rows', { group_rows: 2 ** 40 }, 'table_too_large'],
     ['fewer values than rows', { group_rows: 1_000 }, 'table_unreadable'],
@@ -368,8 +382,8 @@ describe('files that lie', () => {
   })
 
   test('runs without an end, which would fill the memory, end with their process alone', async () => {
-    const bomb = equityFile(rows.slice(0, 1), { levels: endless })
-    const id = await ended({ 'equity.parquet': bomb })
+    const long = equityFile(rows.slice(0, 1), { levels: endless })
+    const id = await ended({ 'equity.parquet': long })
     expect(await refused(id, 'series')).toEqual([422, 'table_too_large'])
     // The next one is read.
     const good = await ended({ 'equity.parquet': small })

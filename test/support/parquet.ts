@@ -19,6 +19,8 @@ export interface Claims {
   of?: string
   /** Columns may hold nulls: what their pages begin with. */
   levels?: Buffer
+  /** What pages hold, whatever the values. */
+  packed?: Buffer
 }
 
 const types = { int: 1, days: 1, double: 5, text: 6 } as const
@@ -30,7 +32,7 @@ export function parquetFile(columns: readonly Written[], claims: Claims = {}): B
   let offset = 4
   const chunks = columns.map((column) => {
     const page = claims.of === undefined || claims.of === column.name ? claims : {}
-    const body = Buffer.concat([claims.levels ?? Buffer.alloc(0), plain(column)])
+    const body = claims.packed ?? Buffer.concat([claims.levels ?? Buffer.alloc(0), plain(column)])
     const header = struct([
       [1, int(0)],
       [2, int(page.page_bytes ?? body.length)],
