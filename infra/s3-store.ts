@@ -1,14 +1,14 @@
 // Objects in a bucket of an S3-compatible store: AWS S3, Alibaba OSS, Tencent COS, MinIO and others.
-import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
-import { type Log, type ObjectStore, ObjectTooLarge, StoreFailed } from '../jobs/deps.ts'
+import { type Log, type ObjectStore, StoreFailed } from '../jobs/deps.ts'
 import { checkKey } from './object-key.ts'
 import { call, createS3Client, S3Failed, type S3Settings } from './s3-client.ts'
 import { createGate, openUpload } from './s3-upload.ts'
+import { writeBody } from './upload-body.ts'
 
 /** A download that has begun may last longer; who is cut off asks Berth again, and gets a new address. */
 const link_s = 900
@@ -44,22 +44,7 @@ export function createS3Store(
   const store: ObjectStore = {
     async put(key, body, { max_bytes }) {
       await using upload = await openUpload(bucket, keyOf(key), max_bytes)
-      const hash = createHash('sha256')
-      let bytes = 0
-      try {
-        // Leaving the loop by an error cancels the stream, so that its sender is told to stop.
-        for await (const chunk of body) {
-          bytes += chunk.byteLength
-          if (bytes > max_bytes) throw new ObjectTooLarge(`an object is larger than ${max_bytes} bytes`)
-          hash.update(chunk)
-          await upload.write(chunk)
-        }
-        await upload.finish()
-      } catch (error) {
-        await upload.abandon()
-        throw error
-      }
-      return { bytes, sha256: hash.digest('hex') }
+      return await writeBody(upload, body, max_bytes)
     },
     async get(key, range) {
       const object = objectOf(key)

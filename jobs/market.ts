@@ -278,7 +278,7 @@ export function traitsOf(
 }
 
 /** Of an account that is not configured any more: it cannot be asked, and nothing is concluded from that. */
-const unknownTraits: ProviderTraits = {
+export const unknownTraits: ProviderTraits = {
   runs_images: false,
   launch_token: false,
   inspect_batch: 1,

@@ -1,8 +1,9 @@
 // Objects in a bucket of an S3-compatible store by fetch alone: without the SDK, which an edge function has no room for.
 import { createHash } from 'node:crypto'
 import { AwsClient } from 'aws4fetch'
-import { type ObjectStore, ObjectTooLarge, StoreFailed } from '../../jobs/deps.ts'
+import { type ObjectStore, StoreFailed } from '../../jobs/deps.ts'
 import { checkKey } from '../object-key.ts'
+import { type Upload, writeBody } from '../upload-body.ts'
 import type { EdgeConfig } from './settings.ts'
 
 /** As infra/s3-store.ts: a download that has begun may last longer. */
@@ -23,7 +24,7 @@ type Bucket = ReturnType<typeof openBucket>
 export function createFetchStore(settings: Settings): ObjectStore {
   const bucket = openBucket(settings)
   return {
-    put: (key, body, { max_bytes }) => put(bucket, key, body, max_bytes),
+    put: (key, body, { max_bytes }) => writeBody(createParts(bucket, key), body, max_bytes),
     async get(key, range) {
       const { status, headers } = await bucket.call('HeadObject', key, { method: 'HEAD' }, [404])
       if (status === 404) return null
@@ -90,33 +91,8 @@ const failed = (name: string, why: string) => new StoreFailed(`the object store 
 /** A body that nobody reads would hold its connection. */
 const drained = (response: Response) => response.body?.cancel().catch(() => undefined)
 
-async function put(
-  bucket: Bucket,
-  key: string,
-  body: ReadableStream<Uint8Array>,
-  max_bytes: number,
-): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash('sha256')
-  const parts = createParts(bucket, key)
-  let bytes = 0
-  try {
-    // Leaving the loop by an error cancels the stream, so that its sender is told to stop.
-    for await (const chunk of body) {
-      bytes += chunk.byteLength
-      if (bytes > max_bytes) throw new ObjectTooLarge(`an object is larger than ${max_bytes} bytes`)
-      hash.update(chunk)
-      await parts.write(chunk)
-    }
-    await parts.finish()
-  } catch (error) {
-    await parts.abandon()
-    throw error
-  }
-  return { bytes, sha256: hash.digest('hex') }
-}
-
 /** An upload: whole where it is small, else in parts. What is not finished is aborted. */
-function createParts(bucket: Bucket, key: string) {
+function createParts(bucket: Bucket, key: string): Upload {
   let waiting: Uint8Array[] = []
   let waiting_bytes = 0
   let upload_id: string | null = null

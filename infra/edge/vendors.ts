@@ -1,26 +1,16 @@
 // Accounts of vendors as a function knows them: those that are called by fetch alone are opened; of the others, whose SDKs it
 // has no room for, it knows what is stored, and a server on Node calls them.
 import { z } from 'zod'
+import { unknownTraits } from '../../jobs/market.ts'
 import type { Vendor } from '../../jobs/vendor.ts'
 import { ProviderError } from '../../providers/errors.ts'
-import type { Provider, ProviderTraits } from '../../providers/provider.ts'
+import type { Provider } from '../../providers/provider.ts'
 import { nomad } from '../vendors/nomad.ts'
 import { runpod } from '../vendors/runpod.ts'
 
 const elsewhere = ['alibaba', 'aws', 'containers', 'kubernetes', 'tencent'] as const
-/** Of a stand-in: nothing is concluded from what it is not asked. */
-const traits: ProviderTraits = {
-  runs_images: true,
-  launch_token: false,
-  inspect_batch: 1,
-  list_lag_ms: 3_600_000,
-  boot_s: 60,
-  boot_bound_s: 3_600,
-  min_billing_s: 0,
-  dead_man_min_s: 0,
-  calls_per_s: 1,
-  billing: 'modelled',
-}
+/** Of a stand-in: it may run images elsewhere. */
+const traits = { ...unknownTraits, runs_images: true }
 
 /** What accounts are opened with here. Those of other vendors become stand-ins, which refuse every call. */
 export const edgeVendors: Readonly<Record<string, Vendor>> = {
