@@ -12,9 +12,10 @@ const globalSetup = ['./test/support/global-setup.ts', './test/support/kube-setu
 const withoutDatabase = [
   'test/cli/**/*.test.ts',
   'test/console/**/*.test.ts',
-  'test/infra/{chart,images,listen,mail,object-store,release,s3-store}.test.ts',
+  'test/functions/{request-bounds,scope-matrix}.test.ts',
+  'test/infra/{chart,describe-table,images,listen,mail,object-store,release,s3-store,slow-clients}.test.ts',
   'test/jobs/custom-runner.test.ts',
-  'test/end-to-end/{object-store,containers,reports,results}.test.ts',
+  'test/end-to-end/{canaries,object-store,containers,reports,results,schemathesis}.test.ts',
   'test/providers/**/*.test.ts',
 ]
 const isPostgres = process.env['BERTH_TEST_DATABASE'] === 'postgres'

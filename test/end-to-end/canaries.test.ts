@@ -10,7 +10,6 @@ import { describe, expect, test } from 'vitest'
 import { openDatabase } from '../../infra/db.ts'
 import { openapiText } from '../../infra/write-openapi.ts'
 import { heldIn, heldInProcesses, heldInFiles, heldInTables } from '../support/canaries.ts'
-import { isPostgres } from '../support/database.ts'
 import { type Desk, openDesk, realBacktest } from '../support/desk.ts'
 import { canary, furnish } from '../support/tenant.ts'
 import { password } from '../support/people.ts'
@@ -116,7 +115,7 @@ const credential = 'canary-of-an-account'
 const value = 'canary-of-a-secret'
 const sealing = Buffer.from('canary-of-32-bytes-that-seals-it').toString('base64')
 
-describe.skipIf(isPostgres || process.platform !== 'linux')('secrets in a run of real processes', () => {
+describe.skipIf(process.platform !== 'linux')('secrets in a run of real processes', () => {
   test('none is in logs, events, errors, answers, tables, files or command lines', async () => {
     using mails = await openMails()
     await using desk = await openDesk({
