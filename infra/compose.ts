@@ -73,6 +73,8 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
 
 /** What is the same whatever is configured. */
 const unconfigured = () => ({
+  lanes: createLanes(),
+  key_use: createKeyUse(),
   gather: setImmediate,
   describe_table: describeTable,
   tables: createColumnReader(),
@@ -108,13 +110,11 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       offer_sources: offers.sources,
       waker,
       health,
-      lanes: createLanes(),
-      key_use: createKeyUse(),
       ...told,
       meter,
       ...outwardOf(config),
-      settings: settingsOf(config, () => address, programVersions(config.images)),
       rates: ratesOf(config, clock, random),
+      settings: settingsOf(config, () => address, programVersions(config.images)),
       log,
     }
     return {
