@@ -39,7 +39,9 @@ export default defineConfig({
       // These run only in servers that the end-to-end tests start as processes of their own, which v8 does not
       // count; nudge.ts needs PostgreSQL, and its test runs there.
       exclude: [
-        'infra/{node,compose,loops,migrate,nudge}.ts',
+        'infra/{node,compose,domain-settings,health-only,loops,migrate,nudge}.ts',
+        // Bundled, and run on runtimes of their own.
+        'infra/edge/{assets,build,bun,compose,database,deno,edge,installation,lambda,node,outbound,served,tables,waker,workerd}.ts',
         // Its tests are skipped then.
         ...(existsSync(kubeBinary()) ? [] : ['providers/kubernetes/**']),
       ],

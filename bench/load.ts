@@ -15,7 +15,6 @@ import { serveClouds } from '../test/support/cloud-wire.ts'
 import { realBacktest } from '../test/support/desk.ts'
 import { startReplica } from '../test/support/replica.ts'
 import type { RunningServer } from '../test/support/server.ts'
-import { openSpreader } from '../test/support/spreader.ts'
 import { type Measurement, option, rounded } from './measurement.ts'
 import { createLastingCloud } from './support/lasting-cloud.ts'
 import type { MixedLoad } from './support/mixed-load.ts'
@@ -35,8 +34,9 @@ export const measure: Measurement = async (options) => {
   const running = option(options, 'running', 1_000)
   await using postgres = await startPostgres()
   const folder = mkdtempSync(join(tmpdir(), 'berth-load-'))
-  const spreader = await openSpreader()
-  const cloud = createLastingCloud(() => spreader.url)
+  const spreader = fork(join(import.meta.dirname, 'support', 'spreader-process.ts'))
+  const [url] = (await once(spreader, 'message')) as [string]
+  const cloud = createLastingCloud(() => url)
   const clouds = await serveClouds([cloud.provider])
   const servers: RunningServer[] = []
   const start = async () => {
@@ -45,16 +45,16 @@ export const measure: Measurement = async (options) => {
         database_url: postgres.database_url,
         data_dir: folder,
         clouds_url: clouds.url,
-        env: { BERTH_PUBLIC_URL: spreader.url, BERTH_LOCAL_PROVIDER: 'false' },
+        env: { BERTH_PUBLIC_URL: url, BERTH_LOCAL_PROVIDER: 'false' },
       }),
     )
-    spreader.servers(servers.map(({ url }) => url))
+    spreader.send(servers.map((server) => server.url))
   }
   for (let each = 0; each < replicas; each++) await start()
   const key = servers[0]?.key ?? ''
   const { db, close } = await openDatabase({ database_url: postgres.database_url, data_dir: '' })
   try {
-    await submitAll(spreader.url, key, running)
+    await submitAll(url, key, running)
     await atWork(db, running)
     const before = cloud.reports()
     const [load_before = 0] = loadavg()
@@ -66,12 +66,8 @@ export const measure: Measurement = async (options) => {
     const end = (server: RunningServer) =>
       (servers_s += cpuSeconds(server.child.pid ?? 0) - (used.get(server) ?? 0))
     servers.forEach(begin)
-    const prober = probe(spreader.url)
-    const load = fork(join(import.meta.dirname, 'support', 'mixed-load.ts'), [
-      spreader.url,
-      key,
-      String(rate),
-    ])
+    const prober = probe(url)
+    const load = fork(join(import.meta.dirname, 'support', 'mixed-load.ts'), [url, key, String(rate)])
     let [kills, least] = [0, Number.POSITIVE_INFINITY]
     const began_ms = performance.now()
     for (let minute = 1; minute <= minutes; minute++) {
@@ -107,6 +103,7 @@ export const measure: Measurement = async (options) => {
         reports_per_s: rounded((after.answered - before.answered) / mixed.seconds, 0),
         reports_again: after.again - before.again,
         ready_percent: rounded(ready, 3),
+        // Of the two that all of this shares; the clients, the runners and the balancer take them too.
         servers_cores: rounded(servers_s / mixed.seconds),
         postgres_cores: rounded(postgres_s / mixed.seconds),
         others_load: rounded(load_before, 1),
@@ -123,7 +120,7 @@ export const measure: Measurement = async (options) => {
   } finally {
     cloud.enough()
     await Promise.all(servers.map((server) => server.kill()))
-    spreader.close()
+    spreader.kill()
     await clouds.close()
     await close()
     rmSync(folder, { recursive: true, force: true })

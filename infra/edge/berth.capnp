@@ -33,6 +33,10 @@ const berth :Workerd.Worker = (
     (name = "BERTH_SSE_MAX_S", fromEnvironment = "BERTH_SSE_MAX_S"),
     (name = "BERTH_IMAGE_BACKTEST", fromEnvironment = "BERTH_IMAGE_BACKTEST"),
     (name = "BERTH_IMAGE_TRAINING", fromEnvironment = "BERTH_IMAGE_TRAINING"),
+    (name = "BERTH_SMTP_URL", fromEnvironment = "BERTH_SMTP_URL"),
+    (name = "BERTH_MAIL_FROM", fromEnvironment = "BERTH_MAIL_FROM"),
+    (name = "BERTH_REGISTRATION", fromEnvironment = "BERTH_REGISTRATION"),
+    (name = "BERTH_CORS_ORIGINS", fromEnvironment = "BERTH_CORS_ORIGINS"),
     (name = "BERTH_LOG_LEVEL", fromEnvironment = "BERTH_LOG_LEVEL"),
   ],
 );

@@ -5,6 +5,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from '../../functions/_app.ts'
 import { type Deps, type Log, topics, type Waker } from '../../jobs/deps.ts'
 import { createHealth } from '../../jobs/health.ts'
+import type { Mail } from '../../jobs/identity.ts'
 import { createKeyUse } from '../../jobs/key-use.ts'
 import { createLanes } from '../../jobs/lanes.ts'
 import type { Database } from '../../jobs/store/schema.ts'
@@ -81,7 +82,7 @@ async function composeOn(config: EdgeConfig, database: EdgeDatabase, runtime: Ru
   const accounts = keepAccounts([])
   const offers = keepOffers(accounts, { asks: false })
   const told = wakerOf(config, runtime.life, createConsoleLog(config.log_level))
-  const opened = await openDeps({ config, db, runtime, accounts, offers, waker: told.waker })
+  const opened = await openDeps({ config, database, runtime, accounts, offers, waker: told.waker })
   const { deps, sync } = opened
   const app = createApp(deps)
   const freshen = freshener(async () => {
@@ -115,7 +116,7 @@ async function composeOn(config: EdgeConfig, database: EdgeDatabase, runtime: Ru
 
 interface Parts {
   config: EdgeConfig
-  db: Database
+  database: EdgeDatabase
   runtime: Runtime
   accounts: Accounts
   offers: OfferBooks
@@ -123,7 +124,8 @@ interface Parts {
 }
 
 /** As infra/compose.ts makes them of a machine. */
-async function openDeps({ config, db, runtime, accounts, offers, waker }: Parts) {
+async function openDeps({ config, database, runtime, accounts, offers, waker }: Parts) {
+  const { db, later } = database
   const log = createConsoleLog(config.log_level)
   const random = (bytes: number) => new Uint8Array(randomBytes(bytes))
   const [sealer, assets, clock] = [openSealer(config), readAssets(), await createDatabaseClock(db)]
@@ -137,7 +139,7 @@ async function openDeps({ config, db, runtime, accounts, offers, waker }: Parts)
     pause: (ms, signal) => sleep(ms, undefined, { signal }),
     tell: () => waker.wake(topics.health),
   })
-  const send_mail = config.mail === null ? null : mailerOf(config.mail)
+  const send_mail = config.mail === null ? null : mailerOf(config.mail, later)
   const verifies_email = send_mail !== null
   const deps: Deps = {
     db,
@@ -204,14 +206,22 @@ function wakerOf({ database_url, database_timeout_ms }: EdgeConfig, life: Life, 
   }
 }
 
-/** Loaded with the first mail. */
-function mailerOf(mail: NonNullable<EdgeConfig['mail']>): NonNullable<Deps['send_mail']> {
+/** Loaded with the first mail. Who asked for one is answered before it is sent, or the time would tell whether there is such a person. */
+function mailerOf(
+  mail: NonNullable<EdgeConfig['mail']>,
+  later: EdgeDatabase['later'],
+): NonNullable<Deps['send_mail']> {
   let opened: Promise<NonNullable<Deps['send_mail']>> | null = null
-  return async (message) => {
+  const send = async (message: Mail) => {
     opened ??= import('../mail.ts').then(({ createMailer }) => createMailer(mail))
     await (
       await opened
     )(message)
+  }
+  return (message) => {
+    const sent = send(message)
+    later(sent)
+    return sent
   }
 }
 

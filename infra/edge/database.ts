@@ -13,8 +13,10 @@ export type Life = 'process' | 'invocation' | 'request'
 
 export interface EdgeDatabase {
   db: Database
-  /** Runs the work of one request. What it has opened for itself is closed by what it is given. */
+  /** Runs the work of one request. What it is given waits for what was left for later, and closes what the request has opened for itself. */
   within: <Result>(work: (close: () => Promise<void>) => Result) => Result
+  /** Leaves something for when the request is answered: nobody waits for the answer meanwhile. */
+  later: (work: Promise<unknown>) => void
   close: () => Promise<void>
 }
 
@@ -29,20 +31,39 @@ export async function openEdgeDatabase(config: EdgeConfig, life: Life): Promise<
   const is_pooled = life === 'invocation'
   const connections = is_pooled ? ofInvocation : database_connections
   const db = openKysely(await openPool(url, { connections, timeout_ms, is_pooled }), { prepares: !is_pooled })
-  return { db, within: (work) => work(() => Promise.resolve()), close: () => db.destroy() }
+  const { within, later } = openRequests()
+  return { db, within, later, close: () => db.destroy() }
 }
 
 interface Opened {
   pool: Promise<Pool> | null
+  left: Promise<unknown>[]
+}
+
+/** What belongs to each request, wherever it is asked for. */
+function openRequests() {
+  const requests = new AsyncLocalStorage<Opened>()
+  return {
+    own: () => requests.getStore(),
+    within: <Result>(work: (close: () => Promise<void>) => Result): Result => {
+      const request: Opened = { pool: null, left: [] }
+      const close = async () => {
+        await Promise.allSettled(request.left)
+        await (await request.pool)?.end()
+      }
+      return requests.run(request, () => work(close))
+    },
+    later: (work: Promise<unknown>) => void requests.getStore()?.left.push(work),
+  }
 }
 
 function perRequest(url: string, timeout_ms: number): EdgeDatabase {
-  const requests = new AsyncLocalStorage<Opened>()
+  const { own, within, later } = openRequests()
   const bounds = { connections: ofRequest, timeout_ms, is_pooled: true }
   const pool = {
     options: {} as Pool['options'],
     connect: (async () => {
-      const request = requests.getStore()
+      const request = own()
       if (!request) throw new Error('the database was asked outside of a request')
       request.pool ??= openPool(url, bounds)
       return (await request.pool).connect()
@@ -51,10 +72,8 @@ function perRequest(url: string, timeout_ms: number): EdgeDatabase {
   }
   return {
     db: openKysely(pool, { prepares: false }),
-    within: (work) => {
-      const request: Opened = { pool: null }
-      return requests.run(request, () => work(async () => (await request.pool)?.end()))
-    },
+    within,
+    later,
     close: () => Promise.resolve(),
   }
 }

@@ -19,19 +19,28 @@ interface Invocation {
   requestContext?: { http?: { sourceIp?: string } }
 }
 
+/** What is still to be done when the answer has ended: a sandbox has one event at a time. */
+let left: Promise<unknown>[] = []
+
 const app = {
-  async fetch(request: Request, { requestContext }: Invocation): Promise<Response> {
-    const left: Promise<unknown>[] = []
-    const address = requestContext?.http?.sourceIp ?? null
-    const response = await edge.fetch(environment(), request, { address, after: (work) => left.push(work) })
-    // It is frozen as soon as the answer has ended.
-    await Promise.all(left)
-    return response
-  },
+  fetch: (request: Request, { requestContext }: Invocation): Promise<Response> =>
+    edge.fetch(environment(), request, {
+      address: requestContext?.http?.sourceIp ?? null,
+      after: (work) => left.push(work),
+    }),
 }
 
-/** Of a function URL whose invoke mode is RESPONSE_STREAM. */
-export const handler = streamHandle(app as unknown as Hono)
+type Handler = (event: object, stream: object, context: object) => Promise<void>
+/** Given by the runtime there. */
+declare const awslambda: { streamifyResponse: (handler: Handler) => Handler }
+const answer = streamHandle(app as unknown as Hono) as unknown as Handler
+
+/** Of a function URL whose invoke mode is RESPONSE_STREAM. The client has its answer when the stream ends; the sandbox is frozen when this does. */
+export const handler = awslambda.streamifyResponse(async (event, stream, context) => {
+  left = []
+  await answer(event, stream, context)
+  await Promise.allSettled(left)
+})
 
 /** Of a schedule. */
 export const scheduled = () => edge.tick(environment(), tick)

@@ -14,12 +14,14 @@ export interface Spreader {
 
 /** How often servers are asked, as balancers do every second or so. */
 const look_ms = 200
-/** A server that does not say so in this time is not ready. */
+/** A server that does not say so in this time, so many times in a row, is not ready. */
 const ready_ms = 1_000
+const mostMissed = 3
 
 export async function openSpreader(): Promise<Spreader> {
   let all: readonly string[] = []
   const ready = new Set<string>()
+  const missed = new Map<string, number>()
   const taken = new Map<string, number>()
   const open = new Set<Socket>()
   let turn = 0
@@ -30,14 +32,16 @@ export async function openSpreader(): Promise<Spreader> {
           ({ ok }) => ok,
           () => false,
         )
+        missed.set(url, isReady ? 0 : (missed.get(url) ?? 0) + 1)
         if (isReady && all.includes(url)) ready.add(url)
-        else ready.delete(url)
+        else if ((missed.get(url) ?? 0) >= mostMissed) ready.delete(url)
       }),
     )
   }
   const looking = setInterval(() => void look(), look_ms)
   const server = createServer((client) => {
-    const order = [...ready]
+    // Where none says that it is, one that is slow is better than nobody.
+    const order = ready.size > 0 ? [...ready] : [...all]
     const first = turn++
     const choices = order.map((_, index) => order[(first + index) % order.length] ?? '')
     open.add(client)
