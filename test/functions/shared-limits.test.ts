@@ -4,7 +4,7 @@ import { createApp } from '../../functions/_app.ts'
 import { createRates } from '../../jobs/rates.ts'
 import { openTestWorld, type World } from '../support/world.ts'
 
-const per_s = 10
+const per_s = 6
 
 /** Servers on the world's database that divide their bounds every second, as infra/loops.ts has them do. */
 function serve(world: World, count: number) {
@@ -49,10 +49,10 @@ async function admitted(world: World, seconds: number, rates: (second: number) =
 const bound = (seconds: number) => per_s * (seconds + 1)
 
 test.each<[name: string, rates: (second: number) => number[]]>([
-  ['evenly', () => [10, 10, 10]],
-  ['mostly at one server', () => [26, 2, 2]],
-  ['at one server alone', () => [20, 0, 0]],
-  ['at another server after a while', (second) => (second < 10 ? [20, 0, 0] : [0, 20, 0])],
+  ['evenly', () => [5, 5, 5]],
+  ['mostly at one server', () => [12, 1, 1]],
+  ['at one server alone', () => [10, 0, 0]],
+  ['at another server after a while', (second) => (second < 10 ? [10, 0, 0] : [0, 10, 0])],
 ])('more than a key may send, %s: servers together let through what one would', async (_, rates) => {
   await using world = await openTestWorld()
   const seconds = 20
@@ -63,8 +63,8 @@ test.each<[name: string, rates: (second: number) => number[]]>([
 
 test('what is within the bound is let through wherever it comes', async () => {
   await using world = await openTestWorld()
-  const rates = (second: number) => (second % 6 < 3 ? [5, 1, 0] : [0, 1, 5])
-  expect(await admitted(world, 18, rates)).toBe(18 * 6)
+  const rates = (second: number) => (second % 6 < 3 ? [2, 1, 0] : [0, 1, 2])
+  expect(await admitted(world, 18, rates)).toBe(18 * 3)
 })
 
 test('while the database is away a server goes on with the share that it had last', async () => {
@@ -73,7 +73,7 @@ test('while the database is away a server goes on with the share that it had las
   await lease()
   await lease()
   for (let second = 0; second < 8; second++) {
-    for (let each = 0; each < 20; each++) {
+    for (let each = 0; each < 2 * per_s; each++) {
       await ask(0)
       await ask(1)
     }
@@ -83,7 +83,7 @@ test('while the database is away a server goes on with the share that it had las
   const away = { ...world.deps, db: world.deps.db.withSchema('away') }
   let count = 0
   for (let second = 0; second < 6; second++) {
-    for (let each = 0; each < 20; each++) if ((await ask(0)).status === 200) count++
+    for (let each = 0; each < 2 * per_s; each++) if ((await ask(0)).status === 200) count++
     world.advance(1)
     await expect(servers[0]?.rates.lease(away)).rejects.toThrow('away')
   }
