@@ -22,6 +22,8 @@ export async function tableHashes(
     return sql`select ${name}::text as name, count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' order by t::text)), '') as hash
       from ${sql.table(name)} t ${others}`
   })
-  const { rows } = await sql<{ name: string; hash: string }>`${sql.join(each, sql` union all `)}`.execute(db)
+  // Workers may read the tables in parallel: they end in any order.
+  const all = sql.join(each, sql` union all `)
+  const { rows } = await sql<{ name: string; hash: string }>`${all} order by 1`.execute(db)
   return Object.fromEntries(rows.map(({ name, hash }) => [name, hash]))
 }

@@ -33,8 +33,8 @@ def find_key(given: str | None, url: str) -> str:
         if not KEY.fullmatch(key):
             raise ConfigError("BERTH_API_KEY holds characters that no key has: copy it again")
         return key
-    if key := kept_key(url):
-        return key
+    if kept := kept_key(url):
+        return kept
     # Another machine's server must never be shown this machine's admin key.
     if not is_loopback(url):
         raise ConfigError(
