@@ -24,20 +24,18 @@ test('of servers that share a database one writes an admin key, and new folders 
   await using world = await openFirstStart()
   const { start } = world
   const files = [1, 2, 3].map(() => join(newFolder(), 'admin.key'))
-  expect(await Promise.all(files.map((file) => ensureAdminKey(start, file, true)))).toEqual([
-    true,
-    false,
-    false,
-  ])
-  expect(files.map((file) => existsSync(file))).toEqual([true, false, false])
+  const made = await Promise.all(files.map((file) => ensureAdminKey(start, file, true)))
+  expect(made.filter(Boolean)).toHaveLength(1)
+  expect(files.map((file) => existsSync(file))).toEqual(made)
+  const [first = '', other = ''] = files.toSorted((a, b) => Number(existsSync(b)) - Number(existsSync(a)))
   const check = createKeyCheck({ ...start, gather: () => Promise.resolve() })
-  expect(await check(readFileSync(files[0] ?? '', 'utf8').trim())).toMatchObject({
+  expect(await check(readFileSync(first, 'utf8').trim())).toMatchObject({
     role: 'admin',
     is_operator: true,
   })
 
   await start.db.updateTable('api_keys').set({ revoked_at: at }).execute()
-  expect(await ensureAdminKey(start, files[1] ?? '', true)).toBe(true)
+  expect(await ensureAdminKey(start, other, true)).toBe(true)
 })
 
 test('the embedded database has one folder: a file that is gone is written again', async () => {
