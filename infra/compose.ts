@@ -92,8 +92,8 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
     await migrate()
     const opened = { db, sealer, random, log, key, mark: high_water.read() }
     const { clock, made_admin_key, ...known } = await prepare(config, opened)
-    let address = ''
-    const local = config.local_provider ? await openLocal(config, () => address) : null
+    let [address, own] = ['', '']
+    const local = config.local_provider ? await openLocal(config, () => own) : null
     const given = { clock, log, fixed, local, deps_of: () => deps }
     const { nudges, waker, health, accounts, meter } = callingOf(config, given)
     const offers = keepOffers(accounts, { asks: config.roles.includes('offers') })
@@ -122,8 +122,9 @@ async function open(config: Config, fixed: readonly Provider[], unlock: () => vo
       made_admin_key,
       async start(listening) {
         address = config.public_url ?? listening
-        // By TLS a server is called by the name in its certificate.
-        await local?.announce(config.tls === null ? listening : address)
+        // Programs of this machine may not reach the public address; by TLS a server is called by the name in its certificate.
+        own = config.tls === null ? listening : address
+        await local?.announce(own)
         await accounts.refresh(deps)
         await offers.refresh(deps)
         return startLoops(
