@@ -2,6 +2,7 @@
 // By the clock and not one after the other: what is slow makes more be under way, as with clients that know nothing of each other.
 import { randomBytes } from 'node:crypto'
 import { Agent, request } from 'node:http'
+import { createDraw } from '../../test/simulation/draw.ts'
 import { realBacktest } from '../../test/support/desk.ts'
 
 export interface MixedLoad {
@@ -43,7 +44,8 @@ const mix: [number, () => Asked][] = [
   [5, () => ({ method: 'GET', path: '/v1/events?after=latest' })],
 ]
 const kinds = mix.flatMap(([share, make]) => Array.from({ length: share }, () => make))
-const someJob = () => known[Math.floor(Math.random() * known.length)] ?? ''
+const draw = createDraw('mixed load')
+const someJob = () => known[draw.between(0, known.length - 1)] ?? ''
 
 function note(began_ms: number, failure: string | null): void {
   underWay--
