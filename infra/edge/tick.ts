@@ -3,6 +3,7 @@
 import { type Lull, newLull } from '../../jobs/lull.ts'
 import { scanOrphans } from '../../jobs/orphans.ts'
 import { probeAccounts, writeHealth } from '../../jobs/parking.ts'
+import { purgeProjects } from '../../jobs/purge-project.ts'
 import { runPass } from '../../jobs/reconcile.ts'
 import { sweepRetention } from '../../jobs/retention.ts'
 import { countReplicas, newReplicaId, renewReplica } from '../../jobs/store/claim.ts'
@@ -60,6 +61,7 @@ function choresOf({ deps }: Given): Chore[] {
     every(5_000, () => probeAccounts(deps)),
     every(50_000, () => scanOrphans(deps)),
     every(50_000, () => sweepRetention(deps)),
+    every(50_000, () => purgeProjects(deps)),
     every(6 * 3_600_000, () => deps.db.transaction().execute((tx) => turnPartitions(tx, deps))),
   ]
 }

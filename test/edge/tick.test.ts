@@ -37,6 +37,23 @@ test('a tick claims no more than its rows, begins nothing after its time, and go
   expect(await attempts(world)).toBe(2)
 })
 
+test('what a deleted project has is removed by ticks alone', async () => {
+  await using world = await openTestWorld()
+  const { key } = await world.secondProject()
+  await world.request('PUT', '/v1/secrets/TOKEN', { key, body: { value: 'gone' } })
+  expect((await world.request('DELETE', '/v1/projects/prj_second')).status).toBe(202)
+  world.advance(3_600)
+  await tickerOf(world, [world.model.provider], ['pass']).tick({ rows: 10, ms: 60_000 })
+  const { db } = world.deps
+  expect(await db.selectFrom('secrets').select('name').execute()).toEqual([])
+  const project = await db
+    .selectFrom('projects')
+    .select('purged_at')
+    .where('id', '=', 'prj_second')
+    .executeTakeFirst()
+  expect(project?.purged_at).toEqual(world.deps.clock.now())
+})
+
 test('a function that has not the role makes no pass', async () => {
   await using world = await openTestWorld()
   await submit(world)
