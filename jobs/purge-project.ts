@@ -1,6 +1,6 @@
 // Removes what a deleted project has, in pieces. Each is removed for good before it is forgotten, objects before the rows that name them,
 // so that a server that dies in the middle leaves the rest to be found by the next one.
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { cancelJobs, hideJobs } from './orders.ts'
@@ -20,30 +20,51 @@ const pieces = 50
  */
 const settle_ms = 15 * 60_000
 
-/** Rows of a project that nothing else names, in an order in which none names one that is gone. Jobs and datasets are removed before. */
+/**
+ * Rows of a project that nothing else names, in an order in which none names one that is gone; jobs and datasets are removed before. Large
+ * tables have no index by project: their rows are found by what they belong to, since a look through everybody's would take as long as
+ * everybody has data.
+ */
 const tables = [
-  'delivery_attempts',
-  'deliveries',
-  'receivers',
-  'webhooks',
-  'events',
-  'feed_floors',
-  'heartbeats',
-  'idempotency',
-  'job_lists',
-  'log_chunks',
-  'log_sizes',
-  'points',
-  'result_cache',
-  'reservations',
-  'budget_periods',
-  'budgets',
-  'policies',
-  'secrets',
-  'invitations',
-  'project_members',
-  'api_keys',
+  ['delivery_attempts', 'delivery_id', 'deliveries of jobs'],
+  ['delivery_attempts', 'delivery_id', 'deliveries of webhooks'],
+  ['deliveries', 'job_id', 'jobs'],
+  ['deliveries', 'webhook_id', 'webhooks'],
+  ['receivers', 'project_id', null],
+  ['webhooks', 'project_id', null],
+  ['events', 'project_id', null],
+  ['feed_floors', 'project_id', null],
+  ['heartbeats', 'attempt_id', 'attempts'],
+  ['idempotency', 'project_id', null],
+  ['job_lists', 'job_id', 'jobs'],
+  ['log_chunks', 'attempt_id', 'attempts'],
+  ['log_sizes', 'attempt_id', 'attempts'],
+  ['points', 'job_id', 'jobs'],
+  ['result_cache', 'project_id', null],
+  ['reservations', 'attempt_id', 'attempts'],
+  ['budget_periods', 'project_id', null],
+  ['budgets', 'project_id', null],
+  ['policies', 'project_id', null],
+  ['secrets', 'project_id', null],
+  ['invitations', 'project_id', null],
+  ['project_members', 'project_id', null],
+  ['api_keys', 'project_id', null],
 ] as const
+
+type Owner = Exclude<(typeof tables)[number][2], null>
+
+/** Ids of what a project has. */
+const owned = (project_id: string): Record<Owner, RawBuilder<unknown>> => {
+  const jobs = sql`select id from jobs where project_id = ${project_id}`
+  const webhooks = sql`select id from webhooks where project_id = ${project_id}`
+  return {
+    jobs,
+    webhooks,
+    attempts: sql`select id from attempts where project_id = ${project_id}`,
+    'deliveries of jobs': sql`select id from deliveries where job_id in (${jobs})`,
+    'deliveries of webhooks': sql`select id from deliveries where webhook_id in (${webhooks})`,
+  }
+}
 /** What stays of a project, for the books: docs/security.md says what of it and why. */
 export const kept = ['attempts', 'audit_log', 'jobs', 'ledger', 'shards'] as const
 
@@ -175,12 +196,12 @@ async function purgeDatasets(deps: Deps, project_id: string): Promise<boolean> {
 
 /** Some rows of the first table that has any; answers whether there were any. */
 async function purgeRows({ db }: Deps, project_id: string): Promise<boolean> {
-  for (const table of tables) {
+  const ids = owned(project_id)
+  for (const [table, column, owner] of tables) {
+    const whose = sql`${sql.ref(column)} ${owner === null ? sql`= ${project_id}` : sql`in (${ids[owner]})`}`
     // A row of a table in months is named by its month as well.
     const { numAffectedRows } = await sql`delete from ${sql.table(table)} where (tableoid, ctid) in (
-      select tableoid, ctid from ${sql.table(table)} where project_id = ${project_id} limit ${rowBatch})`.execute(
-      db,
-    )
+      select tableoid, ctid from ${sql.table(table)} where ${whose} limit ${rowBatch})`.execute(db)
     if ((numAffectedRows ?? 0n) > 0n) return true
   }
   await db.deleteFrom('limits').where('scope', '=', 'project').where('key', '=', project_id).execute()
