@@ -62,14 +62,17 @@ export interface Manner {
   on_away?: (why: string) => void
 }
 
-/** null: of nobody yet. */
-type Asking = Omit<Connection, 'key'> & { key: string | null }
+/** `key` null: of nobody yet. */
+type Asking = Pick<Connection, 'url'> & { key: string | null; project?: string | null }
 
-export function createClient(io: Io, { url, key }: Asking, manner?: Partial<Manner>): Client {
+export function createClient(io: Io, { url, key, project = null }: Asking, manner?: Partial<Manner>): Client {
   const whole = { signal: io.interrupted, patience_ms: shortPatience_ms, ...manner }
   const call = async (input: Input, init?: RequestInit) =>
     patiently(url, whole, init?.method ?? 'GET', () => once(io, whole, input, init ?? {}))
-  const headers: Record<string, string> = key === null ? {} : { Authorization: `Bearer ${key}` }
+  const headers: Record<string, string> = {
+    ...(key === null ? {} : { Authorization: `Bearer ${key}` }),
+    ...(project === null ? {} : { 'Berth-Project': project }),
+  }
   return hc<App>(url, { fetch: call as typeof fetch, headers })
 }
 

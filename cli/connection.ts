@@ -1,4 +1,4 @@
-// Which server, and by which key.
+// Which server, by which key, and in which project.
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { credentialsFile, isKey, readCredential } from './credentials.ts'
@@ -12,13 +12,20 @@ export interface Connection {
   /** Without a slash at its end. */
   url: string
   key: string
+  /** The id of the one that a person asks in; null: the server's choice. A key has its own. */
+  project: string | null
+}
+
+export interface Found extends Pick<Connection, 'key' | 'project'> {
+  /** Where the key was. */
+  source: string
 }
 
 export function connection(io: Io): Connection {
   const url = serverUrl(io)
-  const key = findKey(io, url)
-  if ('missing' in key) throw new CliError(exits.unauthorized, { code: 'no_key', message: key.missing })
-  return { url, key: key.key }
+  const found = findKey(io, url)
+  if ('missing' in found) throw new CliError(exits.unauthorized, { code: 'no_key', message: found.missing })
+  return { url, ...found }
 }
 
 export function serverUrl(io: Io): string {
@@ -32,15 +39,18 @@ export function serverUrl(io: Io): string {
 }
 
 /** The key and where it was found, or what to do to have one. */
-export function findKey(io: Io, url: string): { key: string; source: string } | { missing: string } {
+export function findKey(io: Io, url: string): Found | { missing: string } {
+  const project = io.env['BERTH_PROJECT']?.trim() || null
+  if (project !== null && !isKey(project))
+    throw usageError('BERTH_PROJECT is no id of a project: take one that "berth projects" shows')
   const given = io.env['BERTH_API_KEY']?.trim()
   if (given) {
     // A slip of copying.
     if (!isKey(given)) throw usageError('BERTH_API_KEY holds characters that no key has: copy it again')
-    return { key: given, source: 'BERTH_API_KEY' }
+    return { key: given, project, source: 'BERTH_API_KEY' }
   }
   const kept = readCredential(io, url)
-  if (kept) return { key: kept.key, source: credentialsFile(io) }
+  if (kept) return { key: kept.key, project: project ?? kept.project ?? null, source: credentialsFile(io) }
   const file = adminKeyFile(io)
   // Another machine's server must never be shown this machine's admin key.
   if (!isLoopback(url))
@@ -48,7 +58,7 @@ export function findKey(io: Io, url: string): { key: string; source: string } | 
       missing: `There is no key for ${url}, which is not on this machine: run "berth login", or set BERTH_API_KEY.`,
     }
   const key = readIfThere(file)?.trim()
-  if (key && isKey(key)) return { key, source: file }
+  if (key && isKey(key)) return { key, project, source: file }
   return {
     missing:
       `BERTH_API_KEY is not set and there is no key in ${file}: run "berth login", set BERTH_API_KEY, or BERTH_DATA_DIR to the ` +

@@ -9,6 +9,8 @@ import type { Io } from './io.ts'
 export interface Credential {
   key: string
   as: 'key' | 'session'
+  /** The id of the project in which a person asks; left out: the one that they have belonged to longest. */
+  project?: string
 }
 type Credentials = Record<string, Credential>
 
@@ -59,8 +61,9 @@ function readAll(file: string): Credentials {
 }
 
 const isCredential = (value: unknown): value is Credential => {
-  const { key, as } = (value ?? {}) as Record<string, unknown>
-  return typeof key === 'string' && isKey(key) && (as === 'key' || as === 'session')
+  const { key, as, project } = (value ?? {}) as Record<string, unknown>
+  const isWhole = project === undefined || (typeof project === 'string' && isKey(project))
+  return typeof key === 'string' && isKey(key) && (as === 'key' || as === 'session') && isWhole
 }
 
 /** What is not a visible character cannot be sent in a header. */

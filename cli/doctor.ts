@@ -76,7 +76,7 @@ async function checkKey(io: Io, url: string, reachable: boolean): Promise<Check>
   if ('missing' in found) return { name, ok: false, detail: 'none', todo: found.missing }
   if (!reachable) return { name, ok: true, detail: `from ${found.source}, not tried`, todo: null }
   try {
-    const client = createClient(io, { url, key: found.key }, { patience_ms: 0 })
+    const client = createClient(io, { url, ...found }, { patience_ms: 0 })
     await answered(client.v1.jobs.$get({ query: { limit: '1' } }))
     return { name, ok: true, detail: `from ${found.source}, accepted`, todo: null }
   } catch (error) {
@@ -90,7 +90,7 @@ async function checkKey(io: Io, url: string, reachable: boolean): Promise<Check>
 async function checkOperated(io: Io, url: string): Promise<Check[]> {
   const found = findKey(io, url)
   if ('missing' in found) return []
-  const client = createClient(io, { url, key: found.key }, { patience_ms: 0 })
+  const client = createClient(io, { url, ...found }, { patience_ms: 0 })
   const parts = { offers: checkOffers, accounts: checkAccounts, orphans: checkOrphans }
   return Promise.all(
     Object.entries(parts).map(async ([name, check]): Promise<Check> => {

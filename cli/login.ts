@@ -117,7 +117,7 @@ async function whoAmI(io: Io, json?: true): Promise<ExitCode> {
   const url = serverUrl(io)
   const found = findKey(io, url)
   if ('missing' in found) throw new CliError(exits.unauthorized, { code: 'no_key', message: found.missing })
-  const me = await readMe(createClient(io, { url, key: found.key }))
+  const me = await readMe(createClient(io, { url, ...found }))
   if (json) await printJson(io, { ...me, server: url, source: found.source })
   else await write(io.stdout, `${whoOf(me)} at ${url}, by ${found.source}\n`)
   return exits.ok

@@ -16,6 +16,7 @@ import { addLogin } from './login.ts'
 import { addLogs } from './logs.ts'
 import { addOffers } from './offers.ts'
 import { addOrders } from './orders.ts'
+import { addProjects } from './projects.ts'
 import { addProviderTest } from './provider-test.ts'
 import { addResult } from './result.ts'
 import { addSubmit } from './submit.ts'
@@ -28,6 +29,7 @@ Environment:
   BERTH_URL       address of the server (http://127.0.0.1:8080)
   BERTH_API_KEY   key; without one, what "berth login" kept for the server, or for a server on this machine
                   $BERTH_DATA_DIR/admin.key (./data/admin.key)
+  BERTH_PROJECT   id of the project that a person who has logged in asks in (else "berth projects use")
   NO_COLOR        no colours
 `
 
@@ -75,7 +77,16 @@ function createProgram(context: Context): Command {
     addArtifacts,
     addWebhooks,
   ]
-  for (const add of [addLogin, ...adders, addOrders, addDoctor, addProviderTest, addRestore, addAdmin])
+  for (const add of [
+    addLogin,
+    addProjects,
+    ...adders,
+    addOrders,
+    addDoctor,
+    addProviderTest,
+    addRestore,
+    addAdmin,
+  ])
     add(program, context)
   return program
 }

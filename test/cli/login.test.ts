@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:f
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { createKey } from '../../jobs/keys.ts'
+import { createProject } from '../../jobs/projects.ts'
 import { password, person } from '../support/people.ts'
 import { openServed, type Served } from './served.ts'
 
@@ -78,6 +79,40 @@ test('a log-out where the server is away forgets the credential, and says that i
   const out = await served.cli(['logout'], { env: nobody })
   expect([out.code, out.stderr]).toEqual([2, expect.stringContaining('may go on') as string])
   expect(existsSync(file(served))).toBe(false)
+})
+
+test('who belongs to several projects chooses the one that their commands ask in', async () => {
+  await using served = await openServed()
+  const { id, email } = await ada(served)
+  const actor = { by: 'user', id, address: null, request_id: null } as const
+  served.world.advance(1)
+  served.world.deps.settings.registration = 'open'
+  const research = await createProject(served.world.deps, actor, { user_id: id, name: 'Research' })
+  const first = served.world.project_id
+  const asked = async (args: string[], env: Record<string, string> = {}) => {
+    const { code, stdout, stderr } = await served.cli(args, { env: { ...nobody, ...env } })
+    return { code, stderr, answer: stdout.startsWith('{') ? (JSON.parse(stdout) as unknown) : stdout }
+  }
+  const key = await createKey(served.world.deps, first, 'laptop', 'viewer')
+  await served.cli(['login', '--key'], { env: nobody, stdin: `${key}\n` })
+  expect(await asked(['projects', 'use', 'Research'])).toMatchObject({ code: 2 })
+  await served.cli(['login', '--email', email], { env: nobody, stdin: password })
+  const projectOf = async (env?: Record<string, string>) => (await asked(['whoami', '--json'], env)).answer
+  expect(await projectOf()).toMatchObject({ project: { id: first } })
+
+  expect((await asked(['projects', 'use', 'Research'])).answer).toContain('Commands ask in Research')
+  expect(await projectOf()).toMatchObject({ project: { id: research.id }, role: 'owner' })
+  expect(await projectOf({ BERTH_PROJECT: first })).toMatchObject({ project: { id: first } })
+  expect((await asked(['projects', 'list', '--json'])).answer).toMatchObject({ project_id: research.id })
+  expect((await asked(['projects', 'list'])).answer).toMatch(/^\* +\S+ +Research +owner$/m)
+  const gone = await asked(['projects', 'use', 'Nothing\u001b[31m'])
+  expect([gone.code, gone.stderr]).toEqual([3, expect.stringContaining('no project Nothing:') as string])
+  // Their own part in it has ended: commands say so, and another can be chosen.
+  await served.world.deps.db.deleteFrom('project_members').where('project_id', '=', research.id).execute()
+  const refused = await asked(['list'])
+  expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining(research.id) as string])
+  expect((await asked(['projects', 'use', first])).code).toBe(0)
+  expect((await asked(['list'])).code).toBe(0)
 })
 
 /** Runs a command on a terminal of its own and types lines, each when the text before it is there; prints what the terminal showed. */

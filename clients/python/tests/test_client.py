@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import berth
-from berth.config import find_key
+from berth.config import find_access
 
 FOLDER = Path(__file__).resolve().parents[1]
 
@@ -72,13 +72,18 @@ def test_what_login_keeps_is_used_for_its_server_alone(
     file.parent.mkdir()
     file.write_text('{"https://berth.example.com": {"key": "kept-key", "as": "session"}}')
     file.chmod(0o600)
-    assert find_key(None, "https://berth.example.com") == "kept-key"
-    assert find_key("given-key", "https://berth.example.com") == "given-key"
+    assert find_access(None, "https://berth.example.com") == ("kept-key", None)
+    assert find_access("given-key", "https://berth.example.com") == ("given-key", None)
     with pytest.raises(berth.ConfigError, match="berth login"):
-        find_key(None, "https://other.example.com")
+        find_access(None, "https://other.example.com")
+    file.write_text('{"https://berth.example.com": {"key": "kept-key", "as": "session", "project": "kept"}}')
+    assert find_access(None, "https://berth.example.com") == ("kept-key", "kept")
+    monkeypatch.setenv("BERTH_PROJECT", "named")
+    assert find_access(None, "https://berth.example.com") == ("kept-key", "named")
+    assert find_access(None, "https://berth.example.com", "given") == ("kept-key", "given")
     file.chmod(0o640)
     with pytest.raises(berth.ConfigError, match="read by others"):
-        find_key(None, "https://berth.example.com")
+        find_access(None, "https://berth.example.com")
 
 
 def test_a_key_is_not_taken_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

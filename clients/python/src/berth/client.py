@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from berth import files, plans
-from berth.config import find_key, find_url
+from berth.config import find_access, find_url
 from berth.drivers import SyncDriver
 from berth.errors import JobNotSucceeded
 from berth.types import Artifact, Dataset, Estimate, Event, Explanation, JobBatchItem, JobSpec, LogLine
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """A server and a key: arguments, else BERTH_URL and BERTH_API_KEY, else what runs on this machine."""
+    """A server and a key: arguments, else BERTH_URL and BERTH_API_KEY, else what runs on this machine.
 
-    def __init__(self, url: str | None = None, key: str | None = None) -> None:
+    `project`: the id of the one that a person who has logged in asks in; else BERTH_PROJECT, then
+    what `berth projects use` keeps. A key has its own.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None, project: str | None = None) -> None:
         self.url = find_url(url)
-        self._driver = SyncDriver(self.url, find_key(key, self.url))
+        self._driver = SyncDriver(self.url, find_access(key, self.url, project))
         self.datasets = Datasets(self._driver)
 
     def __repr__(self) -> str:

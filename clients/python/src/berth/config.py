@@ -1,10 +1,11 @@
-"""Which server, and by which key: as the command-line client finds them."""
+"""Which server, by which key, and in which project: as the command-line client finds them."""
 
 import ipaddress
 import json
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -27,14 +28,24 @@ def find_url(given: str | None) -> str:
     return str(url).rstrip("/")
 
 
-def find_key(given: str | None, url: str) -> str:
+class Access(NamedTuple):
+    """A key, or a session of a person who asks in a project: its id, None: the server's choice."""
+
+    key: str
+    project: str | None
+
+
+def find_access(given: str | None, url: str, wanted: str | None = None) -> Access:
+    project = wanted or os.environ.get("BERTH_PROJECT", "").strip() or None
+    if project is not None and not KEY.fullmatch(project):
+        raise ConfigError("BERTH_PROJECT is no id of a project: take one that berth projects list shows")
     key = given or os.environ.get("BERTH_API_KEY", "").strip()
     if key:
         if not KEY.fullmatch(key):
             raise ConfigError("BERTH_API_KEY holds characters that no key has: copy it again")
-        return key
-    if kept := kept_key(url):
-        return kept
+        return Access(key, project)
+    if kept := kept_access(url):
+        return Access(kept.key, project or kept.project)
     # Another machine's server must never be shown this machine's admin key.
     if not is_loopback(url):
         raise ConfigError(
@@ -47,14 +58,14 @@ def find_key(given: str | None, url: str) -> str:
     except OSError:
         key = ""
     if KEY.fullmatch(key):
-        return key
+        return Access(key, project)
     raise ConfigError(
         f"BERTH_API_KEY is not set and there is no key in {file.absolute()}: set BERTH_API_KEY, or "
         "BERTH_DATA_DIR to the folder of the server that runs on this machine"
     )
 
 
-def kept_key(url: str) -> str | None:
+def kept_access(url: str) -> Access | None:
     """What `berth login` keeps for a server, in a file that others must not be able to read."""
     folder = os.environ.get("XDG_CONFIG_HOME", "").strip() or Path.home() / ".config"
     file = Path(folder, "berth", "credentials.json")
@@ -71,8 +82,12 @@ def kept_key(url: str) -> str | None:
     if not isinstance(kept, dict):
         raise ConfigError(f"{file} is not what berth login writes: remove it, and log in again")
     entry = kept.get(url)
-    key = entry.get("key") if isinstance(entry, dict) else None
-    return key if isinstance(key, str) and KEY.fullmatch(key) else None
+    if not isinstance(entry, dict):
+        return None
+    key, project = entry.get("key"), entry.get("project")
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        return None
+    return Access(key, project if isinstance(project, str) and KEY.fullmatch(project) else None)
 
 
 def is_loopback(url: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import httpx
 from httpx_sse import EventSource
 
+from berth.config import Access
 from berth.effects import Call, Close, Effect, Emit, Next, Open, Pause, Plan, Send, Stream, Work
 
 Found = TypeVar("Found")
@@ -20,15 +21,17 @@ BYTES = 256 * 1024
 class Requests:
     """Makes requests. The key is here alone and in no text."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, access: Access) -> None:
         self.url = url
-        self._key = key
+        self._access = access
 
     def arguments(self, call: Call, accept: str = "*/*") -> Mapping[str, Any]:
         own = call.path.startswith("/")
         headers = {**call.headers, "Accept": accept}
         if own:
-            headers["Authorization"] = f"Bearer {self._key}"
+            headers["Authorization"] = f"Bearer {self._access.key}"
+            if self._access.project is not None:
+                headers["Berth-Project"] = self._access.project
         return {
             "method": call.method,
             "url": self.url + call.path if own else call.path,
@@ -40,8 +43,8 @@ class Requests:
 
 
 class SyncDriver:
-    def __init__(self, url: str, key: str) -> None:
-        self.requests = Requests(url, key)
+    def __init__(self, url: str, access: Access) -> None:
+        self.requests = Requests(url, access)
         self.http = httpx.Client(timeout=TIMEOUT, follow_redirects=False)
 
     def run(self, plan: Plan[Found]) -> Found:
@@ -102,8 +105,8 @@ class SyncDriver:
 
 
 class AsyncDriver:
-    def __init__(self, url: str, key: str) -> None:
-        self.requests = Requests(url, key)
+    def __init__(self, url: str, access: Access) -> None:
+        self.requests = Requests(url, access)
         self.http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
 
     async def run(self, plan: Plan[Found]) -> Found:
