@@ -9,7 +9,16 @@ import { ensurePython } from './python-env.mjs'
 import { ensureS3Server } from './s3-server-env.mjs'
 import { runSteps } from './run-steps.mjs'
 
-const vitest = ['vitest', 'run', '--reporter=default', '--reporter=./infra/vitest-figures.mjs']
+/** The tests that belong to a database; their coverage is added up at the end. */
+const vitest = (database) => [
+  'vitest',
+  'run',
+  '--coverage',
+  '--reporter=default',
+  '--reporter=./infra/vitest-figures.mjs',
+  '--reporter=blob',
+  `--outputFile.blob=coverage/blobs/${database}.json`,
+]
 const python = ['.venv/bin/python', '-m']
 const pytest = (report, folder) => [...python, 'pytest', folder, '-q', '-rs', `--junitxml=${report}`]
 
@@ -134,18 +143,23 @@ const steps = [
   {
     name: 'tests, PostgreSQL',
     needs: 'migrations',
-    command: vitest,
+    command: vitest('postgres'),
     env: { VITEST_FIGURES: 'coverage/postgres.json', BERTH_TEST_DATABASE: 'postgres' },
     report: 'coverage/postgres.json',
   },
   {
     name: 'tests, embedded database',
     needs: 'test',
-    command: [...vitest, '--coverage'],
-    env: { VITEST_FIGURES: 'coverage/embedded.json' },
+    command: vitest('embedded'),
+    env: { VITEST_FIGURES: 'coverage/embedded.json', BERTH_TEST_DATABASE: 'embedded' },
     report: 'coverage/embedded.json',
     // Its tests of Kubernetes need the API server that is built meanwhile.
     after: kube,
+  },
+  {
+    name: 'coverage',
+    needs: 'vitest.config.ts',
+    command: ['vitest', '--merge-reports=coverage/blobs', '--coverage', '--reporter=dot'],
   },
 ]
 
