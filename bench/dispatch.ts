@@ -41,7 +41,8 @@ export const measure: Measurement = async (options) => {
   const config = parseConfig({
     BERTH_DATABASE_URL: postgres.database_url,
     BERTH_DATA_DIR: data_dir,
-    BERTH_ROLES: 'api',
+    // Whoever asks for offers, and no pass of its own.
+    BERTH_ROLES: 'api,offers',
     BERTH_LOG_LEVEL: 'error',
   })
   const berth = await compose(config, [cloud.provider])
