@@ -1,5 +1,5 @@
-// `npm run bench -- fuzz [--examples 40] [--seeds 5]`: so many requests for each operation by schemathesis, asked by an admin key, and by
-// our own mutators from so many other seeds than the tests run; what those refuse is looked for changes in every table.
+// `npm run bench -- fuzz [--examples 200] [--seeds 5] [--seed 2]`: so many requests for each operation by schemathesis, asked by an admin
+// key, and by our own mutators from so many other seeds than the tests run; what those refuse is looked for changes in every table.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { openDesk } from '../test/support/desk.ts'
@@ -9,9 +9,9 @@ import { type Measurement, option, rounded } from './measurement.ts'
 const root = join(import.meta.dirname, '..')
 
 export const measure: Measurement = async (options) => {
-  const examples = option(options, 'examples', 40)
+  const examples = option(options, 'examples', 200)
   const seeds = option(options, 'seeds', 5)
-  const seed = option(options, 'seed', 1)
+  const seed = option(options, 'seed', 2)
   if (noSchemathesis !== null) throw new Error(noSchemathesis)
   await using desk = await openDesk()
   const { url, key } = desk.server()
