@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from berth_training.data.disk import Rows
+from berth_training.data.disk import Rows, features_of
 from berth_training.data.frame import Floats, Mask, Matrix
 from berth_training.kept import Kept
 from berth_training.seeds import seed_of
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 # Rounds between two borders: some seconds at a million rows, within the grace of a stop. Of a forest it is
 # trees a thread, for a tree takes 20 s then. What scikit-learn trains is the same in blocks of any size.
 BLOCK = {"xgboost": 50, "gradient_boosting": 50, "random_forest": 2}
-# Gradient boosting begins each block with a new binning of all rows, a fifth of 50 rounds: it has more rounds
-# in a block while these are quick. Values that are looked at in one: about ten seconds on two cores.
+# Boosting begins each block anew: scikit-learn bins all rows, a fifth of 50 rounds; XGBoost predicts them
+# with the trees so far. It has more rounds in a block while these are quick. Values that are looked at in one:
+# about ten seconds on two cores.
 BLOCK_VALUES = 4_000_000_000
 
 Split = tuple[Mask, Mask]
@@ -98,8 +99,11 @@ def fit_xgboost(
         booster = booster_from(before[1])
         done, scores = int(before[0]["done"]), [float(s) for s in before[0]["scores"]]
     best = done
+    block = BLOCK["xgboost"]
+    if check is None:  # early stopping looks at each block's end
+        block = max(block, BLOCK_VALUES // (len(x) * features_of(x)))
     while done < total:
-        rounds = min(BLOCK["xgboost"], total - done)
+        rounds = min(block, total - done)
         told: dict[str, dict[str, list[float]]] = {}
         booster = xgboost.train(
             {**params, "seed": seed_of(job.seed, "block", done)},
