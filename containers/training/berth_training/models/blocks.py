@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # trees a thread, for a tree takes 20 s then. What scikit-learn trains is the same in blocks of any size.
 BLOCK = {"xgboost": 50, "gradient_boosting": 50, "random_forest": 2}
 # Boosting begins each block anew: scikit-learn bins all rows, a fifth of 50 rounds; XGBoost predicts them
-# with the trees so far. It has more rounds in a block while these are quick. Values that are looked at in one:
-# about ten seconds on two cores.
+# with the trees so far. It has more rounds in a block while these are quick. Values that are looked at in
+# one: about ten seconds on two cores.
 BLOCK_VALUES = 4_000_000_000
 
 Split = tuple[Mask, Mask]
