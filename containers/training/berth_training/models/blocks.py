@@ -10,6 +10,7 @@ import numpy as np
 from berth_training.data.disk import Rows, features_of
 from berth_training.data.frame import Floats, Mask, Matrix
 from berth_training.kept import Kept
+from berth_training.models.params import rounds_of
 from berth_training.seeds import seed_of
 from berth_training.spec.types import Model, Params
 
@@ -44,7 +45,7 @@ def fit_warm(
     from berth_training.models.safe import dump_estimator, load_estimator
 
     counted = "max_iter" if model.name == "gradient_boosting" else "n_estimators"
-    total = int(chosen.get(counted, 100))
+    total = rounds_of(counted, chosen.get(counted, 100))
     fixed: Params = {"random_state": seed_of(job.seed, "model"), "warm_start": True}
     extra: dict[str, Any] = {}
     if model.name == "random_forest":
@@ -83,7 +84,8 @@ def fit_xgboost(
     import xgboost
 
     chosen = dict(chosen)
-    total, patience = int(chosen.pop("n_estimators")), chosen.pop("early_stopping_rounds", None)
+    total = rounds_of("n_estimators", chosen.pop("n_estimators"))
+    patience = chosen.pop("early_stopping_rounds", None)
     if isinstance(chosen.get("eval_metric"), list):
         chosen["eval_metric"] = chosen["eval_metric"][-1]  # the last one decides, as in the library
     shown = made(**{**chosen, "n_estimators": total, "n_jobs": job.threads, "device": job.device})
@@ -127,7 +129,7 @@ def fit_xgboost(
         booster = booster_from(raw)
         if done < total:
             kept.keep_block({"done": done, "scores": scores}, partial(bytes, raw))
-    assert booster is not None  # total >= 1: the trial fit refuses others
+    assert booster is not None  # total >= 1
     if best < booster.num_boosted_rounds():
         booster = booster[:best]
     estimator = made(**{**chosen, "n_estimators": best, "n_jobs": job.threads, "device": job.device})
