@@ -1,5 +1,6 @@
 // `npm run bench -- training [--rows 1000000] [--rounds 5]`: fits, predictions and features, two threads, each beside
-// the library called directly (XGBoost, scikit-learn) or pandas written the usual way; all take turns in one run.
+// the library called directly (XGBoost, scikit-learn) or pandas written the usual way; all take turns in one run, and the
+// best of each counts. `cpu_s` are the least processor seconds of both threads: what others do there is not in them.
 import { type Measurement, option } from './measurement.ts'
 import { measuredInPython } from './support/python.ts'
 

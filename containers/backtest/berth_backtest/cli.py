@@ -106,7 +106,7 @@ def as_program_error(error: Exception) -> ProgramError:
             "disk_full", f"the disk is full: {error}", hint="free space, or give the job more disk"
         )
     traceback.print_exception(error)
-    return ProgramError("runner_crashed", f"the backtest program failed: {type(error).__name__}: {error}")
+    return ProgramError("runner_crashed", f"the program failed: {type(error).__name__}: {error}")
 
 
 def fail(out: Path | None, error: ProgramError) -> int:

@@ -70,6 +70,26 @@ def test_returns_lags_and_volatility_by_hand(tmp_path: Path) -> None:
     assert np.isnan(rows.x[:, 1]).sum() == 3
 
 
+def test_lags_count_a_symbols_own_bars_and_one_longer_than_them_is_missing(tmp_path: Path) -> None:
+    closes: dict[str, list[float | None]] = {
+        "A": [1, 2, 3, 4, 5, 6],
+        "B": [7, None, 8, 9, None, 5],
+        "C": [None, None, None, 3, None, None],
+    }
+    path = prices(tmp_path / "p.csv", closes)
+    rows = frame(path, [{"name": "lag", "lags": [0, 1, 5, 9]}, {"name": "log_ret", "lags": [2]}])
+    by_symbol = {name: rows.x[rows.symbol == s] for s, name in enumerate(rows.symbols)}
+    nan = np.nan
+    assert by_symbol["A"][:, :4] == pytest.approx(
+        np.array([[x, x - 1 if x > 1 else nan, 1 if x == 6 else nan, nan] for x in range(1, 7)]), nan_ok=True
+    )
+    assert by_symbol["B"][:, :2] == pytest.approx(np.array([[7, nan], [8, 7], [9, 8], [5, 9]]), nan_ok=True)
+    assert by_symbol["B"][:, 4] == pytest.approx([nan, nan, np.log(9 / 7), np.log(5 / 8)], nan_ok=True)
+    assert by_symbol["C"] == pytest.approx(np.array([[3, nan, nan, nan, nan]]), nan_ok=True)
+    late = frame(path, [{"name": "lag", "lags": [1]}], start=day(3).isoformat())
+    assert late.x[:, 0] == pytest.approx([3, 8, nan, 4, 5, 9], nan_ok=True)
+
+
 def test_indicators_are_those_of_the_backtest_engine(tmp_path: Path) -> None:
     path = prices(tmp_path / "p.csv", {"A": CLOSES}, ",open,high,low,volume")
     rows = frame(
@@ -123,12 +143,13 @@ def test_every_indicator_can_be_a_feature_and_none_sees_the_future(tmp_path: Pat
 
 
 def test_a_planted_look_ahead_ends_with_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = compute.series_of
+    honest = compute.fill
 
-    def leaking(column: Any, bars: Any) -> Any:
-        return np.append(honest(column, bars)[1:], np.nan)  # each value as it will be at the next bar
+    def leaking(panel: Any, columns: Any, same: Any, planes: Any, symbols: Any) -> None:
+        honest(panel, columns, same, planes, symbols)
+        planes[:, :, :-1] = planes[:, :, 1:]  # each value as it will be at the next bar
 
-    monkeypatch.setattr(compute, "series_of", leaking)
+    monkeypatch.setattr(compute, "fill", leaking)
     path = prices(tmp_path / "p.csv", {"A": CLOSES})
     spec = parse_spec(
         {
@@ -200,7 +221,8 @@ def test_ranks_are_those_of_scipy_with_ties_gaps_and_infinities() -> None:
         values[rng.random(values.shape) < 0.02] = np.inf
         values[:, 7] = np.nan
         found = values.copy()
-        compute.rank(found, 3)
+        compute.rank(found, 0, 7)
+        compute.rank(found, 7, 40)
         for t in range(40):
             there = ~np.isnan(values[:, t])
             wanted = (rankdata(values[there, t]) - 0.5) / max(there.sum(), 1)
@@ -209,7 +231,9 @@ def test_ranks_are_those_of_scipy_with_ties_gaps_and_infinities() -> None:
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-def test_features_are_the_same_on_any_number_of_threads(threads: int) -> None:
+def test_features_are_the_same_on_any_number_of_threads(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel = load_panel(DataSpec("sample:sp500-20", (), None, "2015-01-01", None, "total", None, "end", None))
     spec = {
         "data": {"dataset": "sample:sp500-20"},
@@ -224,7 +248,11 @@ def test_features_are_the_same_on_any_number_of_threads(threads: int) -> None:
     }
     columns = parse_spec(spec).features
     one = compute.feature_grid(panel, columns)
+    monkeypatch.setattr(compute, "PART", 9_000)  # of 40,240: several symbols, dates and rows a task
     assert compute.feature_grid(panel, columns, threads).tobytes() == one.tobytes()
+    date, symbol = np.nonzero(panel.state.T == 1)
+    rows = compute.feature_matrix(panel, columns, symbol, date, threads)
+    assert rows.tobytes() == one[symbol, date].tobytes()
 
 
 @pytest.mark.parametrize("entry", ["close", "next_open", None])

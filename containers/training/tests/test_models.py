@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -179,23 +180,69 @@ def test_a_model_file_with_foreign_types_is_refused(tmp_path: Path) -> None:
             return (print, ("ran",))
 
     ran = run_spec(tmp_path / "out", spec_of(planted(tmp_path)))
-    model = ran.out / "model" / "model.skops"
+    folder = ran.out / "model"
     evil = Ridge()
     evil.extra = np.random.RandomState  # a type that no model of ours holds
-    model.write_bytes(skops.io.dumps(evil))
+    put_model(folder, skops.io.dumps(evil))
     with pytest.raises(ProgramError, match="types that are not trusted"):
-        load_model(ran.out / "model")
-    model.write_bytes(pickle.dumps(Ridge()))
+        load_model(folder)
+    put_model(folder, pickle.dumps(Ridge()))
     with pytest.raises(ProgramError, match="cannot be read"):
-        load_model(ran.out / "model")
+        load_model(folder)
     from sklearn.linear_model import Lasso
 
-    model.write_bytes(skops.io.dumps(Lasso()))
+    put_model(folder, skops.io.dumps(Lasso()))
     with pytest.raises(ProgramError, match="holds a Lasso, not ridge"):
-        load_model(ran.out / "model")
-    (ran.out / "model" / "model.json").write_text("{}")
+        load_model(folder)
+    (folder / "model.json").write_text("{}")
     with pytest.raises(ProgramError, match="cannot be read: KeyError"):
-        load_model(ran.out / "model")
+        load_model(folder)
+
+
+def put_model(folder: Path, data: bytes) -> None:
+    """Puts another file in place of a model's, with its sum."""
+    (folder / "model.skops").write_bytes(data)
+    about = json.loads((folder / "model.json").read_text())
+    about["members"][0]["sha256"] = sha256(data).hexdigest()
+    (folder / "model.json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize("model", ["ridge", "xgboost"])
+def test_a_damaged_model_is_refused_before_a_library_reads_it(tmp_path: Path, model: str) -> None:
+    ran = run_spec(tmp_path / "out", spec_of(planted(tmp_path), model))
+    folder = ran.out / "model"
+    path = next(path for path in folder.iterdir() if path.name != "model.json")
+    whole = path.read_bytes()
+    for data in (b"", whole[: len(whole) // 2], whole[:-1] + bytes([whole[-1] ^ 1])):
+        path.write_bytes(data)
+        with pytest.raises(ProgramError, match=f"{path.name} is not the file that was saved"):
+            load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("features", ["f0"], "ValueError"),
+        ("features", None, "TypeError"),
+        ("members", [], "IndexError"),
+        ("ensemble", {"method": "voting", "weights": [], "log_likelihood": [], "intercept": 0}, "ValueError"),
+        ("preprocess", {"center": [1.0], "spread": [2.0]}, "center and spread must have 3 numbers"),
+        ("preprocess", {"center": [1.0, 1.0, 1.0], "spread": None}, "one of center and spread"),
+    ],
+)
+def test_a_model_whose_parts_do_not_fit_is_refused(
+    tmp_path: Path, part: str, value: Any, message: str
+) -> None:
+    ran = run_spec(tmp_path / "out", spec_of(planted(tmp_path, dates=40)))
+    path = ran.out / "model" / "model.json"
+    about = json.loads(path.read_text())
+    if part == "preprocess":
+        about["members"][0][part] |= value
+    else:
+        about[part] = value
+    path.write_text(json.dumps(about))
+    with pytest.raises(ProgramError, match=f"cannot be read: .*{message}"):
+        load_model(path.parent)
 
 
 def test_a_model_file_holds_no_pickle(tmp_path: Path) -> None:
@@ -208,6 +255,24 @@ def test_a_loaded_model_wants_its_columns(tmp_path: Path) -> None:
     ran = run_spec(tmp_path / "out", spec_of(planted(tmp_path)))
     with pytest.raises(ValueError, match="rows must have 3 columns: f0, f1, f2"):
         load_model(ran.out / "model").predict([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value"),
+    [("xgboost", "n_estimators", 0), ("xgboost", "n_estimators", None), ("gradient_boosting", "max_iter", 0)],
+)
+def test_rounds_are_a_whole_number_from_1_whenever_they_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, name: str, value: object
+) -> None:
+    path = planted(tmp_path, dates=40)
+    with pytest.raises(ProgramError, match=rf"model\.params: .*{name}.*{value}") as error:
+        run_spec(tmp_path / "out", spec_of(path, model, params={name: value}))
+    assert error.value.code == "invalid_params"
+    if value is not None:  # past the values that are tried before anything is trained
+        monkeypatch.setattr("berth_training.models.params.CHECKED", 1)
+        space = {name: {"values": [1, value]}}
+        with pytest.raises(ProgramError, match=rf"params: {name} must be a whole number from 1, not 0"):
+            run_spec(tmp_path / "out", spec_of(path, model, search={"method": "grid", "space": space}))
 
 
 def test_what_a_library_refuses_while_training_is_the_specs_fault(

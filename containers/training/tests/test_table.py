@@ -35,7 +35,8 @@ def test_numeric_columns_are_the_features_and_rows_are_sorted(tmp_path: Path) ->
     assert frame.names == ("f0", "f1", "f2")
     assert frame.x[:, 0].tolist() == columns["f0"].tolist()
     assert frame.y.tolist() == columns["y"].tolist()
-    assert [code for code, _ in frame.warnings] == ["sorted_rows"]
+    assert [code for code, _ in frame.warnings] == ["left_out_columns", "sorted_rows"]
+    assert frame.warnings[0][1] == "left out, for they are no numbers: word (string)"
     assert frame.symbols == ("S0", "S1")
 
 
@@ -71,6 +72,12 @@ def test_the_last_rows_without_a_target_are_predicted_and_never_trained(tmp_path
     ("change", "table", "message"),
     [
         ({"f1": [np.inf]}, {}, r"f1 is infinite in 1 of 40 rows, the first of them S0 on 2020-01-01"),
+        ({"f1": [1e308, -np.inf]}, {}, r"f1 is beyond 3\.4e\+38, or infinite, in 2 of 40 rows"),
+        ({"y": [-1e39]}, {}, r"the target is beyond 3\.4e\+38, or infinite, in 1 of 40 rows"),
+        ({"date": [20_200_101] * 40}, {}, r"date: 40 rows are out of range, the first with 20200101 as a"),
+        ({"date": [10**17] * 40}, {}, r"date: 40 rows are out of range"),
+        ({}, {"group": "y"}, r"table\.group: 'y' is target too"),
+        ({"f0": ["a"] * 40, "f1": [[1]] * 40, "f2": [None] * 40}, {}, r"f0 \(string\), f1"),
         ({"y": [-np.inf]}, {}, r"the target is infinite in 1 of 40 rows"),
         ({"f1": [np.nan] * 40}, {}, r"f1 has no value in any of 40 rows"),
         ({"y": [np.nan] * 40}, {}, r"is not known in any of 40 rows"),

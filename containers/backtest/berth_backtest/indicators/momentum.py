@@ -83,19 +83,24 @@ def zscore(x: Floats, window: int) -> Floats:
     n = len(x)
     out = np.full(n, np.nan)
     start = first_number(x)
+    totals, squares = np.empty(window), np.empty(window)
     for first in range(start + window - 1, n, window):
-        middle = x[first]
+        part = x[first : first + window]
+        middle = part[0]
         total = square = 0.0
         for j in range(first - window + 1, first + 1):
             total += x[j] - middle
             square += (x[j] - middle) ** 2
-        for i in range(first, min(first + window, n)):
-            if i > first:
-                new, old = x[i] - middle, x[i - window] - middle
-                total += new - old
-                square += new * new - old * old
-            mean = total / window
-            variance = square / window - mean * mean
-            flat = variance <= 1e-14 * (square / window)
-            out[i] = 0.0 if flat else (x[i] - middle - mean) / math.sqrt(variance)
+        totals[0], squares[0] = total, square
+        for k in range(1, len(part)):
+            new, old = part[k] - middle, x[first + k - window] - middle
+            total += new - old
+            square += new * new - old * old
+            totals[k], squares[k] = total, square
+        found = out[first : first + window]
+        for k in range(len(part)):  # the roots and quotients of several bars at once
+            mean = totals[k] / window
+            variance = squares[k] / window - mean * mean
+            flat = variance <= 1e-14 * (squares[k] / window)
+            found[k] = 0.0 if flat else (part[k] - middle - mean) / math.sqrt(variance)
     return out

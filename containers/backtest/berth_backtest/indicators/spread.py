@@ -21,18 +21,30 @@ def stddev(x: Floats, window: int) -> Floats:
     out = np.full(n, np.nan)
     mean, square = np.empty(BLOCK), np.empty(BLOCK)
     # Each window's sums go from its oldest value to its latest, as if it were alone; side by side the
-    # machine adds several at once.
+    # machine adds several at once, and four values of each while the sums are in its registers.
     for start in range(first_number(x) + window - 1, n, BLOCK):
         m = min(BLOCK, n - start)
         mean[:m] = 0.0
         square[:m] = 0.0
-        for j in range(start - window + 1, start + 1):
+        oldest = start - window + 1
+        rest = oldest + window // 4 * 4
+        for j in range(oldest, rest, 4):
+            part = x[j : j + m + 3]
+            for k in range(m):
+                mean[k] = mean[k] + part[k] + part[k + 1] + part[k + 2] + part[k + 3]
+        for j in range(rest, start + 1):
             part = x[j : j + m]
             for k in range(m):
                 mean[k] += part[k]
         for k in range(m):
             mean[k] /= window
-        for j in range(start - window + 1, start + 1):
+        for j in range(oldest, rest, 4):
+            part = x[j : j + m + 3]
+            for k in range(m):
+                a, b = part[k] - mean[k], part[k + 1] - mean[k]
+                c, d = part[k + 2] - mean[k], part[k + 3] - mean[k]
+                square[k] = square[k] + a * a + b * b + c * c + d * d
+        for j in range(rest, start + 1):
             part = x[j : j + m]
             for k in range(m):
                 square[k] += (part[k] - mean[k]) ** 2

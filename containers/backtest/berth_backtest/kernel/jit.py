@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,7 +25,8 @@ def cache_folder() -> str:
     """
     given = os.environ.get("NUMBA_CACHE_DIR")
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    package = Path(__file__).parent.parent
+    for path in sorted([*package.glob("kernel/*.py"), *package.glob("indicators/*.py")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     try:
         base = Path(given) if given else Path.home() / ".cache" / "berth" / "numba"
@@ -72,6 +74,40 @@ def step_function(function: F) -> F:
     if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009
         return function
     return cast(F, numba.cfunc(_step, error_model="numpy", cache=True)(function))
+
+
+def series_function(function: F, columns: int, arguments: tuple[float, ...]) -> F:
+    """Returns a compiled function of series and numbers as a value that compiled functions take.
+
+    Their code is then the same for all functions with such arguments: compiled once, and kept.
+    """
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009
+        return function
+    numbers = [numba.types.int64 if isinstance(x, int) else numba.types.float64 for x in arguments]
+    signature = _floats(*[_floats] * columns, *numbers)
+    compiled: Any = function
+    compiled.compile(signature)
+    code = compiled.get_compile_result(signature)
+    address = code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name)
+    return cast(F, _value_class()(address, signature))
+
+
+@cache
+def _value_class() -> Any:
+    """Returns the class of a function's address and types, which Numba takes for the function."""
+
+    class Value(numba.types.WrapperAddressProtocol):
+        def __init__(self, address: int, types: Any) -> None:
+            self.address = address
+            self.types = types
+
+        def __wrapper_address__(self) -> int:
+            return self.address
+
+        def signature(self) -> Any:
+            return self.types
+
+    return Value
 
 
 def unowned(array: T) -> T:

@@ -9,6 +9,8 @@ from berth_training.data.disk import column_of
 from berth_training.data.frame import Floats, Frame, Mask
 
 SHOWN = 5  # names in one message
+# The largest float32: XGBoost and forests hold features as such, and squares of what is below stay finite.
+LARGEST = float(np.finfo(np.float32).max)
 SAME = 1.0 - 1e-9  # |correlation| of a feature with the target from which on it is the target
 
 
@@ -25,8 +27,8 @@ class Looked:
 def check_frame(frame: Frame, leakage: bool) -> Frame:
     """Returns the frame with what a reader must know; raises for what cannot be trained on.
 
-    Infinite values, features without any value, one class only and a target among the features end the
-    run; constant features and missing values are kept, counted and told.
+    Infinite values and those past float32, features without any value, one class only and a target among
+    the features end the run; constant features and missing values are kept, counted and told.
     """
     rows = len(frame.y)
     known = frame.known
@@ -73,9 +75,10 @@ def some(frame: Frame, mask: list[bool]) -> str:
 
 
 def refuse_infinite(frame: Frame, field: str, name: str, values: Floats) -> None:
-    bad = np.isinf(values)
+    bad = np.abs(values) > LARGEST
     if bad.any():
-        text = f"{name} is infinite in {int(bad.sum())} of {len(values)} rows"
+        what = "infinite" if np.isinf(values[bad]).all() else f"beyond {LARGEST:.3g}, or infinite,"
+        text = f"{name} is {what} in {int(bad.sum())} of {len(values)} rows"
         raise invalid(field, f"{text}, the first of them {place(frame, int(np.argmax(bad)))}")
 
 

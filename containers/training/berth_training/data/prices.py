@@ -10,7 +10,7 @@ from berth_backtest.data.panel import Panel
 from berth_training.data.disk import create
 from berth_training.data.frame import Frame, Matrix
 from berth_training.data.stream import FILE
-from berth_training.features.compute import feature_grid, groups
+from berth_training.features.compute import feature_grid, feature_matrix, groups
 from berth_training.features.targets import entry_of, target_grid
 from berth_training.spec.types import Spec
 
@@ -23,24 +23,24 @@ def frame_of(spec: Spec, panel: Panel, folder: Path | None = None, threads: int 
     assert spec.target is not None  # parse_spec
     date, symbol = np.nonzero((panel.state == BAR).T)
     if folder is None:
-        x: Matrix = feature_grid(panel, spec.features, threads)[symbol, date]
+        x: Matrix = feature_matrix(panel, spec.features, symbol, date, threads)
     else:
         values, x = create(folder / FILE, len(date), len(spec.features))
         for i, columns in groups(panel, spec.features):
             values[i : i + len(columns)] = feature_grid(panel, columns, threads)[symbol, date].T
-    y, _ = target_grid(panel, spec.target)
+    y = target_grid(panel, spec.target)[0][symbol, date]
     warnings = list(panel.warnings)
     # The last dates cannot have a target; others lack it where a symbol has no bar then.
-    gaps = int(np.isnan(y[symbol, date])[date < panel.bars - spec.target.horizon].sum())
+    gaps = int(np.isnan(y)[date < panel.bars - spec.target.horizon].sum())
     if gaps:
         text = f"{gaps} rows have no target: their symbol has no bar where it begins or ends"
         warnings.append(("no_target", text))
     return Frame(
         names=tuple(column.name for column in spec.features),
         x=x,
-        y=y[symbol, date],
-        date=date.astype(np.int64),
-        symbol=symbol.astype(np.int64),
+        y=y,
+        date=date.astype(np.int64, copy=False),
+        symbol=symbol.astype(np.int64, copy=False),
         dates=panel.dates,
         dated=panel.dated,
         symbols=panel.symbols,

@@ -24,6 +24,7 @@ from berth_training.spec.types import Table
 
 LABEL = "table.url"
 LISTED = 20  # columns in a message
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, from 1970: what can be shown
 MIX = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing: 2^64 by the golden ratio
 
 
@@ -63,7 +64,11 @@ def load_table(spec: Table, folder: Path | None = None) -> Frame:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise source.wrong(None, None, f"cannot be read: {first_line(error)}") from None
-    warnings = list(order_warnings(order, keys)) + list(twin_warnings(x, y[order]))
+    warnings = [
+        *left_out_warnings(spec, schema),
+        *order_warnings(order, keys),
+        *twin_warnings(x, y[order]),
+    ]
     refuse_twins(source, spec, keys, order)
     dates, place = np.unique(keys.time, return_inverse=True)
     horizon = spec.horizon or longest(source, spec, keys, ends, y, dates, place)
@@ -120,11 +125,14 @@ def read_keys(source: Source, spec: Table, table: Any) -> Keys:
         # Plain numbers of periods: a day each, so that they are shown as dates and counted as periods.
         if column.null_count:
             raise source.wrong(None, spec.time, f"is null in {column.null_count} rows")
-        time, dated = np.asarray(column.cast(pa.int64()).to_numpy()) * DAY_US, True
+        days = np.asarray(column.cast(pa.int64()).to_numpy())
+        refuse_far(source, spec.time, days, "as a count of periods: give dates, or counts from 0")
+        time, dated = days * DAY_US, True
     else:
         if column.null_count:
             raise source.wrong(None, spec.time, f"is null in {column.null_count} rows")
         time, dated = read_dates(source, column, spec.timezone, spec.time)
+        refuse_far(source, spec.time, time // DAY_US, "days from 1970: give dates of the years 1 to 9999")
     if spec.group is None:
         return Keys(time, dated, ("all",), np.zeros(len(time), dtype=np.int64))
     names = table.column(spec.group).cast(pa.string()).combine_chunks()
@@ -138,14 +146,37 @@ def read_keys(source: Source, spec: Table, table: Any) -> Keys:
     return Keys(time, dated, tuple(words[i] for i in order), rank[np.asarray(encoded.indices.to_numpy())])
 
 
+def refuse_far(source: Source, name: str, days: Index, why: str) -> None:
+    """Refuses times that are no date of a calendar, such as 20200131 as a count of days."""
+    far = (days < FIRST_DAY) | (days > LAST_DAY)
+    if far.any():
+        row = int(np.argmax(far))
+        raise source.wrong(
+            row, name, f"{int(far.sum())} rows are out of range, the first with {days[row]} {why}"
+        )
+
+
 def numeric_columns(source: Source, spec: Table, schema: Any) -> tuple[str, ...]:
     """Returns every numeric column that is no key and not the target."""
     keys = (spec.target, spec.time, spec.group, spec.label_end)
     kinds = zip(schema.names, schema.types, strict=True)
     names = tuple(name for name, kind in kinds if name not in keys and is_number(kind))
     if not names:
-        raise source.wrong(None, None, "has no numeric column beside the target and the keys")
+        left = "; ".join(text for _, text in left_out_warnings(spec, schema))
+        text = "has no numeric column beside the target and the keys"
+        raise source.wrong(None, None, f"{text}{f': {left}' if left else ''}")
     return names
+
+
+def left_out_warnings(spec: Table, schema: Any) -> list[tuple[str, str]]:
+    """Tells of columns that are no features because they are no numbers, where none were named."""
+    keys = (spec.target, spec.time, spec.group, spec.label_end)
+    kinds = zip(schema.names, schema.types, strict=True)
+    left = [f"{name} ({kind})" for name, kind in kinds if name not in keys and not is_number(kind)]
+    if spec.features is not None or not left:
+        return []
+    more = f" and {len(left) - LISTED} more" if len(left) > LISTED else ""
+    return [("left_out_columns", f"left out, for they are no numbers: {', '.join(left[:LISTED])}{more}")]
 
 
 def order_warnings(order: Index, keys: Keys) -> list[tuple[str, str]]:

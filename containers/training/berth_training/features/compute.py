@@ -1,122 +1,140 @@
 """Features of a panel: each reads a symbol's own bars up to its date, never beyond."""
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
+from berth_backtest import indicators
 from berth_backtest.data.dates import DAY_US
 from berth_backtest.data.panel import Panel
 from berth_backtest.errors import invalid
-from berth_backtest.indicators import stddev
-from berth_backtest.strategies.series import Row, column_of
+from berth_backtest.kernel.jit import series_function
+from berth_backtest.strategies.series import integer_arguments
 from numpy.typing import NDArray
 
-from berth_training.features.compiled import rank_dates, returns
+from berth_training.features import compiled
 from berth_training.spec.types import Column
 
 Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 HOUR_US, MINUTE_US = 3_600_000_000, 60_000_000
-# Bars from which on a series is long enough to be made on a thread of its own: with shorter ones the lock of
-# the interpreter takes longer than they do. Ranks are made beside them all the same.
-LONG = 20_000
+# Values of a feature that are made at once: some 0.5 ms, far longer than a thread waits for the interpreter.
+PART = 100_000
+# Values of the dates that are ranked at once: with their order they lie in a core's own cache.
+RANKED = 32_768
 GROUP_BYTES = 64 << 20  # of features that are computed and checked at once
 
 
 def feature_grid(panel: Panel, columns: tuple[Column, ...], threads: int = 1) -> Floats:
     """Returns [symbol, bar, feature]; NaN where a feature is not defined yet or there is no bar."""
-    check_columns(panel, columns)
     # Feature by feature in memory, for that is how they are made and read; shown the other way round.
+    return np.moveaxis(feature_planes(panel, columns, threads), 0, 2)
+
+
+def feature_matrix(
+    panel: Panel, columns: tuple[Column, ...], symbol: Index, date: Index, threads: int = 1
+) -> Floats:
+    """Returns [row, feature] of the symbol and the bar of each row, in the order that models read."""
+    planes = feature_planes(panel, columns, threads)
+    out = np.empty((len(symbol), len(columns)))
+    fill = partial(compiled.fill_rows, planes, symbol, date, out=out)
+    each(threads, [partial(fill, *edges) for edges in parts(len(symbol), out.size)])
+    return out
+
+
+def feature_planes(panel: Panel, columns: tuple[Column, ...], threads: int = 1) -> Floats:
+    """Returns [feature, symbol, bar]."""
+    check_columns(panel, columns)
     planes = np.empty((len(columns), len(panel.symbols), panel.bars))
-    symbols = [own_bars(panel, s) for s in range(len(panel.symbols))]
-    several = threads if panel.bars >= LONG else 1
-    with ThreadPoolExecutor(max(threads - several, 1)) as pool:
-        ranks = []
-        for same in alike(columns):
-            fill = partial(fill_symbol, columns, same, symbols, planes)
-            each(several, len(symbols), fill)
-            for i in same:
-                if columns[i].ranked and threads > several:
-                    ranks.append(pool.submit(rank, planes[i], 1))
-                elif columns[i].ranked:
-                    rank(planes[i], threads)
-        for i, column in enumerate(columns):
-            if column.function == "calendar":
-                planes[i] = calendar(panel, column.columns[0])
-        for one in ranks:
-            one.result()
-    return np.moveaxis(planes, 0, 2)
+    some = parts(len(panel.symbols), planes[0].size)
+    tasks: list[Callable[[], object]] = [
+        partial(fill, panel, columns, same, planes, edges) for same in alike(columns) for edges in some
+    ]
+    for i, column in enumerate(columns):
+        if column.function == "calendar":
+            tasks.append(partial(np.copyto, planes[i], calendar(panel, column.columns[0])))
+    each(threads, tasks)
+    some = parts(panel.bars, planes[0].size)
+    ranked = [planes[i] for i, column in enumerate(columns) if column.ranked]
+    each(threads, [partial(rank, plane, *edges) for plane in ranked for edges in some])
+    return planes
 
 
 def alike(columns: tuple[Column, ...]) -> list[list[int]]:
-    """Returns the places of columns that are lags of one series, first those with ranks: the longest."""
+    """Returns the places of columns that are lags of one series."""
     found: dict[tuple[object, ...], list[int]] = {}
     for i, column in enumerate(columns):
         if column.function != "calendar":
             found.setdefault((column.function, column.columns, column.arguments), []).append(i)
-    return sorted(found.values(), key=lambda same: not any(columns[i].ranked for i in same))
+    return list(found.values())
 
 
-def each(threads: int, count: int, call: Callable[[int], None]) -> None:
-    """Calls for all numbers below `count`."""
+def parts(count: int, values: int) -> list[tuple[int, int]]:
+    """Returns the edges of parts, of about PART values each, of so many symbols, bars or rows."""
+    edges = np.linspace(0, count, min(max(values // PART, 1), count) + 1).astype(int).tolist()
+    return list(pairwise(edges))
 
-    def some(thread: int) -> None:
-        for item in range(thread, count, threads):
-            call(item)
 
-    if threads == 1:
-        some(0)
+def each(threads: int, tasks: Sequence[Callable[[], object]]) -> None:
+    """Does all tasks; they are free of the interpreter's lock."""
+    if threads == 1 or len(tasks) < 2:
+        for task in tasks:
+            task()
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(some, range(threads)))
+            list(pool.map(lambda task: task(), tasks))
 
 
-@dataclass(frozen=True)
-class Own:
-    """A symbol's own bars, which of them are in the run and where; None: each is its own place."""
-
-    bars: dict[str, Floats]
-    inside: NDArray[np.bool_] | None
-    place: NDArray[np.int64]
-
-
-def own_bars(panel: Panel, s: int) -> Own:
-    own = slice(panel.own_start[s], panel.own_start[s + 1])
-    rows = panel.own_row[own]
-    inside = rows > 0  # row 0 and -1 are bars before `start`
-    place = rows[inside] - 1
-    bars = {name: np.ascontiguousarray(values[own]) for name, values in panel.own.items()}
-    whole = len(place) == panel.bars and bool(inside.all())
-    return Own(bars, None if whole else inside, place)
-
-
-def fill_symbol(
-    columns: tuple[Column, ...], same: list[int], symbols: list[Own], planes: Floats, s: int
+def fill(
+    panel: Panel, columns: tuple[Column, ...], same: list[int], planes: Floats, symbols: tuple[int, int]
 ) -> None:
-    """Fills the lags of one series of one symbol."""
-    own = symbols[s]
-    known = series_of(columns[same[0]], own.bars) if len(own.bars["close"]) else own.bars["close"]
-    for i in same:
-        values = later(known, columns[i].lag)
-        if own.inside is None:
-            planes[i, s] = values
-        else:
-            planes[i, s] = np.nan
-            planes[i, s, own.place] = values[own.inside]
+    """Fills the lags of one series of some symbols."""
+    column = columns[same[0]]
+    function, arguments = series_of(column)
+    compiled.fill_lags(
+        series_function(function, len(column.columns), arguments),
+        tuple(panel.own[name] for name in column.columns),
+        arguments,
+        panel.own_row,
+        panel.own_start,
+        symbols,
+        planes,
+        np.array(same),
+        np.array([columns[i].lag for i in same]),
+    )
+    if column.function == "log_ret":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for i in same:
+                made = planes[i, slice(*symbols)]
+                np.log(made, out=made)
 
 
-def rank(plane: Floats, threads: int) -> None:
-    """Puts ranks among the symbols in place of the values."""
-    edges = np.linspace(0, plane.shape[1], threads + 1).astype(int)
+def series_of(column: Column) -> tuple[Callable[..., Floats], tuple[float, ...]]:
+    """Returns the compiled function of a feature, of one symbol's own bars, and its numbers."""
+    own: dict[str, Callable[..., Floats]] = {
+        "lag": compiled.itself,
+        "ret": compiled.returns,
+        "log_ret": compiled.ratio,
+        "volatility": compiled.volatility,
+    }
+    if column.function in own:
+        return own[column.function], tuple(int(x) for x in column.arguments)
+    whole = integer_arguments(column.function)
+    numbers = tuple(int(x) if is_whole else x for is_whole, x in zip(whole, column.arguments, strict=True))
+    return getattr(indicators, column.function), numbers
 
-    def part(k: int) -> None:
-        some = plane[:, edges[k] : edges[k + 1]]
-        rank_dates(np.ascontiguousarray(some.T), some)
 
-    each(threads, threads, part)
+def rank(plane: Floats, first: int, after: int) -> None:
+    """Puts ranks among the symbols in place of the values of some bars."""
+    size = max(RANKED // len(plane), 1)
+    for start in range(first, after, size):
+        values = np.ascontiguousarray(plane[:, start : min(start + size, after)].T)
+        keys = compiled.sort_keys(values)
+        keys.sort(axis=1)
+        compiled.rank_dates(values, keys, plane, start)
 
 
 def groups(panel: Panel, columns: tuple[Column, ...]) -> Iterator[tuple[int, tuple[Column, ...]]]:
@@ -131,34 +149,6 @@ def check_columns(panel: Panel, columns: tuple[Column, ...]) -> None:
         for name in column.columns if column.function != "calendar" else ():
             if name not in panel.own:
                 raise invalid(column.path, f"{column.name} needs a column {name}, which the data lacks")
-
-
-def series_of(column: Column, bars: dict[str, Floats]) -> Floats:
-    """Returns one feature of one symbol at each of its own bars."""
-    x = bars[column.columns[0]]
-    if column.function == "lag":
-        return x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if column.function == "ret":
-            return returns(x, int(column.arguments[0]))
-        if column.function == "log_ret":
-            return np.log(x / later(x, int(column.arguments[0])))
-        if column.function == "volatility":
-            return volatility(x, int(column.arguments[0]))
-    row = Row(column.function, column.columns, column.arguments)
-    return column_of(row, [bars[name] for name in column.columns])
-
-
-def later(x: Floats, bars: int) -> Floats:
-    """Returns the values as they were some bars before."""
-    if bars == 0:
-        return x
-    return np.concatenate([np.full(min(bars, len(x)), np.nan), x[: max(len(x) - bars, 0)]])
-
-
-def volatility(close: Floats, window: int) -> Floats:
-    """Returns the standard deviation (ddof 1) of the last `window` one-bar returns, per bar, not a year's."""
-    return stddev(returns(close, 1), window) * math.sqrt(window / (window - 1.0))
 
 
 def calendar(panel: Panel, part: str) -> Floats:

@@ -5,7 +5,8 @@ from berth_backtest.data.panel import Panel
 from berth_backtest.errors import invalid
 from numpy.typing import NDArray
 
-from berth_training.spec.types import Target
+from berth_training.features.compute import feature_planes
+from berth_training.spec.types import Column, Target
 
 Floats = NDArray[np.float64]
 
@@ -37,8 +38,5 @@ def entry_of(panel: Panel, target: Target) -> str:
 
 def own_grid(panel: Panel, name: str) -> Floats:
     """Returns adjusted prices by [symbol, bar of the run]."""
-    grid = np.full((len(panel.symbols), panel.bars), np.nan)
-    code = np.repeat(np.arange(len(panel.symbols)), np.diff(panel.own_start))
-    inside = panel.own_row > 0
-    grid[code[inside], panel.own_row[inside] - 1] = panel.own[name][inside]
-    return grid
+    planes = feature_planes(panel, (Column(name, "lag", (name,), (), 0, False, "target"),))
+    return planes.reshape(planes.shape[1:])

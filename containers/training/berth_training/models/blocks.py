@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from berth_training.data.disk import Rows
+from berth_training.data.disk import Rows, features_of
 from berth_training.data.frame import Floats, Mask, Matrix
 from berth_training.kept import Kept
+from berth_training.models.params import rounds_of
 from berth_training.seeds import seed_of
 from berth_training.spec.types import Model, Params
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 # Rounds between two borders: some seconds at a million rows, within the grace of a stop. Of a forest it is
 # trees a thread, for a tree takes 20 s then. What scikit-learn trains is the same in blocks of any size.
 BLOCK = {"xgboost": 50, "gradient_boosting": 50, "random_forest": 2}
-# Gradient boosting begins each block with a new binning of all rows, a fifth of 50 rounds: it has more rounds
-# in a block while these are quick. Values that are looked at in one: about ten seconds on two cores.
+# Boosting begins each block anew: scikit-learn bins all rows, a fifth of 50 rounds; XGBoost predicts them
+# with the trees so far. It has more rounds in a block while these are quick. Values that are looked at in
+# one: about ten seconds on two cores.
 BLOCK_VALUES = 4_000_000_000
 
 Split = tuple[Mask, Mask]
@@ -43,7 +45,7 @@ def fit_warm(
     from berth_training.models.safe import dump_estimator, load_estimator
 
     counted = "max_iter" if model.name == "gradient_boosting" else "n_estimators"
-    total = int(chosen.get(counted, 100))
+    total = rounds_of(counted, chosen.get(counted, 100))
     fixed: Params = {"random_state": seed_of(job.seed, "model"), "warm_start": True}
     extra: dict[str, Any] = {}
     if model.name == "random_forest":
@@ -82,7 +84,8 @@ def fit_xgboost(
     import xgboost
 
     chosen = dict(chosen)
-    total, patience = int(chosen.pop("n_estimators")), chosen.pop("early_stopping_rounds", None)
+    total = rounds_of("n_estimators", chosen.pop("n_estimators"))
+    patience = chosen.pop("early_stopping_rounds", None)
     if isinstance(chosen.get("eval_metric"), list):
         chosen["eval_metric"] = chosen["eval_metric"][-1]  # the last one decides, as in the library
     shown = made(**{**chosen, "n_estimators": total, "n_jobs": job.threads, "device": job.device})
@@ -98,8 +101,11 @@ def fit_xgboost(
         booster = booster_from(before[1])
         done, scores = int(before[0]["done"]), [float(s) for s in before[0]["scores"]]
     best = done
+    block = BLOCK["xgboost"]
+    if check is None:  # early stopping looks at each block's end
+        block = max(block, BLOCK_VALUES // (len(x) * features_of(x)))
     while done < total:
-        rounds = min(BLOCK["xgboost"], total - done)
+        rounds = min(block, total - done)
         told: dict[str, dict[str, list[float]]] = {}
         booster = xgboost.train(
             {**params, "seed": seed_of(job.seed, "block", done)},
@@ -123,7 +129,7 @@ def fit_xgboost(
         booster = booster_from(raw)
         if done < total:
             kept.keep_block({"done": done, "scores": scores}, partial(bytes, raw))
-    assert booster is not None  # total >= 1: the trial fit refuses others
+    assert booster is not None  # total >= 1
     if best < booster.num_boosted_rounds():
         booster = booster[:best]
     estimator = made(**{**chosen, "n_estimators": best, "n_jobs": job.threads, "device": job.device})

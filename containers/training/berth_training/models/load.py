@@ -6,6 +6,7 @@ load_model("out/model").predict(rows)
 
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from berth_training.data.frame import Floats
 from berth_training.models.catalogue import CATALOGUE
 from berth_training.models.ensemble import Combined
 from berth_training.models.fit import Fitted
-from berth_training.models.params import library_class
+from berth_training.models.params import library_class, said
 from berth_training.models.preprocess import steps_from
 from berth_training.models.safe import load_estimator
 from berth_training.models.save import FORMAT
@@ -52,25 +53,35 @@ def load_model(folder: str | Path) -> Loaded:
         about = json.loads((root / "model.json").read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise invalid("model", f"has the format {about['format']}, this version reads {FORMAT}")
-        members = [load_one(root, entry, about["kind"]) for entry in about["members"]]
-        chosen = about["ensemble"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        loaded = Loaded(about, predictor_of(root, about))
+        # What does not fit together is told here, not at the first row.
+        if loaded.predict(np.zeros((1, len(loaded.features)))).shape != (1,):
+            raise ValueError("it makes more than one number a row")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise invalid(
-            "model", f"{root} cannot be read: {type(error).__name__}: {str(error)[:200]}"
+            "model", f"{root} cannot be read: {type(error).__name__}: {said(error)[:200]}"
         ) from error
+    return loaded
+
+
+def predictor_of(root: Path, about: dict[str, Any]) -> Fitted | Combined:
+    members = [load_one(root, entry, about["kind"], len(about["features"])) for entry in about["members"]]
+    chosen = about["ensemble"]
     if chosen is None:
-        return Loaded(about, members[0])
+        return members[0]
     weights, scores = tuple(chosen["weights"]), tuple(chosen["log_likelihood"])
-    combined = Combined(
+    return Combined(
         chosen["method"], about["kind"], tuple(members), weights, float(chosen["intercept"]), scores
     )
-    return Loaded(about, combined)
 
 
-def load_one(root: Path, entry: dict[str, Any], kind: Kind) -> Fitted:
+def load_one(root: Path, entry: dict[str, Any], kind: Kind, features: int) -> Fitted:
     if entry["name"] not in CATALOGUE:
         raise invalid("model", f"{entry['name']!a} is no model of this version")
     data = (root / Path(entry["file"]).name).read_bytes()
+    # Before a library reads it: XGBoost ends the process at some damaged files. Earlier models have no sum.
+    if not data or sha256(data).hexdigest() != entry.get("sha256", sha256(data).hexdigest()):
+        raise invalid("model", f"{entry['file']} is not the file that was saved: its SHA-256 is another")
     if entry["file"].endswith(".ubj"):
         estimator = library_class(entry["name"], kind)()
         estimator.load_model(bytearray(data))
@@ -83,7 +94,7 @@ def load_one(root: Path, entry: dict[str, Any], kind: Kind) -> Fitted:
         Model(entry["name"], entry["params"], "model"),
         entry["params"],
         kind,
-        steps_from(entry["preprocess"]),
+        steps_from(entry["preprocess"], features),
         estimator,
         None if calibration is None else (float(calibration[0]), float(calibration[1])),
         int(entry["rows"]),

@@ -109,6 +109,11 @@ def trial_fit(model: Model, kind: Kind, more: Params, features: int) -> str:
     if entry.rounds is not None and isinstance(params.get(entry.rounds), int) and params[entry.rounds] >= 1:
         params[entry.rounds] = 1
     params.pop("device", None)  # models.device asks for it
+    if entry.rounds is not None and model.name == "xgboost":
+        try:
+            rounds_of(entry.rounds, params.get(entry.rounds))
+        except ValueError as error:
+            return str(error)
     early = params.pop("early_stopping_rounds", None) if model.name == "xgboost" else None
     if early is not None and (not isinstance(early, int) or isinstance(early, bool) or early < 1):
         return f"early_stopping_rounds must be a whole number from 1, not {early!a}"
@@ -128,7 +133,14 @@ def trial_fit(model: Model, kind: Kind, more: Params, features: int) -> str:
     return ""
 
 
+def rounds_of(name: str, value: object) -> int:
+    """Returns the rounds of a model; raises ValueError for what is no number of them."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1, not {value!a}")
+    return value
+
+
 def said(error: Exception) -> str:
     """Returns the library's words in one line, without its own addresses."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).split(" Stack trace:")[0]
     return re.sub(r"^\[[\d:]+\] \S+?: ", "", text)[:400]

@@ -37,11 +37,17 @@ class Steps:
 NO_STEPS = Steps(None, None, None, None, None)
 
 
-def steps_from(value: dict[str, Any]) -> Steps:
+def steps_from(value: dict[str, Any], features: int) -> Steps:
+    """Returns saved steps; raises ValueError for numbers that are not one a feature."""
     arrays = {
         name: None if value[name] is None else np.array(value[name], dtype=np.float64)
         for name in ("low", "high", "fill", "center", "spread")
     }
+    for name, other in (("low", "high"), ("center", "spread"), ("fill", "fill")):
+        if (arrays[name] is None) != (arrays[other] is None):
+            raise ValueError(f"preprocess has one of {name} and {other}")
+        if any(x is not None and x.shape != (features,) for x in (arrays[name], arrays[other])):
+            raise ValueError(f"preprocess.{name} and {other} must have {features} numbers")
     return Steps(**arrays)
 
 

@@ -1,6 +1,7 @@
 """Writes the model of record: files without code, and model.json that says what they are."""
 
 import platform
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def save_one(folder: Path, fitted: Fitted, stem: str) -> dict[str, Any]:
     write_atomically(folder / f"{stem}{suffix}", lambda path: path.write_bytes(data))
     return {
         "file": f"{stem}{suffix}",
+        "sha256": sha256(data).hexdigest(),
         "name": fitted.model.name,
         "params": fitted.params,
         "preprocess": fitted.steps.as_json(),

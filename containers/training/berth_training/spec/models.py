@@ -50,7 +50,8 @@ def parse_ensemble(root: Fields, kind: Kind) -> Ensemble | None:
     value = fields.required("members")
     fields.end()
     if not isinstance(value, list) or not 2 <= len(value) <= MAX_MEMBERS:
-        fields.wrong("members", f"must be a list of 2 to {MAX_MEMBERS} models, not {kind_of(value)}")
+        given = len(value) if isinstance(value, list) else kind_of(value)
+        fields.wrong("members", f"must be a list of 2 to {MAX_MEMBERS} models, not {given}")
         return None
     members = [
         parse_model(Fields(item, f"{fields.at('members')}[{i}]", root.problems), kind)

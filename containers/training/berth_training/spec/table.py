@@ -62,6 +62,11 @@ def parse_table(root: Fields) -> Table | None:
         features=parse_names(fields),
         timezone=optional_text(fields, "timezone"),
     )
+    roles = {"target": table.target, "time": table.time, "group": table.group, "label_end": table.label_end}
+    for i, (role, column) in enumerate(roles.items()):
+        twin = next((other for other in list(roles)[:i] if column and roles[other] == column), None)
+        if twin is not None:
+            fields.wrong(role, f"{column!a} is {twin} too: each takes a column of its own")
     fields.end()
     return table
 
