@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.decide import set_order
-from berth_backtest.kernel.jit import get, hot, inner, put, step_function
-from berth_backtest.kernel.layout import (
+from .book import Book
+from .decide import set_order
+from .jit import LANES, get, hot, inner, put, step_function
+from .layout import (
     CASH,
     ENTRY_BAR,
     ENTRY_PRICE,
@@ -23,16 +23,14 @@ from berth_backtest.kernel.layout import (
     TO_TARGET,
     UNITS,
 )
-from berth_backtest.kernel.orders import value_now
+from .orders import value_now
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 Bytes = NDArray[np.int8]
 
-LANES = 64  # cells of a call, and the distance between rows
-
-# Rows: what a step reads of its position (in the order of user.declare.OWN_FIELDS), whether it counts,
-# what it returns; then the series at this bar, at the bar before, the parameters, the states.
+# Rows, LANES apart: what a step reads of its position (in the order of user.declare.OWN_FIELDS), whether
+# it counts, what it returns; then the series at this bar, at the bar before, the parameters, the states.
 S_POS, S_ENTRY, S_HELD, S_CASH, S_EQUITY, S_HIGH, S_LOW = (i * LANES for i in range(7))
 S_LIVE = 7 * LANES
 O_KIND, O_WANT, O_STOPS = 8 * LANES, 9 * LANES, 10 * LANES
