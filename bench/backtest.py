@@ -27,23 +27,11 @@ SWEEPS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "default_stop": ("sma_cross", {**GRID, "stop_loss": 0.05}, DEFAULT),
     "rsi": (
         "rsi",
-        {
-            "window": {"range": [5, 60, 1]},
-            "lower": {"range": [20, 40, 1]},
-            "upper": {"values": [60, 70]},
-        },
+        {"window": {"range": [5, 60, 1]}, "lower": {"range": [20, 40, 1]}, "upper": {"values": [60, 70]}},
         CORE,
     ),
-    "bollinger": (
-        "bollinger",
-        {"window": {"range": [5, 200, 1]}, "width": {"range": [1, 3, 0.2]}},
-        CORE,
-    ),
-    "donchian": (
-        "donchian",
-        {"window": {"range": [5, 200, 2]}, "exit": {"range": [5, 60, 2]}},
-        CORE,
-    ),
+    "bollinger": ("bollinger", {"window": {"range": [5, 200, 1]}, "width": {"range": [1, 3, 0.2]}}, CORE),
+    "donchian": ("donchian", {"window": {"range": [5, 200, 2]}, "exit": {"range": [5, 60, 2]}}, CORE),
 }
 
 
@@ -109,19 +97,11 @@ def main(bars: int, symbols: int) -> dict[str, float]:
         took = seconds(lambda: numpy_core(panel.close))
         rates = {"numpy": NUMPY_SETS * panel.close.size / took}
         for name, (strategy, parameters, execution) in SWEEPS.items():
-            spec = {
-                "data": {"dataset": "sample:indices"},
-                "strategy": {"name": strategy},
-            }
-            plan = make_plan(
-                parse_spec({**spec, "parameters": parameters, "execution": execution}),
-                panel,
-            )
+            spec = {"data": {"dataset": "sample:indices"}, "strategy": {"name": strategy}}
+            plan = make_plan(parse_spec({**spec, "parameters": parameters, "execution": execution}), panel)
             simulator = make_simulator(plan, THREADS)
             points = plan.grid.valid_from(0, plan.grid.total)
-            took = seconds(
-                lambda simulator=simulator, points=points: simulator.run(points)
-            )
+            took = seconds(lambda simulator=simulator, points=points: simulator.run(points))
             rates[name] = len(points) * panel.close.size / took
         best = {name: max(rate, best.get(name, 0.0)) for name, rate in rates.items()}
     figures = {f"{name}_g_per_s": round(rate / 1e9, 4) for name, rate in best.items()}

@@ -11,12 +11,7 @@ from pathlib import Path
 
 LIMIT_S = 600  # for half a million points, on a machine that does other things
 BASE = {
-    "data": {
-        "dataset": "sample:sp500-20",
-        "symbols": ["AAPL"],
-        "start": "2019-01-01",
-        "end": "2019-12-31",
-    },
+    "data": {"dataset": "sample:sp500-20", "symbols": ["AAPL"], "start": "2019-01-01", "end": "2019-12-31"},
     "strategy": {"name": "sma_cross"},
     "execution": {"fill": "next_close"},
 }
@@ -31,19 +26,11 @@ def grid(stops: int) -> dict:
     """Returns a grid of 10,000 pairs of windows and some stops."""
     step = 0.9 / stops
     stop = {"range": [0.0, step * (stops - 1), step]}
-    return {
-        "fast": {"range": [1, 100, 1]},
-        "slow": {"range": [101, 200, 1]},
-        "stop_loss": stop,
-    }
+    return {"fast": {"range": [1, 100, 1]}, "slow": {"range": [101, 200, 1]}, "stop_loss": stop}
 
 
 def random(trials: int) -> dict:
-    return {
-        **BASE,
-        "parameters": DRAWN,
-        "search": {"method": "random", "trials": trials},
-    }
+    return {**BASE, "parameters": DRAWN, "search": {"method": "random", "trials": trials}}
 
 
 def kept_in(folder: Path) -> int:
@@ -66,13 +53,7 @@ def peak_mib(
         path.write_text(json.dumps(spec))
         began = time.monotonic()
         env = {**os.environ, **({"BERTH_CHECKPOINT_DIR": str(kept)} if kept else {})}
-        command = [
-            sys.executable,
-            "-m",
-            "berth_backtest",
-            str(path),
-            str(Path(folder) / "out"),
-        ]
+        command = [sys.executable, "-m", "berth_backtest", str(path), str(Path(folder) / "out")]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
         if kept is not None and stop_at is not None:
             while kept_in(kept) < stop_at and time.monotonic() - began < LIMIT_S:
@@ -81,9 +62,7 @@ def peak_mib(
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         wanted = 0 if stop_at is None else 75
-        assert process.returncode == wanted, (
-            f"exit code {process.returncode}, not {wanted}"
-        )
+        assert process.returncode == wanted, f"exit code {process.returncode}, not {wanted}"
         if stop_at is None:
             found = json.loads((Path(folder) / "out" / "result.json").read_text())
             assert found["points"] == points, found["points"]

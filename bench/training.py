@@ -63,20 +63,14 @@ def pandas_features(frame: Any) -> Any:
         found[f"ret_{lag}"] = close.pct_change(lag)
     returns = found["ret_1"].groupby(frame["symbol"])
     for window in (20, 60):
-        found[f"volatility_{window}"] = returns.transform(
-            lambda x, w=window: x.rolling(w).std()
-        )
-        found[f"sma_{window}"] = close.transform(
-            lambda x, w=window: x.rolling(w).mean()
-        )
+        found[f"volatility_{window}"] = returns.transform(lambda x, w=window: x.rolling(w).std())
+        found[f"sma_{window}"] = close.transform(lambda x, w=window: x.rolling(w).mean())
         found[f"zscore_{window}"] = close.transform(
             lambda x, w=window: (x - x.rolling(w).mean()) / x.rolling(w).std(ddof=0)
         )
     found["rsi_14"] = close.transform(rsi)
     for window in (12, 26):
-        found[f"ema_{window}"] = close.transform(
-            lambda x, w=window: x.ewm(span=w, adjust=False).mean()
-        )
+        found[f"ema_{window}"] = close.transform(lambda x, w=window: x.ewm(span=w, adjust=False).mean())
     found["close_lag_1"] = close.shift(1)
     for name in ("ret_5", "ret_20", "volatility_20"):
         found[f"rank_{name}"] = found[name].groupby(frame["date"]).rank(pct=True)
@@ -116,18 +110,14 @@ def time_features(rows: int, rounds: int) -> dict[str, float]:
     found: dict[str, float] = {}
     feature_grid(panel, columns, THREADS)  # compiled
     for _ in range(rounds):
-        best(
-            found, "features_s", seconds(lambda: feature_grid(panel, columns, THREADS))
-        )
+        best(found, "features_s", seconds(lambda: feature_grid(panel, columns, THREADS)))
         best(found, "pandas_features_s", seconds(lambda: pandas_features(frame)))
     compare(
         feature_grid(panel, columns, THREADS),
         pandas_features(frame),
         [c.name for c in columns],
     )
-    return found | {
-        "features_over_pandas": found["pandas_features_s"] / found["features_s"]
-    }
+    return found | {"features_over_pandas": found["pandas_features_s"] / found["features_s"]}
 
 
 def compare(ours: Any, theirs: Any, names: list[str]) -> None:
@@ -136,9 +126,7 @@ def compare(ours: Any, theirs: Any, names: list[str]) -> None:
     for i, name in enumerate(names):
         if not name.startswith("rank"):
             other = theirs[name].to_numpy(dtype=np.float64).reshape(ours.shape[:2])
-            np.testing.assert_allclose(
-                ours[:, late:, i], other[:, late:], rtol=1e-6, err_msg=name
-            )
+            np.testing.assert_allclose(ours[:, late:, i], other[:, late:], rtol=1e-6, err_msg=name)
 
 
 def time_models(rows: int, rounds: int) -> dict[str, float]:
@@ -169,9 +157,7 @@ def time_models(rows: int, rounds: int) -> dict[str, float]:
 
             def ours(name: str = name) -> None:
                 store = Kept(Store(None, "", 60.0, Stop(), time.monotonic))
-                kept[name] = fit_model(
-                    job, Model(name, given[name], "model"), {}, x, y, date, store
-                )
+                kept[name] = fit_model(job, Model(name, given[name], "model"), {}, x, y, date, store)
 
             def theirs(name: str = name, made: Callable[[], Any] = made) -> None:
                 kept[f"direct_{name}"] = made().fit(x, y)
@@ -181,16 +167,10 @@ def time_models(rows: int, rounds: int) -> dict[str, float]:
             for who in turns:
                 best(found, f"{who}_fit_s", seconds(both[who]))
             for who in turns:
-                best(
-                    found,
-                    f"{who}_predict_s",
-                    seconds(lambda who=who: kept[who].predict(x)),
-                )
+                best(found, f"{who}_predict_s", seconds(lambda who=who: kept[who].predict(x)))
     for name in direct:
         for what in ("fit", "predict"):
-            found[f"{name}_{what}_over_direct"] = (
-                found[f"direct_{name}_{what}_s"] / found[f"{name}_{what}_s"]
-            )
+            found[f"{name}_{what}_over_direct"] = found[f"direct_{name}_{what}_s"] / found[f"{name}_{what}_s"]
     return found | single(kept["xgboost"], x)
 
 
@@ -203,9 +183,7 @@ def single(fitted: Any, x: Any) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         save_model(Path(folder), fitted, about)
         loaded = load_model(folder)
-    took = sorted(
-        seconds(lambda i=i: loaded.predict(x[i : i + 1])) for i in range(SINGLE)
-    )
+    took = sorted(seconds(lambda i=i: loaded.predict(x[i : i + 1])) for i in range(SINGLE))
     return {
         "single_prediction_p50_ms": took[SINGLE // 2] * 1e3,
         "single_prediction_p99_ms": took[-10] * 1e3,

@@ -50,7 +50,7 @@ class X:
             if above(t.sf, t.ss) and not above(t1.sf, t1.ss):
                 return target(p.most, stop_loss=0.05)
             return target(-0.5) if s.held % 7 == 0 else keep()
-        s.worst = min(s.worst, bar.close / s.entry - 1)
+        s.worst = min(s.worst, log(sqrt(bar.close / s.entry)) * 2, floor(exp(0)) - 1)
         if s.worst < -0.04 or bar.high > 1.1 * s.entry:
             return close()
         return units(3) if s.bars_held == 4 else keep()
@@ -93,7 +93,7 @@ FEATURES: dict[str, Json] = {
     "warm_up_level": {"data": {"start": "2020-01-21"}, "strategy": {"entry": "level"}},
     "random_search": {"search": {"method": "random", "trials": 9}},
     "least_of_the_symbols": {"search": {"aggregate": "min"}},
-    "median_of_the_symbols": {"search": {"aggregate": "median", "min_trades": 9}},
+    "median_of_the_symbols": {"search": {"aggregate": "median", "min_trades": 9}, "symbols": 3},
     "walk_forward": {"validation": {"method": "walk_forward", "folds": 2}},
 }
 SEEDS = 6  # of random rules
@@ -123,7 +123,14 @@ def cases() -> Iterator[tuple[str, Json]]:
                 "execution": draw_execution(rng, True),
             },
         )
-    yield "actions", {"market": "actions", "execution": {"direction": "both"}, "parameters": STOPS}
+    yield (
+        "actions",
+        {
+            "market": "actions",
+            "execution": {"direction": "both"},
+            "parameters": STRATEGIES["sma_cross"] | STOPS,
+        },
+    )
     china = {"profile": "cn_a", "cash": 100_000, "stop_loss": 0.05}
     yield "cn_a", {"market": "china", "execution": china, "parameters": STRATEGIES["sma_cross"]}
     user = {"source": STEP, "class": "X"}
@@ -136,10 +143,10 @@ def cases() -> Iterator[tuple[str, Json]]:
         yield name, {"fault": fault, "parameters": parameters}
 
 
-def prices(path: Path, kind: str, trend: float) -> Path:
-    """Writes two symbols; suspended and missing bars are among them."""
+def prices(path: Path, kind: str, trend: float, symbols: int) -> Path:
+    """Writes two symbols or three; suspended and missing bars are among them."""
     rows: list[list[object]] = []
-    for k, symbol in enumerate(("AA", "BB")):
+    for k, symbol in enumerate(("AA", "BB", "CC")[:symbols]):
         bars = [
             tuple(x + trend * i for x in bar) if isinstance(bar, tuple) else bar
             for i, bar in enumerate(market(random.Random(k + 1), BARS))
@@ -222,11 +229,11 @@ def ran(folder: Path, case: Json, device: str) -> Json:
     """Returns what a run found; of an error its message."""
     os.environ["BERTH_DEVICE"] = device
     parts = dict(case)
-    kind, trend = parts.pop("market", "plain"), parts.pop("trend", 0.0)
+    kind, trend, symbols = parts.pop("market", "plain"), parts.pop("trend", 0.0), parts.pop("symbols", 2)
     fault = parts.pop("fault", nullcontext) if device != "cpu" else nullcontext
     parts.pop("fault", None)
     folder.mkdir(parents=True)
-    path = prices(folder / "p.csv", kind, trend)
+    path = prices(folder / "p.csv", kind, trend, symbols)
     spec = spec_of(path, output={"top_k": 0}, **{"data": {}, "strategy": {}, **parts})
     spec["parameters"] = parts.get("parameters", {})
     spec["data"]["adjustment"] = "total" if kind == "plain" else "none"

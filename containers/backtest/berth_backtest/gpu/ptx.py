@@ -32,7 +32,7 @@ class X:
     sf = ind.sma("close", window=fast)
 
     def step(s, bar, t, t1, p):
-        s.worst = min(s.worst, log(bar.close / t.sf))
+        s.worst = min(s.worst, log(sqrt(bar.close / t.sf)), inf if isnan(t1.sf) else pi)
         if s.pos == 0:
             return target(1, stop_loss=0.05) if t.sf > t1.sf else keep()
         return close() if s.worst < -0.04 or floor(exp(s.worst)) > 1 else keep()

@@ -4,6 +4,7 @@ What it reads and writes are rows of one array with a fixed distance between the
 knows that they do not overlap, and works on several sets at once.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,7 +157,7 @@ def show(
 def take_order(b: Book, cell: int, lane: int, t: int, work: Floats, fault: Floats) -> None:
     """Gives a cell the order of its step; what is no number or no fraction is noted as a fault."""
     kind, want = get(work, O_KIND + lane), get(work, O_WANT + lane)
-    if not np.isfinite(want) or (kind == TO_TARGET and abs(want) > 1.0):
+    if not math.isfinite(want) or (kind == TO_TARGET and abs(want) > 1.0):
         if fault[F_FOUND] == 0.0:
             fault[F_FOUND] = 1.0
             fault[F_BAR] = t
@@ -167,7 +168,7 @@ def take_order(b: Book, cell: int, lane: int, t: int, work: Floats, fault: Float
     set_order(b, cell, t, kind, want)
     for i in range(3):
         x = get(work, O_STOPS + i * LANES + lane)
-        if not np.isnan(x):
+        if not math.isnan(x):
             b.cells[ORDER_STOP_LOSS + i, cell] = max(x, 0.0)
 
 

@@ -27,7 +27,7 @@ CPU, GPU = "berth_backtest.kernel", "berth_backtest.gpu.kernel"  # what it is co
 
 HEAD = '''"""Made from a user's strategy; see berth_backtest.user.generate."""
 
-from numpy import exp, floor, inf, isnan, log, nan, pi, sqrt
+from {maths} import exp, floor, inf, isnan, log, nan, pi, sqrt
 
 from {kernel}.jit import entry, get, hot, put, step_function
 from {kernel}.rebalance import rank_of
@@ -69,7 +69,8 @@ def valid_rows(params, found):
 
 def module_text(source: Source, kernel: str = CPU) -> str:
     """Returns the module of a strategy's functions, compiled as those of a kernel's modules are."""
-    parts = [HEAD.format(kernel=kernel)]
+    maths = "numpy" if kernel == CPU else f"{kernel}.maths"
+    parts = [HEAD.format(kernel=kernel, maths=maths)]
     for name, checked in source.checked.items():
         if name.startswith("h_"):
             arguments = [f"v_{arg}" for arg in plain_arguments(source.helpers[name.removeprefix("h_")])]
