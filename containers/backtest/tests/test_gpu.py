@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from berth_backtest.device import Check, Device, from_json, joined_device, to_json
+from berth_backtest.errors import ProgramError
+from berth_backtest.gpu.check import SpotCheck
+from berth_backtest.metrics import NAMES
 
 from tests.support import ROOT, RUN_BOUND_S, Json, closes_csv, run_spec, spec_of
 
@@ -85,6 +89,29 @@ def test_what_a_lost_gpu_has_not_done_the_cpu_does(cases: dict[str, Json]) -> No
 
 def test_figures_that_are_not_those_of_the_cpu_end_the_run(cases: dict[str, Json]) -> None:
     assert "the GPU's figures are not to be trusted: sharpe of point" in cases["wrong_sums"]["found"]
+
+
+def test_a_tie_explains_a_difference() -> None:
+    names = {"points": np.array([3, 5]), "counts": np.array([[0.0, 0, 0], [1.0, 0, 0]])}
+    found = {**names, "means": np.ones((2, len(NAMES)))}
+    spot = SpotCheck(7)
+    spot.add(found)
+    order = np.argsort(spot.rows["points"])
+    spot.rows = {name: values[order] for name, values in spot.rows.items()}
+    tied = found["means"].copy()
+    tied[1] = 2.0
+    assert spot.compare({**found, "means": tied}, 1000) == Check(2, 0.0, 1)
+    near = found["means"].copy()
+    near[0, NAMES.index("final_equity")] += 5e-13
+    assert spot.compare({**found, "means": near}, 1000).largest_difference == pytest.approx(5e-13, rel=1e-3)
+    near[0, NAMES.index("final_equity")] += 1e-12
+    assert spot.compare({**found, "means": near}, 2000).ties == 0
+    with pytest.raises(ProgramError, match="final_equity of point 3"):
+        spot.compare({**found, "means": near}, 1000)
+    undefined = found["means"].copy()
+    undefined[0, NAMES.index("sharpe")] = np.nan
+    with pytest.raises(ProgramError, match="sharpe of point 3"):
+        spot.compare({**found, "means": undefined}, 1000)
 
 
 def sweep(tmp_path: Path, **parts: Any) -> Any:

@@ -48,7 +48,11 @@ def missing() -> str | None:
 
 def free_bytes() -> int:
     """Returns the device memory that can still be asked for."""
-    return SIMULATED_BYTES if SIMULATED else int(cuda.current_context().get_memory_info()[0])
+    if SIMULATED:
+        return SIMULATED_BYTES
+    context = cuda.current_context()
+    context.memory_manager.deallocations.clear()  # what was let go is kept for a while otherwise
+    return int(context.get_memory_info()[0])
 
 
 def is_out_of_memory(error: Exception) -> bool:
