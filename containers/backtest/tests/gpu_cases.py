@@ -74,7 +74,13 @@ STRATEGIES: dict[str, Json] = {
     "donchian": {"window": {"values": [4, 7]}, "exit": {"values": [2, 3]}},
     "buy_and_hold": {},
 }
-STOPS = {"stop_loss": 0.06, "take_profit": {"values": [0, 0.1]}, "trailing_stop": {"values": [0, 0.08]}}
+STOPS: Json = {
+    "fast": 2,
+    "slow": {"values": [3, 5]},
+    "stop_loss": 0.06,
+    "take_profit": {"values": [0, 0.1]},
+    "trailing_stop": {"values": [0, 0.08]},
+}
 FEATURES: dict[str, Json] = {
     "stops": {"parameters": STOPS},
     "stops_at_close": {"parameters": STOPS, "execution": {"fill": "close", "stop_reference": "entry_close"}},
@@ -128,7 +134,7 @@ def cases() -> Iterator[tuple[str, Json]]:
         {
             "market": "actions",
             "execution": {"direction": "both"},
-            "parameters": STRATEGIES["sma_cross"] | STOPS,
+            "parameters": STOPS,
         },
     )
     china = {"profile": "cn_a", "cash": 100_000, "stop_loss": 0.05}
@@ -220,7 +226,7 @@ def wrong_sums() -> Iterator[None]:
 FAULTS = {
     "small_memory": (small_memory, STRATEGIES["sma_cross"]),
     "no_memory": (no_memory, STRATEGIES["sma_cross"]),
-    "lost_device": (lost_device, {"fast": {"range": [1, 9, 1]}, "slow": {"range": [10, 18, 1]}}),
+    "lost_device": (lost_device, {"fast": {"range": [1, 6, 1]}, "slow": {"range": [7, 17, 1]}}),
     "wrong_sums": (wrong_sums, STRATEGIES["sma_cross"]),
 }
 
