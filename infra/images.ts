@@ -23,6 +23,7 @@ export const recipes: Readonly<Record<string, Recipe>> = {
   local: { file: 'infra/Dockerfile', context: '.', target: 'local' },
   runner: { file: 'containers/runner/Dockerfile', context: 'containers' },
   backtest: { file: 'containers/backtest/Dockerfile', context: 'containers' },
+  'backtest-cuda': { file: 'containers/backtest/Dockerfile', context: 'containers', args: { CUDA: '1' } },
   training: { file: 'containers/training/Dockerfile', context: 'containers' },
   'training-cuda': { file: 'containers/training/Dockerfile', context: 'containers', args: { CUDA: '1' } },
 }

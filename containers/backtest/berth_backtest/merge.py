@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as papq
 
+from berth_backtest.chunks import COUNTS
+from berth_backtest.device import Device, from_json, joined_device
 from berth_backtest.errors import ProgramError, invalid
 from berth_backtest.honest.blocks import Blocks
 from berth_backtest.honest.sample import chosen
@@ -17,7 +19,7 @@ from berth_backtest.output.tables import read_blocks
 from berth_backtest.plan import Plan
 from berth_backtest.report import log
 from berth_backtest.shard import BLOCKS_FILE, MAX_SHARD_BYTES, SHARD_FILE, Shard, span_of
-from berth_backtest.sweep import COUNTS, Sweep, Tally, identity_of, keeps_all, new_tally
+from berth_backtest.sweep import Sweep, Tally, identity_of, keeps_all, new_tally
 
 Json = dict[str, Any]
 
@@ -31,6 +33,7 @@ def merge(plan: Plan, shard: Shard) -> tuple[Sweep, float]:
     missing: list[tuple[int, int]] = []
     seconds, finished = 0.0, True
     samples: list[Blocks | None] = []
+    devices: list[Device] = []
     folders = dict(shard.folders)
     for index in range(shard.of):
         span = span_of(index, shard.of, total)
@@ -42,12 +45,21 @@ def merge(plan: Plan, shard: Shard) -> tuple[Sweep, float]:
         add_shard(tally, folders[index], state, span)
         samples.append(sample_of(plan, folders[index], state, span))
         seconds += float(state["run_s"])
+        devices.append(device_of(folders[index], state))
         finished = finished and bool(state["finished"])
     tally.reached = total
     log(f"{len(folders)} of {shard.of} shards joined: {tally.tried} parameter sets")
     if tally.tried == 0:
         raise nothing_to_show(plan, missing)
-    return tally.sweep(finished, tuple(missing), joined(plan, samples)), seconds
+    device = joined_device(devices)
+    return tally.sweep(finished, tuple(missing), joined(plan, samples), device=device), seconds
+
+
+def device_of(folder: Path, state: Json) -> Device:
+    try:
+        return from_json(state["device"])
+    except (TypeError, KeyError) as error:
+        raise broken(folder, f"{SHARD_FILE} does not say where it ran: {error}") from None
 
 
 def nothing_to_show(plan: Plan, missing: list[tuple[int, int]]) -> Exception:

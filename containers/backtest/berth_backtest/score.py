@@ -1,5 +1,7 @@
 """From metrics to a ranking: each set's objective over symbols, the best set first."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,10 +37,13 @@ def objectives(metrics: Floats, search: Search) -> Floats:
         found = np.where(count > 0, np.min(np.where(there, values, np.inf), axis=1), np.nan)
     else:
         found = median_of(values, count)
-    found[2 * count < values.shape[1]] = np.nan
     trades = metrics[:, :, NAMES.index("trades")].sum(axis=1)
-    found[trades < search.min_trades] = np.nan
-    return found
+    return counted(found, count, values.shape[1], trades, search)
+
+
+def counted(found: Floats, count: NDArray[Any], symbols: int, trades: Floats, search: Search) -> Floats:
+    """Returns objectives, null where too few symbols have one, or there are too few trades."""
+    return np.where((2 * count < symbols) | (trades < search.min_trades), np.nan, found)
 
 
 def median_of(values: Floats, count: NDArray[np.int64]) -> Floats:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from berth_backtest.data.panel import Panel
 from berth_backtest.grid import Grid
 from berth_backtest.kernel import layout
+from berth_backtest.kernel.metrics import METRICS, fill_metrics
 from berth_backtest.kernel.run import CELLS, run_moves
 from berth_backtest.kernel.steps import F_BAR, F_CELL, F_FOUND, F_KIND, F_SET, F_WANT, FAULT, NO_STEPS, Steps
 from berth_backtest.market import Market, Room, market_of, own_bars
@@ -83,8 +84,11 @@ class Simulator:
             found[:, k] = factor * (self.grid.values(name, points) if name else 1.0)
         return found
 
-    def steps_of(self, market: Market, points: Index, cells: int) -> Steps:
-        """Returns what a user's step is called with, each set's parameters for `cells` cells."""
+    def steps_of(self, market: Market | None, points: Index, cells: int) -> Steps:
+        """Returns what a user's step is called with, each set's parameters for `cells` cells.
+
+        Without a market it has no bars: those on a GPU are of all symbols.
+        """
         source = self.definition.source
         if source is None or self.module is None:
             return NO_STEPS
@@ -93,7 +97,7 @@ class Simulator:
         back = [("t1", one.name) in reads for one in source.series]
         return Steps(
             self.module.step,
-            market.rows,
+            NO_STEPS.bars if market is None else market.rows,
             np.array(values).reshape(len(values), len(points) * cells),
             np.array(list(source.states.values())),
             np.array(back, dtype=np.int64),
@@ -320,6 +324,7 @@ def compile_kernel() -> None:
     """Compiles the kernel, or loads it from the cache, by running it on two bars."""
     from berth_backtest.market import tiny_market
 
+    fill_metrics(np.ones((1, layout.RAW)), np.ones(4), np.empty((1, METRICS)))
     market = tiny_market()
     rules = np.ones(layout.RULES)
     raw = np.empty((1, layout.RAW))

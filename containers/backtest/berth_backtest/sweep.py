@@ -15,35 +15,31 @@ from numpy.typing import NDArray
 
 from berth_backtest import VERSION
 from berth_backtest.checkpoint import Checkpoint
+from berth_backtest.chunks import COUNTS, Chunks, metrics_from
+from berth_backtest.device import CPU, Device, GpuFailedError
 from berth_backtest.errors import StoppedError, invalid
 from berth_backtest.heat import add_heat, join_heat, no_heat
 from berth_backtest.honest.blocks import Blocks, run_blocks
 from berth_backtest.honest.sample import Sample
 from berth_backtest.kept import Arrays, Best, Every
-from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS
-from berth_backtest.metrics import NAMES, metrics_of
+from berth_backtest.metrics import NAMES
 from berth_backtest.plan import Plan
 from berth_backtest.points import TOLD_BYTES, TOLD_ROWS, point_rows
 from berth_backtest.report import Progress, Stop, log
-from berth_backtest.score import mean_of, objectives
 from berth_backtest.simulate import Simulator
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 State = dict[str, Any]  # of JSON
 
-FORMAT = 2  # of checkpoints and of shards' files: an older one is another run's
-CHUNK_UPDATES = 500_000_000  # bar-updates: a second or two
-CHUNK_ROWS = 200_000  # (set, symbol) pairs: 40 MB of raw sums, and as much again for metrics
-FIRST_SETS = 512  # of the first chunk, which finds the pace
+FORMAT = 3  # of checkpoints and of shards' files: an older one is another run's
 CHUNK_S = 2.0  # what trades on every bar is slower: its chunks shrink to this, well below any grace
 ALL_POINTS = 10_000_000  # a space up to it keeps every point: 1.4 GB
 BEST_POINTS = 1_000_000  # a larger one keeps these
 KEPT_ROWS = 1_000_000  # (set, symbol) pairs whose metrics are kept unasked
 MOST_ROWS = 20_000_000  # and when asked for by output.metrics: 2.6 GB
 PARTIAL_EVERY_S = 3.0  # between two tellings of the best points so far
-COUNTS = {"ties": layout.TIES, "ruined": layout.RUINED, "delisted": layout.DELISTED}
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,7 @@ class Sweep:
     missing: tuple[tuple[int, int], ...] = ()  # spans of shards that failed
     blocks: Blocks | None = None  # of a sample of the points, once all are run
     sampled_s: float = 0.0  # what these took
+    device: Device = CPU
 
 
 @dataclass
@@ -114,6 +111,7 @@ class Tally:
         missing: tuple[tuple[int, int], ...] = (),
         blocks: Blocks | None = None,
         sampled_s: float = 0.0,
+        device: Device = CPU,
     ) -> Sweep:
         rows = self.kept.arrays()
         return Sweep(
@@ -130,6 +128,7 @@ class Tally:
             missing,
             blocks,
             sampled_s,
+            device,
         )
 
 
@@ -159,19 +158,12 @@ def identity_of(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def chunk_size(plan: Plan) -> int:
-    """Returns the sets of a chunk, a multiple of CELLS."""
-    symbols = len(plan.panel.symbols)
-    sets = min(CHUNK_UPDATES // (plan.panel.bars * symbols), CHUNK_ROWS // symbols)
-    return max(CELLS, sets // CELLS * CELLS)
-
-
 class Pace:
     """The size of the next chunk, by how long the last ones took."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, first: int, most: int) -> None:
         self.most = most
-        self.size = min(most, FIRST_SETS)
+        self.size = min(most, first)
 
     def took(self, sets: int, seconds: float) -> None:
         wanted = int(sets * CHUNK_S / max(seconds, 1e-9)) // CELLS * CELLS
@@ -209,9 +201,39 @@ def run_sweep(
     Raises StoppedError when it was stopped before the first chunk was finished.
     """
     first, end = span
-    tally, leaders = resumed(plan, first, checkpoint), Best(TOLD_ROWS, plan.spec.search.objective)
+    tally, chunks = resumed(plan, first, checkpoint), Chunks(plan, simulator, keeps_all(plan))
+    try:
+        run_points(plan, chunks, span, tally, checkpoint, progress, stop)
+    except GpuFailedError as error:
+        chunks.fall_back(str(error), tally.reached)
+        run_points(plan, chunks, span, tally, checkpoint, progress, stop)
+    device = chunks.judged()
+    finished, blocks, began = tally.reached == end, None, time.monotonic()
+    if finished and sampled and plan.grid.total > 1:
+        blocks = run_blocks(plan, simulator, tally.sample.points, progress, stop)
+        finished = blocks is not None
+    if stop.asked:
+        save(checkpoint, tally)
+        log(f"asked to stop: {tally.reached - first} of {end - first} sets are done and kept")
+    if not finished and tally.tried == 0:
+        raise StoppedError("stopped before the first chunk was done")
+    return tally.sweep(finished, blocks=blocks, sampled_s=time.monotonic() - began, device=device)
+
+
+def run_points(
+    plan: Plan,
+    chunks: Chunks,
+    span: tuple[int, int],
+    tally: Tally,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    stop: Stop,
+) -> None:
+    """Runs what a tally has not reached yet, until it is asked to stop."""
+    first, end = span
+    leaders = Best(TOLD_ROWS, plan.spec.search.objective)
     leaders.add(of_leaders(tally.kept.arrays()))
-    told_at, pace = time.monotonic(), Pace(chunk_size(plan))
+    told_at, pace = time.monotonic(), Pace(chunks.first, chunks.most)
     for points, reached in plan.grid.chunks(tally.reached, end, lambda: pace.size, lambda: stop.asked):
         if stop.asked:
             break
@@ -221,7 +243,7 @@ def run_sweep(
         done = tally.reached - first
         progress.tell(0.1 + 0.8 * done / (end - first), "run", done, end - first, points=best)
         began = time.monotonic()
-        part = run_chunk(plan, simulator, points, keeps_all(plan))
+        part = chunks.run(points)
         if len(points) > 0:
             pace.took(len(points), time.monotonic() - began)
         if plan.grid.drawn is not None:
@@ -232,16 +254,6 @@ def run_sweep(
             checkpoint.add({name: values for name, values in part.items() if name != "counts"})
         if checkpoint.is_due():
             save(checkpoint, tally)
-    finished, blocks, began = tally.reached == end, None, time.monotonic()
-    if finished and sampled and plan.grid.total > 1:
-        blocks = run_blocks(plan, simulator, tally.sample.points, progress, stop)
-        finished = blocks is not None
-    if stop.asked:
-        save(checkpoint, tally)
-        log(f"asked to stop: {tally.reached - first} of {end - first} sets are done and kept")
-    if not finished and tally.tried == 0:
-        raise StoppedError("stopped before the first chunk was done")
-    return tally.sweep(finished, blocks=blocks, sampled_s=time.monotonic() - began)
 
 
 def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
@@ -276,26 +288,6 @@ def save(checkpoint: Checkpoint, tally: Tally) -> None:
 
 def of_leaders(part: Arrays) -> Arrays:
     return {name: part[name] for name in ("points", "objective", "means")}
-
-
-def run_chunk(plan: Plan, simulator: Simulator, points: Index, keep: bool) -> Arrays:
-    raw = simulator.run(points)
-    metrics = metrics_from(plan, raw)
-    counts = [raw[:, :, column].sum(axis=1) for column in COUNTS.values()]
-    arrays: Arrays = {
-        "points": points,
-        "objective": objectives(metrics, plan.spec.search),
-        "means": mean_of(metrics),
-        "counts": np.stack(counts, axis=1),
-    }
-    if keep:
-        arrays["metrics"] = metrics
-    assert arrays["means"].shape[1] == len(NAMES)
-    return arrays
-
-
-def metrics_from(plan: Plan, raw: Floats) -> Floats:
-    return metrics_of(raw, plan.panel.bars, plan.spec.execution.cash, plan.periods, plan.spec.risk_free)
 
 
 def metrics_for(plan: Plan, simulator: Simulator, points: Index) -> Floats:

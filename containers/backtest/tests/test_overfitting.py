@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from berth_backtest import sweep
+from berth_backtest import chunks
 from berth_backtest.honest import sample
 from berth_backtest.honest.blocks import BLOCKS, Blocks, block_sums, returns_of
 from berth_backtest.honest.cscv import probability_of_overfitting
@@ -208,7 +208,7 @@ def test_a_sets_sums_do_not_depend_on_the_sets_beside_it(bars: int) -> None:
 @pytest.mark.parametrize("of", [2, 5])
 def test_a_sample_is_the_same_for_any_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: int) -> None:
     monkeypatch.setattr(sample, "SAMPLED", 40)
-    monkeypatch.setattr(sweep, "CHUNK_UPDATES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_UPDATES", 1)
     monkeypatch.setattr("berth_backtest.honest.blocks.MOST_AT_ONCE", 7)
     spec = spec_of(market(tmp_path), fast={"range": [1, 9, 1]}, slow={"range": [2, 30, 1]})
     whole = run_spec(tmp_path / "whole", spec)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from berth_backtest import draws, grid, sweep
+from berth_backtest import chunks, draws, grid
 from berth_backtest.data.load import load_panel
 from berth_backtest.draws import permuted, shares
 from berth_backtest.errors import ProgramError, StoppedError
@@ -36,7 +36,7 @@ SPACES = {"finite": FINITE, "mixed": MIXED}
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes chunks of 64 sets out of 100 looked at, so that a small search has several of both."""
-    monkeypatch.setattr(sweep, "CHUNK_UPDATES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_UPDATES", 1)
     monkeypatch.setattr(grid, "AT_ONCE", 100)
 
 

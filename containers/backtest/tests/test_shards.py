@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from berth_backtest import cli, grid, points, sweep
+from berth_backtest import chunks, cli, grid, points, sweep
 from berth_backtest.data.load import load_panel
 from berth_backtest.errors import ProgramError, StoppedError
 from berth_backtest.job import run_job as run
@@ -33,7 +33,7 @@ examples = settings(max_examples=200, deadline=None, derandomize=True)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes chunks of 64 sets out of 100 looked at, so that a small grid has several of both."""
-    monkeypatch.setattr(sweep, "CHUNK_UPDATES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_UPDATES", 1)
     monkeypatch.setattr(grid, "AT_ONCE", 100)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from berth_backtest import sweep
+from berth_backtest import chunks, sweep
 from berth_backtest.checkpoint import Checkpoint
 from berth_backtest.errors import StoppedError
 from berth_backtest.job import run_job as run
@@ -32,7 +32,7 @@ FILES = {
 
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes chunks of 64 sets, so that a small grid has several."""
-    monkeypatch.setattr(sweep, "CHUNK_UPDATES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_UPDATES", 1)
 
 
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
@@ -82,13 +82,13 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(
     manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text())
     assert manifest["state"]["tried"] == 64 * looks
     done: list[int] = []
-    honest = sweep.run_chunk
+    honest = chunks.run_chunk
 
     def counted(*parts: Any) -> Any:
         done.append(len(parts[2]))
         return honest(*parts)
 
-    monkeypatch.setattr(sweep, "run_chunk", counted)
+    monkeypatch.setattr(chunks, "run_chunk", counted)
     same_files(run_spec(out, spec), whole)
     assert len(done) == 7 - looks
 
@@ -155,7 +155,7 @@ def test_sigterm_ends_with_75_and_the_next_start_goes_on(tmp_path: Path) -> None
 # Chunks of 64 sets that wait for the signal: the parent sends it after the first line.
 SLOW = """
 import sys, threading
-from berth_backtest import sweep
+from berth_backtest import chunks, sweep
 from berth_backtest.cli import main
 from berth_backtest.report import Stop
 came = threading.Event()
@@ -164,13 +164,13 @@ def noted(self, *parts):
     note(self, *parts)
     came.set()
 Stop.note = noted
-sweep.CHUNK_UPDATES = 1
-honest = sweep.run_chunk
+chunks.CHUNK_UPDATES = 1
+honest = chunks.run_chunk
 def slow(*parts):
     print("chunk", flush=True)
     came.wait(60)
     return honest(*parts)
-sweep.run_chunk = slow
+chunks.run_chunk = slow
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from berth_backtest import sweep
+from berth_backtest import chunks
 from berth_backtest.errors import ProgramError, StoppedError
 from berth_backtest.honest.deflated import expected_maximum, variance_of
 from berth_backtest.job import explain_job
@@ -27,7 +27,7 @@ SPACE: Json = {
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "CHUNK_UPDATES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_UPDATES", 1)
 
 
 def searching(tmp_path: Path, trials: int = 60, batch: int = 20, method: str = "tpe", **parts: Any) -> Json:

@@ -2,15 +2,16 @@
 
 Between two fills cash and units stand still, so equity is cash + units x mark, and a bar on which
 nothing is held needs no work at all. Bars go into WIDTH partial sums in turn; that order depends only
-on the set's own fills, never on threads or on how the work was split.
+on the set's own fills, never on threads or on how the work was split. On a GPU, whose threads walk
+side by side over the same bars, each held bar is accounted at its end (EACH_BAR), with the same sums.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.jit import block_of, get, hot, inner, put
-from berth_backtest.kernel.layout import (
+from .book import Book
+from .jit import EACH_BAR, block_of, get, hot, inner
+from .layout import (
     A_D2,
     A_LOW,
     A_LOW_PEAK,
@@ -78,11 +79,12 @@ def settle_bars(
     if len(equity) > 0:
         for i in range(since, t):
             equity[i, purse] = cash + units * mark[i]
-    account_bar(purses, sums, purse, cash + units * mark[since], free)
+    if not EACH_BAR:
+        account_bar(purses, sums, purse, cash + units * mark[since], free)
     if since + 1 < t:
         if units == 0.0:
             stand_still(purses, sums, purse, t - since - 1, free)
-        else:
+        elif not EACH_BAR:
             phase = (since + 1) % WIDTH
             extremes = tops[phase] if units > 0.0 else bottoms[phase]
             hold(purses, sums, purse, since + 1, t, cash, units, mark, extremes, free)
@@ -170,24 +172,48 @@ def block(
 ) -> int:
     """Adds up to WIDTH bars from `t` on; returns how many of them are at the peak."""
     new = 0
-    for j in range(WIDTH):
-        live = j < left
+    for j in range(left):
         e = cash + units * get(mark, t + j)
         last = cash + units * get(mark, t + j - 1)
-        r = e / last - 1.0 if live else 0.0
-        d = min(r - free, 0.0) if live else 0.0
-        put(sums, A_R + j, get(sums, A_R + j) + r)
-        put(sums, A_R2 + j, get(sums, A_R2 + j) + r * r)
-        put(sums, A_D2 + j, get(sums, A_D2 + j) + d * d)
         # Rounding keeps the order, so the highest mark gives the highest equity exactly.
         top = max(peak, cash + units * get(phase, t + j))
-        low = get(sums, A_LOW + j)
-        low_peak = get(sums, A_LOW_PEAK + j)
-        deeper = (e * low_peak < low * top) & live
-        put(sums, A_LOW + j, e if deeper else low)
-        put(sums, A_LOW_PEAK + j, top if deeper else low_peak)
-        new += 1 << j if (e >= top) & live else 0
+        new += 1 << j if account_held(sums, j, e, last, top, free) else 0
     return new
+
+
+@hot
+def account_held(sums: Floats, j: int, e: float, last: float, top: float, free: float) -> bool:
+    """Adds a held bar to the partial sums j; says whether it ends at the peak `top`."""
+    r = e / last - 1.0
+    d = min(r - free, 0.0)
+    sums[A_R + j] += r
+    sums[A_R2 + j] += r * r
+    sums[A_D2 + j] += d * d
+    if e * sums[A_LOW_PEAK + j] < sums[A_LOW + j] * top:
+        sums[A_LOW + j] = e
+        sums[A_LOW_PEAK + j] = top
+    return e >= top
+
+
+@hot
+def account_now(b: Book, purse: int, t: int) -> None:
+    """Adds bar t at its end, where each bar is (EACH_BAR); flat bars wait for `settle`."""
+    since = int(b.purses[SINCE, purse])
+    if t < since:
+        return
+    p = b.purses
+    units = b.cells[UNITS, purse]
+    e = p[CASH, purse] + units * b.marks[purse * b.many, t]
+    if t == since:
+        account_bar(p, b.sums[purse], purse, e, b.rules[RISK_FREE])
+    elif units != 0.0:
+        top = max(p[PEAK, purse], e)
+        j = (t - since - 1) & (WIDTH - 1)
+        at_peak = account_held(b.sums[purse], j, e, p[EQUITY, purse], top, b.rules[RISK_FREE])
+        p[EQUITY, purse] = e
+        p[PEAK, purse] = top
+        p[BELOW, purse] = 0.0 if at_peak else p[BELOW, purse] + 1.0
+        p[MAX_BELOW, purse] = max(p[MAX_BELOW, purse], p[BELOW, purse])
 
 
 @inner

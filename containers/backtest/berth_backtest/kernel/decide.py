@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.book import C_WAITING, Book
-from berth_backtest.kernel.jit import inner
-from berth_backtest.kernel.layout import (
+from .book import C_WAITING, Book
+from .jit import hot, inner
+from .layout import (
     COUNTED,
     DECIDED,
     DECIDES,
@@ -27,8 +27,8 @@ from berth_backtest.kernel.layout import (
     UNITS,
     WANT,
 )
-from berth_backtest.kernel.moves import M_CELL, M_FRESH, M_NEXT, M_SIGN, NOTHING
-from berth_backtest.kernel.trades import note
+from .moves import M_CELL, M_FRESH, M_NEXT, M_SIGN, NOTHING
+from .trades import note
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -74,15 +74,21 @@ def by_moves(b: Book, t: int, move: int, moves: NDArray[np.int32]) -> None:
     level = b.rules[LEVEL] > 0.5
     while move != NOTHING:
         cell = int(moves[move, M_CELL])
-        if level:
-            b.cells[SIGN, cell] = float(moves[move, M_SIGN])
-        else:
-            by_sign(b, cell, t, float(moves[move, M_SIGN]), moves[move, M_FRESH] == 0)
+        by_move(b, cell, t, float(moves[move, M_SIGN]), moves[move, M_FRESH] == 0, level)
         move = int(moves[move, M_NEXT])
     if level:
         for cell in range(b.cells.shape[1]):
             if b.states[t, cell * b.many] == 1:
                 by_sign(b, cell, t, b.cells[SIGN, cell], True)
+
+
+@hot
+def by_move(b: Book, cell: int, t: int, sign: float, enters: bool, level: bool) -> None:
+    """Takes a change of state: with "level" as what each bar is asked for from now on."""
+    if level:
+        b.cells[SIGN, cell] = sign
+    else:
+        by_sign(b, cell, t, sign, enters)
 
 
 @inner

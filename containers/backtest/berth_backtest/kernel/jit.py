@@ -1,4 +1,7 @@
-"""The one place that names Numba: how functions are compiled, and where that is kept."""
+"""The one place that names Numba for the CPU: how functions are compiled, and where that is kept.
+
+gpu/kernel/jit.py has the same names for the GPU.
+"""
 
 import hashlib
 import os
@@ -11,6 +14,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.extending import intrinsic
+
+LANES = 64  # sets that a user's step works on in one call
+EACH_BAR = False  # held bars are accounted many at once, when the position changes
 
 F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
@@ -64,6 +70,8 @@ def hot(function: F) -> F:
     """Compiles a function into its callers: a call copies every field of every array of a book."""
     return cast(F, _hot(function))
 
+
+shared_only = inner  # what only a shared purse needs: it never runs on a GPU
 
 _floats = numba.types.float64[::1]
 _step = numba.types.void(numba.types.int64, numba.types.int64, _floats, _floats)

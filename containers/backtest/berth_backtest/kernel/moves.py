@@ -7,8 +7,8 @@ cells per bar.
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.jit import inner
-from berth_backtest.kernel.layout import TIE
+from .jit import hot, inner
+from .layout import TIE
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -113,12 +113,17 @@ def compare(fast: Floats, slow: Floats, scale: Floats, codes: Bytes) -> int:
     """Fills the states and counts equal ones: closer than TIE is equal, a rounding is no cross."""
     ties = 0
     for i in range(len(fast)):
-        gap = fast[i] - slow[i]
-        near = TIE * scale[i]
-        sign = (1 if gap > near else 0) - (1 if gap < -near else 0)
+        sign = compared(fast[i], slow[i], scale[i])
         codes[i] = sign
         ties += 1 if sign == 0 else 0
     return ties
+
+
+@hot
+def compared(fast: float, slow: float, scale: float) -> int:
+    gap = fast - slow
+    near = TIE * scale
+    return (1 if gap > near else 0) - (1 if gap < -near else 0)
 
 
 @inner
@@ -150,8 +155,13 @@ def mark_levels(x: Floats, levels: Floats, codes: Bytes) -> None:
     """Codes a series that enters beyond outer levels and leaves at inner ones."""
     low, high, leave_long, leave_short = levels[0], levels[1], levels[2], levels[3]
     for i in range(len(x)):
-        code = (ABOVE if x[i] < low else 0) | (BELOW if x[i] > high else 0)
-        codes[i] = code | (NO_LONG if x[i] >= leave_long else 0) | (NO_SHORT if x[i] <= leave_short else 0)
+        codes[i] = level_code(x[i], low, high, leave_long, leave_short)
+
+
+@hot
+def level_code(x: float, low: float, high: float, leave_long: float, leave_short: float) -> int:
+    code = (ABOVE if x < low else 0) | (BELOW if x > high else 0)
+    return code | (NO_LONG if x >= leave_long else 0) | (NO_SHORT if x <= leave_short else 0)
 
 
 @inner
@@ -160,9 +170,13 @@ def mark_channels(
 ) -> None:
     """Codes a close that breaks out of one channel and back through another."""
     for i in range(len(close)):
-        code = (ABOVE if close[i] > top[i] else 0) | (BELOW if close[i] < bottom[i] else 0)
-        code |= NO_LONG if close[i] < exit_bottom[i] else 0
-        codes[i] = code | (NO_SHORT if close[i] > exit_top[i] else 0)
+        codes[i] = channel_code(close[i], top[i], bottom[i], exit_top[i], exit_bottom[i])
+
+
+@hot
+def channel_code(close: float, top: float, bottom: float, exit_top: float, exit_bottom: float) -> int:
+    code = (ABOVE if close > top else 0) | (BELOW if close < bottom else 0)
+    return code | (NO_LONG if close < exit_bottom else 0) | (NO_SHORT if close > exit_top else 0)
 
 
 @inner
@@ -183,15 +197,7 @@ def latch(
         if state == 0 and i % WORD == 0 and words[i // WORD] & ENTERS == 0:
             i += WORD
             continue
-        code = codes[i]
-        begins = code if level or i == 0 else code & ~codes[i - 1]
-        new = state
-        if (state > 0 and code & NO_LONG) or (state < 0 and code & NO_SHORT):
-            new = 0
-        if begins & ABOVE and new <= 0:
-            new = 1
-        elif begins & BELOW and new >= 0:
-            new = -1
+        new = latched(state, codes[i], 0 if level or i == 0 else codes[i - 1])
         if new != state:
             state = new
             if bars[i] < 0:
@@ -200,6 +206,20 @@ def latch(
                 count = add_move(head, moves, count, int(bars[i]), cell, state, 0)
         i += 1
     return count, 0, start
+
+
+@hot
+def latched(state: int, code: int, before: int) -> int:
+    """Returns the state after a bar's code; `before` is the code that does not count as a beginning."""
+    begins = code & ~before
+    new = state
+    if (state > 0 and code & NO_LONG) or (state < 0 and code & NO_SHORT):
+        new = 0
+    if begins & ABOVE and new <= 0:
+        new = 1
+    elif begins & BELOW and new >= 0:
+        new = -1
+    return new
 
 
 @inner

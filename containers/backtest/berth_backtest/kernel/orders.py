@@ -2,10 +2,10 @@
 
 import math
 
-from berth_backtest.kernel.account import settle
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.jit import inner
-from berth_backtest.kernel.layout import (
+from .account import settle
+from .book import Book
+from .jit import inner
+from .layout import (
     CASH,
     CASH_ORDERS,
     COUNTED,
@@ -40,7 +40,7 @@ from berth_backtest.kernel.layout import (
     UNITS,
     WANT,
 )
-from berth_backtest.kernel.trades import decrease, increase, note_rejected
+from .trades import decrease, increase, note_rejected
 
 
 @inner

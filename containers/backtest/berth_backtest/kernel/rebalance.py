@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.decide import set_order
-from berth_backtest.kernel.jit import inner
-from berth_backtest.kernel.layout import CASH, TO_TARGET, UNITS
-from berth_backtest.kernel.orders import value_now
+from .book import Book
+from .decide import set_order
+from .jit import inner
+from .layout import CASH, TO_TARGET, UNITS
+from .orders import value_now
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]

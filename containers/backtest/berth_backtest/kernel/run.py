@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.jit import by_reference, entry, inner, unowned
-from berth_backtest.kernel.layout import (
+from .book import Book
+from .jit import LANES, by_reference, entry, inner, unowned
+from .layout import (
     HIT,
     ORDER_STOP_LOSS,
     RAW,
@@ -14,10 +14,10 @@ from berth_backtest.kernel.layout import (
     TIES,
     WIDTH,
 )
-from berth_backtest.kernel.moves import NOTHING, find_moves, first_defined
-from berth_backtest.kernel.rebalance import FIELDS, SCALARS
-from berth_backtest.kernel.simulate import run_book
-from berth_backtest.kernel.steps import F_CELL, F_FOUND, F_SET, FIRST_ROW, LANES, Steps, start_steps
+from .moves import NOTHING, find_moves, first_defined
+from .rebalance import FIELDS, SCALARS
+from .simulate import run_book
+from .steps import F_CELL, F_FOUND, F_SET, FIRST_ROW, Steps, start_steps
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]

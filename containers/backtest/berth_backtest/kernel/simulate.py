@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.account import account_bar, account_shared, finish_sums, settle, start_sums
-from berth_backtest.kernel.book import C_DEBTS, C_WAITING, Book
-from berth_backtest.kernel.decide import by_moves, by_targets
-from berth_backtest.kernel.jit import inner
-from berth_backtest.kernel.layout import (
+from .account import account_bar, account_shared, finish_sums, settle, start_sums
+from .book import C_DEBTS, C_WAITING, Book
+from .decide import by_moves, by_targets
+from .jit import hot, inner, shared_only
+from .layout import (
     BORROW,
     CARRY,
     CASH,
@@ -62,11 +62,11 @@ from berth_backtest.kernel.layout import (
     WANT,
     WATCH,
 )
-from berth_backtest.kernel.orders import fill_costs, fill_order, miss
-from berth_backtest.kernel.rebalance import by_rebalance
-from berth_backtest.kernel.steps import by_steps
-from berth_backtest.kernel.stops import check_stops
-from berth_backtest.kernel.trades import (
+from .orders import fill_costs, fill_order, miss
+from .rebalance import by_rebalance
+from .steps import by_steps
+from .stops import check_stops
+from .trades import (
     decrease,
     end_trade,
     note_exit,
@@ -106,22 +106,7 @@ def run_book(
         start_sums(b, purse, b.rules[START_CASH])
     action = 0
     for t in range(n):
-        if b.rules[BORROW] > 0.0:
-            charge_borrow(b, t)
-        while action < len(b.actions) and b.actions[action, 0] <= t:
-            if b.actions[action, 0] == t:
-                act(b, t, int(b.actions[action, 1]), b.actions[action, 2], b.actions[action, 3])
-            action += 1
-        delist(b, t)
-        if b.rules[FILL] == NEXT_OPEN and b.counts[C_WAITING] > 0:
-            fill_waiting(b, t, 0)
-        if b.rules[WATCH] > 0.5:
-            check_stops(b, t)
-        if b.rules[FILL] == NEXT_CLOSE and b.counts[C_WAITING] > 0:
-            fill_waiting(b, t, 3)
-        for s in range(b.bars.shape[1]):
-            if b.states[t, s] == 1:
-                b.now[s] = b.bars[t, s, 3]
+        action = begin_bar(b, t, action)
         if len(calendar) > 0:
             due = calendar[t] == 1
             by_rebalance(b, t, step, bars, due, at, table, picks, many_states[0], work, fault)
@@ -131,21 +116,49 @@ def run_book(
             by_targets(b, t, targets[t])
         else:
             by_moves(b, t, int(head[t]), moves)
-        if b.rules[FILL] == CLOSE and b.counts[C_WAITING] > 0:
-            fill_waiting(b, t, 3)
-        if t == n - 1:
-            end_run(b, t)
-        if b.own == 0:
-            account_shared(b, t)
-            if b.purses[EQUITY, 0] <= 0.0 and b.purses[RUINED, 0] < 0.5:
-                ruin(b, t, 0)
-        elif b.rules[SHORT] > 0.5 or b.counts[C_DEBTS] > 0:
-            for purse in range(b.purses.shape[1]):
-                find_ruin(b, t, purse)
-        if len(b.held) > 0:
-            for cell in range(b.cells.shape[1]):
-                b.held[t, cell] = b.cells[UNITS, cell]
+        end_bar(b, t, n)
     finish(b, n)
+
+
+@hot
+def begin_bar(b: Book, t: int, action: int) -> int:
+    """Does what comes before the decisions at a bar's close; returns the next of the actions."""
+    if b.rules[BORROW] > 0.0:
+        charge_borrow(b, t)
+    while action < len(b.actions) and b.actions[action, 0] <= t:
+        if b.actions[action, 0] == t:
+            act(b, t, int(b.actions[action, 1]), b.actions[action, 2], b.actions[action, 3])
+        action += 1
+    delist(b, t)
+    if b.rules[FILL] == NEXT_OPEN and b.counts[C_WAITING] > 0:
+        fill_waiting(b, t, 0)
+    if b.rules[WATCH] > 0.5:
+        check_stops(b, t)
+    if b.rules[FILL] == NEXT_CLOSE and b.counts[C_WAITING] > 0:
+        fill_waiting(b, t, 3)
+    for s in range(b.bars.shape[1]):
+        if b.states[t, s] == 1:
+            b.now[s] = b.bars[t, s, 3]
+    return action
+
+
+@hot
+def end_bar(b: Book, t: int, n: int) -> None:
+    """Does what comes after the decisions at a bar's close."""
+    if b.rules[FILL] == CLOSE and b.counts[C_WAITING] > 0:
+        fill_waiting(b, t, 3)
+    if t == n - 1:
+        end_run(b, t)
+    if b.own == 0:
+        account_shared(b, t)
+        if b.purses[EQUITY, 0] <= 0.0 and b.purses[RUINED, 0] < 0.5:
+            ruin(b, t, 0)
+    elif b.rules[SHORT] > 0.5 or b.counts[C_DEBTS] > 0:
+        for purse in range(b.purses.shape[1]):
+            find_ruin(b, t, purse)
+    if len(b.held) > 0:
+        for cell in range(b.cells.shape[1]):
+            b.held[t, cell] = b.cells[UNITS, cell]
 
 
 @inner
@@ -242,7 +255,7 @@ def shared_equity(b: Book, t: int, field: int) -> float:
     return equity
 
 
-@inner
+@shared_only
 def sort_waiting(b: Book, t: int, field: int, n: int, equity: float) -> None:
     """Sorts orders by value at bar prices: the largest sale first, the largest purchase last."""
     cells = np.sort(b.waiting[:n])

@@ -4,15 +4,16 @@ What it reads and writes are rows of one array with a fixed distance between the
 knows that they do not overlap, and works on several sets at once.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.decide import set_order
-from berth_backtest.kernel.jit import get, hot, inner, put, step_function
-from berth_backtest.kernel.layout import (
+from .book import Book
+from .decide import set_order
+from .jit import LANES, get, hot, inner, put, step_function
+from .layout import (
     CASH,
     ENTRY_BAR,
     ENTRY_PRICE,
@@ -23,16 +24,14 @@ from berth_backtest.kernel.layout import (
     TO_TARGET,
     UNITS,
 )
-from berth_backtest.kernel.orders import value_now
+from .orders import value_now
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 Bytes = NDArray[np.int8]
 
-LANES = 64  # cells of a call, and the distance between rows
-
-# Rows: what a step reads of its position (in the order of user.declare.OWN_FIELDS), whether it counts,
-# what it returns; then the series at this bar, at the bar before, the parameters, the states.
+# Rows, LANES apart: what a step reads of its position (in the order of user.declare.OWN_FIELDS), whether
+# it counts, what it returns; then the series at this bar, at the bar before, the parameters, the states.
 S_POS, S_ENTRY, S_HELD, S_CASH, S_EQUITY, S_HIGH, S_LOW = (i * LANES for i in range(7))
 S_LIVE = 7 * LANES
 O_KIND, O_WANT, O_STOPS = 8 * LANES, 9 * LANES, 10 * LANES
@@ -158,7 +157,7 @@ def show(
 def take_order(b: Book, cell: int, lane: int, t: int, work: Floats, fault: Floats) -> None:
     """Gives a cell the order of its step; what is no number or no fraction is noted as a fault."""
     kind, want = get(work, O_KIND + lane), get(work, O_WANT + lane)
-    if not np.isfinite(want) or (kind == TO_TARGET and abs(want) > 1.0):
+    if not math.isfinite(want) or (kind == TO_TARGET and abs(want) > 1.0):
         if fault[F_FOUND] == 0.0:
             fault[F_FOUND] = 1.0
             fault[F_BAR] = t
@@ -169,7 +168,7 @@ def take_order(b: Book, cell: int, lane: int, t: int, work: Floats, fault: Float
     set_order(b, cell, t, kind, want)
     for i in range(3):
         x = get(work, O_STOPS + i * LANES + lane)
-        if not np.isnan(x):
+        if not math.isnan(x):
             b.cells[ORDER_STOP_LOSS + i, cell] = max(x, 0.0)
 
 

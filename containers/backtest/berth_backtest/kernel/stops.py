@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.decide import wait
-from berth_backtest.kernel.jit import hot, inner
-from berth_backtest.kernel.layout import (
+from .book import Book
+from .decide import wait
+from .jit import hot, inner
+from .layout import (
     ADDED_BAR,
     COUNTED,
     ENTRY_BAR,
@@ -34,7 +34,7 @@ from berth_backtest.kernel.layout import (
     TRAILING,
     UNITS,
 )
-from berth_backtest.kernel.orders import date_of, leave
+from .orders import date_of, leave
 
 
 @inner

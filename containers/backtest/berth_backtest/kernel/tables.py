@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel.jit import entry, inner
+from .jit import entry, inner
 
 Floats = NDArray[np.float64]
 

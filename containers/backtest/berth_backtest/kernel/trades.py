@@ -2,10 +2,10 @@
 
 import math
 
-from berth_backtest.kernel.account import settle
-from berth_backtest.kernel.book import C_DEBTS, C_EVENTS, C_TRADES, Book
-from berth_backtest.kernel.jit import inner
-from berth_backtest.kernel.layout import (
+from .account import settle
+from .book import C_DEBTS, C_EVENTS, C_TRADES, Book
+from .jit import inner
+from .layout import (
     ADDED_BAR,
     CARRY,
     CASH,

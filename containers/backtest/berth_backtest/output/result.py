@@ -14,6 +14,7 @@ from berth_backtest.benchmark import compared
 from berth_backtest.checkpoint import write_atomically
 from berth_backtest.china import early_warnings, shown_profile
 from berth_backtest.data.dates import DAY_US, shown_date
+from berth_backtest.device import Device
 from berth_backtest.honest.overfitting import Overfitting, overfitting_of, overfitting_warnings
 from berth_backtest.honest.robustness import robustness_warnings
 from berth_backtest.look_ahead import LookAhead
@@ -64,7 +65,7 @@ def make_result(plan: Plan, found: Found, threads: int, timing: dict[str, float]
         overfitting = overfitting_of(trained.walk.plan, sweep, trained.equity)
         means = mean_of(best.metrics[np.newaxis])[0]
     return {
-        "engine": engine_of(plan, threads),
+        "engine": engine_of(plan, threads, sweep.device),
         "effective_spec": plan.effective,
         "seed": plan.spec.search.seed,
         "data": shown_data(plan),
@@ -151,6 +152,8 @@ def warnings_of(plan: Plan, run: Found, overfitting: Overfitting) -> list[dict[s
     """Returns what a reader must know before the numbers, the gravest first."""
     sweep, best, at, look_ahead = run.sweep, run.best, run.at, run.look_ahead
     found = []
+    if sweep.device.reason is not None:
+        found.append(("device", f"{sweep.device.wished} was asked for: {sweep.device.reason}"))
     if not sweep.finished:
         text = f"the run was stopped after {sweep.tried} sets: this is the best so far"
         found.append(("stopped_early", text))
@@ -191,15 +194,20 @@ def warnings_of(plan: Plan, run: Found, overfitting: Overfitting) -> list[dict[s
     return [{"code": code, "message": message} for code, message in found]
 
 
-def engine_of(plan: Plan, threads: int) -> dict[str, object]:
+def engine_of(plan: Plan, threads: int, device: Device) -> dict[str, object]:
+    """Returns where the points ran, and why not on the GPU that was asked for, or not in lanes."""
     path, reason = path_of(plan.spec.strategy.definition.source)
+    if device.used != "cpu":
+        path, reason = "threads", None
     return {
         "version": VERSION,
-        "device": "cpu",
+        "device": device.used,
+        "device_wished": device.wished,
         "dtype": "float64",
         "threads": threads,
         "path": path,
-        "fallback_reason": reason,
+        "fallback_reason": device.reason or reason,
+        "spot_check": None if device.check is None else vars(device.check),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from berth_backtest.device import to_json
 from berth_backtest.metrics import named, number
 from berth_backtest.output.files import clear, write_leaders
 from berth_backtest.output.result import engine_of, shown_data, write_json
@@ -41,13 +42,14 @@ def write_shard(
         "sampled": None if sweep.blocks is None else len(sweep.blocks.points),
         "heat": [None if np.isnan(x) else float(x) for x in sweep.heat.reshape(-1)],
         "run_s": timing["run_s"],
+        "device": to_json(sweep.device),
     }
     write_json(out / SHARD_FILE, state, indent=None)
     now = time.monotonic()
     whole = {**timing, "write_s": now - started, "total_s": now - began}
     updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried
     result = {
-        "engine": engine_of(plan, threads),
+        "engine": engine_of(plan, threads, sweep.device),
         "effective_spec": plan.effective,
         "seed": plan.spec.search.seed,
         "data": shown_data(plan),

@@ -10,25 +10,27 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
 
 from berth_backtest import VERSION
 from berth_backtest.errors import ProgramError, invalid
 from berth_backtest.kernel.jit import cache_folder
-from berth_backtest.kernel.steps import FIRST_ROW, LANES, O_KIND, O_STOPS, O_WANT, S_LIVE
 from berth_backtest.user.declare import BAR_FIELDS, OWN_FIELDS, Source, plain_arguments
 from berth_backtest.user.rebalance import FIELDS, SCALARS
 from berth_backtest.user.subset import Checked
 
 COMPILE_S = 120.0  # what compiles for longer is not a strategy: most take a second
 
+CPU, GPU = "berth_backtest.kernel", "berth_backtest.gpu.kernel"  # what it is compiled beside
+
 HEAD = '''"""Made from a user's strategy; see berth_backtest.user.generate."""
 
-from numpy import exp, floor, inf, isnan, log, nan, pi, sqrt
+from {maths} import exp, floor, inf, isnan, log, nan, pi, sqrt
 
-from berth_backtest.kernel.jit import entry, get, hot, put, step_function
-from berth_backtest.kernel.rebalance import rank_of
+from {kernel}.jit import entry, get, hot, put, step_function
+from {kernel}.rebalance import rank_of
 '''
 
 LOOP = """
@@ -65,9 +67,10 @@ def valid_rows(params, found):
 """
 
 
-def module_text(source: Source) -> str:
-    """Returns the module of a strategy's compiled functions."""
-    parts = [HEAD]
+def module_text(source: Source, kernel: str = CPU) -> str:
+    """Returns the module of a strategy's functions, compiled as those of a kernel's modules are."""
+    maths = "numpy" if kernel == CPU else f"{kernel}.maths"
+    parts = [HEAD.format(kernel=kernel, maths=maths)]
     for name, checked in source.checked.items():
         if name.startswith("h_"):
             arguments = [f"v_{arg}" for arg in plain_arguments(source.helpers[name.removeprefix("h_")])]
@@ -80,7 +83,7 @@ def module_text(source: Source) -> str:
         values = ", ".join(f"params[{k}, i]" for k in range(len(params)))
         parts.append(VALID.format(arguments=values))
     if "step" in source.checked:
-        parts.append(step_text(source, params))
+        parts.append(step_text(source, params, import_module(f"{kernel}.steps")))
     if "rebalance" in source.checked:
         parts.append(rebalance_text(source, params))
     return "".join(parts)
@@ -93,24 +96,25 @@ def function_text(name: str, arguments: list[str], checked: Checked) -> str:
     return f"\n\n@hot\ndef {name}({', '.join(arguments)}):\n{lines}\n"
 
 
-def step_text(source: Source, params: list[str]) -> str:
-    """Returns the function of one set, and the loop of it over the sets."""
+def step_text(source: Source, params: list[str], steps: ModuleType) -> str:
+    """Returns the function of one set, and the loop of it over the sets, by where a kernel's rows are."""
+    lanes = steps.LANES
     checked = source.checked["step"]
     tables, states = [one.name for one in source.series], list(source.states)
     rows = {("s", name): i for i, name in enumerate(OWN_FIELDS)}
-    first = FIRST_ROW
+    first = steps.FIRST_ROW
     for owner, names in (("t", tables), ("t1", tables), ("p", params), ("s", states)):
         rows |= {(owner, name): first + i for i, name in enumerate(names)}
         first += len(names)
     reads = sorted(checked.reads | {("s", state) for state in states})
     arguments = [f"{owner}_{name}" for owner, name in reads]
     values = [
-        f"{owner}_{name}" if owner == "bar" else f"get(work, {rows[owner, name] * LANES} + c)"
+        f"{owner}_{name}" if owner == "bar" else f"get(work, {rows[owner, name] * lanes} + c)"
         for owner, name in reads
     ]
     kept = [
-        f"        put(work, {rows['s', state] * LANES} + c, "
-        f"n_{state} if live else get(work, {rows['s', state] * LANES} + c))"
+        f"        put(work, {rows['s', state] * lanes} + c, "
+        f"n_{state} if live else get(work, {rows['s', state] * lanes} + c))"
         for state in states
     ]
     # Read before the loop: within it the compiler cannot know that they stay the same.
@@ -120,11 +124,11 @@ def step_text(source: Source, params: list[str]) -> str:
         results=", ".join(["kind", "want", *STOPS, *[f"n_{state}" for state in states]]),
         arguments=", ".join(values),
         kept="\n".join(kept),
-        live=S_LIVE,
-        kind=O_KIND,
-        want=O_WANT,
-        stops=O_STOPS,
-        lanes=LANES,
+        live=steps.S_LIVE,
+        kind=steps.O_KIND,
+        want=steps.O_WANT,
+        stops=steps.O_STOPS,
+        lanes=lanes,
     )
     return function_text("one", arguments, checked) + loop
 
@@ -150,9 +154,9 @@ def rebalance_text(source: Source, params: list[str]) -> str:
 STOPS = ("stop_loss", "take_profit", "trailing")
 
 
-def load_module(source: Source) -> ModuleType:
+def load_module(source: Source, kernel: str = CPU) -> ModuleType:
     """Returns the strategy's module; the same content is one module, and compiled once on this machine."""
-    text = module_text(source)
+    text = module_text(source, kernel)
     digest = hashlib.sha256(f"{VERSION}\0{text}".encode()).hexdigest()[:24]
     name = f"berth_strategy_{digest}"
     if name in sys.modules:
