@@ -1,6 +1,6 @@
 """The kernel on a plan: parameter sets in, raw sums or whole runs out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ Index = NDArray[np.int64]
 T = TypeVar("T")
 
 TABLE_BYTES = 512 << 20  # indicator tables and markets held at once
+RECORD_BYTES = 128 << 20  # whole runs of one set in some symbols
 MOVE_BYTES = 64 << 20  # of one block of cells
 ITEM_UPDATES = 20_000_000  # bar-updates of one call of the kernel: some 0.1 s, so threads end together
 
@@ -269,6 +270,13 @@ class Simulator:
         self.check_fault(fault, one, None)
         room.take(book)
         return room
+
+    def parts(self, symbols: Sequence[int] | None = None) -> list[Sequence[int]]:
+        """Returns the symbols in parts whose whole runs are held at once: all, where they share a purse."""
+        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
+        size = max(1, RECORD_BYTES // (32 * self.panel.bars))  # equity, units, decisions and their wants
+        step = len(chosen) if self.shared else size
+        return [chosen[first : first + step] for first in range(0, len(chosen), step)]
 
     def record(self, point: int, symbols: Iterable[int] | None = None) -> Recording:
         """Returns the whole run of one set, each symbol's or those of some symbols."""

@@ -13,6 +13,7 @@ from berth_backtest.output.sheet.table import amount, bar, figure, share, table,
 Floats = NDArray[np.float64]
 
 BINS = 40
+LEAST_RANGE = 1e-9  # of returns
 REASONS = [name.replace("_", " ") for name in layout.REASONS]
 
 
@@ -21,7 +22,8 @@ def histogram(returns: Floats) -> str:
     if len(returns) == 0:
         return '<p class="note">No trade was closed.</p>'
     low, high = float(returns.min()), float(returns.max())
-    low, high = (low, high) if high > low else (low - 0.005, high + 0.005)
+    # What differs by roundings alone is one bar: so narrow a range cannot be divided.
+    low, high = (low, high) if high - low > LEAST_RANGE else (low - 0.005, high + 0.005)
     counts, edges = np.histogram(returns, bins=BINS, range=(low, high))
     span = Span(0.0, float(counts.max()) * 1.04)
     grid, ys = scale(span, lambda x: f"{x:g}" if float(x).is_integer() else "")
