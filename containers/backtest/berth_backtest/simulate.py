@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest.data.panel import Panel
+from berth_backtest.errors import StoppedError
 from berth_backtest.grid import Grid
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS, run_moves
@@ -64,6 +65,7 @@ class Simulator:
         self.whole: Market | None = market_of(plan, panel, None) if self.shared else None
         self.rows: dict[Row, int] = {}  # the tables that are kept for the next sets ...
         self.kept: list[tuple[Market, Floats]] = []  # ... of every symbol
+        self.stopped: Callable[[], bool] = bool  # looked at between symbols whose tables are not kept
 
     @property
     def accounts(self) -> int:
@@ -75,6 +77,11 @@ class Simulator:
             return [call() for call in calls]
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(lambda call: call(), calls))
+
+    def check_stop(self) -> None:
+        """Raises StoppedError once told to stop: many symbols would outlast any grace."""
+        if self.stopped():
+            raise StoppedError("stopped between two symbols")
 
     def levels(self, points: Index) -> Floats:
         """Returns each set's thresholds."""
@@ -159,6 +166,7 @@ class Simulator:
             return
         step = max(1, TABLE_BYTES // self.size(rows))
         for first in range(0, symbols, step):
+            self.check_stop()
             block = range(first, min(first + step, symbols))
             pairs = self.each([partial(self.symbol, s, rows) for s in block])
             self.run_block(block, pairs, points, picks, raw)

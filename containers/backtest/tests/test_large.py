@@ -30,7 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(read, "CSV_BLOCK_BYTES", 1_500)
     monkeypatch.setattr(disk, "PART_ROWS", 300)
     monkeypatch.setattr(simulate, "RECORD_BYTES", 2 * 32 * DAYS)
-    monkeypatch.setattr(simulate, "TABLE_BYTES", 200_000)
+    monkeypatch.setattr(simulate, "TABLE_BYTES", 60_000)
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
 
@@ -207,8 +207,9 @@ def test_a_date_that_two_files_have_is_told_by_the_second_row(
 
 
 @pytest.mark.usefixtures("small")
-def test_a_run_from_the_disk_goes_on_where_it_was_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("looks", [2, 8, 14])
+def test_a_run_from_the_disk_stops_between_symbols_and_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
     small_chunks(monkeypatch)
     spec = spec_on([written(prices("date"), tmp_path / "p.parquet")])
@@ -217,7 +218,7 @@ def test_a_run_from_the_disk_goes_on_where_it_was_stopped(
     little(monkeypatch)
     monkeypatch.setenv("BERTH_CHECKPOINT_DIR", str(tmp_path / "kept"))
     with pytest.raises(StoppedError):
-        run_job(spec, tmp_path / "out", Progress(None), StopAfter(1), 1)
+        run_job(spec, tmp_path / "out", Progress(None), StopAfter(looks), 1)
     assert list((tmp_path / "scratch").iterdir()) == []
     parts = run_spec(tmp_path / "out", spec)
     assert [ran.result["data"].pop("storage") for ran in (whole, parts)] == ["memory", "disk"]
