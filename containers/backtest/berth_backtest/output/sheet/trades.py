@@ -24,7 +24,7 @@ def histogram(returns: Floats) -> str:
         return '<p class="note">No trade was closed.</p>'
     low, high = float(returns.min()), float(returns.max())
     if high - low <= LEAST_RANGE:
-        # What differs by roundings alone is one bar, in the middle of it: so narrow a range cannot be divided.
+        # What differs by roundings alone is one bar, in its middle: so narrow a range cannot be divided.
         low, high = low - (BINS + 1) / 2 * NARROW, low + (BINS - 1) / 2 * NARROW
     counts, edges = np.histogram(returns, bins=BINS, range=(low, high))
     span = Span(0.0, float(counts.max()) * 1.04)
