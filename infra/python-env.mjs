@@ -149,7 +149,7 @@ async function installPackages({ place, dev, env, step }) {
 }
 
 /** uv reads none of pip's settings, and a mirror or certificate that was set for pip is meant for it too. */
-async function settingsOfPip(place, env) {
+export async function settingsOfPip(place, env) {
   const list = ['-m', 'pip', 'config', 'list', '--disable-pip-version-check']
   const { output } = await runQuietly(place.python, list, { cwd: place.root, env, timeout_ms: askMs })
   const settings = { UV_SYSTEM_CERTS: String(systemCertificates.some(exists)) }

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from berth_backtest.data.check import BAR, check_rows
+from berth_backtest.data.check import BAR, check_file
 from berth_backtest.data.dates import shown_date
 from berth_backtest.data.load import load_panel, merge
 from berth_backtest.data.panel import Panel, build_panel
@@ -33,9 +33,14 @@ def load_benchmark(spec: BenchmarkSpec | None, data: DataSpec, panel: Panel) -> 
     if spec.file is not None:
         other = panel_of_file(spec, data, panel)
         return Benchmark(other.symbols[0], returns_on(other, panel, "benchmark"))
+    if spec.symbol is not None and spec.symbol in panel.symbols:
+        at = panel.symbols.index(spec.symbol)
+        return Benchmark(spec.symbol, returns_on(panel, panel, "benchmark.symbol", at))
     if spec.symbol is not None:
         try:
-            other = load_panel(replace(data, symbols=(spec.symbol,)))
+            other = load_panel(
+                replace(data, symbols=(spec.symbol,)), folder=panel.folder and panel.folder / "benchmark"
+            )
         except ProgramError as error:
             message = error.problems[0].message if error.problems else error.message
             raise invalid("benchmark.symbol", message) from None
@@ -47,7 +52,7 @@ def panel_of_file(spec: BenchmarkSpec, data: DataSpec, panel: Panel) -> Panel:
     assert spec.file is not None
     source, _ = open_source(spec.file.path, "benchmark", spec.file.sha256)
     try:
-        rows = check_rows(source, read_table(source), data.timezone, "total")
+        rows = check_file(source, read_table(source), data.timezone, "total")
     except pa.ArrowException as error:
         raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
     if len(rows.symbols) != 1:
@@ -62,14 +67,14 @@ def panel_of_file(spec: BenchmarkSpec, data: DataSpec, panel: Panel) -> Panel:
     return found
 
 
-def returns_on(other: Panel, panel: Panel, path: str) -> Floats:
-    """Returns the returns of one symbol of another panel on this panel's dates."""
+def returns_on(other: Panel, panel: Panel, path: str, s: int = 0) -> Floats:
+    """Returns the returns of a symbol of another panel on this panel's dates."""
     at = np.minimum(np.searchsorted(other.dates, panel.dates), other.bars - 1)
-    there = (other.dates[at] == panel.dates) & (other.state[0, at] == BAR)
+    there = (other.dates[at] == panel.dates) & (other.state[s, at] == BAR)
     if not there.all():
         missing = shown_date(int(panel.dates[int(np.argmin(there))]), panel.dated)
-        raise invalid(path, f"{other.symbols[0]} has no price on {missing}, a date of the run")
-    return changes(closes_of(other, 0)[at])
+        raise invalid(path, f"{other.symbols[s]} has no price on {missing}, a date of the run")
+    return changes(closes_of(other, s)[at])
 
 
 def equal_weight(panel: Panel) -> Floats:

@@ -18,9 +18,10 @@ USAGE = """usage: python -m berth_backtest SPEC.json OUT_DIR
 
 Exit codes: 0 done, 2 the spec or the data is wrong, 4 look-ahead found, 75 stopped (start again
 with the same BERTH_CHECKPOINT_DIR to go on), 1 our fault. Reads BERTH_SAMPLES_DIR,
-BERTH_CHECKPOINT_DIR, BERTH_CHECKPOINT_EVERY_S, BERTH_THREADS, BERTH_DEVICE and NUMBA_CACHE_DIR. With
-BERTH_SHARD_INDEX and BERTH_SHARD_COUNT it runs one part of a sweep; --merge joins the folders of
-all parts into what one whole run writes. --explain says what the best set did with a symbol on a date."""
+BERTH_CHECKPOINT_DIR, BERTH_CHECKPOINT_EVERY_S, BERTH_DEVICE, BERTH_MEMORY_GIB, BERTH_THREADS and
+NUMBA_CACHE_DIR; prices that are larger than the memory lie in TMPDIR. With BERTH_SHARD_INDEX and
+BERTH_SHARD_COUNT it runs one part of a sweep; --merge joins the folders of all parts into what one whole
+run writes. --explain says what the best set did with a symbol on a date."""
 
 
 def main(arguments: list[str]) -> int:

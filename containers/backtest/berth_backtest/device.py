@@ -83,6 +83,8 @@ def joined_device(devices: list[Device]) -> Device:
 def not_for_gpu(plan: Plan) -> str | None:
     """Returns why a run is not one of many that know nothing of each other, None if it is."""
     source = plan.spec.strategy.definition.source
+    if plan.panel.folder is not None:
+        return "prices that are larger than the memory are run symbol by symbol, on the CPU"
     if plan.spec.portfolio.mode == "shared":
         return "symbols with one purse are run one after the other, on the CPU"
     if plan.spec.strategy.from_file or (source is not None and source.kind != "step"):

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from berth_backtest.errors import StoppedError, invalid
@@ -12,13 +13,24 @@ from berth_backtest.spec.parse import parse_spec
 if TYPE_CHECKING:
     from berth_backtest.plan import Plan
     from berth_backtest.simulate import Simulator
+    from berth_backtest.spec.types import Spec
     from berth_backtest.sweep import Sweep
+
+SCRATCH = "berth-backtest-"  # folders in TMPDIR
 
 
 def run_job(
     value: object, out: Path, progress: Progress, stop: Stop, threads: int, shard: Shard = WHOLE
 ) -> dict[str, object]:
     """Runs a spec, or a shard of it, and writes its files to `out`; returns what result.json holds."""
+    with TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as scratch:
+        return run_in(Path(scratch), value, out, progress, stop, threads, shard)
+
+
+def run_in(
+    scratch: Path, value: object, out: Path, progress: Progress, stop: Stop, threads: int, shard: Shard
+) -> dict[str, object]:
+    """Runs a spec; `scratch` is a folder for prices that are larger than the memory."""
     began = time.monotonic()
     progress.tell(0.0, "load")
     spec = parse_spec(value)
@@ -26,14 +38,11 @@ def run_job(
         raise invalid("validation", "each fold chooses among all points: it is not run in shards")
     if spec.search.method == "tpe" and shard != WHOLE:
         raise invalid("search.method", "tpe draws by all trials before: it is not run in shards")
-    # Imported late: the first line of the log must not wait for them, nor a wrong spec for its error.
-    from berth_backtest.data.load import load_panel
-    from berth_backtest.plan import make_plan
-
-    plan = make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a"))
+    plan = plan_of(spec, scratch, threads)
     panel, grid = plan.panel, plan.grid
     loaded = time.monotonic()
-    log(f"data: {len(panel.symbols)} symbols, {panel.bars} bars; {sets_of(grid.total, grid.known)}")
+    where = "" if panel.folder is None else ", from the disk"
+    log(f"data: {len(panel.symbols)} symbols, {panel.bars} bars{where}; {sets_of(grid.total, grid.known)}")
     out.mkdir(parents=True, exist_ok=True)
     progress.tell(0.05, "compile")
     from berth_backtest.output.files import write_files
@@ -66,6 +75,17 @@ def run_job(
         raise StoppedError("stopped before the end; the best so far is written")
     progress.tell(1.0, "done")
     return result
+
+
+def plan_of(spec: "Spec", scratch: Path, threads: int) -> "Plan":
+    """Returns the plan; its prices lie in `scratch` where they are larger than the memory."""
+    # Imported late: the first line of the log must not wait for them, nor a wrong spec for its error.
+    from berth_backtest.data.load import load_panel
+    from berth_backtest.memory import must_lie_on_disk
+    from berth_backtest.plan import make_plan
+
+    folder = scratch if must_lie_on_disk(spec) else None
+    return make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a", folder, threads))
 
 
 def walk_job(
@@ -121,18 +141,17 @@ def explain_job(
     value: object, out: Path, progress: Progress, stop: Stop, threads: int, symbol: str, date: str
 ) -> list[str]:
     """Explains a date of the best set; runs the spec first unless its result is there."""
-    from berth_backtest.data.load import load_panel
     from berth_backtest.explain import explain, known_best
-    from berth_backtest.plan import make_plan
     from berth_backtest.simulate import make_simulator
 
     spec = parse_spec(value)
     if spec.validation is not None:
         raise invalid("validation", "--explain is of one run over all dates: leave validation out for it")
-    plan = make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a"))
-    best = known_best(out, plan)
-    if best is None:
-        run_job(value, out, progress, stop, threads)
+    with TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as scratch:
+        plan = plan_of(spec, Path(scratch), threads)
         best = known_best(out, plan)
-    assert best is not None  # it was just written
-    return explain(plan, make_simulator(plan, threads), best, symbol, date)
+        if best is None:
+            run_job(value, out, progress, stop, threads)
+            best = known_best(out, plan)
+        assert best is not None  # it was just written
+        return explain(plan, make_simulator(plan, threads), best, symbol, date)

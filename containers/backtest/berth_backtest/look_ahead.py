@@ -1,6 +1,7 @@
 """Looks for decisions that change when the future is cut off: they used what was not yet known."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,22 +42,32 @@ def check_look_ahead(plan: Plan, simulator: Simulator, best: int) -> LookAhead:
     chosen = range(0, symbols, -(-symbols // SYMBOLS))
     if plan.spec.portfolio.mode == "shared":
         chosen = range(symbols)
-    whole = [simulator.record(int(point), chosen).decided for point in points]
+    differences = [first_difference(plan, simulator, part, points, cuts) for part in simulator.parts(chosen)]
+    found = min((one for one in differences if one is not None), default=None)
+    if found is None:
+        return LookAhead(len(points) * len(cuts), True, None)
+    cut, point, bar, s = found
+    dates, dated = plan.panel.dates, plan.panel.dated
+    shown: dict[str, object] = {
+        "symbol": plan.panel.symbols[s],
+        "date": shown_date(int(dates[bar]), dated),
+        "cut": shown_date(int(dates[cut]), dated),
+        "parameters": plan.grid.parameters(point),
+    }
+    return LookAhead(len(points) * len(cuts), False, shown)
+
+
+def first_difference(
+    plan: Plan, simulator: Simulator, symbols: Sequence[int], points: Index, cuts: list[int]
+) -> tuple[int, int, int, int] | None:
+    """Returns cut, point, bar and symbol of the first order of some symbols that a cut changes."""
+    whole = [simulator.record(int(point), symbols).decided for point in points]
     for cut in cuts:
-        short = make_simulator(plan, simulator.threads, truncate(plan.panel, cut + 1))
+        short = make_simulator(plan, simulator.threads, truncate(plan.panel, cut + 1, symbols))
         for point, orders in zip(points, whole, strict=True):
-            known = short.record(int(point), chosen).decided
+            known = short.record(int(point), symbols).decided
             different = np.argwhere(known != orders[: cut + 1])
             if len(different):
                 bar, at = (int(x) for x in different[0][:2])
-                return LookAhead(
-                    len(points) * len(cuts),
-                    False,
-                    {
-                        "symbol": plan.panel.symbols[chosen[at]],
-                        "date": shown_date(int(plan.panel.dates[bar]), plan.panel.dated),
-                        "cut": shown_date(int(plan.panel.dates[cut]), plan.panel.dated),
-                        "parameters": plan.grid.parameters(int(point)),
-                    },
-                )
-    return LookAhead(len(points) * len(cuts), True, None)
+                return cut, int(point), bar, symbols[at]
+    return None

@@ -1,6 +1,6 @@
 """The kernel on a plan: parameter sets in, raw sums or whole runs out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest.data.panel import Panel
+from berth_backtest.errors import StoppedError
 from berth_backtest.grid import Grid
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.metrics import METRICS, fill_metrics
@@ -29,6 +30,7 @@ Index = NDArray[np.int64]
 T = TypeVar("T")
 
 TABLE_BYTES = 512 << 20  # indicator tables and markets held at once
+RECORD_BYTES = 128 << 20  # whole runs of one set in some symbols
 MOVE_BYTES = 64 << 20  # of one block of cells
 ITEM_UPDATES = 20_000_000  # bar-updates of one call of the kernel: some 0.1 s, so threads end together
 
@@ -64,6 +66,7 @@ class Simulator:
         self.whole: Market | None = market_of(plan, panel, None) if self.shared else None
         self.rows: dict[Row, int] = {}  # the tables that are kept for the next sets ...
         self.kept: list[tuple[Market, Floats]] = []  # ... of every symbol
+        self.stopped: Callable[[], bool] = bool  # looked at between symbols whose tables are not kept
 
     @property
     def accounts(self) -> int:
@@ -75,6 +78,11 @@ class Simulator:
             return [call() for call in calls]
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(lambda call: call(), calls))
+
+    def check_stop(self) -> None:
+        """Raises StoppedError once told to stop: many symbols would outlast any grace."""
+        if self.stopped():
+            raise StoppedError("stopped between two symbols")
 
     def levels(self, points: Index) -> Floats:
         """Returns each set's thresholds."""
@@ -162,6 +170,7 @@ class Simulator:
             return
         step = max(1, TABLE_BYTES // self.size(rows))
         for first in range(0, symbols, step):
+            self.check_stop()
             block = range(first, min(first + step, symbols))
             pairs = self.each([partial(self.symbol, s, rows) for s in block])
             self.run_block(block, pairs, points, picks, raw)
@@ -273,6 +282,13 @@ class Simulator:
         self.check_fault(fault, one, None)
         room.take(book)
         return room
+
+    def parts(self, symbols: Sequence[int] | None = None) -> list[Sequence[int]]:
+        """Returns the symbols in parts whose whole runs are held at once: all, where they share a purse."""
+        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
+        size = max(1, RECORD_BYTES // (32 * self.panel.bars))  # equity, units, decisions and their wants
+        step = len(chosen) if self.shared else size
+        return [chosen[first : first + step] for first in range(0, len(chosen), step)]
 
     def record(self, point: int, symbols: Iterable[int] | None = None) -> Recording:
         """Returns the whole run of one set, each symbol's or those of some symbols."""

@@ -200,6 +200,22 @@ def run_sweep(
     `sampled`: with the returns of a sample of the points, which a second pass over them gives.
     Raises StoppedError when it was stopped before the first chunk was finished.
     """
+    simulator.stopped = lambda: stop.asked
+    try:
+        return run_span(plan, simulator, span, checkpoint, progress, stop, sampled)
+    finally:
+        simulator.stopped = bool  # what is there is written all the same
+
+
+def run_span(
+    plan: Plan,
+    simulator: Simulator,
+    span: tuple[int, int],
+    checkpoint: Checkpoint,
+    progress: Progress,
+    stop: Stop,
+    sampled: bool,
+) -> Sweep:
     first, end = span
     tally, chunks = resumed(plan, first, checkpoint), Chunks(plan, simulator, keeps_all(plan))
     try:
@@ -243,7 +259,10 @@ def run_points(
         done = tally.reached - first
         progress.tell(0.1 + 0.8 * done / (end - first), "run", done, end - first, points=best)
         began = time.monotonic()
-        part = chunks.run(points)
+        try:
+            part = chunks.run(points)
+        except StoppedError:
+            break  # what a chunk has begun is done again
         if len(points) > 0:
             pace.took(len(points), time.monotonic() - began)
         if plan.grid.drawn is not None:

@@ -256,3 +256,17 @@ def test_parquet_types_that_are_no_prices(tmp_path: Path) -> None:
     mixed = pa.array(["2020-01-01T00:00:00+01:00", "2020-01-02"])
     papq.write_table(pa.table({"date": mixed, "close": [1.0, 2.0]}), tmp_path / "d.parquet")
     assert "has no zone, others have" in fault(tmp_path / "d.parquet")
+
+
+def test_times_of_leaving_the_market_need_no_zone_where_there_is_none(tmp_path: Path) -> None:
+    moments = pa.array([None, None, 1_577_923_200_000_000, 1_577_923_200_000_000], pa.timestamp("us"))
+    table = pa.table(
+        {
+            "date": pa.array([18_262, 18_263, 18_262, 18_263], pa.int32()).cast(pa.date32()),
+            "symbol": ["AA", "AA", "BB", "BB"],
+            "close": [1.0, 2.0, 3.0, 4.0],
+            "delist_date": moments,
+        }
+    )
+    papq.write_table(table, tmp_path / "p.parquet")
+    assert list(load(tmp_path / "p.parquet").delisted) == [2, 2]

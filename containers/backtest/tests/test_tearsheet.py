@@ -234,6 +234,14 @@ def test_a_long_run_leaves_out_dates_but_no_extreme(tmp_path: Path, monkeypatch:
     assert f"{len(values)} dates are drawn" in page
 
 
+def test_trades_that_gain_the_same_but_for_roundings_are_one_bar(tmp_path: Path) -> None:
+    closes = [10 + (i % 5) for i in range(40)]
+    rows = [[day(i), "A", close] for i, close in enumerate(closes)]
+    page = page_of(tmp_path, rows, fast=2, slow=5)
+    bars = re.findall(r"<title>(-?[\d.]+%) to (-?[\d.]+%): ([1-9]\d*)</title>", page)
+    assert len(bars) == 1
+
+
 def test_a_rolling_sharpe_is_that_of_its_window() -> None:
     returns = np.random.default_rng(3).normal(0.001, 0.01, 60)
     returns[20:40] = 0.0

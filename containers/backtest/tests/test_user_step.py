@@ -361,7 +361,9 @@ def test_the_loop_over_the_sets_is_vectorised(tmp_path: Path, monkeypatch: pytes
 
 
 @compiled
-def test_a_compilation_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compilation_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An empty cache: an earlier run's, which was let go, may have come to its end all the same.
+    monkeypatch.setattr(generate, "cache_folder", lambda: str(tmp_path))
     monkeypatch.setattr(generate, "COMPILE_S", 0.01)
     text = "\n".join(f"x = {i} if bar.i > {i} else s.pos" for i in range(300)) + "\nreturn units(x)"
     with pytest.raises(ProgramError, match=r"takes more than 0\.01 s to compile"):

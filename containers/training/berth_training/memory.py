@@ -1,21 +1,15 @@
 """Looks whether a run fits the job's memory before it is tried; what does not is told with the figures."""
 
-import os
 import shutil
 import tempfile
-from contextlib import suppress
-from pathlib import Path
 
-from berth_backtest.data.load import sources
 from berth_backtest.errors import Problem, ProgramError
+from berth_backtest.memory import BASE_GIB, GIB, PRICE_BYTES, granted_gib, price_rows, refusal
 from berth_backtest.spec.types import DataSpec
 
-from berth_training.data.stream import rows_in
 from berth_training.spec.types import Spec
 from berth_training.validation.splits import path_count
 
-GIB = float(1 << 30)
-BASE_GIB = 0.35  # Python with the libraries, measured
 # Copies of the matrix at the worst moment, in float64: the file's columns and two orders of the rows, or the
 # rows, a train's part of them, that after its steps, and the library's own. Measured at a million rows of 28:
 # 1.55 GiB for a ridge, 1.2 for trees.
@@ -29,25 +23,6 @@ BLOCKS_GIB = 0.25
 # Of a value there: as it is, and as XGBoost's pages of the train and of the rows of early stopping, where a
 # bin takes as much as a value if any is missing.
 DISK_BYTES = 12
-# Of a row of price files while they are read, checked and merged, measured with prices and volume.
-PRICE_BYTES = 480
-CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-
-
-def granted_gib() -> float | None:
-    """Returns the memory that this process may use: BERTH_MEMORY_GIB, the container's, the machine's."""
-    found = []
-    given = os.environ.get("BERTH_MEMORY_GIB", "")
-    with suppress(ValueError):
-        found.append(float(given))
-    for path in CGROUPS:
-        try:
-            found.append(int(Path(path).read_text()) / GIB)
-        except (OSError, ValueError):
-            continue
-    with suppress(ValueError, OSError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB)
-    return min((x for x in found if x > 0), default=None)
 
 
 def must_lie_on_disk(spec: Spec, device: str, rows: int, features: int) -> bool:
@@ -78,8 +53,7 @@ def must_lie_on_disk(spec: Spec, device: str, rows: int, features: int) -> bool:
 
 def refuse_large_prices(data: DataSpec) -> None:
     """Refuses price files that the memory cannot hold, by their size alone."""
-    sizes = [rows_in(Path(path)) for path, _, _ in sources(data)]
-    rows = sum(size or 0 for size in sizes)
+    rows = price_rows(data)
     need, have = BASE_GIB + rows * PRICE_BYTES / GIB, granted_gib()
     if have is None or need <= have:
         return
@@ -89,10 +63,6 @@ def refuse_large_prices(data: DataSpec) -> None:
         f"{text}the job has {have:.2f} GiB",
         f"{hint}what data.symbols, start and end leave out is read too",
     )
-
-
-def refusal(text: str, hint: str) -> ProgramError:
-    return ProgramError("out_of_memory", text, [Problem("resources.memory_gib", text)], hint)
 
 
 def need_gib(rows: int, features: int) -> float:

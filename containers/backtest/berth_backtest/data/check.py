@@ -9,14 +9,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from berth_backtest.data.china import read_china
-from berth_backtest.data.dates import first_true, read_dates
+from berth_backtest.data.dates import NEVER, first_true, read_dates
 from berth_backtest.data.read import PRICES, Source
 
 Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 NO_BAR, BAR, SUSPENDED = 0, 1, 2
-NEVER = np.iinfo(np.int64).max  # an instant after every other: no delist_date
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Rows:
     """One file's rows in file order. Prices are NaN where there is no bar."""
 
     source: Source
-    dates: NDArray[np.int64]  # microseconds since 1970, UTC
+    dates: Index  # microseconds since 1970, UTC
     dated: bool  # calendar dates, not instants
     symbols: list[str]
-    codes: NDArray[np.int64]  # index into symbols
+    codes: Index  # index into symbols
     prices: dict[str, Floats]  # close, and of open, high, low, volume those that the file has
     state: NDArray[np.int8]  # NO_BAR, BAR or SUSPENDED
-    delisted: NDArray[np.int64]
+    delisted: Index
     currencies: set[str]
     null_bars: int  # rows with a null price
     splits: Floats  # units after the date for each one before; 1 = none
@@ -38,10 +38,26 @@ class Rows:
     extra: dict[str, Floats]  # columns of A-shares
 
 
-def check_rows(
+def check_file(
     source: Source, table: Any, timezone: str | None, adjustment: str, china: bool = False
 ) -> Rows:
-    dates, dated = read_dates(source, table.column("date"), timezone)
+    """Returns a whole file's rows."""
+    rows = check_rows(source, table, timezone, adjustment, china)
+    check_keys(source, rows.dates, rows.codes, rows.symbols)
+    Order().add(source, rows.dates, rows.codes)
+    return rows
+
+
+def check_rows(
+    source: Source,
+    table: Any,
+    timezone: str | None,
+    adjustment: str,
+    china: bool = False,
+    instants: bool = False,
+) -> Rows:
+    """Returns rows that are each a bar, in whatever order. `instants`: dates are none, midnights neither."""
+    dates, dated = read_dates(source, table.column("date"), timezone, instants=instants)
     symbols, codes = read_symbols(source, table)
     columns = {
         name: read_numbers(source, table, name) for name in (*PRICES, "volume") if name in table.column_names
@@ -55,7 +71,6 @@ def check_rows(
         zero = np.logical_and.reduce([x == 0 for x in columns.values()])
         suspended |= zero & (volume == 0)
     check_prices(source, columns, nulls, suspended, volume)
-    check_order(source, dates, codes, symbols)
     splits, dividends = read_actions(source, table, adjustment)
     state = np.where(nulls, NO_BAR, BAR).astype(np.int8)
     state[suspended] = SUSPENDED
@@ -86,7 +101,7 @@ def check_rows(
     )
 
 
-def read_symbols(source: Source, table: Any) -> tuple[list[str], NDArray[np.int64]]:
+def read_symbols(source: Source, table: Any) -> tuple[list[str], Index]:
     """Returns the distinct symbols and each row's index; one series is named after its file."""
     if "symbol" not in table.column_names:
         return [source.path.stem], np.zeros(table.num_rows, dtype=np.int64)
@@ -170,24 +185,39 @@ def check_prices(
         raise source.wrong(row, name, text)
 
 
-def check_order(
-    source: Source, dates: NDArray[np.int64], codes: NDArray[np.int64], symbols: list[str]
-) -> None:
-    """Raises unless the rows are in blocks of symbols or of dates, dates ascending, no key twice.
-
-    Codes count symbols by their first row, so in blocks of symbols they never fall.
-    """
+def check_keys(source: Source, dates: Index, codes: Index, symbols: list[str]) -> None:
+    """Raises for the first row whose symbol has its date on an earlier row."""
     order = np.lexsort((dates, codes))
     twice = (np.diff(codes[order]) == 0) & (np.diff(dates[order]) == 0)
     if twice.any():
         row = int(order[np.flatnonzero(twice) + 1].min())
         raise source.wrong(row, "date", f"{symbols[codes[row]]} has this date twice")
-    step, days = np.diff(codes), np.diff(dates)
-    by_symbol = (step < 0) | ((step == 0) & (days < 0))
-    by_date = days < 0
-    if by_symbol.any() and by_date.any():
-        row = max(int(np.argmax(by_symbol)), int(np.argmax(by_date))) + 1
-        raise source.wrong(row, "date", "is out of order: sort the rows by (symbol, date) or (date, symbol)")
+
+
+class Order:
+    """Looks at a file's rows, part by part, for their order: in blocks of symbols or of dates.
+
+    Codes count symbols by their first row, so in blocks of symbols they never fall.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.last: tuple[int, int] | None = None
+        self.breaks: dict[str, int] = {}  # the first row that breaks each of the two
+
+    def add(self, source: Source, dates: Index, codes: Index) -> None:
+        """Adds rows; raises once neither order can hold."""
+        date, code = self.last or (dates[0], codes[0])
+        step, days = np.diff(codes, prepend=code), np.diff(dates, prepend=date)
+        for name, broken in (("symbol", (step < 0) | ((step == 0) & (days < 0))), ("date", days < 0)):
+            if name not in self.breaks and broken.any():
+                self.breaks[name] = self.rows + int(np.argmax(broken))
+        self.rows, self.last = self.rows + len(dates), (int(dates[-1]), int(codes[-1]))
+        if len(self.breaks) == 2:
+            row = max(self.breaks.values())
+            raise source.wrong(
+                row, "date", "is out of order: sort the rows by (symbol, date) or (date, symbol)"
+            )
 
 
 def read_actions(source: Source, table: Any, adjustment: str) -> tuple[Floats, Floats]:

@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 from berth_backtest.data.read import Source
 
 DAY_US = 86_400_000_000
+NEVER = np.iinfo(np.int64).max  # an instant after every other: no date
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_dates(
-    source: Source, column: Any, timezone: str | None, name: str = "date"
+    source: Source, column: Any, timezone: str | None, name: str = "date", instants: bool = False
 ) -> tuple[NDArray[np.int64], bool]:
-    """Returns the instants and whether they are calendar dates."""
+    """Returns the instants and whether they are calendar dates; with `instants` midnights are none."""
     if column.null_count and name == "date":
         raise source.wrong(first_true(column.is_null()), name, "is null")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = parse_texts(source, column, name)
     kind = column.type
     if pa.types.is_null(kind):
-        return np.full(len(column), np.iinfo(np.int64).max), True
+        return np.full(len(column), NEVER), True
     if pa.types.is_date(kind):
         return micros(column.cast(pa.date32()).cast(pa.timestamp("us"))), True
     if not pa.types.is_timestamp(kind):
@@ -33,10 +34,11 @@ def read_dates(
     if kind.tz is not None:
         return micros(stamps), False
     naive = micros(stamps)
-    if not (naive % DAY_US).any():
+    late = (naive % DAY_US != 0) & (naive != NEVER)
+    if not late.any() and not instants:
         return naive, True
     if timezone is None:
-        row = int(np.flatnonzero(naive % DAY_US)[0])
+        row = int(np.argmax(late))
         raise source.wrong(row, name, "is a time without a zone: give data.timezone")
     try:
         return micros(pc.assume_timezone(stamps, timezone, ambiguous="raise", nonexistent="raise")), False
@@ -60,7 +62,7 @@ def parse_texts(source: Source, column: Any, name: str) -> Any:
 
 def micros(column: Any) -> NDArray[np.int64]:
     """Returns an Arrow timestamp column as numbers; nulls become the largest."""
-    numbers = pc.fill_null(column.cast(pa.int64()), np.iinfo(np.int64).max)
+    numbers = pc.fill_null(column.cast(pa.int64()), NEVER)
     return np.asarray(numbers.to_numpy(), dtype=np.int64)
 
 

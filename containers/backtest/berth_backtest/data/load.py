@@ -3,18 +3,19 @@
 import difflib
 import hashlib
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from berth_backtest.data.check import Rows, check_rows
+from berth_backtest.data.check import Rows, check_file
 from berth_backtest.data.china import CHINA_COLUMNS
 from berth_backtest.data.dates import instant, shown_date
 from berth_backtest.data.panel import Merged, Panel, build_panel
-from berth_backtest.data.read import COLUMNS, PRICES, open_source, read_table
-from berth_backtest.errors import invalid
+from berth_backtest.data.read import COLUMNS, PRICES, Source, open_source, read_table
+from berth_backtest.errors import ProgramError, invalid
 from berth_backtest.spec.fields import near
 from berth_backtest.spec.types import DataSpec
 
@@ -32,39 +33,56 @@ def sample_file(name: str) -> Path:
     return root / f"{name.removeprefix('sample:')}.parquet"
 
 
-def load_panel(spec: DataSpec, china: bool = False) -> Panel:
+def load_panel(spec: DataSpec, china: bool = False, folder: Path | None = None, threads: int = 1) -> Panel:
     """Reads, checks and merges the files; raises for the first thing that is wrong with them.
 
-    With `china` the columns of A-shares are read too.
+    With `china` the columns of A-shares are read too. With a folder the prices lie there, not in memory.
     """
+    if folder is not None:
+        from berth_backtest.data.disk import panel_on_disk
+
+        return panel_on_disk(spec, folder, threads)
     wanted = (*COLUMNS, *CHINA_COLUMNS) if china else COLUMNS
     files, hashes = [], []
     for path, label, sha256 in sources(spec):
         source, found = open_source(path, label, sha256)
         try:
             table = read_table(source, wanted)
-            files.append(check_rows(source, table, spec.timezone, spec.adjustment, china))
+            files.append(check_file(source, table, spec.timezone, spec.adjustment, china))
         except pa.ArrowException as error:
             raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
         hashes.append(found)
     check_alike(files)
-    digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     chosen = choose_symbols(spec, files)
     merged = merge(files, chosen, china)
-    warnings = [SURVIVORS] if spec.dataset == "sample:sp500-20" else []
-    nulls = sum(rows.null_bars for rows in files)
-    if nulls:
-        warnings.append(("null_prices", f"{nulls} rows with a null price count as no bar"))
-    start = instant(spec.start, end=False) if spec.start else int(merged.dates.min())
-    end = instant(spec.end, end=True) if spec.end else int(merged.dates.max())
-    panel = build_panel(merged, chosen, files[0].dated, start, end, digest, warnings)
+    warnings = warnings_of(spec, sum(rows.null_bars for rows in files))
+    first, last = int(merged.dates.min()), int(merged.dates.max())
+    start, end = span_of(spec, first, last)
+    panel = build_panel(merged, chosen, files[0].dated, start, end, digest_of(hashes), warnings)
     if panel is None:
-        first, last = (shown_date(int(x), files[0].dated) for x in (merged.dates.min(), merged.dates.max()))
-        raise invalid(
-            "data.start" if spec.start else "data.end",
-            f"leaves no bars: the chosen symbols have prices from {first} to {last}",
-        )
+        raise no_bars(spec, first, last, files[0].dated)
     return panel
+
+
+def digest_of(hashes: list[str]) -> str:
+    """Returns the data's sha256: the file's, or that of several files' hashes."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def warnings_of(spec: DataSpec, nulls: int) -> list[tuple[str, str]]:
+    found = [SURVIVORS] if spec.dataset == "sample:sp500-20" else []
+    return found + ([("null_prices", f"{nulls} rows with a null price count as no bar")] if nulls else [])
+
+
+def span_of(spec: DataSpec, first: int, last: int) -> tuple[int, int]:
+    """Returns the first and the last instant of the run; left out, those of the data."""
+    start = instant(spec.start, end=False) if spec.start else first
+    return start, instant(spec.end, end=True) if spec.end else last
+
+
+def no_bars(spec: DataSpec, first: int, last: int, dated: bool) -> ProgramError:
+    text = f"leaves no bars: the chosen symbols have prices from {shown_date(first, dated)} "
+    return invalid("data.start" if spec.start else "data.end", f"{text}to {shown_date(last, dated)}")
 
 
 def sources(spec: DataSpec) -> list[tuple[str, str, str | None]]:
@@ -87,7 +105,22 @@ def sources(spec: DataSpec) -> list[tuple[str, str, str | None]]:
     return [(str(path), "data.dataset", None)]
 
 
-def check_alike(files: list[Rows]) -> None:
+class Known(Protocol):
+    """What is known of a file whose rows were looked at."""
+
+    @property
+    def source(self) -> Source: ...
+    @property
+    def symbols(self) -> list[str]: ...
+    @property
+    def dated(self) -> bool: ...
+    @property
+    def currencies(self) -> set[str]: ...
+    @property
+    def prices(self) -> Collection[str]: ...
+
+
+def check_alike(files: Sequence[Known]) -> None:
     """Raises unless all files have the same price columns, kind of dates and currency."""
     first = files[0]
     currencies = set().union(*(rows.currencies for rows in files))
@@ -104,7 +137,7 @@ def check_alike(files: list[Rows]) -> None:
             raise rows.source.wrong(0, "date", "is a time in one file and a date in another")
 
 
-def choose_symbols(spec: DataSpec, files: list[Rows]) -> tuple[str, ...]:
+def choose_symbols(spec: DataSpec, files: Sequence[Known]) -> tuple[str, ...]:
     """Returns the run's symbols: in the spec's order, else alphabetical."""
     known = sorted(set().union(*(rows.symbols for rows in files)))
     if spec.symbols is None:
@@ -138,8 +171,7 @@ def merge(files: list[Rows], chosen: tuple[str, ...], china: bool) -> Merged:
     twice = np.flatnonzero((np.diff(code[where]) == 0) & (np.diff(dates[where]) == 0))
     if len(twice):
         report_twice(files, kept, int(where[twice[0] + 1]), chosen[code[where[twice[0]]]])
-    # Volume is no price: where one file lacks it nothing has it.
-    names = [n for n in (*PRICES, "volume") if all(n in rows.prices for rows in files)]
+    names = common_columns(files)
 
     def joined(values: list[Any]) -> Any:
         parts = [one[keep] for one, keep in zip(values, kept, strict=True)]
@@ -160,6 +192,11 @@ def merge(files: list[Rows], chosen: tuple[str, ...], china: bool) -> Merged:
         },
         china=china,
     )
+
+
+def common_columns(files: Sequence[Known]) -> list[str]:
+    """Returns the prices of a run, and volume, which is no price: where one file lacks it nothing has it."""
+    return [name for name in (*PRICES, "volume") if all(name in rows.prices for rows in files)]
 
 
 def report_twice(files: list[Rows], kept: list[np.ndarray], position: int, symbol: str) -> None:

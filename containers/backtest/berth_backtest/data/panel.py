@@ -1,16 +1,19 @@
 """The run's prices on its common dates: the union over the chosen symbols."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest.china import China
-from berth_backtest.data.check import BAR, NEVER
+from berth_backtest.data.check import BAR
 from berth_backtest.data.china import china_of
+from berth_backtest.data.dates import NEVER
 
 Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Panel:
     sha256: str
     warnings: tuple[tuple[str, str], ...]
     china: China | None = None  # of A-shares
+    folder: Path | None = None  # where the prices lie if they are larger than the memory
 
     @property
     def bars(self) -> int:
@@ -65,10 +69,14 @@ def build_panel(
     end: int,
     sha256: str,
     warnings: list[tuple[str, str]],
+    dates: Index | None = None,
 ) -> Panel | None:
-    """Returns the panel from `start` to `end` (inclusive), None when no row lies between them."""
+    """Returns the panel from `start` to `end` (inclusive), None when no row lies between them.
+
+    `dates` are the run's if the rows are not those of all its symbols.
+    """
     inside = (rows.dates >= start) & (rows.dates <= end)
-    dates = np.unique(rows.dates[inside])
+    dates = np.unique(rows.dates[inside]) if dates is None else dates
     n = len(dates)
     if n == 0:
         return None
@@ -140,29 +148,31 @@ def adjustments(rows: Merged) -> Floats:
     that neither is a move of the market; no later price is needed for it.
     """
     factors = np.ones(len(rows.dates))
-    if not (rows.splits != 1.0).any() and not rows.dividends.any():
-        return factors
-    factor, last = 1.0, np.nan
-    for i in range(len(factors)):
-        if i == 0 or rows.codes[i] != rows.codes[i - 1]:
-            factor, last = 1.0, np.nan
-        if rows.dividends[i] > 0.0 and last > rows.dividends[i]:
-            factor *= last / (last - rows.dividends[i])
-        factor *= rows.splits[i]
-        factors[i] = factor
-        last = (
-            rows.prices["close"][i] if rows.state[i] == BAR else (last - rows.dividends[i]) / rows.splits[i]
-        )
+    close = rows.prices["close"]
+    for part in acting(rows):
+        factor, last = 1.0, np.nan
+        for i in range(part.start, part.stop):
+            if rows.dividends[i] > 0.0 and last > rows.dividends[i]:
+                factor *= last / (last - rows.dividends[i])
+            factor *= rows.splits[i]
+            factors[i] = factor
+            last = close[i] if rows.state[i] == BAR else (last - rows.dividends[i]) / rows.splits[i]
     return factors
 
 
 def share_factors(rows: Merged) -> Floats:
     """Returns into how many units one of a symbol's first bar was split, so that volumes can be compared."""
-    factors = np.cumprod(rows.splits) if len(rows.splits) else rows.splits
-    first = np.concatenate([[True], np.diff(rows.codes) != 0])
-    begin = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
-    before: Floats = factors[begin] / rows.splits[begin]
-    return np.asarray(factors / before)
+    factors = np.ones(len(rows.dates))
+    for part in acting(rows):
+        factors[part] = np.cumprod(rows.splits[part])
+    return factors
+
+
+def acting(rows: Merged) -> list[slice]:
+    """Returns the rows of each symbol that has a split or a dividend."""
+    codes = np.unique(rows.codes[(rows.splits != 1.0) | (rows.dividends != 0.0)])
+    first, end = (np.searchsorted(rows.codes, codes, side=side) for side in ("left", "right"))
+    return [slice(int(a), int(b)) for a, b in zip(first, end, strict=True)]
 
 
 def actions_of(rows: Merged, inside: NDArray[np.bool_], bar: NDArray[np.int64]) -> Floats:
@@ -173,10 +183,17 @@ def actions_of(rows: Merged, inside: NDArray[np.bool_], bar: NDArray[np.int64]) 
     return np.ascontiguousarray(found[np.lexsort((found[:, 1], found[:, 0]))])
 
 
-def truncate(panel: Panel, bars: int) -> Panel:
-    """Returns the panel as it was known at the close of its bar `bars` - 1."""
-    own = panel.own_row <= bars
-    code = np.repeat(np.arange(len(panel.symbols)), np.diff(panel.own_start))[own]
+def truncate(panel: Panel, bars: int, symbols: Iterable[int] | None = None) -> Panel:
+    """Returns the panel as it was known at the close of its bar `bars` - 1.
+
+    With `symbols`, ascending, it has the own bars of these alone.
+    """
+    kept = np.zeros(len(panel.symbols), dtype=np.int64)
+    parts = []
+    for s in range(len(panel.symbols)) if symbols is None else symbols:
+        first, end = panel.own_start[s : s + 2]
+        kept[s] = np.searchsorted(panel.own_row[first:end], bars, side="right")
+        parts.append(slice(first, first + kept[s]))
     return Panel(
         symbols=panel.symbols,
         dates=panel.dates[:bars],
@@ -190,9 +207,9 @@ def truncate(panel: Panel, bars: int) -> Panel:
         has_range=panel.has_range,
         delisted=np.minimum(panel.delisted, bars),
         volume=None if panel.volume is None else panel.volume[:, :bars],
-        own={name: values[own] for name, values in panel.own.items()},
-        own_row=panel.own_row[own],
-        own_start=np.searchsorted(code, np.arange(len(panel.symbols) + 1)),
+        own={name: np.concatenate([values[part] for part in parts]) for name, values in panel.own.items()},
+        own_row=np.concatenate([panel.own_row[part] for part in parts]),
+        own_start=np.concatenate([[0], np.cumsum(kept)]),
         actions=panel.actions[panel.actions[:, 0] < bars],
         sha256=panel.sha256,
         warnings=panel.warnings,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from berth_backtest.errors import StoppedError
 from berth_backtest.honest.curves import curves_of
 from berth_backtest.plan import Plan
 from berth_backtest.report import Progress, Stop
@@ -44,7 +45,10 @@ def run_blocks(
         if stop.asked:
             return None
         progress.tell(0.9, "run", first, len(points))  # no phase of its own: there are but 5 lines a second
-        curves = curves_of(simulator, points[first : first + step])
+        try:
+            curves = curves_of(simulator, points[first : first + step])
+        except StoppedError:
+            return None
         parts.append(block_sums(returns_of(curves, cash)))
     return Blocks(points, np.concatenate(parts), bars)
 

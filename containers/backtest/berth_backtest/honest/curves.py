@@ -48,6 +48,8 @@ def add_sets(simulator: Simulator, points: Index, places: Index | None, total: F
     raw = np.empty((len(points), layout.RAW))
     rows, picks = rows_of(simulator.definition.series, simulator.grid, points)
     for s in range(len(simulator.panel.symbols)):
+        if places is None:
+            simulator.check_stop()
         market, table = simulator.symbol(s, rows) if places is None else simulator.kept[s]
         room = Room(0, 0, False, curve=True)
         simulator.run_symbol(market, table, points, picks if places is None else places, raw, room)

@@ -1,7 +1,9 @@
 """The second pass: whole runs of the best sets, written rank by rank."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as papq
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from berth_backtest.checkpoint import write_atomically
 from berth_backtest.kernel import layout
 from berth_backtest.metrics import metrics_of
-from berth_backtest.output.exposure import held_values
+from berth_backtest.output.exposure import add_held
 from berth_backtest.output.tables import (
     equity_schema,
     equity_tables,
@@ -23,6 +25,7 @@ from berth_backtest.simulate import Recording, Simulator
 
 Index = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Run = tuple[Sequence[int], Recording]  # of some symbols
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Best:
 def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int) -> Best:
     """Writes trades.parquet and equity.parquet of the first `keep` sets; returns rank 1."""
     if keep == 0:
-        return best_of(plan, simulator.record(int(ranked[0])))
+        return best_of(plan, recorded(simulator, int(ranked[0])))
     found: list[Best] = []
 
     def write(trades_part: Path, equity_part: Path) -> None:
@@ -59,12 +62,12 @@ def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep:
             papq.ParquetWriter(equity_part, equity_schema(plan), compression="zstd") as equity,
         ):
             for rank, point in enumerate(ranked[:keep], 1):
-                run = simulator.record(int(point))
+                runs = recorded(simulator, int(point))
+                written = writing(plan, rank, runs, trades.write_table, equity.write_table)
                 if rank == 1:
-                    found.append(best_of(plan, run))
-                trades.write_table(trade_table(plan, rank, run))
-                for tables in equity_tables(plan, rank, run):
-                    equity.write_table(tables)
+                    found.append(best_of(plan, written))
+                for _ in written:
+                    pass
 
     write_atomically(
         out / "trades.parquet",
@@ -76,25 +79,55 @@ def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep:
 def write_run(out: Path, plan: Plan, run: Recording) -> None:
     """Writes trades.parquet and equity.parquet of one run, as rank 1."""
     write_parquet(out / "trades.parquet", trade_schema(plan), iter([trade_table(plan, 1, run)]))
-    write_parquet(out / "equity.parquet", equity_schema(plan), equity_tables(plan, 1, run))
+    tables = equity_tables(plan, 1, range(len(plan.panel.symbols)), run)
+    write_parquet(out / "equity.parquet", equity_schema(plan), tables)
 
 
-def best_of(plan: Plan, run: Recording, metrics: Floats | None = None) -> Best:
+def recorded(simulator: Simulator, point: int) -> Iterator[Run]:
+    """Yields a set's run by some symbols at a time."""
+    for symbols in simulator.parts():
+        yield symbols, simulator.record(point, symbols)
+
+
+def writing(
+    plan: Plan,
+    rank: int,
+    runs: Iterator[Run],
+    trades: Callable[[Any], None],
+    equity: Callable[[Any], None],
+) -> Iterator[Run]:
+    """Yields the parts of a run as they are written."""
+    for symbols, run in runs:
+        trades(trade_table(plan, rank, run))
+        for table in equity_tables(plan, rank, symbols, run):
+            equity(table)
+        yield symbols, run
+
+
+def best_of(plan: Plan, runs: Iterable[Run], metrics: Floats | None = None) -> Best:
     """Returns what is shown of the best set; `metrics` where they are not those of the run's own cash."""
+    n, cash = plan.panel.bars, plan.spec.execution.cash
+    equity, long, short = np.zeros(n), np.zeros(n), np.zeros(n)
+    raws, trades, fills = [], [], 0
+    for symbols, run in runs:
+        # One account after the other, so that no digit depends on the parts.
+        for account in range(run.equity.shape[1]):
+            equity += run.equity[:, account]
+        add_held(plan.panel, symbols, run.units, long, short)
+        raws.append(run.raw)
+        trades.append(run.trades)
+        fills += int((run.events[:, layout.L_WHAT] == layout.FILLS_AT).sum())
+    raw = np.concatenate(raws)
     if metrics is None:
-        cash, free = plan.spec.execution.cash, plan.spec.risk_free
-        metrics = metrics_of(run.raw, plan.panel.bars, cash, plan.periods, free)
-    long, short = held_values(plan.panel, run.units)
+        metrics = metrics_of(raw, n, cash, plan.periods, plan.spec.risk_free)
     return Best(
         metrics=metrics,
-        equity=run.equity.sum(axis=1),
-        trades=run.trades,
+        equity=equity,
+        trades=np.concatenate(trades),
         long=long,
         short=short,
-        fills=int((run.events[:, layout.L_WHAT] == layout.FILLS_AT).sum()),
+        fills=fills,
         rejected={
-            name: int(run.raw[:, field].sum())
-            for name, field in layout.REJECTED.items()
-            if run.raw[:, field].any()
+            name: int(raw[:, field].sum()) for name, field in layout.REJECTED.items() if raw[:, field].any()
         },
     )

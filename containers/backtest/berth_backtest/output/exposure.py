@@ -1,5 +1,7 @@
 """What a run holds, in money, at every close."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,14 +11,12 @@ from berth_backtest.data.panel import Panel
 Floats = NDArray[np.float64]
 
 
-def held_values(panel: Panel, units: Floats) -> tuple[Floats, Floats]:
-    """Returns the value of long and of short positions by bar (shorts negative), of units [bar, symbol]."""
-    long, short = np.zeros(panel.bars), np.zeros(panel.bars)
-    for s in range(len(panel.symbols)):
-        value = units[:, s] * last_closes(panel, s)
+def add_held(panel: Panel, symbols: Sequence[int], units: Floats, long: Floats, short: Floats) -> None:
+    """Adds the value of long and of short positions by bar (shorts negative), of units [bar, symbol]."""
+    for i, s in enumerate(symbols):
+        value = units[:, i] * last_closes(panel, s)
         long += np.maximum(value, 0.0)
         short += np.minimum(value, 0.0)
-    return long, short
 
 
 def last_closes(panel: Panel, s: int) -> Floats:

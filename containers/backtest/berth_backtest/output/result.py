@@ -226,6 +226,7 @@ def shown_data(plan: Plan) -> dict[str, object]:
         "bars": panel.bars,
         "start": shown_date(int(panel.dates[0]), panel.dated),
         "end": shown_date(int(panel.dates[-1]), panel.dated),
+        "storage": "memory" if panel.folder is None else "disk",
     }
 
 

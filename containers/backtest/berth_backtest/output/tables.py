@@ -220,15 +220,15 @@ def equity_schema(plan: Plan) -> Any:
     )
 
 
-def equity_tables(plan: Plan, rank: int, run: Recording) -> Iterator[Any]:
-    """Yields a run's equity, units held and drawdown at every bar, by account.
+def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording) -> Iterator[Any]:
+    """Yields some symbols' equity, units held and drawdown at every bar, by account.
 
     The position of a shared purse is the number of symbols that it holds.
     """
     n = plan.panel.bars
-    for i, name in enumerate(plan.accounts):
+    shared = plan.spec.portfolio.mode == "shared"
+    for i, name in enumerate(plan.accounts if shared else [plan.panel.symbols[s] for s in symbols]):
         equity = np.ascontiguousarray(run.equity[:, i])
-        shared = plan.spec.portfolio.mode == "shared"
         held = (run.units != 0).sum(axis=1).astype(np.float64) if shared else run.units[:, i]
         columns = [
             pa.array(np.full(n, rank), pa.int32()),

@@ -55,7 +55,7 @@ def run_chain(plan: Plan, folds: tuple[Fold, ...], points: list[int], threads: i
         np.concatenate([run.events for run in runs]),
     )
     every = metrics_from(whole, run.raw, np.full(len(plan.accounts), plan.spec.execution.cash))
-    return Chain(whole, run, best_of(whole, run, every), tuple(found))
+    return Chain(whole, run, best_of(whole, [(range(len(whole.panel.symbols)), run)], every), tuple(found))
 
 
 def run_from(simulator: Simulator, point: int, cash: Floats) -> Recording:

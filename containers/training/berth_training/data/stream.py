@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
-from berth_backtest.data.read import NULLS, Source
+from berth_backtest.data.read import NULLS, Source, is_csv, rows_in
 
 from berth_training.data.disk import Rows, create
 from berth_training.data.frame import Floats, Index
@@ -18,7 +18,6 @@ from berth_training.spec.types import Table
 FILE = "features.f32"
 BATCH_ROWS = 1 << 16  # of a Parquet file
 BUFFER_BYTES = 1 << 20  # of a column that is read as it goes: a row group may be as large as the file
-SAMPLED_BYTES = 1 << 20  # of a CSV file, from which the length of its lines is told
 
 
 def size_of(spec: Table) -> tuple[int, int] | None:
@@ -31,25 +30,6 @@ def size_of(spec: Table) -> tuple[int, int] | None:
         features = [field.name for field in schema if field.name not in keys and is_number(field.type)]
         return None if rows is None else (rows, len(spec.features or features))
     return None
-
-
-def rows_in(path: Path) -> int | None:
-    """Returns the rows of a file without reading them, of a CSV about; None: reading will tell."""
-    with suppress(OSError, pa.ArrowException):
-        return lines_of(path) - 1 if is_csv(path) else int(papq.ParquetFile(path).metadata.num_rows)
-    return None
-
-
-def is_csv(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(4) != b"PAR1"
-
-
-def lines_of(path: Path) -> int:
-    """Returns about how many lines a file has: exactly, if it is no longer than the sample."""
-    with path.open("rb") as stream:
-        sample = stream.read(SAMPLED_BYTES)
-    return max(int(sample.count(b"\n") * path.stat().st_size / max(len(sample), 1)), 1)
 
 
 def converting(columns: list[str] | None, types: dict[str, Any] | None = None) -> Any:

@@ -13,6 +13,8 @@ from berth_backtest.output.sheet.table import amount, bar, figure, share, table,
 Floats = NDArray[np.float64]
 
 BINS = 40
+LEAST_RANGE = 1e-9  # of returns
+NARROW = 0.00025  # a bar of what is all the same
 REASONS = [name.replace("_", " ") for name in layout.REASONS]
 
 
@@ -21,7 +23,9 @@ def histogram(returns: Floats) -> str:
     if len(returns) == 0:
         return '<p class="note">No trade was closed.</p>'
     low, high = float(returns.min()), float(returns.max())
-    low, high = (low, high) if high > low else (low - 0.005, high + 0.005)
+    if high - low <= LEAST_RANGE:
+        # What differs by roundings alone is one bar, in its middle: so narrow a range cannot be divided.
+        low, high = low - (BINS + 1) / 2 * NARROW, low + (BINS - 1) / 2 * NARROW
     counts, edges = np.histogram(returns, bins=BINS, range=(low, high))
     span = Span(0.0, float(counts.max()) * 1.04)
     grid, ys = scale(span, lambda x: f"{x:g}" if float(x).is_integer() else "")

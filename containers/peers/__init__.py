@@ -1,0 +1,1 @@
+"""Tests beside other libraries on real prices: npm run test:peers."""
