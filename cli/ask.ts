@@ -42,10 +42,14 @@ export function createAsker(io: Io): Asker {
   return {
     async ask(question, hidden = false) {
       if (!stdin.isTTY) return line()
-      await write(io.stderr, question)
-      if (!hidden) return line()
+      if (!hidden) {
+        await write(io.stderr, question)
+        return line()
+      }
+      // Before the question: whoever types, or pastes, as soon as it is there would be shown.
       stdin.setRawMode?.(true)
       try {
+        await write(io.stderr, question)
         return await line()
       } finally {
         stdin.setRawMode?.(false)
