@@ -14,7 +14,8 @@ const { ensureCuda } = (await import(join(root, 'infra', 'cuda-env.mjs'))) as {
 
 export const measure: Measurement = async () => {
   const python = await ensureCuda()
-  const output = execFileSync(python, ['-m', 'berth_backtest.gpu.ptx'], {
+  // -P: the folder of the tests' coverage, where it is run, is no Python package of that name.
+  const output = execFileSync(python, ['-P', '-m', 'berth_backtest.gpu.ptx'], {
     env: { ...process.env, PYTHONPATH: join(root, 'containers', 'backtest') },
     timeout: limit_ms,
     encoding: 'utf8',

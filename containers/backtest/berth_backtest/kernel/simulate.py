@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .account import account_bar, account_shared, finish_sums, settle, start_sums
 from .book import C_DEBTS, C_WAITING, Book
 from .decide import by_moves, by_targets
-from .jit import hot, inner, shared_only
+from .jit import inner, shared_only
 from .layout import (
     BORROW,
     CARRY,
@@ -120,7 +120,9 @@ def run_book(
     finish(b, n)
 
 
-@hot
+# Compiled into their callers these two would make each bar faster by nothing, and the whole kernel's
+# compilation three times as long.
+@inner
 def begin_bar(b: Book, t: int, action: int) -> int:
     """Does what comes before the decisions at a bar's close; returns the next of the actions."""
     if b.rules[BORROW] > 0.0:
@@ -142,7 +144,7 @@ def begin_bar(b: Book, t: int, action: int) -> int:
     return action
 
 
-@hot
+@inner
 def end_bar(b: Book, t: int, n: int) -> None:
     """Does what comes after the decisions at a bar's close."""
     if b.rules[FILL] == CLOSE and b.counts[C_WAITING] > 0:
