@@ -47,8 +47,8 @@ export async function ensurePeers({ python, log = console.log, root = checkout, 
 /** @returns its exit code */
 function test(python, rest) {
   const containers = join(checkout, 'containers')
-  // Warnings are errors for our own code alone.
-  const pytest = ['-m', 'pytest', '-c', join(containers, 'pyproject.toml'), '-W', 'ignore', '-q', '-rs']
+  // Warnings are errors for our own code alone. -P: the folder of the tests' coverage is no package of that name.
+  const pytest = ['-P', '-m', 'pytest', '-c', join(containers, 'pyproject.toml'), '-W', 'ignore', '-q', '-rs']
   const path = [join(containers, 'backtest'), containers].join(':')
   const folder = rest.some((word) => word.includes('peers/')) ? [] : [join(containers, 'peers')]
   return spawnSync(python, [...pytest, ...folder, ...rest], {

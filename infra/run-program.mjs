@@ -14,9 +14,9 @@ if (module === undefined) {
 }
 
 try {
-  // Standard output is the program's.
+  // Standard output is the program's. -P: a folder here that is named like a package is none.
   const python = await ensurePython({ log: console.error })
-  process.exitCode = await run(python, ['-m', module, ...rest])
+  process.exitCode = await run(python, ['-P', '-m', module, ...rest])
 } catch (error) {
   if (!(error instanceof InstallError)) throw error
   console.error(error.message)
