@@ -122,8 +122,28 @@ test('nothing of a deleted project is left but what the books need, however ofte
   }
   const project = () =>
     world.deps.db.selectFrom('projects').selectAll().where('id', '=', project_id).executeTakeFirstOrThrow()
+  // What was under way when its job was removed comes later than that.
+  const late = async () => {
+    const attempts = world.deps.db.selectFrom('attempts').select(['id', 'job_id', 'created_at'])
+    const { id, job_id, created_at } = await attempts
+      .where('project_id', '=', project_id)
+      .limit(1)
+      .executeTakeFirstOrThrow()
+    const line = {
+      number: 9_999,
+      at: created_at,
+      stream: 'stdout' as const,
+      text: canary,
+      partition_at: created_at,
+    }
+    await world.deps.db
+      .insertInto('log_chunks')
+      .values({ project_id, job_id, attempt_id: id, ...line })
+      .execute()
+  }
   let deaths = 0
   for (let round = 0; round < 60 && (await project()).purged_at === null; round++) {
+    if (round === 8) await late()
     await world.pass()
     world.advance(60)
     await purgeProjects(dying).catch(() => deaths++)

@@ -110,6 +110,16 @@ def test_a_run_from_the_disk_is_that_in_memory_bit_for_bit(
 
 
 @pytest.mark.usefixtures("small")
+def test_a_gpu_takes_no_prices_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BERTH_DEVICE", "cuda")
+    little(monkeypatch)
+    ran = run_spec(tmp_path, spec_on([written(prices("symbol"), tmp_path / "p.parquet")]))
+    engine = ran.result["engine"]
+    assert (ran.result["data"]["storage"], engine["device"]) == ("disk", "cpu")
+    assert "larger than the memory" in engine["fallback_reason"]
+
+
+@pytest.mark.usefixtures("small")
 def test_several_files_some_symbols_and_a_benchmark_beside_them_are_read_from_the_disk_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
