@@ -72,7 +72,7 @@ type Values = {
 }
 
 /** Read by the command-line client and by the tests: a server beside them must not refuse them. */
-const foreign = ['BERTH_URL', 'BERTH_API_KEY', 'BERTH_TEST_DATABASE', 'BERTH_KUBE_CACHE']
+const foreign = ['BERTH_URL', 'BERTH_API_KEY', 'BERTH_PROJECT', 'BERTH_TEST_DATABASE', 'BERTH_KUBE_CACHE']
 
 /** The configuration table of the README. */
 export const variables: readonly { name: string; default: string; meaning: string }[] = Object.entries(

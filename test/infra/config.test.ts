@@ -217,7 +217,12 @@ test('all problems are told at once', () => {
 })
 
 test("the client's variables and the tests' own do not stop a server", () => {
-  const env = { BERTH_URL: 'http://127.0.0.1:1', BERTH_API_KEY: 'x', BERTH_TEST_DATABASE: 'postgres' }
+  const env = {
+    BERTH_URL: 'http://127.0.0.1:1',
+    BERTH_API_KEY: 'x',
+    BERTH_PROJECT: 'prj_x',
+    BERTH_TEST_DATABASE: 'postgres',
+  }
   expect(parseConfig(env).port).toBe(8080)
 })
 
