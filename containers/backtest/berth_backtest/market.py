@@ -97,6 +97,7 @@ class Market:
             decided=np.zeros((n, cells, 2)) if room.whole else NONE3,
             trades=np.zeros((room.trades, TRADE)),
             events=np.zeros((room.events, EVENT)),
+            peaks=np.empty(n // WIDTH + 1, dtype=np.uint8),
             many=1 if many else 0,
             own=1 if own else 0,
         )

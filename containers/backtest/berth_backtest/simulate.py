@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from berth_backtest.data.panel import Panel
 from berth_backtest.errors import StoppedError
 from berth_backtest.grid import Grid
-from berth_backtest.kernel import layout
+from berth_backtest.kernel import layout, moves
 from berth_backtest.kernel.metrics import METRICS, fill_metrics
 from berth_backtest.kernel.run import CELLS, run_moves
 from berth_backtest.kernel.steps import F_BAR, F_CELL, F_FOUND, F_KIND, F_SET, F_WANT, FAULT, NO_STEPS, Steps
 from berth_backtest.market import Market, Room, market_of, own_bars
+from berth_backtest.plain import is_plain, run_plain_sets
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
 from berth_backtest.strategies.series import Row, fill_rows, rows_of
@@ -215,19 +216,25 @@ class Simulator:
         more = fill_rows(rows, own_bars(self.panel, s), market.skip)
         return market, np.concatenate([table, more])
 
-    def run_symbol(
-        self,
-        market: Market,
-        table: Floats,
-        points: Index,
-        picks: Index,
-        raw: Floats,
-        room: Room | None = None,
+    def run_symbol(self, market: Market, table: Floats, points: Index, picks: Index, raw: Floats) -> None:
+        """Runs sets over one symbol; each has its own purse."""
+        kind = self.definition.move_kind
+        if not is_plain(kind, self.rules, market):
+            self.run_cells(market, table, points, picks, raw, Room(0, 0, False))
+            return
+        left = run_plain_sets(kind, self.rules, market, table, picks, self.levels(points), raw)
+        if len(left):
+            again = np.empty((len(left), layout.RAW))
+            self.run_cells(market, table, points[left], picks[left], again, Room(0, 0, False))
+            raw[left] = again
+
+    def run_cells(
+        self, market: Market, table: Floats, points: Index, picks: Index, raw: Floats, keep: Room
     ) -> Room:
-        """Runs sets over one symbol, CELLS at a time; each has its own purse."""
+        """Runs sets over one symbol, CELLS at a time, whatever may happen; returns what was recorded."""
         levels, stops = self.levels(points), self.grid.stops(points)
         cells = sets_at_once(table.shape[1])
-        keep, fault = room or Room(0, 0, False), np.zeros(FAULT)
+        fault = np.zeros(FAULT)
         blocks = -(-len(points) // cells)
         book = market.book(self.rules, -(-len(points) // blocks), own=True, many=False, room=keep)
         run_moves(
@@ -305,9 +312,9 @@ class Simulator:
         market, raw = market_of(self.plan, self.panel, s), np.empty((1, layout.RAW))
         rows, picks = rows_of(self.definition.series, self.grid, one)
         table = fill_rows(rows, own_bars(self.panel, s), market.skip)
-        counted = self.run_symbol(market, table, one, picks, raw, Room(0, 0, False))
+        counted = self.run_cells(market, table, one, picks, raw, Room(0, 0, False))
         room = Room(counted.trades, counted.events, True)
-        kept = self.run_symbol(market, table, one, picks, raw, room)
+        kept = self.run_cells(market, table, one, picks, raw, room)
         trades, events = kept.trade_rows, kept.event_rows
         trades[:, layout.T_CELL] = s
         events[:, layout.L_CELL] = s
@@ -345,6 +352,15 @@ def compile_kernel() -> None:
     rules = np.ones(layout.RULES)
     raw = np.empty((1, layout.RAW))
     book = market.book(rules, 1, own=True, many=False, room=Room(0, 0, False))
+    run_plain_sets(
+        moves.COMPARES,
+        rules,
+        market,
+        np.ones((1, 2)),
+        np.zeros((1, 3), dtype=np.int64),
+        np.zeros((1, 4)),
+        raw,
+    )
     run_moves(
         book,
         0,

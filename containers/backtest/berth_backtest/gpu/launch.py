@@ -97,6 +97,7 @@ def simulation(kind: int, step: Any, series: int, rows: int) -> Any:
             none3,
             none2,
             none2,
+            cuda.local.array(1, np.uint8),
             0,
             1,
         )

@@ -52,5 +52,5 @@ def add_sets(simulator: Simulator, points: Index, places: Index | None, total: F
             simulator.check_stop()
         market, table = simulator.symbol(s, rows) if places is None else simulator.kept[s]
         room = Room(0, 0, False, curve=True)
-        simulator.run_symbol(market, table, points, picks if places is None else places, raw, room)
+        simulator.run_cells(market, table, points, picks if places is None else places, raw, room)
         total += room.equity[:, : len(points)].T

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .book import Book
-from .jit import EACH_BAR, block_of, get, hot, inner
+from .jit import EACH_BAR, get, hold_of, hot, inner
 from .layout import (
     A_D2,
     A_LOW,
@@ -37,9 +37,10 @@ from .layout import (
 )
 
 Floats = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
 
 
-@hot
+@inner
 def settle(b: Book, purse: int, t: int) -> None:
     """Accounts the bars before `t` that are not accounted yet; only cells with their own purse wait."""
     if b.own == 1 and b.purses[SINCE, purse] < t:
@@ -51,6 +52,7 @@ def settle(b: Book, purse: int, t: int) -> None:
             b.totals[symbol],
             b.tops[symbol],
             b.bottoms[symbol],
+            b.peaks,
             b.equity,
             purse,
             b.cells[UNITS, purse],
@@ -59,7 +61,7 @@ def settle(b: Book, purse: int, t: int) -> None:
         )
 
 
-@inner
+@hot
 def settle_bars(
     purses: Floats,
     sums: Floats,
@@ -67,6 +69,7 @@ def settle_bars(
     total: Floats,
     tops: Floats,
     bottoms: Floats,
+    peaks: Bytes,
     equity: Floats,
     purse: int,
     units: float,
@@ -87,7 +90,7 @@ def settle_bars(
         elif not EACH_BAR:
             phase = (since + 1) % WIDTH
             extremes = tops[phase] if units > 0.0 else bottoms[phase]
-            hold(purses, sums, purse, since + 1, t, cash, units, mark, extremes, free)
+            hold(purses, sums, purse, since + 1, t, cash, units, mark, extremes, free, peaks)
     purses[SINCE, purse] = t
 
 
@@ -134,51 +137,59 @@ def hold(
     mark: Floats,
     phase: Floats,
     free: float,
+    peaks: Bytes,
 ) -> None:
     """Adds the bars of a position that stands still; `phase` holds its running extremes per block."""
-    peak = p[PEAK, purse]
+    p[PEAK, purse] = hold_bars(sums, mark, phase, first, end, cash, units, p[PEAK, purse], free, peaks)
     below = p[BELOW, purse]
     most = p[MAX_BELOW, purse]
-    for t in range(first, end, WIDTH):
-        left = min(WIDTH, end - t)
-        new = block(sums, mark, phase, t, left, cash, units, peak, free)
-        if new == 0:
+    for block in range((end - first + WIDTH - 1) // WIDTH):
+        left = min(WIDTH, end - first - block * WIDTH)
+        bits = int(peaks[block])
+        if bits == 0:
             below += left
         else:
             for j in range(left):
-                if new & (1 << j) != 0:
+                if bits & (1 << j) != 0:
                     most = max(most, below)
                     below = 0.0
                 else:
                     below += 1.0
-        peak = max(peak, cash + units * phase[t + left - 1])
-    p[PEAK, purse] = peak
     p[BELOW, purse] = below
     p[MAX_BELOW, purse] = max(most, below)
     p[EQUITY, purse] = cash + units * mark[end - 1]
 
 
-@block_of
-def block(
+@hold_of
+def hold_bars(
     sums: Floats,
     mark: Floats,
     phase: Floats,
-    t: int,
-    left: int,
+    first: int,
+    end: int,
     cash: float,
     units: float,
     peak: float,
     free: float,
-) -> int:
-    """Adds up to WIDTH bars from `t` on; returns how many of them are at the peak."""
-    new = 0
-    for j in range(left):
-        e = cash + units * get(mark, t + j)
-        last = cash + units * get(mark, t + j - 1)
-        # Rounding keeps the order, so the highest mark gives the highest equity exactly.
-        top = max(peak, cash + units * get(phase, t + j))
-        new += 1 << j if account_held(sums, j, e, last, top, free) else 0
-    return new
+    peaks: Bytes,
+) -> float:
+    """Adds the bars from first to end to the sums, WIDTH at a time; returns the peak after them.
+
+    Bit j of peaks[block] says whether bar j of the block ends at the peak.
+    """
+    for block in range((end - first + WIDTH - 1) // WIDTH):
+        t = first + block * WIDTH
+        left = min(WIDTH, end - t)
+        bits = 0
+        for j in range(left):
+            e = cash + units * get(mark, t + j)
+            last = cash + units * get(mark, t + j - 1)
+            # Rounding keeps the order, so the highest mark gives the highest equity exactly.
+            top = max(peak, cash + units * get(phase, t + j))
+            bits += 1 << j if account_held(sums, j, e, last, top, free) else 0
+        peak = max(peak, cash + units * get(phase, t + left - 1))
+        peaks[block] = bits
+    return peak
 
 
 @hot

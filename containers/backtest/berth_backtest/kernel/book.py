@@ -36,6 +36,7 @@ class Book(NamedTuple):
     decided: Floats  # [bar, cell, (order, want)] or empty
     trades: Floats  # [trade, column]; empty = only counted
     events: Floats
+    peaks: NDArray[np.uint8]  # [block]: which bars of a held block end at the peak; only for a moment
     many: int
     own: int
 

@@ -15,6 +15,8 @@ from typing import Any, TypeVar, cast
 import numba
 from numba.extending import intrinsic
 
+from .vectors import hold_code
+
 LANES = 64  # sets that a user's step works on in one call
 EACH_BAR = False  # held bars are accounted many at once, when the position changes
 
@@ -127,6 +129,9 @@ def unowned(array: T) -> T:
     return array
 
 
+hold_of = hold_code  # as a name of its own: a GPU has no vectors
+
+
 def get(array: Any, i: int) -> float:
     """Returns array[i] of a one-dimensional array without the code for negative places.
 
@@ -171,94 +176,6 @@ def _put(_typing: Any, array: Any, i: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return numba.types.void(array, numba.types.int64, array.dtype), build
-
-
-LANES_OF_BLOCK = 8  # kernel.layout.WIDTH
-
-
-def _block(
-    _typing: Any,
-    sums: Any,
-    mark: Any,
-    phase: Any,
-    t: Any,
-    left: Any,
-    cash: Any,
-    units: Any,
-    peak: Any,
-    free: Any,
-) -> Any:
-    """Builds the code of `account.block` on vectors: the same operations on each lane, in IEEE order.
-
-    Left to itself the compiler works lane by lane: it cannot know that the sums and the marks do not
-    overlap. A vector of eight is what any processor splits as it can, with the same results.
-    """
-    from llvmlite import ir
-
-    double, lanes = ir.DoubleType(), LANES_OF_BLOCK
-    vector, mask = ir.VectorType(double, lanes), ir.VectorType(ir.IntType(1), lanes)
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        arrays = [_data_of(context, builder, signature.args[i], values[i]) for i in range(3)]
-        at, count, money, held, top, rate = values[3:]
-
-        def spread(x: Any) -> Any:
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, ir.IntType(32)(0))
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
-
-        def place(array: Any, index: Any) -> Any:
-            return builder.bitcast(builder.gep(array, [index]), vector.as_pointer())
-
-        def load(array: Any, index: Any) -> Any:
-            return builder.load(place(array, index), align=8)
-
-        def row(i: int) -> Any:
-            return ir.IntType(64)(i * lanes)
-
-        zero, one = ir.Constant(vector, [0.0] * lanes), ir.Constant(vector, [1.0] * lanes)
-        numbers = ir.Constant(ir.VectorType(ir.IntType(64), lanes), list(range(lanes)))
-        wide = builder.insert_element(
-            ir.Constant(ir.VectorType(ir.IntType(64), lanes), ir.Undefined), count, ir.IntType(32)(0)
-        )
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        wide = builder.shuffle_vector(wide, ir.Constant(wide.type, ir.Undefined), zeros)
-        live = builder.icmp_signed("<", numbers, wide)
-        units_, cash_ = spread(held), spread(money)
-        marks, tops = arrays[1], arrays[2]
-        e = builder.fadd(cash_, builder.fmul(units_, load(marks, at)))
-        before = builder.sub(at, ir.IntType(64)(1))
-        last = builder.fadd(cash_, builder.fmul(units_, load(marks, before)))
-        r = builder.select(live, builder.fsub(builder.fdiv(e, last), one), zero)
-        d = builder.fsub(r, spread(rate))
-        d = builder.select(builder.fcmp_ordered("<", d, zero), d, zero)
-        d = builder.select(live, d, zero)
-        for i, x in enumerate((r, builder.fmul(r, r), builder.fmul(d, d))):
-            builder.store(builder.fadd(load(arrays[0], row(i)), x), place(arrays[0], row(i)), align=8)
-        here = builder.fadd(cash_, builder.fmul(units_, load(tops, at)))
-        peaks = spread(top)
-        high = builder.select(builder.fcmp_ordered(">", here, peaks), here, peaks)
-        low, low_peak = load(arrays[0], row(3)), load(arrays[0], row(4))
-        deeper = builder.fcmp_ordered("<", builder.fmul(e, low_peak), builder.fmul(low, high))
-        deeper = builder.and_(deeper, live)
-        builder.store(builder.select(deeper, e, low), place(arrays[0], row(3)), align=8)
-        builder.store(builder.select(deeper, high, low_peak), place(arrays[0], row(4)), align=8)
-        new = builder.and_(builder.fcmp_ordered(">=", e, high), live)
-        assert new.type == mask
-        return builder.zext(builder.bitcast(new, ir.IntType(lanes)), ir.IntType(64))
-
-    number = numba.types.int64
-    real = numba.types.float64
-    return number(sums, mark, phase, number, number, real, real, real, real), build
-
-
-def _data_of(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    return context.make_array(kind)(context, builder, value=value).data
-
-
-def block_of(plain: F) -> F:
-    """Returns the vector code of `account.block`, or the function itself where nothing is compiled."""
-    return plain if getattr(numba.config, "DISABLE_JIT") else cast(F, intrinsic(_block))  # noqa: B009
 
 
 if not getattr(numba.config, "DISABLE_JIT"):  # noqa: B009 (made at import, unknown to mypy)

@@ -54,6 +54,7 @@ def loose(b: Book) -> Book:
         unowned(b.decided),
         unowned(b.trades),
         unowned(b.events),
+        unowned(b.peaks),
         b.many,
         b.own,
     )

@@ -29,7 +29,7 @@ def by_reference(plain: Any) -> Any:
     return plain
 
 
-def block_of(plain: Any) -> Any:
+def hold_of(plain: Any) -> Any:
     return device_function(plain)
 
 

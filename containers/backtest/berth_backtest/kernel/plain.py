@@ -1,0 +1,271 @@
+"""Runs sets where nothing happens to a symbol but the orders of a built-in strategy: one after the other.
+
+No short, no stop, no split, no price limit, a bar on each date: then a set changes only where its state
+does. These bars are found 64 at a time, as the bits of a word, and what lies between them is accounted
+at once. The results are those of run.run_moves to the last bit.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .account import finish_sums, settle_bars, start_sums
+from .book import Book
+from .jit import entry, hot, unowned
+from .layout import (
+    CASH,
+    CASH_ORDERS,
+    CLOSE,
+    END_ORDERS,
+    FEES,
+    FILL,
+    FRACTION,
+    GAINS,
+    HELD,
+    LOSSES,
+    NEXT_OPEN,
+    OPEN_TRADES,
+    RAW,
+    RISK_FREE,
+    SINCE,
+    SIZE,
+    SIZE_CASH,
+    SIZE_UNITS,
+    SIZING,
+    SLIPPAGE,
+    START_CASH,
+    TIE,
+    TIES,
+    TRADED,
+    TRADES,
+    WINS,
+)
+from .moves import COMPARES, LEVELS, first_defined
+from .orders import fill_costs, fitting, whole_lots
+from .run import loose
+from .words import WORD, above, at_least, count_bits, first_bit, near, over, under
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+NO, ONE, ALL = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
+LAST = np.uint64(WORD - 1)
+
+# Of the position and its trade.
+P_UNITS, P_ENTRY, P_VALUE, P_COST = range(4)
+
+
+class Line(NamedTuple):
+    """What is read and written at each fill, as values: through the book each would be looked up again."""
+
+    book: Any
+    purses: Floats
+    sums: Floats
+    bars: Floats
+    mark: Floats
+    total: Floats
+    tops: Floats
+    bottoms: Floats
+    peaks: Any
+    equity: Floats
+    trade: Floats
+    shift: int  # bar i + shift of the run is own bar i
+    delay: int  # bars from a decision to its fill
+    field: int  # of a bar, that orders fill at
+    sizing: float
+    size: float
+    slippage: float
+    free: float
+
+
+@entry
+def run_plain(
+    given: Book,
+    kind: int,
+    given_table: Floats,
+    given_closes: Floats,
+    own: int,
+    shift: int,
+    picks: Index,
+    levels: Floats,
+    raw: Floats,
+    left: Index,
+) -> int:
+    """Fills raw[set, field]; returns how many sets are `left` to run_moves, for their cash fell below 0.
+
+    `given_table` and `given_closes` are those of run_moves with room for a word at least, `own` their
+    bars; bar i + shift of the run is own bar i.
+    """
+    b = loose(given)
+    table, closes = unowned(given_table), unowned(given_closes)
+    firsts = np.zeros(len(table), dtype=np.int64)
+    for row in range(len(table)):
+        firsts[row] = first_defined(table[row][:own])
+    trade = np.zeros(4)
+    line = Line(
+        b,
+        unowned(given.purses),
+        unowned(given.sums)[0],
+        unowned(given.bars),
+        unowned(given.marks)[0],
+        unowned(given.totals)[0],
+        unowned(given.tops)[0],
+        unowned(given.bottoms)[0],
+        unowned(given.peaks),
+        unowned(given.equity),
+        unowned(trade),
+        shift,
+        0 if b.rules[FILL] == CLOSE else 1,
+        0 if b.rules[FILL] == NEXT_OPEN else 3,
+        b.rules[SIZING],
+        b.rules[SIZE],
+        b.rules[SLIPPAGE],
+        b.rules[RISK_FREE],
+    )
+    count = 0
+    for i in range(len(picks)):
+        b.purses[:] = 0.0
+        line.trade[:] = 0.0
+        start_sums(b, 0, b.rules[START_CASH])
+        first = 0
+        for k in range(picks.shape[1]):
+            first = max(first, firsts[picks[i, k]])
+        if not follow(line, kind, table, closes, first, own, unowned(picks)[i], unowned(levels)[i]):
+            left[count] = i
+            count += 1
+        finish_sums(b, 0)
+        for field in range(RAW):
+            raw[i, field] = b.purses[field, 0]
+    return count
+
+
+@hot
+def follow(
+    line: Line,
+    kind: int,
+    table: Floats,
+    closes: Floats,
+    first: int,
+    own: int,
+    picks: Index,
+    levels: Floats,
+) -> bool:
+    """Runs one set from its first defined bar on; says whether its cash stayed above 0."""
+    p = line.purses
+    n = line.bars.shape[0]
+    long = False
+    sound = True
+    began = fell = NO
+    for at in range(first, own, WORD):
+        # The last word begins earlier, so that it lies within the rows.
+        base = min(at, own - WORD) if own > WORD else 0
+        rest = np.uint64(at - base)
+        up, down, out = conditions(kind, table, closes, picks, levels, base)
+        up, down, out = up >> rest, down >> rest, out >> rest
+        size = min(WORD, own - at)
+        valid = ALL >> np.uint64(WORD - size)
+        if kind == COMPARES and down != ALL >> rest ^ up:
+            # A tie on the bar before the run is none of its own.
+            counted = valid ^ ONE if at + line.shift < 0 else valid
+            p[TIES, 0] += count_bits(~(up | down) & counted)
+        # What holds at the first bar already is no beginning, and nothing is left there.
+        begins = up & ~((up << ONE) | (up & ONE if at == first else began)) & valid
+        falls = down & ~((down << ONE) | (down & ONE if at == first else fell))
+        leaves = ((out & ~begins) | (~out & falls)) & (valid ^ ONE if at == first else valid)
+        began, fell = up >> LAST, down >> LAST
+        found = leaves if long else begins
+        while found != NO:
+            j = first_bit(found)
+            t = at + j + line.shift + line.delay
+            if t < n:
+                order(line, t, long)
+                sound = sound and (p[CASH, 0] >= 0.0 or not long)
+            elif not long or line.trade[P_UNITS] > 0.0:
+                p[END_ORDERS, 0] += 1.0
+            long = not long
+            found = (leaves if long else begins) & ((ALL << np.uint64(j)) << ONE)
+    account(line, n)
+    if line.trade[P_UNITS] > 0.0:
+        p[OPEN_TRADES, 0] += 1.0
+        p[HELD, 0] += n - line.trade[P_ENTRY]
+    return sound
+
+
+@hot
+def conditions(
+    kind: int, table: Floats, closes: Floats, picks: Index, levels: Floats, at: int
+) -> tuple[Any, Any, Any]:
+    """Returns 64 bars' words: what enters long, what enters short, what leaves long."""
+    x = table[picks[0]]
+    if kind == COMPARES:
+        y, scale = table[picks[1]], table[picks[2]]
+        up = above(x, y, scale, TIE, at)
+        down = ~up
+        if near(x, y, scale, TIE, at):
+            down = above(y, x, scale, TIE, at)
+        return up, down, ~up
+    if kind == LEVELS:
+        return under(x, levels[0], at), over(x, levels[1], at), at_least(x, levels[2], at)
+    return over(closes, x, at), under(closes, table[picks[1]], at), under(closes, table[picks[3]], at)
+
+
+@hot
+def order(line: Line, t: int, sale: bool) -> None:
+    """Sells what is held at bar t, or buys; counts where the cash is too little."""
+    p, trade = line.purses, line.trade
+    price = line.bars[t, 0, line.field] * (1.0 - line.slippage if sale else 1.0 + line.slippage)
+    units = trade[P_UNITS]
+    if not sale:
+        budget = p[CASH, 0]
+        wanted = np.inf
+        if line.sizing == FRACTION:
+            budget = min(budget, line.size * budget)
+        elif line.sizing == SIZE_CASH:
+            budget = min(budget, line.size)
+        elif line.sizing == SIZE_UNITS:
+            wanted = line.size
+        units = whole_lots(line.book, 0, min(fitting(line.book, t, price, False, budget), wanted))
+        if not units > 0.0:
+            p[CASH_ORDERS, 0] += 1.0
+    if not units > 0.0:
+        return
+    value = units * price
+    cost = fill_costs(line.book, t, value, sale)
+    account(line, t)
+    p[FEES, 0] += cost
+    p[TRADED, 0] += value
+    if not sale:
+        p[CASH, 0] -= value + cost
+        trade[P_UNITS], trade[P_ENTRY], trade[P_VALUE], trade[P_COST] = units, t, value, cost
+        return
+    p[CASH, 0] += value - cost
+    pnl = value - trade[P_VALUE] - (trade[P_COST] + cost)
+    p[HELD, 0] += t - trade[P_ENTRY]
+    p[TRADES, 0] += 1.0
+    if pnl > 0.0:
+        p[WINS, 0] += 1.0
+        p[GAINS, 0] += pnl
+    else:
+        p[LOSSES, 0] -= pnl
+    trade[P_UNITS] = 0.0
+
+
+@hot
+def account(line: Line, t: int) -> None:
+    """Accounts the bars before t."""
+    if line.purses[SINCE, 0] < t:
+        settle_bars(
+            line.purses,
+            line.sums,
+            line.mark,
+            line.total,
+            line.tops,
+            line.bottoms,
+            line.peaks,
+            line.equity,
+            0,
+            line.trade[P_UNITS],
+            line.free,
+            t,
+        )

@@ -1,0 +1,128 @@
+"""Sets that run one after the other, by words of bars, are those that run bar by bar, to the last bit."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from berth_backtest.data.load import load_panel
+from berth_backtest.kernel import layout
+from berth_backtest.kernel.words import WORD
+from berth_backtest.market import Room, market_of, own_bars
+from berth_backtest.plain import is_plain, run_plain_sets
+from berth_backtest.plan import make_plan
+from berth_backtest.simulate import Simulator, make_simulator
+from berth_backtest.spec.parse import parse_spec
+from berth_backtest.strategies.series import fill_rows, rows_of
+
+from tests.support import Json, day, spec_of, write_csv
+
+PRICES = "date,symbol,open,high,low,close"
+WARM_UP = 7
+GRIDS: dict[str, Json] = {
+    "sma_cross": {"fast": [1, 2, 3], "slow": [2, 4, 9]},
+    "ema_cross": {"fast": [1, 2, 3], "slow": [2, 4, 9]},
+    "macd": {"fast": [2, 3], "slow": [4, 6], "signal": [2, 5]},
+    "rsi": {"window": [2, 3, 5], "lower": [30, 45], "exit": [50], "upper": [55, 70]},
+    "bollinger": {"window": [2, 4, 8], "width": [0.5, 1, 1.5]},
+    "zscore": {"window": [2, 4, 8], "enter": [0.5, 1.2], "exit": [0, 0.4]},
+    "donchian": {"window": [2, 5], "exit": [2, 3]},
+}
+
+
+def prices(rng: random.Random, bars: int) -> list[list[object]]:
+    """Returns coarse random walks, so that averages tie; BB is listed late, CC misses a bar."""
+    rows: list[list[object]] = []
+    for symbol in ("AA", "BB", "CC"):
+        close = 100.0
+        for i in range(bars):
+            o = max(2.0, close + rng.choice([-9, -3, -1, 0, 0, 1, 3, 9]))
+            close = max(2.0, o + rng.choice([-12, -4, -2, -1, 0, 1, 2, 4, 12]))
+            if (symbol == "BB" and i < WARM_UP + 3) or (symbol == "CC" and i == bars // 2):
+                continue
+            rows.append([day(i), symbol, o, max(o, close) + 1, min(o, close) - 1, close])
+    return rows
+
+
+def execution_of(rng: random.Random) -> Json:
+    return {
+        "fill": rng.choice(["next_open", "next_close", "close"]),
+        "sizing": rng.choice(["all_in", {"fraction": 0.5}, {"units": 7}, {"cash": 3000}]),
+        "cash": rng.choice([90, 5000, 10000]),
+        "fee_bps": rng.choice([0, 10, 200]),
+        "fee_min": rng.choice([0, 5]),
+        "slippage_bps": rng.choice([0, 5, 100]),
+        "lot": rng.choice([1, 10]),
+        "fractional": rng.random() < 0.5,
+    }
+
+
+def simulator_of(spec: Json) -> Simulator:
+    parsed = parse_spec(spec)
+    return make_simulator(make_plan(parsed, load_panel(parsed.data)), 1)
+
+
+def check(simulator: Simulator) -> list[bool]:
+    """Compares each symbol's runs both ways; returns which symbols are plain."""
+    points = simulator.grid.valid_from(0, simulator.grid.total)
+    rows, picks = rows_of(simulator.definition.series, simulator.grid, points)
+    whole, found = simulator.run(points), []
+    for s in range(len(simulator.panel.symbols)):
+        market = market_of(simulator.plan, simulator.panel, s)
+        table = fill_rows(rows, own_bars(simulator.panel, s), market.skip)
+        raw = np.full((len(points), layout.RAW), np.nan)
+        simulator.run_cells(market, table, points, picks, raw, Room(0, 0, False))
+        assert (whole[:, s] == raw).all()
+        found.append(is_plain(simulator.definition.move_kind, simulator.rules, market))
+        if found[-1]:
+            again = np.full_like(raw, np.nan)
+            kind, levels = simulator.definition.move_kind, simulator.levels(points)
+            left = run_plain_sets(kind, simulator.rules, market, table, picks, levels, again)
+            kept = np.setdiff1d(np.arange(len(points)), left)
+            assert (again[kept] == raw[kept]).all()
+    return found
+
+
+@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("own", [1, 5, WORD - 1, WORD, WORD + 1, 3 * WORD - 2])
+def test_every_field_is_the_same(tmp_path: Path, name: str, own: int) -> None:
+    rng = random.Random(f"{name} {own}")
+    path = write_csv(tmp_path / "prices.csv", PRICES, prices(rng, WARM_UP + own))
+    spec = spec_of(path, data={"start": day(WARM_UP)}, risk_free=0.03)
+    parameters = {key: {"values": values} for key, values in GRIDS[name].items()}
+    for _ in range(4):
+        simulator = simulator_of(
+            {**spec, "strategy": {"name": name}, "parameters": parameters, "execution": execution_of(rng)}
+        )
+        if own > WORD:
+            assert check(simulator) == [True, True, False]
+        else:
+            check(simulator)
+
+
+def test_a_fee_above_what_a_sale_brings_is_left_to_the_other_way(tmp_path: Path) -> None:
+    closes = [100.0, 99, 98, 100, 101, 0.02, 0.01, 0.01, 0.01, 0.02, 0.03, 0.01]
+    rows: list[list[object]] = [[day(i), "AA", c, c, c, c] for i, c in enumerate(closes)]
+    path = write_csv(tmp_path / "prices.csv", PRICES, rows)
+    simulator = simulator_of(spec_of(path, execution={"fee_min": 5, "cash": 106, "fill": "close"}))
+    assert check(simulator) == [True]
+    raw = simulator.run(np.array([0]))[0, 0]
+    assert raw[layout.RUINED] == 1.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": {"stop_loss": 0.1}},
+        {"strategy": {"entry": "level"}},
+        {"execution": {"direction": "both"}},
+        {"execution": {"close_at_end": True}},
+        {"execution": {"direction": "short"}},
+    ],
+)
+def test_more_than_a_change_of_state_is_not_plain(tmp_path: Path, change: dict[str, Any]) -> None:
+    rows = [row for row in prices(random.Random(1), 90) if row[1] == "AA"]
+    path = write_csv(tmp_path / "prices.csv", PRICES, rows)
+    assert check(simulator_of(spec_of(path))) == [True]
+    assert check(simulator_of(spec_of(path, **change))) == [False]
