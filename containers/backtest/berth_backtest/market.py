@@ -10,7 +10,7 @@ from berth_backtest.china import rates_by_date
 from berth_backtest.data.dates import DAY_US
 from berth_backtest.data.panel import Panel
 from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.layout import CELL, EVENT, PURSE, SUMS, TRADE, WIDTH
+from berth_backtest.kernel.layout import CELL, EVENT, GROWTH, PURSE, SUMS, TRADE, WIDTH
 from berth_backtest.kernel.run import follow_marks
 from berth_backtest.plan import Plan, china_given
 from berth_backtest.user.strategy import bar_rows
@@ -49,6 +49,7 @@ class Market:
     states: NDArray[np.int8]
     marks: Floats
     totals: Floats
+    growth: Floats
     tops: Floats
     bottoms: Floats
     lots: Floats
@@ -81,6 +82,7 @@ class Market:
             now=np.zeros(symbols),
             marks=self.marks,
             totals=self.totals,
+            growth=self.growth,
             tops=self.tops,
             bottoms=self.bottoms,
             lots=self.lots,
@@ -97,7 +99,7 @@ class Market:
             decided=np.zeros((n, cells, 2)) if room.whole else NONE3,
             trades=np.zeros((room.trades, TRADE)),
             events=np.zeros((room.events, EVENT)),
-            peaks=np.empty(n // WIDTH + 1, dtype=np.uint8),
+            peaks=np.empty(n // WIDTH + WIDTH + 1, dtype=np.uint8),  # whole words are read
             many=1 if many else 0,
             own=1 if own else 0,
         )
@@ -127,14 +129,16 @@ def market_of(plan: Plan, panel: Panel, s: int | None) -> Market:
         actions = actions * np.array([1.0, 0.0, 1.0, 1.0])  # its only symbol is number 0
         ratios = np.ones(len(states))
         ratios[actions[:, 0].astype(np.int64)] = actions[:, 2]
-    marks, totals, tops, bottoms = (
-        marks_of(bars, states, ratios) if s is not None else (NONE2, NONE2, NONE3, NONE3)
+    free = plan.spec.risk_free / plan.periods
+    marks, totals, growth, tops, bottoms = (
+        marks_of(bars, states, ratios, free) if s is not None else (NONE2, NONE2, NONE3, NONE3, NONE3)
     )
     return Market(
         bars=bars,
         states=states,
         marks=marks,
         totals=totals,
+        growth=growth,
         tops=tops,
         bottoms=bottoms,
         **rules_of(plan, panel, chosen, np.tile([lot, lot], (symbols, 1))),
@@ -174,13 +178,19 @@ def step_rows(plan: Plan, panel: Panel, s: int | None, bar_of: Index, starts: In
     return np.concatenate(parts)
 
 
-def marks_of(bars: Floats, states: NDArray[np.int8], ratios: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Returns one symbol's last closes with their sums and block extremes, with room for a whole block."""
+def marks_of(
+    bars: Floats, states: NDArray[np.int8], ratios: Floats, free: float
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Returns one symbol's last closes, their sums, returns and block extremes, with room for a whole block.
+
+    `free` is the risk-free return of a bar.
+    """
     n = len(states)
-    marks, totals = np.zeros((1, n + WIDTH)), np.zeros((1, n + 1))
+    marks, totals, growth = np.zeros((1, n + WIDTH)), np.zeros((1, n + 1)), np.zeros((1, n, GROWTH))
     tops, bottoms = np.zeros((1, WIDTH, n + WIDTH)), np.zeros((1, WIDTH, n + WIDTH))
-    follow_marks(bars[:, 0], states[:, 0], ratios, marks[0], totals[0], tops[0], bottoms[0])
-    return marks, totals, tops, bottoms
+    lines = (marks[0], totals[0], growth[0], tops[0], bottoms[0])
+    follow_marks(bars[:, 0], states[:, 0], ratios, *lines, free)
+    return marks, totals, growth, tops, bottoms
 
 
 def own_bars(panel: Panel, s: int) -> dict[str, Floats]:
@@ -196,7 +206,7 @@ def tiny_market() -> Market:
     return Market(
         bars,
         states,
-        *marks_of(bars, states, NONE1),
+        *marks_of(bars, states, NONE1, 0.0),
         lots=np.ones((1, 2)),
         rates=np.zeros((1, 4)),
         limits=NONE3,

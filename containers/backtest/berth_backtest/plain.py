@@ -18,8 +18,8 @@ MORE = (layout.WATCH, layout.LEVEL, layout.SHORT, layout.T_PLUS_1, layout.CLOSE_
 def is_plain(kind: int, rules: Floats, market: Market) -> bool:
     """Says whether a symbol's sets can run by `run_plain`: it has a bar on each date from its first one on.
 
-    `kind` is the strategy's, of moves.COMPARES and so on. A split, a price limit or a delisting is more
-    than a change of state.
+    `kind` is the strategy's, of moves.COMPARES and so on. A split, a price limit, rates by date or a
+    delisting are more than a change of state.
     """
     if kind not in (moves.COMPARES, moves.LEVELS, moves.CHANNELS) or rules[layout.LONG] < 0.5:
         return False
@@ -27,7 +27,8 @@ def is_plain(kind: int, rules: Floats, market: Market) -> bool:
         return False
     n = len(market.states)
     listed = bool((market.states[max(int(market.bar_of[0]), 0) :] == 1).all())
-    return listed and market.delisted[0] >= n and len(market.actions) == 0 and len(market.limits) == 0
+    changes = len(market.actions) > 0 or len(market.limits) > 0 or len(market.rates) > 1
+    return listed and market.delisted[0] >= n and not changes
 
 
 def run_plain_sets(

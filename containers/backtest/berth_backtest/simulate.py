@@ -205,7 +205,7 @@ class Simulator:
 
     def size(self, rows: list[Row]) -> int:
         """Returns the bytes of one symbol's market and tables."""
-        return (self.panel.bars + 1) * (len(rows) + 2 * layout.WIDTH + 8) * 8
+        return (self.panel.bars + 1) * (len(rows) + 2 * layout.WIDTH + layout.GROWTH + 8) * 8
 
     def symbol(self, s: int, rows: list[Row]) -> tuple[Market, Floats]:
         """Returns one symbol's market and its indicator tables."""

@@ -132,6 +132,8 @@ class Engine:
             return
         cost = self.costs(units * p, side < 0)
         self.cash -= side * units * p + cost
+        if abs(self.cash) <= 1e-12 * units * p:
+            self.cash = 0.0  # what rounding leaves is none
         self.run.fees += cost
         self.run.traded += units * p
         reference = {"fill": p, "entry_close": close, "decision_close": decided}[self.rules.stop_reference]

@@ -19,6 +19,10 @@ def test_held_bars_are_vector_instructions() -> None:
     def held(sums, mark, phase, end, peaks):  # type: ignore[no-untyped-def]
         return account.hold_bars(sums, mark, phase, 1, end, 5.0, 2.0, 30.0, 0.001, peaks)
 
+    @numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def without_returns(sums, mark, phase, end, peaks):  # type: ignore[no-untyped-def]
+        return account.climb_bars(sums, mark, phase, 1, end, 5.0, 2.0, 30.0, 0.001, peaks)
+
     rng = np.random.default_rng(1)
     mark = rng.uniform(10.0, 20.0, 40)
     blocks = [np.maximum.accumulate(mark[t : t + layout.WIDTH]) for t in range(1, 33, layout.WIDTH)]
@@ -36,6 +40,11 @@ def test_held_bars_are_vector_instructions() -> None:
         assert peak == want
         assert (sums == plain_sums).all()
         assert (peaks == plain_peaks).all()
+        climbed, seen = np.ones(layout.SUMS), np.zeros(5, dtype=np.uint8)
+        assert without_returns(climbed, mark, phase, 1 + bars, seen) == peak
+        assert (climbed[: layout.A_LOW] == 1.0).all()
+        assert (climbed[layout.A_LOW :] == sums[layout.A_LOW :]).all()
+        assert (seen == peaks).all()
     assert "divpd" in next(iter(held.inspect_asm().values()))
 
 

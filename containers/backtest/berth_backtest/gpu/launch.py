@@ -39,6 +39,7 @@ def simulation(kind: int, step: Any, series: int, rows: int) -> Any:
         states,
         marks,
         totals,
+        growth,
         lots,
         rates,
         limits,
@@ -81,6 +82,7 @@ def simulation(kind: int, step: Any, series: int, rows: int) -> Any:
             cuda.local.array(1, np.float64),
             marks[s],
             totals[s],
+            growth[s],
             extremes,  # no bars are accounted together ...
             extremes,
             lots[s],

@@ -27,6 +27,7 @@ def upload_markets(markets: list[Market]) -> Markets:
         np.stack([one.states for one in markets]),
         np.stack([one.marks for one in markets]),
         np.stack([one.totals for one in markets]),
+        np.stack([one.growth for one in markets]),
         np.stack([one.lots for one in markets]),
         first.rates,
         np.stack([one.limits for one in markets]),

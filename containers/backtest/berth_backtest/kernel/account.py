@@ -6,11 +6,13 @@ on the set's own fills, never on threads or on how the work was split. On a GPU,
 side by side over the same bars, each held bar is accounted at its end (EACH_BAR), with the same sums.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .book import Book
-from .jit import EACH_BAR, get, hold_of, hot, inner
+from .jit import EACH_BAR, climb_of, get, hold_of, hot, inner
 from .layout import (
     A_D2,
     A_LOW,
@@ -20,6 +22,12 @@ from .layout import (
     BELOW,
     CASH,
     EQUITY,
+    G_D2,
+    G_D2_REST,
+    G_R,
+    G_R2,
+    G_R2_REST,
+    G_R_REST,
     HELD,
     LOW,
     LOW_PEAK,
@@ -35,9 +43,12 @@ from .layout import (
     UNITS,
     WIDTH,
 )
+from .words import WORD, first_bit, last_bit, word_at
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
+
+NO, ONE = np.uint64(0), np.uint64(1)
 
 
 @inner
@@ -50,6 +61,7 @@ def settle(b: Book, purse: int, t: int) -> None:
             b.sums[purse],
             b.marks[symbol],
             b.totals[symbol],
+            b.growth[symbol],
             b.tops[symbol],
             b.bottoms[symbol],
             b.peaks,
@@ -67,6 +79,7 @@ def settle_bars(
     sums: Floats,
     mark: Floats,
     total: Floats,
+    growth: Floats,
     tops: Floats,
     bottoms: Floats,
     peaks: Bytes,
@@ -87,10 +100,13 @@ def settle_bars(
     if since + 1 < t:
         if units == 0.0:
             stand_still(purses, sums, purse, t - since - 1, free)
-        elif not EACH_BAR:
-            phase = (since + 1) % WIDTH
-            extremes = tops[phase] if units > 0.0 else bottoms[phase]
-            hold(purses, sums, purse, since + 1, t, cash, units, mark, extremes, free, peaks)
+        else:
+            if cash == 0.0:
+                add_growth(sums, growth, since, t - 1)
+            if not EACH_BAR:
+                phase = (since + 1) % WIDTH
+                extremes = tops[phase] if units > 0.0 else bottoms[phase]
+                hold(purses, sums, purse, since + 1, t, cash, units, mark, extremes, free, peaks)
     purses[SINCE, purse] = t
 
 
@@ -140,24 +156,45 @@ def hold(
     peaks: Bytes,
 ) -> None:
     """Adds the bars of a position that stands still; `phase` holds its running extremes per block."""
-    p[PEAK, purse] = hold_bars(sums, mark, phase, first, end, cash, units, p[PEAK, purse], free, peaks)
+    if cash == 0.0:
+        p[PEAK, purse] = climb_bars(sums, mark, phase, first, end, cash, units, p[PEAK, purse], free, peaks)
+    else:
+        p[PEAK, purse] = hold_bars(sums, mark, phase, first, end, cash, units, p[PEAK, purse], free, peaks)
     below = p[BELOW, purse]
     most = p[MAX_BELOW, purse]
-    for block in range((end - first + WIDTH - 1) // WIDTH):
-        left = min(WIDTH, end - first - block * WIDTH)
-        bits = int(peaks[block])
-        if bits == 0:
-            below += left
+    for k in range(0, end - first, WORD):
+        bars = min(WORD, end - first - k)
+        bits = word_at(peaks, k // WIDTH, bars)
+        if bits == NO:
+            below += bars
         else:
-            for j in range(left):
-                if bits & (1 << j) != 0:
-                    most = max(most, below)
-                    below = 0.0
-                else:
-                    below += 1.0
+            most = max(most, below + first_bit(bits))
+            if most < bars:
+                most = max(most, longest_gap(bits))
+            below = float(bars - 1 - last_bit(bits))
     p[BELOW, purse] = below
     p[MAX_BELOW, purse] = max(most, below)
     p[EQUITY, purse] = cash + units * mark[end - 1]
+
+
+@inner
+def longest_gap(bits: Any) -> float:
+    """Returns the longest run of zeros between two ones."""
+    gap = 0
+    bits = (bits >> np.uint64(first_bit(bits))) >> ONE
+    while bits != NO:
+        gap = max(gap, first_bit(bits))
+        bits = (bits >> np.uint64(first_bit(bits))) >> ONE
+    return float(gap)
+
+
+@hot
+def add_growth(sums: Floats, growth: Floats, before: int, last: int) -> None:
+    """Adds the returns of the bars after `before` to `last` where all is in units: they are the prices'."""
+    a, z = growth[before], growth[last]
+    sums[A_R] += (z[G_R] - a[G_R]) + (z[G_R_REST] - a[G_R_REST])
+    sums[A_R2] += (z[G_R2] - a[G_R2]) + (z[G_R2_REST] - a[G_R2_REST])
+    sums[A_D2] += (z[G_D2] - a[G_D2]) + (z[G_D2_REST] - a[G_D2_REST])
 
 
 @hold_of
@@ -186,20 +223,52 @@ def hold_bars(
             last = cash + units * get(mark, t + j - 1)
             # Rounding keeps the order, so the highest mark gives the highest equity exactly.
             top = max(peak, cash + units * get(phase, t + j))
-            bits += 1 << j if account_held(sums, j, e, last, top, free) else 0
+            add_return(sums, j, e, last, free)
+            bits += 1 << j if place(sums, j, e, top) else 0
+        peak = max(peak, cash + units * get(phase, t + left - 1))
+        peaks[block] = bits
+    return peak
+
+
+@climb_of
+def climb_bars(
+    sums: Floats,
+    mark: Floats,
+    phase: Floats,
+    first: int,
+    end: int,
+    cash: float,
+    units: float,
+    peak: float,
+    _free: float,
+    peaks: Bytes,
+) -> float:
+    """Does what hold_bars does, but for the returns."""
+    for block in range((end - first + WIDTH - 1) // WIDTH):
+        t = first + block * WIDTH
+        left = min(WIDTH, end - t)
+        bits = 0
+        for j in range(left):
+            top = max(peak, cash + units * get(phase, t + j))
+            bits += 1 << j if place(sums, j, cash + units * get(mark, t + j), top) else 0
         peak = max(peak, cash + units * get(phase, t + left - 1))
         peaks[block] = bits
     return peak
 
 
 @hot
-def account_held(sums: Floats, j: int, e: float, last: float, top: float, free: float) -> bool:
-    """Adds a held bar to the partial sums j; says whether it ends at the peak `top`."""
+def add_return(sums: Floats, j: int, e: float, last: float, free: float) -> None:
+    """Adds a held bar's return to the partial sums j."""
     r = e / last - 1.0
     d = min(r - free, 0.0)
     sums[A_R + j] += r
     sums[A_R2 + j] += r * r
     sums[A_D2 + j] += d * d
+
+
+@hot
+def place(sums: Floats, j: int, e: float, top: float) -> bool:
+    """Notes a held bar that is the deepest below the peak `top`; says whether it is at the peak."""
     if e * sums[A_LOW_PEAK + j] < sums[A_LOW + j] * top:
         sums[A_LOW + j] = e
         sums[A_LOW_PEAK + j] = top
@@ -220,7 +289,9 @@ def account_now(b: Book, purse: int, t: int) -> None:
     elif units != 0.0:
         top = max(p[PEAK, purse], e)
         j = (t - since - 1) & (WIDTH - 1)
-        at_peak = account_held(b.sums[purse], j, e, p[EQUITY, purse], top, b.rules[RISK_FREE])
+        if p[CASH, purse] != 0.0:
+            add_return(b.sums[purse], j, e, p[EQUITY, purse], b.rules[RISK_FREE])
+        at_peak = place(b.sums[purse], j, e, top)
         p[EQUITY, purse] = e
         p[PEAK, purse] = top
         p[BELOW, purse] = 0.0 if at_peak else p[BELOW, purse] + 1.0

@@ -20,6 +20,7 @@ class Book(NamedTuple):
     now: Floats  # [symbol]: the last close so far
     marks: Floats  # [symbol, bar]: last closes, with room for WIDTH more
     totals: Floats  # [symbol, bar + 1]: sums of the marks before a bar
+    growth: Floats  # [symbol, bar, column]: sums of the marks' returns up to a bar
     tops: Floats  # [symbol, phase, bar]: highest mark of the WIDTH bars from phase on
     bottoms: Floats
     lots: Floats  # [symbol, (least, step)]; step 0 = any

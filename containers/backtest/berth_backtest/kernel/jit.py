@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import numba
 from numba.extending import intrinsic
 
-from .vectors import hold_code
+from .vectors import climb_code, hold_code
 
 LANES = 64  # sets that a user's step works on in one call
 EACH_BAR = False  # held bars are accounted many at once, when the position changes
@@ -129,7 +129,8 @@ def unowned(array: T) -> T:
     return array
 
 
-hold_of = hold_code  # as a name of its own: a GPU has no vectors
+# As names of their own: a GPU has no vectors.
+hold_of, climb_of = hold_code, climb_code
 
 
 def get(array: Any, i: int) -> float:

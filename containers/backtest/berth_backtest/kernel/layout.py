@@ -52,6 +52,11 @@ REJECTED = {
 A_R, A_R2, A_D2, A_LOW, A_LOW_PEAK = (i * WIDTH for i in range(5))
 SUMS = 5 * WIDTH
 
+# Columns of `growth`: the same sums of the prices' own returns up to a bar, each with what a float of it
+# leaves out: the difference of two bars is then as exact as a sum between them, whatever came before.
+G_R, G_R_REST, G_R2, G_R2_REST, G_D2, G_D2_REST = range(6)
+GROWTH = 6
+
 # Rows of `cells`.
 (
     UNITS,  # held, short negative

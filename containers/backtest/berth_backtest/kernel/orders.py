@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .account import settle
 from .book import Book
-from .jit import inner
+from .jit import hot, inner
 from .layout import (
     CASH,
     CASH_ORDERS,
@@ -41,6 +44,8 @@ from .layout import (
     WANT,
 )
 from .trades import decrease, increase, note_rejected
+
+Floats = NDArray[np.float64]
 
 
 @inner
@@ -143,24 +148,40 @@ def enter(
         note_rejected(b, cell, t, CASH_ORDERS, wanted)
         return True
     increase(b, cell, t, side, units, p, fill_costs(b, t, units * p, side < 0.0), close)
+    b.purses[CASH, purse] = left_of(b.purses[CASH, purse], units * p)
     return True
+
+
+@hot
+def left_of(cash: float, value: float) -> float:
+    """Returns the cash after a purchase of this value: what only rounding leaves, or lacks, is none."""
+    return 0.0 if abs(cash) <= TIE * value else cash
 
 
 @inner
 def fill_costs(b: Book, t: int, value: float, sale: bool) -> float:
-    rates = b.rates[t if len(b.rates) > 1 else 0]
+    return costs_at(b.rates[t if len(b.rates) > 1 else 0], value, sale)
+
+
+@hot
+def costs_at(rates: Floats, value: float, sale: bool) -> float:
+    """Returns what a fill of this value costs at these rates."""
     cost: float = max(rates[FEE] * value, rates[FEE_MIN]) + rates[TRANSFER] * value
     return cost + rates[STAMP] * value if sale else cost
 
 
 @inner
 def fitting(b: Book, t: int, p: float, sale: bool, budget: float) -> float:
+    return fitting_at(b.rates[t if len(b.rates) > 1 else 0], p, sale, budget)
+
+
+@hot
+def fitting_at(rates: Floats, p: float, sale: bool, budget: float) -> float:
     """Returns the units whose value at p plus costs fits the budget.
 
     value + max(fee x value, least fee) + other costs <= budget is two linear conditions, so the
     largest size is the smaller of their two solutions.
     """
-    rates = b.rates[t if len(b.rates) > 1 else 0]
     others = 1.0 + rates[TRANSFER] + (rates[STAMP] if sale else 0.0)
     units: float = min(budget / (p * (others + rates[FEE])), (budget - rates[FEE_MIN]) / (p * others))
     return units
@@ -169,17 +190,24 @@ def fitting(b: Book, t: int, p: float, sale: bool, budget: float) -> float:
 @inner
 def whole_lots(b: Book, cell: int, units: float) -> float:
     """Cuts units down to whole lots, and to 0 below the least."""
-    least = b.lots[cell * b.many, 0]
-    step = b.lots[cell * b.many, 1]
+    whole, tie = cut(b.lots[cell * b.many], units)
+    if tie:
+        b.purses[TIES, cell * b.own] += 1.0
+    return whole
+
+
+@hot
+def cut(lots: Floats, units: float) -> tuple[float, bool]:
+    """Cuts units down to whole lots, and to 0 below the least; says whether a rounding could turn that."""
+    least, step = lots[0], lots[1]
+    tie = False
     if step > 0.0:
-        lots = units / step
-        near = math.floor(lots + 0.5)
+        count = units / step
+        near = math.floor(count + 0.5)
         # 10 x 100.1 for 1001: whether 10 or 9 lots fit must not hang on the last binary digit.
-        if lots != near and abs(lots - near) <= TIE * near:
-            b.purses[TIES, cell * b.own] += 1.0
-            lots = near
-        units = math.floor(lots) * step
-    return units if units >= least else 0.0
+        tie = count != near and abs(count - near) <= TIE * near
+        units = (near if tie else math.floor(count)) * step
+    return (units if units >= least else 0.0), tie
 
 
 @inner

@@ -42,7 +42,7 @@ from .layout import (
     WINS,
 )
 from .moves import COMPARES, LEVELS, first_defined
-from .orders import fill_costs, fitting, whole_lots
+from .orders import costs_at, cut, fitting_at, left_of
 from .run import loose
 from .words import WORD, above, at_least, count_bits, first_bit, near, over, under
 
@@ -59,12 +59,12 @@ P_UNITS, P_ENTRY, P_VALUE, P_COST = range(4)
 class Line(NamedTuple):
     """What is read and written at each fill, as values: through the book each would be looked up again."""
 
-    book: Any
     purses: Floats
     sums: Floats
     bars: Floats
     mark: Floats
     total: Floats
+    growth: Floats
     tops: Floats
     bottoms: Floats
     peaks: Any
@@ -73,6 +73,8 @@ class Line(NamedTuple):
     shift: int  # bar i + shift of the run is own bar i
     delay: int  # bars from a decision to its fill
     field: int  # of a bar, that orders fill at
+    rates: Floats
+    lots: Floats
     sizing: float
     size: float
     slippage: float
@@ -104,12 +106,12 @@ def run_plain(
         firsts[row] = first_defined(table[row][:own])
     trade = np.zeros(4)
     line = Line(
-        b,
         unowned(given.purses),
         unowned(given.sums)[0],
         unowned(given.bars),
         unowned(given.marks)[0],
         unowned(given.totals)[0],
+        unowned(given.growth)[0],
         unowned(given.tops)[0],
         unowned(given.bottoms)[0],
         unowned(given.peaks),
@@ -118,6 +120,8 @@ def run_plain(
         shift,
         0 if b.rules[FILL] == CLOSE else 1,
         0 if b.rules[FILL] == NEXT_OPEN else 3,
+        unowned(given.rates)[0],
+        unowned(given.lots)[0],
         b.rules[SIZING],
         b.rules[SIZE],
         b.rules[SLIPPAGE],
@@ -225,18 +229,20 @@ def order(line: Line, t: int, sale: bool) -> None:
             budget = min(budget, line.size)
         elif line.sizing == SIZE_UNITS:
             wanted = line.size
-        units = whole_lots(line.book, 0, min(fitting(line.book, t, price, False, budget), wanted))
+        units, tie = cut(line.lots, min(fitting_at(line.rates, price, False, budget), wanted))
+        if tie:
+            p[TIES, 0] += 1.0
         if not units > 0.0:
             p[CASH_ORDERS, 0] += 1.0
     if not units > 0.0:
         return
     value = units * price
-    cost = fill_costs(line.book, t, value, sale)
+    cost = costs_at(line.rates, value, sale)
     account(line, t)
     p[FEES, 0] += cost
     p[TRADED, 0] += value
     if not sale:
-        p[CASH, 0] -= value + cost
+        p[CASH, 0] = left_of(p[CASH, 0] - (value + cost), value)
         trade[P_UNITS], trade[P_ENTRY], trade[P_VALUE], trade[P_COST] = units, t, value, cost
         return
     p[CASH, 0] += value - cost
@@ -260,6 +266,7 @@ def account(line: Line, t: int) -> None:
             line.sums,
             line.mark,
             line.total,
+            line.growth,
             line.tops,
             line.bottoms,
             line.peaks,

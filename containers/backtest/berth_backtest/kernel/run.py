@@ -4,8 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .book import Book
-from .jit import LANES, by_reference, entry, inner, unowned
+from .jit import LANES, by_reference, entry, hot, inner, unowned
 from .layout import (
+    G_D2,
+    G_R,
+    G_R2,
     HIT,
     ORDER_STOP_LOSS,
     RAW,
@@ -38,6 +41,7 @@ def loose(b: Book) -> Book:
         unowned(b.now),
         unowned(b.marks),
         unowned(b.totals),
+        unowned(b.growth),
         unowned(b.tops),
         unowned(b.bottoms),
         unowned(b.lots),
@@ -202,6 +206,17 @@ def copy_raw(b: Book, base: int, raw: Floats) -> None:
             raw[base + purse, field] = b.purses[field, purse]
 
 
+@hot
+def grow(growth: Floats, t: int, column: int, x: float) -> None:
+    """Adds x to a running sum, and what rounding leaves out to the column after it (Knuth's two-sum)."""
+    before = growth[t - 1, column] if t > 0 else 0.0
+    total = before + x
+    part = total - before
+    growth[t, column] = total
+    rest = growth[t - 1, column + 1] if t > 0 else 0.0
+    growth[t, column + 1] = rest + ((before - (total - part)) + (x - part))
+
+
 @entry
 def follow_marks(
     bars: Floats,
@@ -209,10 +224,12 @@ def follow_marks(
     ratios: Floats,
     marks: Floats,
     totals: Floats,
+    growth: Floats,
     tops: Floats,
     bottoms: Floats,
+    free: float,
 ) -> None:
-    """Fills one symbol's last closes at each bar, their running sums, and their extremes by block.
+    """Fills one symbol's last closes at each bar, their running sums and returns, and extremes by block.
 
     tops[phase, t] is the highest mark from the beginning of t's block, the blocks of WIDTH bars
     beginning where bar % WIDTH is the phase.
@@ -226,6 +243,10 @@ def follow_marks(
             mark = bars[t, 3]
         marks[t] = mark
         totals[t + 1] = totals[t] + mark
+        r = mark / marks[t - 1] - 1.0 if t > 0 and marks[t - 1] > 0.0 else 0.0
+        d = min(r - free, 0.0)
+        for column, x in ((G_R, r), (G_R2, r * r), (G_D2, d * d)):
+            grow(growth, t, column, x)
     for phase in range(WIDTH):
         top = bottom = marks[0]
         for t in range(n):

@@ -47,28 +47,34 @@ def spread(builder: Any, x: Any) -> Any:
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
 
-def _hold(
-    _typing: Any,
-    sums: Any,
-    mark: Any,
-    phase: Any,
-    _first: Any,
-    _end: Any,
-    _cash: Any,
-    _units: Any,
-    _peak: Any,
-    _free: Any,
-    peaks: Any,
-) -> Any:
-    """Builds the code of `account.hold_bars`: the same operations on each lane, in IEEE order."""
+def _code_of(returns: bool) -> Callable[..., Any]:
+    """Returns what builds `account.hold_bars`, or `account.climb_bars`: the same without the returns.
 
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        arrays = [data_of(context, builder, signature.args[i], values[i]) for i in (0, 1, 2, 9)]
-        return _Hold(builder, *arrays, *values[3:9]).run()
+    The same operations on each lane, in IEEE order.
+    """
 
-    number, real = numba.types.int64, numba.types.float64
-    kinds = (number, number, real, real, real, real)
-    return real(sums, mark, phase, *kinds, peaks), build
+    def typed(
+        _typing: Any,
+        sums: Any,
+        mark: Any,
+        phase: Any,
+        _first: Any,
+        _end: Any,
+        _cash: Any,
+        _units: Any,
+        _peak: Any,
+        _free: Any,
+        peaks: Any,
+    ) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            arrays = [data_of(context, builder, signature.args[i], values[i]) for i in (0, 1, 2, 9)]
+            return _Hold(builder, returns, *arrays, *values[3:9]).run()
+
+        number, real = numba.types.int64, numba.types.float64
+        kinds = (number, number, real, real, real, real)
+        return real(sums, mark, phase, *kinds, peaks), build
+
+    return typed
 
 
 class _Hold:
@@ -77,6 +83,7 @@ class _Hold:
     def __init__(
         self,
         builder: Any,
+        returns: bool,
         sums: Any,
         marks: Any,
         tops: Any,
@@ -88,12 +95,14 @@ class _Hold:
         peak: Any,
         free: Any,
     ) -> None:
-        self.builder, self.marks, self.tops, self.peaks = builder, marks, tops, peaks
+        self.builder, self.returns = builder, returns
+        self.marks, self.tops, self.peaks = marks, tops, peaks
         self.first, self.end, self.cash, self.units = first, end, cash, units
         self.all_cash, self.all_units = spread(builder, cash), spread(builder, units)
         self.free = spread(builder, free)
         self.rows = [
-            builder.bitcast(builder.gep(sums, [WHOLE(i * LANES)]), VECTOR.as_pointer()) for i in range(5)
+            builder.bitcast(builder.gep(sums, [WHOLE(i * LANES)]), VECTOR.as_pointer())
+            for i in range(0 if returns else 3, 5)
         ]
         self.sums = [code.alloca_once_value(builder, builder.load(row, align=8)) for row in self.rows]
         self.peak = code.alloca_once_value(builder, peak)
@@ -121,12 +130,10 @@ class _Hold:
             b.store(b.load(place), row, align=8)
         return b.load(self.peak)
 
-    def block(self, number: Any, left: Any) -> None:
-        """Builds the code of eight bars, or of the `left` first of them."""
+    def add_returns(self, e: Any, live: Any) -> None:
+        """Builds the code that adds the returns of eight bars, or of those that live."""
         b = self.builder
         zero, one = ir.Constant(VECTOR, [0.0] * LANES), ir.Constant(VECTOR, [1.0] * LANES)
-        at = b.add(self.first, b.shl(number, WHOLE(3)))
-        e = self.equities(self.marks, at)
         # The bar before each: the last of the block before, then this block's own but its last.
         places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(range(LANES - 1, 2 * LANES - 1)))
         last = b.shuffle_vector(b.load(self.last), e, places)
@@ -134,21 +141,31 @@ class _Hold:
         r = b.fsub(b.fdiv(e, last), one)
         d = b.fsub(r, self.free)
         d = b.select(b.fcmp_ordered("<", d, zero), d, zero)
+        if live is not None:
+            r, d = b.select(live, r, zero), b.select(live, d, zero)
+        for place, x in zip(self.sums, (r, b.fmul(r, r), b.fmul(d, d)), strict=False):
+            b.store(b.fadd(b.load(place), x), place)
+
+    def block(self, number: Any, left: Any) -> None:
+        """Builds the code of eight bars, or of the `left` first of them."""
+        b = self.builder
+        at = b.add(self.first, b.shl(number, WHOLE(3)))
+        e = self.equities(self.marks, at)
         peak = b.load(self.peak)
         here, peaks = self.equities(self.tops, at), spread(b, peak)
         top = b.select(b.fcmp_ordered(">", here, peaks), here, peaks)
-        low, low_peak = b.load(self.sums[3]), b.load(self.sums[4])
+        low, low_peak = b.load(self.sums[-2]), b.load(self.sums[-1])
         deeper = b.fcmp_ordered("<", b.fmul(e, low_peak), b.fmul(low, top))
         at_peak = b.fcmp_ordered(">=", e, top)
+        live = None
         if left is not None:
             numbers = ir.Constant(ir.VectorType(WHOLE, LANES), list(range(LANES)))
             live = b.icmp_signed("<", numbers, spread(b, left))
-            r, d = b.select(live, r, zero), b.select(live, d, zero)
             deeper, at_peak = b.and_(deeper, live), b.and_(at_peak, live)
-        for place, x in zip(self.sums, (r, b.fmul(r, r), b.fmul(d, d)), strict=False):
-            b.store(b.fadd(b.load(place), x), place)
-        b.store(b.select(deeper, e, low), self.sums[3])
-        b.store(b.select(deeper, top, low_peak), self.sums[4])
+        if self.returns:
+            self.add_returns(e, live)
+        b.store(b.select(deeper, e, low), self.sums[-2])
+        b.store(b.select(deeper, top, low_peak), self.sums[-1])
         b.store(b.bitcast(at_peak, BYTE), b.gep(self.peaks, [number]))
         # The block's highest is that of its last bar: `tops` runs within the block.
         ends = (
@@ -159,4 +176,4 @@ class _Hold:
         b.store(b.select(b.fcmp_ordered(">", ends, peak), ends, peak), self.peak)
 
 
-hold_code = coded(_hold)
+hold_code, climb_code = coded(_code_of(returns=True)), coded(_code_of(returns=False))

@@ -94,6 +94,23 @@ def _first(_typing: Any, _word: Any) -> Any:
     return numba.types.int64(numba.types.uint64), build
 
 
+def _last(_typing: Any, _word: Any) -> Any:
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.sub(WHOLE(WORD - 1), builder.ctlz(values[0], BIT(1)))
+
+    return numba.types.int64(numba.types.uint64), build
+
+
+def _word_at(_typing: Any, data: Any, _at: Any, _bars: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        place = builder.gep(data_of(context, builder, signature.args[0], values[0]), [values[1]])
+        word = builder.load(builder.bitcast(place, WHOLE.as_pointer()), align=1)
+        off = builder.sub(WHOLE(WORD), values[2])
+        return builder.lshr(builder.shl(word, off), off)
+
+    return numba.types.uint64(data, numba.types.int64, numba.types.int64), build
+
+
 def _count(_typing: Any, _word: Any) -> Any:
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.ctpop(values[0])
@@ -140,6 +157,17 @@ def at_least(x: Floats, y: Any, at: int) -> Any:
 def first_bit(word: Any) -> int:
     """Returns the place of a word's first bit; there must be one."""
     return (int(word) & -int(word)).bit_length() - 1
+
+
+@coded(_last)
+def last_bit(word: Any) -> int:
+    """Returns the place of a word's last bit; there must be one."""
+    return int(word).bit_length() - 1
+
+
+@coded(_word_at)
+def word_at(data: Any, at: int, bars: int) -> Any:
+    return np.uint64(int.from_bytes(bytes(data[at : at + 8]), "little") & (1 << bars) - 1)
 
 
 @coded(_count)

@@ -33,6 +33,9 @@ def hold_of(plain: Any) -> Any:
     return device_function(plain)
 
 
+climb_of = hold_of
+
+
 def unowned(array: Any) -> Any:
     return array
 
