@@ -107,7 +107,7 @@ function emptyConfig(folder: string, port: number): string {
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [(name = "empty", worker = (
-    modules = [(name = "empty.mjs", esModule = embed "empty.mjs")], compatibilityDate = "2026-09-01"))],
+    modules = [(name = "empty.mjs", esModule = embed "empty.mjs")], compatibilityDate = "2026-11-17"))],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "empty")],
 );
 `,

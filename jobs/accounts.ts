@@ -11,7 +11,7 @@ import { type AccountRow, credentialsOf, parseOwn, sealed } from './opening.ts'
 import { unparkIn } from './parking.ts'
 import { forgetHealth, readHealth } from './store/health.ts'
 import { liftAccount } from './store/open.ts'
-import { countChange } from './store/queue.ts'
+import { countChange } from './store/count-change.ts'
 import type { AccountCheck, Tx } from './store/schema.ts'
 import type { JsonObject } from './view.ts'
 

@@ -13,7 +13,15 @@ declare const BERTH_ASSETS: Assets
 
 export function readAssets() {
   const { migration, programs, runner_files } = BERTH_ASSETS
-  const bytes = (name: keyof RunnerFiles) => Uint8Array.from(Buffer.from(runner_files[name], 'base64'))
-  const files: RunnerFiles = { 'runner.pyz': bytes('runner.pyz'), 'runner.sh': bytes('runner.sh') }
+  const bytes = (name: keyof RunnerFiles) => new Uint8Array(Buffer.from(runner_files[name], 'base64'))
+  // Unpacked when a machine asks for one.
+  const files: RunnerFiles = {
+    get 'runner.pyz'() {
+      return bytes('runner.pyz')
+    },
+    get 'runner.sh'() {
+      return bytes('runner.sh')
+    },
+  }
   return { migration, programs, runner_files: files }
 }

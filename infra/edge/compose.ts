@@ -3,16 +3,15 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from '../../functions/_app.ts'
+import { delivery_ms } from '../../jobs/delivery.ts'
 import { type Deps, type Log, topics, type Waker } from '../../jobs/deps.ts'
 import { createHealth } from '../../jobs/health.ts'
 import type { Mail } from '../../jobs/identity.ts'
 import { createKeyUse } from '../../jobs/key-use.ts'
 import { createLanes } from '../../jobs/lanes.ts'
 import type { Database } from '../../jobs/store/schema.ts'
-import { delivery_ms } from '../../jobs/webhooks.ts'
 import { type Accounts, keepAccounts } from '../accounts.ts'
 import { createDatabaseClock } from '../database-clock.ts'
-import { describeTable } from '../describe-table.ts'
 import { ratesOf, settingsOf } from '../domain-settings.ts'
 import { healthOf } from '../health-only.ts'
 import { createIdentity } from '../identity.ts'
@@ -148,7 +147,8 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     // Of one process a group is answered at once; else no request does anything for another.
     gather: runtime.life === 'process' ? setImmediate : null,
     store: createFetchStore(config.object_store),
-    describe_table: describeTable,
+    describe_table: async (format, file) =>
+      (await import('../describe-table.ts')).describeTable(format, file),
     tables: createInlineReader(),
     sample_prices: async () => null,
     sealer,

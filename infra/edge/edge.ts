@@ -5,7 +5,7 @@ import { problemBody } from '../../functions/_problem.ts'
 import { compose, type Composed, type Runtime } from './compose.ts'
 import { createConsoleLog } from './log.ts'
 import type { Bindings } from './settings.ts'
-import { type Bounds, createTicker, type Ticked, type Ticker } from './tick.ts'
+import type { Bounds, Ticked, Ticker } from './tick.ts'
 
 /** Who asks, as the runtime tells. */
 export interface Who {
@@ -25,7 +25,8 @@ export interface Edge {
 }
 
 interface Opened extends Composed {
-  ticker: Ticker
+  /** Loaded with the first tick. */
+  ticker: () => Promise<Ticker>
 }
 
 const retryAfter_s = 5
@@ -46,7 +47,7 @@ export function createEdge(runtime: Runtime): Edge {
     },
     async tick(bindings, bounds) {
       const { database, ticker } = await open(bindings)
-      return database.within((close) => ticker.tick(bounds).finally(close))
+      return database.within(async (close) => (await ticker()).tick(bounds).finally(close))
     },
     close: async () => (await open.known())?.close(),
   }
@@ -58,7 +59,9 @@ function opener({ life, ...runtime }: Runtime) {
   let opening: Promise<Opened> | null = null
   const begin = async (bindings: Bindings): Promise<Opened> => {
     const composed = await compose(bindings, { life, ...runtime })
-    return { ...composed, ticker: createTicker(composed) }
+    let ticker: Promise<Ticker> | null = null
+    const open = () => import('./tick.ts').then(({ createTicker }) => createTicker(composed))
+    return { ...composed, ticker: () => (ticker ??= open()) }
   }
   const open = async (bindings: Bindings): Promise<Opened> => {
     if (opened) return opened

@@ -1,7 +1,7 @@
 // Accounts of vendors as a function knows them: those that are called by fetch alone are opened; of the others, whose SDKs it
 // has no room for, it knows what is stored, and a server on Node calls them.
 import { z } from 'zod'
-import { unknownTraits } from '../../jobs/market.ts'
+import { unknownTraits } from '../../jobs/unknown-traits.ts'
 import type { Vendor } from '../../jobs/vendor.ts'
 import { ProviderError } from '../../providers/errors.ts'
 import type { Provider } from '../../providers/provider.ts'
