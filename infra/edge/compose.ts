@@ -2,7 +2,7 @@
 // without programs has. An entry a runtime (workerd.ts, lambda.ts, deno.ts, bun.ts, node.ts) gives it sockets and a trigger.
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { createApp } from '../../functions/_app.ts'
+import { createLazyApp } from '../../functions/_lazy-app.ts'
 import { delivery_ms } from '../../jobs/delivery.ts'
 import { type Deps, type Log, topics, type Waker } from '../../jobs/deps.ts'
 import { createHealth } from '../../jobs/health.ts'
@@ -83,7 +83,7 @@ async function composeOn(config: EdgeConfig, database: EdgeDatabase, runtime: Ru
   const told = wakerOf(config, runtime.life, createConsoleLog(config.log_level))
   const opened = await openDeps({ config, database, runtime, accounts, offers, waker: told.waker })
   const { deps, sync } = opened
-  const app = createApp(deps)
+  const app = createLazyApp(deps)
   const freshen = freshener(async () => {
     await sync()
     await accounts.refresh(deps)
