@@ -81,7 +81,7 @@ const unconfigured = () => ({
   describe_table: describeTable,
   tables: createColumnReader(),
   sample_prices: samplePrices,
-  vendors,
+  vendors: async () => vendors,
 })
 
 async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
@@ -196,6 +196,7 @@ type Outward = Pick<
 /** Calls to addresses that tenants choose, registries among them, and the runner that containers fetch. */
 function outwardOf(config: Config): Outward {
   const bounds = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
+  const runner_files = readRunnerFiles()
   return {
     outbound_fetch: createOutboundFetch(bounds),
     check_target: (url) => checkTarget(url, bounds),
@@ -204,7 +205,7 @@ function outwardOf(config: Config): Outward {
       fetch: createOutboundFetch({ ...bounds, timeout_ms: registryBound_ms }),
       now: () => new Date(),
     }),
-    runner_files: readRunnerFiles(),
+    runner_files: async () => runner_files,
   }
 }
 

@@ -59,9 +59,9 @@ async function bundle(
     metafile: true,
     legalComments: 'linked',
     logLevel: 'warning',
-    plugins: [englishOnly],
+    plugins: [englishOnly, noCompiler],
     define: {
-      BERTH_ASSETS: JSON.stringify(given),
+      ...given,
       // A function has no folder of its own: what is named by one is never read.
       'import.meta.dirname': '"/"',
       'import.meta.main': 'false',
@@ -127,14 +127,30 @@ const englishOnly: Plugin = {
   },
 }
 
+/** zod's compiler of schemas and its reader of JSON Schema are exported with the rest and called by nobody: whoever comes to is told. */
+const noCompiler: Plugin = {
+  name: 'no compiler',
+  setup(it) {
+    it.onLoad({ filter: /\/zod\/v4\/(core\/compile|classic\/from-json-schema)\.js$/ }, ({ path }) => {
+      const exported = /^export (?:\/\*@__\w+__\*\/ )?(?:const|class|function) (\w+)/gm
+      const names = [...readFileSync(path, 'utf8').matchAll(exported)].map(([, name]) => `none as ${name}`)
+      const text = `${relative(root, path)} is left out of the bundles (infra/edge/build.ts)`
+      return {
+        contents: `function none() { throw new Error(${JSON.stringify(text)}) }\nexport { ${names.join(', ')} }`,
+      }
+    })
+  },
+}
+
+/** Texts of JSON: what is none of the simple values would be a file that all others load. */
 function assets() {
   const names = readdirSync(join(root, 'migrations')).map((name) => name.replace(/\.ts$/, ''))
   const files = Object.entries(readRunnerFiles())
+  const text = (value: unknown) => JSON.stringify(JSON.stringify(value))
   return {
-    migration: names.toSorted().at(-1),
-    programs: programs(),
-    runner_files: Object.fromEntries(
-      files.map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]),
+    BERTH_ASSETS: text({ migration: names.toSorted().at(-1), programs: programs() }),
+    BERTH_RUNNER_FILES: text(
+      Object.fromEntries(files.map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')])),
     ),
   }
 }

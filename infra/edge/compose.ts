@@ -29,7 +29,6 @@ import { createConsoleLog } from './log.ts'
 import { type Bindings, type EdgeConfig, edgeConfig } from './settings.ts'
 import { createFetchStore } from './store.ts'
 import { createInlineReader } from './tables.ts'
-import { edgeVendors } from './vendors.ts'
 import { createEdgeWaker } from './waker.ts'
 
 /** What differs from runtime to runtime. */
@@ -60,23 +59,20 @@ const keyUse_ms = 60_000
 /** As often as a server on Node: a share of the bounds on requests is held for some seconds. */
 const rates_ms = 1_000
 
-/** Within a request where connections are of a request. Throws with a message that says what to do. */
-export async function compose(bindings: Bindings, runtime: Runtime): Promise<Composed> {
-  const config = edgeConfig(bindings)
-  const database = await openEdgeDatabase(config, runtime.life)
-  return database.within(async (close) => {
-    try {
-      return await composeOn(config, database, runtime)
-    } catch (error) {
-      await database.close()
-      throw error
-    } finally {
-      await close()
-    }
-  })
+/** What a function stands on: nothing has been asked of the database yet. */
+export interface Base {
+  config: EdgeConfig
+  database: EdgeDatabase
 }
 
-async function composeOn(config: EdgeConfig, database: EdgeDatabase, runtime: Runtime): Promise<Composed> {
+/** Throws with a message that says what to do. */
+export async function openBase(bindings: Bindings, { life }: Runtime): Promise<Base> {
+  const config = edgeConfig(bindings)
+  return { config, database: await openEdgeDatabase(config, life) }
+}
+
+/** Within a request of that database. Throws with a message that says what to do. */
+export async function compose({ config, database }: Base, runtime: Runtime): Promise<Composed> {
   const { db } = database
   const accounts = keepAccounts([])
   const offers = keepOffers(accounts, { asks: false })
@@ -157,7 +153,7 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     send_mail,
     installation,
     providers: accounts.providers,
-    vendors: edgeVendors,
+    vendors: async () => (await import('./vendors.ts')).edgeVendors,
     offers: offers.now,
     offer_sources: offers.sources,
     waker,
@@ -167,7 +163,7 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     ...outwardOf(config, runtime),
     rates: ratesOf(config, clock, random),
     settings: settingsOf(config, () => config.public_url ?? '', versionsWith(assets.programs, config.images)),
-    runner_files: assets.runner_files,
+    runner_files: async () => (await import('./runner-files.ts')).bundledFiles(),
     log,
   }
   return { deps, sync: clock.sync }

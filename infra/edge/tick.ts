@@ -4,7 +4,7 @@ import { writeHealth } from '../../jobs/parking.ts'
 import { keepOffers } from '../offers.ts'
 import type { Composed } from './compose.ts'
 import type { EdgeConfig } from './settings.ts'
-import { isElsewhere } from './vendors.ts'
+import { isElsewhere } from './elsewhere.ts'
 import type { createWork } from './work.ts'
 
 export interface Bounds {
