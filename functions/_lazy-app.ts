@@ -24,18 +24,34 @@ export function createLazyApp(deps: Deps): { fetch: (...asked: Parameters<Fetch>
     add(app, deps)
     return app.fetch
   }
-  const load: Record<Part, () => Promise<Fetch>> = {
-    server: async () => made(serverRoutes),
-    runner: async () => made((await import('./_runner-routes.ts')).runnerRoutes),
-    job: async () => made((await import('./_job-routes.ts')).jobRoutes),
-    other: async () => made((await import('./_other-routes.ts')).otherRoutes),
-    whole: async () => (await import('./_app.ts')).createApp(deps, shared).fetch,
+  const load: Record<Part, () => Promise<() => Fetch>> = {
+    server: async () => () => made(serverRoutes),
+    async runner() {
+      const { runnerRoutes } = await import('./_runner-routes.ts')
+      return () => made(runnerRoutes)
+    },
+    async job() {
+      const { jobRoutes } = await import('./_job-routes.ts')
+      return () => made(jobRoutes)
+    },
+    async other() {
+      const { otherRoutes } = await import('./_other-routes.ts')
+      return () => made(otherRoutes)
+    },
+    async whole() {
+      const { createApp } = await import('./_app.ts')
+      return () => createApp(deps, shared).fetch
+    },
   }
-  const loaded: Partial<Record<Part, Promise<Fetch>>> = {}
+  const loaded: Partial<Record<Part, Fetch>> = {}
   return {
-    fetch: async (request, bindings) => {
+    async fetch(request, bindings) {
       const part = partOf(getPath(request))
-      const answer = await (loaded[part] ??= load[part]())
+      const known = loaded[part]
+      if (known) return known(request, bindings)
+      // Requests that come at once share the part, and not the wait for it: a worker may end the one that began to wait.
+      const make = await load[part]()
+      const answer = (loaded[part] ??= make())
       return answer(request, bindings)
     },
   }

@@ -80,8 +80,10 @@ export async function compose({ config, database }: Base, runtime: Runtime): Pro
   const opened = await openDeps({ config, database, runtime, accounts, offers, waker: told.waker })
   const { deps, sync } = opened
   const app = createLazyApp(deps)
+  // It has just been set. Half as long, so that it is set again whenever the rest is looked at.
+  const setClock = freshener(sync, fresh_ms / 2, Date.now())
   const freshen = freshener(async () => {
-    await sync()
+    await setClock()
     await accounts.refresh(deps)
     await offers.look(deps)
   })
@@ -170,8 +172,8 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
 }
 
 /** Does something again when it was done longer ago; by the clock of the day, for a frozen program's other one stands still. */
-function freshener(work: () => Promise<unknown>, ms = fresh_ms) {
-  let done_ms = Number.NEGATIVE_INFINITY
+function freshener(work: () => Promise<unknown>, ms = fresh_ms, last_ms = Number.NEGATIVE_INFINITY) {
+  let done_ms = last_ms
   const freshen = async () => {
     const now_ms = Date.now()
     if (now_ms - done_ms < ms) return

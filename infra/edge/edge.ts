@@ -103,9 +103,14 @@ function openerOf(runtime: Runtime) {
 
 async function begin(base: Base, runtime: Runtime): Promise<Opened> {
   const composed = await compose(base, runtime)
-  let ticker: Promise<Ticker> | null = null
-  const load = () => import('./tick.ts').then(({ createTicker }) => createTicker(composed))
-  return { ...composed, ticker: () => (ticker ??= load()) }
+  let ticker: Ticker | null = null
+  return {
+    ...composed,
+    async ticker() {
+      const { createTicker } = await import('./tick.ts')
+      return (ticker ??= createTicker(composed))
+    },
+  }
 }
 
 interface Asked {

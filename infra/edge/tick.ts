@@ -5,7 +5,7 @@ import { keepOffers } from '../offers.ts'
 import type { Composed } from './compose.ts'
 import type { EdgeConfig } from './settings.ts'
 import { isElsewhere } from './elsewhere.ts'
-import type { createWork } from './work.ts'
+import type { Work } from './work.ts'
 
 export interface Bounds {
   /** Shards that one pass claims at most of what is due, and of the queue. */
@@ -34,8 +34,11 @@ export function createTicker(berth: Given): Ticker {
   const { deps, accounts, config } = berth
   // Asks vendors, which the one that answers requests does not.
   const offers = keepOffers(accounts, { asks: true })
-  let work: ReturnType<typeof createWork> | null = null
-  const open = async () => (work ??= (await import('./work.ts')).createWork(berth))
+  let work: Work | null = null
+  const open = async () => {
+    const { createWork } = await import('./work.ts')
+    return (work ??= createWork(berth))
+  }
   const has = (role: (typeof config.roles)[number]) => config.roles.includes(role)
   return {
     async tick(bounds) {

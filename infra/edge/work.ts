@@ -26,6 +26,8 @@ export interface Going {
   ticked: Ticked
 }
 
+export type Work = ReturnType<typeof createWork>
+
 export function createWork(berth: Given) {
   const { deps } = berth
   const state: State = {
