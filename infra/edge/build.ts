@@ -1,7 +1,7 @@
 // `npm run build:edge`: an entry a runtime in dist/edge, with all that it needs. What the first answers do not need is in files beside
 // it, which are loaded when something needs them: of what a function starts with each byte is read before it answers.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build, type Metafile, type Plugin } from 'esbuild'
 import { programs } from '../program-version.ts'
@@ -40,7 +40,7 @@ async function bundle(
   into: { outdir: string; chunkNames: string },
   given: ReturnType<typeof assets>,
 ): Promise<Partial<Record<EdgeRuntime, Bundle>>> {
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     entryPoints: runtimes.map((runtime) => join(root, 'infra', 'edge', `${runtime}.ts`)),
     ...into,
     outExtension: { '.js': '.mjs' },
@@ -57,6 +57,7 @@ async function bundle(
     external: ['cloudflare:*', 'pg-native', 'bun:*'],
     minify: true,
     metafile: true,
+    write: false,
     legalComments: 'linked',
     logLevel: 'warning',
     plugins: [englishOnly, noCompiler],
@@ -67,13 +68,23 @@ async function bundle(
       'import.meta.main': 'false',
       'process.env.NODE_ENV': '"production"',
     },
-    // By the first words Bun knows that there is nothing to translate. Packages in CommonJS ask for modules of Node by require.
-    banner: {
-      js: "// @bun\nimport { createRequire as __berth } from 'node:module'; const require = __berth('/');",
-    },
+    // By the first words Bun knows that there is nothing to translate.
+    banner: { js: `// @bun\n${makesRequire}` },
   })
   checkImports(metafile)
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, withoutRequire(text))
+  }
   return Object.fromEntries(runtimes.map((runtime) => [runtime, bundleOf(metafile, runtime)]))
+}
+
+/** Packages in CommonJS ask for modules of Node by it. */
+const makesRequire = "import { createRequire as __berth } from 'node:module'; const require = __berth('/');\n"
+/** esbuild writes it into each file, and one of them uses it. */
+function withoutRequire(text: string): string {
+  const rest = text.replace(makesRequire, '')
+  return /\brequire\b/.test(rest) ? text : rest
 }
 
 /** Of a package in CommonJS a file of its own exports no names: it is imported by a module of ours, which is what is loaded later. */
