@@ -19,11 +19,11 @@ export const truth = z.stringbool({
 })
 export const wholeNumber = (least: number, most: number) =>
   // In one step: a dozen variables are numbers, and each step of each is made at every start.
-  z.string().transform((text, { addIssue }) => {
+  z.string().transform((text, context) => {
     const isWhole = /^\d{1,12}$/.test(text)
     const n = Number(text)
     if (isWhole && n >= least && n <= most) return n
-    addIssue(isWhole ? `must be from ${least} to ${most}` : 'must be a whole number')
+    context.addIssue(isWhole ? `must be from ${least} to ${most}` : 'must be a whole number')
     return z.NEVER
   })
 export const list = (text: string) =>
