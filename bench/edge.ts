@@ -1,6 +1,7 @@
 // `npm run bench -- edge [--rounds 15]`: cold starts of the edge function. From the start of the program to its first answer that
 // needed the database, in turns over the runtimes; of workerd also what is left when an empty worker's start is taken off it, which is
-// what a start in an isolate of a running workerd costs.
+// what a start in an isolate of a running workerd costs. The same with a list of jobs as the first answer, for which a key is looked up
+// and more of the program is loaded.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -51,13 +52,14 @@ export const measure: Measurement = async (options) => {
       const each: Record<string, number> = {}
       for (const [name, command] of Object.entries(programs)) {
         const { ms, cpu_ms } = await coldStart(command, port, env)
-        Object.assign(each, { [name]: ms, [`${name}_cpu`]: cpu_ms })
+        const { ms: jobs_ms } = await coldStart(command, port, env, { path: '/v1/jobs', key: world.key })
+        Object.assign(each, { [name]: ms, [`${name}_cpu`]: cpu_ms, [`${name}_jobs`]: jobs_ms })
       }
       each['lambda'] = await coldLambda(bundles.lambda.file, env)
       // The first round reads the programs from the disk.
       if (round === 0) continue
       for (const [name, ms] of Object.entries(each)) note(name, ms)
-      for (const end of ['', '_cpu'])
+      for (const end of ['', '_cpu', '_jobs'])
         note(`isolate${end}`, (each[`workerd${end}`] ?? 0) - (each[`empty${end}`] ?? 0))
     }
     const p50 = (name: string) => rounded(percentile(taken[name] ?? [], 0.5), 1)
@@ -71,6 +73,11 @@ export const measure: Measurement = async (options) => {
         bun_ms: p50('bun'),
         node_ms: p50('node'),
         lambda_ms: p50('lambda'),
+        // To the first list of jobs.
+        workerd_isolate_jobs_ms: p50('isolate_jobs'),
+        deno_jobs_ms: p50('deno_jobs'),
+        bun_jobs_ms: p50('bun_jobs'),
+        node_jobs_ms: p50('node_jobs'),
         // Of which what the processor was busy with it, whatever else the machine did.
         workerd_isolate_cpu_ms: p50('isolate_cpu'),
         deno_cpu_ms: p50('deno_cpu'),
@@ -107,7 +114,7 @@ function emptyConfig(folder: string, port: number): string {
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [(name = "empty", worker = (
-    modules = [(name = "empty.mjs", esModule = embed "empty.mjs")], compatibilityDate = "2026-09-01"))],
+    modules = [(name = "empty.mjs", esModule = embed "empty.mjs")], compatibilityDate = "2026-11-17"))],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "empty")],
 );
 `,
@@ -115,11 +122,17 @@ const config :Workerd.Config = (
   return path
 }
 
-/** From the start of a program to its answer that its database has what it needs. */
+interface Asked {
+  path: string
+  key: string
+}
+
+/** From the start of a program to its answer: unless more is asked, that its database has what it needs. */
 async function coldStart(
   [command, args]: [string, string[]],
   port: number,
   env: Record<string, string>,
+  asked: Asked = { path: '/readyz', key: '' },
 ): Promise<{ ms: number; cpu_ms: number }> {
   const began_ms = performance.now()
   const child = spawn(command, args, {
@@ -128,7 +141,7 @@ async function coldStart(
     stdio: 'ignore',
   })
   try {
-    while (!(await answers(port))) {
+    while (!(await answers(port, asked))) {
       if (child.exitCode !== null || performance.now() - began_ms > answer_ms)
         throw new Error(`${command} does not answer`)
       await sleep(1)
@@ -141,12 +154,13 @@ async function coldStart(
 }
 
 /** A connection of its own: nothing is kept between two programs on one port. */
-function answers(port: number): Promise<boolean> {
+function answers(port: number, { path, key }: Asked): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  const asked = request({ host: '127.0.0.1', port, path: '/readyz', agent: false }, (response) => {
+  const headers = key === '' ? {} : { authorization: `Bearer ${key}` }
+  const sent = request({ host: '127.0.0.1', port, path, headers, agent: false }, (response) => {
     response.resume().on('end', () => resolve(response.statusCode === 200))
   })
-  asked.on('error', () => resolve(false)).end()
+  sent.on('error', () => resolve(false)).end()
   return promise
 }
 

@@ -37,8 +37,7 @@ const pages = ['/', '/openapi.json', '/reference']
  * Puts the guards of its right before each operation that is added from now on. Adding one without an entry throws; `complete`
  * throws for an entry without an operation, and for a route that is none.
  */
-export function guardRoutes(app: OpenAPIHono<Env>, deps: Deps, table: Record<string, Right> = rights) {
-  const guardsOf = createGuards(deps)
+export function guardRoutes(app: OpenAPIHono<Env>, guardsOf: Guards, table: Record<string, Right> = rights) {
   const names = new Set<string>()
   const add = app.openapi as unknown as (route: RouteConfig, ...rest: unknown[]) => typeof app
   const guarded: typeof add = (route, ...rest) => {
@@ -94,7 +93,10 @@ function operations(app: OpenAPIHono<Env>) {
   )
 }
 
-function createGuards(deps: Deps): (route: RouteConfig, right: Right) => MiddlewareHandler<Env>[] {
+type Guards = (route: RouteConfig, right: Right) => MiddlewareHandler<Env>[]
+
+/** They remember whose credentials held: all routes of a server have the same. */
+export function createGuards(deps: Deps): Guards {
   const check = limitStrangers(deps, createCallerCheck(deps))
   const limit = limitRate(deps.clock, deps.rates)
   return (route, right) => {

@@ -21,8 +21,8 @@ export const route = createRoute({
 
 export const handler =
   (deps: Deps): RouteHandler<typeof route, Env> =>
-  (c) => {
-    const bytes = deps.runner_files[c.req.valid('param').file]
+  async (c) => {
+    const bytes = (await deps.runner_files())[c.req.valid('param').file]
     c.header('Content-Type', 'application/octet-stream')
     return c.body(bytes) as never
   }

@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../providers/provider.ts'
+import { delivery_ms } from '../jobs/delivery.ts'
 import { type Deps, type Log, type ObjectStore, type Sealer, topics } from '../jobs/deps.ts'
 import type { Database } from '../jobs/store/schema.ts'
 import { resealAll } from '../jobs/reseal.ts'
@@ -16,7 +17,6 @@ import { createLanes } from '../jobs/lanes.ts'
 import { watched } from '../jobs/watched.ts'
 import { newReplicaId, releaseAll } from '../jobs/store/claim.ts'
 import { renumberFeed } from '../jobs/store/events.ts'
-import { delivery_ms } from '../jobs/webhooks.ts'
 import { type Config, environment } from './config.ts'
 import { createDatabaseClock } from './database-clock.ts'
 import { openDatabase } from './db.ts'
@@ -32,6 +32,8 @@ import { type Loops, startLoops } from './loops.ts'
 import { createFolderStore } from './object-store.ts'
 import { keepOffers } from './offers.ts'
 import { createOutboundFetch, resolveTarget } from './outbound.ts'
+// At the start, so that no call waits for it: an edge function loads it with its first.
+import './outbound-client.ts'
 import { checkTarget } from './targets.ts'
 import { createImageResolver, registryBound_ms } from './registry.ts'
 import { createIdentity } from './identity.ts'
@@ -79,7 +81,7 @@ const unconfigured = () => ({
   describe_table: describeTable,
   tables: createColumnReader(),
   sample_prices: samplePrices,
-  vendors,
+  vendors: async () => vendors,
 })
 
 async function open(config: Config, fixed: readonly Provider[], unlock: () => void): Promise<Berth> {
@@ -194,6 +196,7 @@ type Outward = Pick<
 /** Calls to addresses that tenants choose, registries among them, and the runner that containers fetch. */
 function outwardOf(config: Config): Outward {
   const bounds = { allow_private: config.allow_private_targets, timeout_ms: delivery_ms }
+  const runner_files = readRunnerFiles()
   return {
     outbound_fetch: createOutboundFetch(bounds),
     check_target: (url) => checkTarget(url, bounds),
@@ -202,7 +205,7 @@ function outwardOf(config: Config): Outward {
       fetch: createOutboundFetch({ ...bounds, timeout_ms: registryBound_ms }),
       now: () => new Date(),
     }),
-    runner_files: readRunnerFiles(),
+    runner_files: async () => runner_files,
   }
 }
 

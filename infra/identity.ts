@@ -25,10 +25,12 @@ const prefix = 'brs_'
 
 export function createIdentity(given: Given): Identity {
   const seal = createSecrets(deriveKey(given.key, 'session'))
-  // Who never logs in does not wait for it.
-  let opened: Promise<Library> | null = null
-  const library = () =>
-    (opened ??= import('./identity-library.ts').then(({ openLibrary }) => openLibrary(given, seal.write)))
+  // Who never logs in does not wait for it. What is kept is no promise: a worker may end the request that began to wait.
+  let opened: Library | null = null
+  const library = async () => {
+    const { openLibrary } = await import('./identity-library.ts')
+    return (opened ??= openLibrary(given, seal.write))
+  }
   return {
     readSecret(secret) {
       const token = seal.read(secret)

@@ -3,7 +3,7 @@
 import { lookup as resolveByDns } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
-import { Agent, fetch as undiciFetch } from 'undici'
+import type { Client } from './outbound-client.ts'
 import {
   type Address,
   checkTarget,
@@ -23,10 +23,10 @@ import {
  */
 export function createOutboundFetch(options: OutboundOptions): typeof fetch {
   const { allow_private, timeout_ms, resolve = resolveAll } = options
-  const dispatcher = new Agent({
-    pipelining: 0,
-    connect: { lookup: createLookup(resolve, allow_private), timeout: timeout_ms },
-  })
+  const connect = { lookup: createLookup(resolve, allow_private), timeout: timeout_ms }
+  // Loaded with the first call: a function that starts has an answer to give first.
+  let opened: Promise<Client> | null = null
+  const open = () => (opened ??= import('./outbound-client.ts').then(({ openClient }) => openClient(connect)))
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input)
     const reason = checkTarget(url, { allow_private })
@@ -34,7 +34,8 @@ export function createOutboundFetch(options: OutboundOptions): typeof fetch {
     const request = new Request(input, init)
     const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeout_ms)])
     try {
-      const answer = await undiciFetch(url, {
+      const { send, dispatcher } = await open()
+      const answer = await send(url, {
         method: request.method,
         headers: [...request.headers],
         body: request.body === null ? null : new Uint8Array(await request.arrayBuffer()),

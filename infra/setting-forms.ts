@@ -18,11 +18,14 @@ export const truth = z.stringbool({
   error: 'must be true or false',
 })
 export const wholeNumber = (least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d{1,12}$/, 'must be a whole number')
-    .transform(Number)
-    .refine((n) => n >= least && n <= most, `must be from ${least} to ${most}`)
+  // In one step: a dozen variables are numbers, and each step of each is made at every start.
+  z.string().transform((text, context) => {
+    const isWhole = /^\d{1,12}$/.test(text)
+    const n = Number(text)
+    if (isWhole && n >= least && n <= most) return n
+    context.addIssue(isWhole ? `must be from ${least} to ${most}` : 'must be a whole number')
+    return z.NEVER
+  })
 export const list = (text: string) =>
   text
     .split(',')

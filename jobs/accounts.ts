@@ -11,7 +11,7 @@ import { type AccountRow, credentialsOf, parseOwn, sealed } from './opening.ts'
 import { unparkIn } from './parking.ts'
 import { forgetHealth, readHealth } from './store/health.ts'
 import { liftAccount } from './store/open.ts'
-import { countChange } from './store/queue.ts'
+import { countChange } from './store/count-change.ts'
 import type { AccountCheck, Tx } from './store/schema.ts'
 import type { JsonObject } from './view.ts'
 
@@ -87,7 +87,7 @@ export async function createAccount(
   request: z.output<typeof accountRequest>,
 ): Promise<AccountView> {
   const { provider, account, regions: in_regions, enabled } = request
-  const own = parseOwn(deps, provider, request)
+  const own = await parseOwn(deps, provider, request)
   const now = deps.clock.now()
   const id = newId('pac', now, deps.random)
   await deps.db.transaction().execute(async (tx) => {
@@ -178,7 +178,7 @@ export async function changeAccount(
     await tx
       .updateTable('provider_accounts')
       .set({
-        ...openedAnew(deps, row, patch),
+        ...(await openedAnew(deps, row, patch)),
         ...(patch.regions === undefined ? {} : { regions: JSON.stringify(patch.regions) }),
         enabled: patch.enabled ?? row.enabled,
         draining: patch.draining ?? row.draining,
@@ -214,13 +214,13 @@ async function askFirst(tx: Tx, row: AccountRow): Promise<void> {
 }
 
 /** Nothing where neither is given: an account can be drained whatever it would be refused for today. */
-function openedAnew(
+async function openedAnew(
   deps: Deps,
   row: AccountRow,
   { settings, credentials: given }: z.output<typeof accountPatch>,
 ) {
   if (settings === undefined && given === undefined) return {}
-  const own = parseOwn(deps, row.provider, {
+  const own = await parseOwn(deps, row.provider, {
     settings: settings ?? row.settings,
     credentials: given ?? credentialsOf(deps, row),
   })

@@ -3,7 +3,7 @@ import type { GpuModel } from '../providers/gpu-models.ts'
 import { gpuNamed, isNvidia, type Model, modelOf } from '../providers/gpus.ts'
 import type { Offer } from '../providers/provider.ts'
 import { usdToMicros } from './cost.ts'
-import { historyKey } from './expect.ts'
+import { historyKey } from './history.ts'
 
 export interface Entry {
   offer: Offer

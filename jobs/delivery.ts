@@ -1,5 +1,7 @@
 // What becomes of a message and of its receiver after an attempt. Pure.
 
+/** A receiver must answer within this, its answer's body too; the specification names 15 to 30 s. */
+export const delivery_ms = 15_000
 /** Waits after each failed attempt, in seconds, with jitter: three days in all. */
 const schedule_s = [5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 72_000]
 const jitter = 0.2

@@ -236,7 +236,7 @@ export interface Deps {
   /** One for each account: of the environment, and what jobs/accounts.ts keeps. Changes while the server runs. */
   providers: readonly Provider[]
   /** What accounts can be made of, by name of the provider. */
-  vendors: Readonly<Record<string, Vendor>>
+  vendors: () => Promise<Readonly<Record<string, Vendor>>>
   /** The newest offers of all accounts, refreshed in the background. */
   offers: () => Catalogue
   /** Where they are from; none where nobody refreshes them. */
@@ -270,6 +270,6 @@ export interface Deps {
   /** Remembers which keys are used; left out where nobody writes it down. */
   key_use?: KeyUse
   /** What containers fetch that know nothing of Berth. */
-  runner_files: RunnerFiles
+  runner_files: () => Promise<RunnerFiles>
   log: Log
 }

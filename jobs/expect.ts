@@ -4,6 +4,7 @@ import type { GpuModel } from '../providers/gpu-models.ts'
 import { gpuNamed } from '../providers/gpus.ts'
 import type { Offer } from '../providers/provider.ts'
 import { microsOf } from './cost.ts'
+import { gpuPrefix, type History, isWhole } from './history.ts'
 import { secondsOf, type Work } from './kinds/kind.ts'
 import type { Part } from './shards.ts'
 import { speedOf } from './speeds.ts'
@@ -14,26 +15,6 @@ export interface Expectation {
   /** `history`: the mean of what the same work took on the same offer; `model`: computed. */
   basis: 'history' | 'model'
 }
-
-/**
- * Of work with one signature: mean seconds from launch to end by historyKey, and, by gpuKey, from the runner's first word to the end of
- * what used a GPU of one model.
- */
-export type History = ReadonlyMap<string, number>
-
-const gpuPrefix = 'gpu:'
-/** What an attempt that used this GPU is remembered by; null: nobody knows how fast it is. */
-export function gpuKey(gpu: Offer['gpu']): string | null {
-  const known = gpu && isWhole(gpu) ? gpuNamed(gpu.model) : null
-  return known && `${gpuPrefix}${known.name}`
-}
-
-/** A slice of a GPU is as slow as whoever cut it wants it. */
-const isWhole = ({ model }: Pick<NonNullable<Offer['gpu']>, 'model'>) => !/\bmig\b/i.test(model)
-
-/** The GPUs of one machine foretell each other: else the one that once was faster by chance would be taken ever after. */
-export const historyKey = (provider: string, account: string, offer: string): string =>
-  `${provider}/${account}/${offer.replace(/^cuda:\d+$/, 'cuda')}`
 
 interface At {
   /** A key of history. */

@@ -7,7 +7,7 @@ import { createGroup } from './group.ts'
 import { newId } from './ids.ts'
 import type { MemberRole } from './store/identity-tables.ts'
 import type { Tables } from './store/schema.ts'
-import { countedChanges } from './store/queue.ts'
+import { countedChanges } from './store/count-change.ts'
 import { sameToken } from './tokens.ts'
 
 export type KeyRole = Tables['api_keys']['role']

@@ -6,7 +6,7 @@ import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
 import { type Grant, hasRole } from './keys.ts'
-import { countChange } from './store/queue.ts'
+import { countChange } from './store/count-change.ts'
 import type { Database } from './store/schema.ts'
 
 /** Limits are read by every pass. */

@@ -3,7 +3,8 @@ import type { Offer, ProviderTraits } from '../providers/provider.ts'
 import type { Catalogue, Entry } from './catalogue.ts'
 import { type Container, containerOf, fitting } from './containers.ts'
 import type { Deps } from './deps.ts'
-import { expecting, type History } from './expect.ts'
+import { expecting } from './expect.ts'
+import type { History } from './history.ts'
 import { type Bound, boundsOf, countKey, readLimits } from './limits.ts'
 import type { Remembered } from './memory.ts'
 import { datasetOf, signatureOf } from './kinds/kind.ts'
@@ -22,6 +23,7 @@ import {
   readMemory,
   readRows,
 } from './store/open.ts'
+import { unknownTraits } from './unknown-traits.ts'
 
 export interface Places {
   offers: Catalogue
@@ -275,18 +277,4 @@ export function traitsOf(
 ): (provider: string, account: string) => ProviderTraits {
   return (provider, account) =>
     deps.providers.find((each) => each.name === provider && each.account === account)?.traits ?? unknownTraits
-}
-
-/** Of an account that is not configured any more: it cannot be asked, and nothing is concluded from that. */
-export const unknownTraits: ProviderTraits = {
-  runs_images: false,
-  launch_token: false,
-  inspect_batch: 1,
-  list_lag_ms: 3_600_000,
-  boot_s: 60,
-  boot_bound_s: 3_600,
-  min_billing_s: 0,
-  dead_man_min_s: 0,
-  calls_per_s: 1,
-  billing: 'modelled',
 }

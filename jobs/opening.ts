@@ -21,7 +21,7 @@ export async function openAccount(deps: Opening, row: AccountRow): Promise<Provi
 
 /** Loads what its vendor's SDK makes of it. Throws what its vendor throws, or when the secret key does not fit. */
 export async function openVendor(deps: Opening, row: AccountRow): Promise<Provider> {
-  const vendor = deps.vendors[row.provider]
+  const vendor = (await deps.vendors())[row.provider]
   if (!vendor) throw new Error(`this release knows no provider ${row.provider}`)
   return vendor.open({
     account: row.account,
@@ -76,14 +76,15 @@ export const credentialsOf = ({ sealer }: Pick<Deps, 'sealer'>, { id, credential
   JSON.parse(sealer.open(credentials_sealed, contextOf(id))) as Own['credentials']
 
 /** Throws AppError or ZodError naming each field; no value is told again, for it may be a secret. */
-export function parseOwn(
+export async function parseOwn(
   deps: Deps,
   provider: string,
   given: { settings: Record<string, unknown>; credentials: Record<string, unknown> },
-): Own {
-  const vendor = deps.vendors[provider]
+): Promise<Own> {
+  const vendors = await deps.vendors()
+  const vendor = vendors[provider]
   if (!vendor) {
-    const message = `must be one of ${Object.keys(deps.vendors).join(', ')}`
+    const message = `must be one of ${Object.keys(vendors).join(', ')}`
     throw new AppError('invalid_request', `provider ${message}.`, { errors: [{ path: 'provider', message }] })
   }
   if (vendor.remote && !deps.settings.is_reachable) {

@@ -5,7 +5,7 @@ import type { AccountName, Seen, Told } from './health.ts'
 import { blocksAccount, rememberedCodes } from './memory.ts'
 import { claimProbes, type NewState, turnAccounts, writeCounts, writeErrors } from './store/health.ts'
 import { accountKey, holdAccount, liftAccount, writeMemory } from './store/open.ts'
-import { countChange } from './store/queue.ts'
+import { countChange } from './store/count-change.ts'
 import type { Tx } from './store/schema.ts'
 
 /** A check asks for each permission in turn. */

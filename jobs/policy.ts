@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import type { JobSpec } from './spec.ts'
-import { countChange } from './store/queue.ts'
+import { countChange } from './store/count-change.ts'
 import type { Database } from './store/schema.ts'
 
 const names = z.array(z.string().min(1).max(200)).min(1).max(200)

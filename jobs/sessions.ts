@@ -6,7 +6,7 @@ import { AppError } from './errors.ts'
 import type { Proof } from './identity.ts'
 import { isId } from './ids.ts'
 import type { Caller, Grant } from './keys.ts'
-import { countedChanges } from './store/queue.ts'
+import { countedChanges } from './store/count-change.ts'
 
 /** Shown of one user: who logs in more often in two weeks sees the newest. */
 const mostSessions = 200

@@ -1,12 +1,10 @@
 // Delivers the outbox: at least once, signed by the Standard Webhooks specification, every attempt stored.
 import { Webhook } from 'standardwebhooks'
-import { type Answer, retryAfter_s } from './delivery.ts'
+import { type Answer, delivery_ms, retryAfter_s } from './delivery.ts'
 import { type Deps, topics } from './deps.ts'
 import { type Claimed, claimMessages, lookForWork, maxRouted, routeMessages } from './store/outbox.ts'
 import { recordResults, type Result } from './store/results.ts'
 
-/** A receiver must answer within this, its answer's body too; the specification names 15 to 30 s. */
-export const delivery_ms = 15_000
 /** After this a message is another sender's: the first is dead, or has come to nothing. */
 export const lease_ms = 2 * delivery_ms
 /**

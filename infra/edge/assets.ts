@@ -1,19 +1,12 @@
 // What a bundle brings along, because a function reads no files: infra/edge/build.ts puts it here.
-import type { RunnerFiles } from '../../jobs/deps.ts'
 
 interface Assets {
   /** The newest migration that the bundle knows. */
   migration: string
   /** Versions of the programs, by kind. */
   programs: Record<string, string | null>
-  /** Base64, by name. */
-  runner_files: Record<keyof RunnerFiles, string>
 }
-declare const BERTH_ASSETS: Assets
+/** JSON. */
+declare const BERTH_ASSETS: string
 
-export function readAssets() {
-  const { migration, programs, runner_files } = BERTH_ASSETS
-  const bytes = (name: keyof RunnerFiles) => Uint8Array.from(Buffer.from(runner_files[name], 'base64'))
-  const files: RunnerFiles = { 'runner.pyz': bytes('runner.pyz'), 'runner.sh': bytes('runner.sh') }
-  return { migration, programs, runner_files: files }
-}
+export const readAssets = () => JSON.parse(BERTH_ASSETS) as Assets

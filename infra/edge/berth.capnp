@@ -3,6 +3,7 @@
 # with the variables of docs/edge.md in its environment. It has no cron calls: the pass, the webhooks and the offers are
 # a server's on Node.
 using Workerd = import "/workerd/workerd.capnp";
+using Built = import "../../dist/edge/workerd/modules.capnp";
 
 const config :Workerd.Config = (
   services = [
@@ -15,8 +16,9 @@ const config :Workerd.Config = (
 );
 
 const berth :Workerd.Worker = (
-  modules = [(name = "workerd.mjs", esModule = embed "../../dist/edge/workerd.mjs")],
-  compatibilityDate = "2026-09-01",
+  modules = Built.modules,
+  # From this date on a module is compiled when it is first imported, and not at the start.
+  compatibilityDate = "2026-11-17",
   bindings = [
     (name = "BERTH_DATABASE_URL", fromEnvironment = "BERTH_DATABASE_URL"),
     (name = "BERTH_SECRET_KEY", fromEnvironment = "BERTH_SECRET_KEY"),

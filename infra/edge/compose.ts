@@ -2,17 +2,16 @@
 // without programs has. An entry a runtime (workerd.ts, lambda.ts, deno.ts, bun.ts, node.ts) gives it sockets and a trigger.
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { createApp } from '../../functions/_app.ts'
+import { createLazyApp } from '../../functions/_lazy-app.ts'
+import { delivery_ms } from '../../jobs/delivery.ts'
 import { type Deps, type Log, topics, type Waker } from '../../jobs/deps.ts'
 import { createHealth } from '../../jobs/health.ts'
 import type { Mail } from '../../jobs/identity.ts'
 import { createKeyUse } from '../../jobs/key-use.ts'
 import { createLanes } from '../../jobs/lanes.ts'
 import type { Database } from '../../jobs/store/schema.ts'
-import { delivery_ms } from '../../jobs/webhooks.ts'
 import { type Accounts, keepAccounts } from '../accounts.ts'
 import { createDatabaseClock } from '../database-clock.ts'
-import { describeTable } from '../describe-table.ts'
 import { ratesOf, settingsOf } from '../domain-settings.ts'
 import { healthOf } from '../health-only.ts'
 import { createIdentity } from '../identity.ts'
@@ -30,7 +29,6 @@ import { createConsoleLog } from './log.ts'
 import { type Bindings, type EdgeConfig, edgeConfig } from './settings.ts'
 import { createFetchStore } from './store.ts'
 import { createInlineReader } from './tables.ts'
-import { edgeVendors } from './vendors.ts'
 import { createEdgeWaker } from './waker.ts'
 
 /** What differs from runtime to runtime. */
@@ -61,32 +59,31 @@ const keyUse_ms = 60_000
 /** As often as a server on Node: a share of the bounds on requests is held for some seconds. */
 const rates_ms = 1_000
 
-/** Within a request where connections are of a request. Throws with a message that says what to do. */
-export async function compose(bindings: Bindings, runtime: Runtime): Promise<Composed> {
-  const config = edgeConfig(bindings)
-  const database = await openEdgeDatabase(config, runtime.life)
-  return database.within(async (close) => {
-    try {
-      return await composeOn(config, database, runtime)
-    } catch (error) {
-      await database.close()
-      throw error
-    } finally {
-      await close()
-    }
-  })
+/** What a function stands on: nothing has been asked of the database yet. */
+export interface Base {
+  config: EdgeConfig
+  database: EdgeDatabase
 }
 
-async function composeOn(config: EdgeConfig, database: EdgeDatabase, runtime: Runtime): Promise<Composed> {
+/** Throws with a message that says what to do. */
+export async function openBase(bindings: Bindings, { life }: Runtime): Promise<Base> {
+  const config = edgeConfig(bindings)
+  return { config, database: await openEdgeDatabase(config, life) }
+}
+
+/** Within a request of that database. Throws with a message that says what to do. */
+export async function compose({ config, database }: Base, runtime: Runtime): Promise<Composed> {
   const { db } = database
   const accounts = keepAccounts([])
   const offers = keepOffers(accounts, { asks: false })
   const told = wakerOf(config, runtime.life, createConsoleLog(config.log_level))
   const opened = await openDeps({ config, database, runtime, accounts, offers, waker: told.waker })
   const { deps, sync } = opened
-  const app = createApp(deps)
+  const app = createLazyApp(deps)
+  // It has just been set. Half as long, so that it is set again whenever the rest is looked at.
+  const setClock = freshener(sync, fresh_ms / 2, Date.now())
   const freshen = freshener(async () => {
-    await sync()
+    await setClock()
     await accounts.refresh(deps)
     await offers.look(deps)
   })
@@ -148,7 +145,8 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     // Of one process a group is answered at once; else no request does anything for another.
     gather: runtime.life === 'process' ? setImmediate : null,
     store: createFetchStore(config.object_store),
-    describe_table: describeTable,
+    describe_table: async (format, file) =>
+      (await import('../describe-table.ts')).describeTable(format, file),
     tables: createInlineReader(),
     sample_prices: async () => null,
     sealer,
@@ -157,7 +155,7 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     send_mail,
     installation,
     providers: accounts.providers,
-    vendors: edgeVendors,
+    vendors: async () => (await import('./vendors.ts')).edgeVendors,
     offers: offers.now,
     offer_sources: offers.sources,
     waker,
@@ -167,15 +165,15 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     ...outwardOf(config, runtime),
     rates: ratesOf(config, clock, random),
     settings: settingsOf(config, () => config.public_url ?? '', versionsWith(assets.programs, config.images)),
-    runner_files: assets.runner_files,
+    runner_files: async () => (await import('./runner-files.ts')).bundledFiles(),
     log,
   }
   return { deps, sync: clock.sync }
 }
 
 /** Does something again when it was done longer ago; by the clock of the day, for a frozen program's other one stands still. */
-function freshener(work: () => Promise<unknown>, ms = fresh_ms) {
-  let done_ms = Number.NEGATIVE_INFINITY
+function freshener(work: () => Promise<unknown>, ms = fresh_ms, last_ms = Number.NEGATIVE_INFINITY) {
+  let done_ms = last_ms
   const freshen = async () => {
     const now_ms = Date.now()
     if (now_ms - done_ms < ms) return

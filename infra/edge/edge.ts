@@ -2,10 +2,10 @@
 // work behind it. Nothing is opened before it is needed, and what could not be opened is tried again.
 import { newId } from '../../jobs/ids.ts'
 import { problemBody } from '../../functions/_problem.ts'
-import { compose, type Composed, type Runtime } from './compose.ts'
+import { type Base, compose, type Composed, openBase, type Runtime } from './compose.ts'
 import { createConsoleLog } from './log.ts'
 import type { Bindings } from './settings.ts'
-import { type Bounds, createTicker, type Ticked, type Ticker } from './tick.ts'
+import type { Bounds, Ticked, Ticker } from './tick.ts'
 
 /** Who asks, as the runtime tells. */
 export interface Who {
@@ -25,7 +25,8 @@ export interface Edge {
 }
 
 interface Opened extends Composed {
-  ticker: Ticker
+  /** Loaded with the first tick. */
+  ticker: () => Promise<Ticker>
 }
 
 const retryAfter_s = 5
@@ -33,37 +34,43 @@ const retryAfter_s = 5
 const ofRunners = '/v1/attempts/'
 
 export function createEdge(runtime: Runtime): Edge {
-  const open = opener(runtime)
+  const opener = openerOf(runtime)
   return {
-    open,
+    open: opener.open,
     async fetch(bindings, request, who) {
       try {
-        const opened = await open(bindings)
-        return await opened.database.within((close) => answer(opened, runtime, { request, who, close }))
+        return await opener.within(bindings, (opened, close) =>
+          answer(opened, runtime, { request, who, close }),
+        )
       } catch (error) {
         return unable(error)
       }
     },
-    async tick(bindings, bounds) {
-      const { database, ticker } = await open(bindings)
-      return database.within((close) => ticker.tick(bounds).finally(close))
-    },
-    close: async () => (await open.known())?.close(),
+    tick: (bindings, bounds) =>
+      opener.within(bindings, async ({ ticker }, close) => {
+        const ticked = ticker().then(({ tick }) => tick(bounds))
+        return ticked.finally(close)
+      }),
+    close: async () => (await opener.known())?.close(),
   }
 }
 
-/** Opened once. Where requests share no connection each waits for its own try alone, and the first that succeeds is kept. */
-function opener({ life, ...runtime }: Runtime) {
+/** Opened once. Where requests share no connection each makes its own try, by its own, and the first that succeeds is kept. */
+function openerOf(runtime: Runtime) {
   let opened: Opened | null = null
   let opening: Promise<Opened> | null = null
-  const begin = async (bindings: Bindings): Promise<Opened> => {
-    const composed = await compose(bindings, { life, ...runtime })
-    return { ...composed, ticker: createTicker(composed) }
+  const openAlone = async (bindings: Bindings): Promise<Opened> => {
+    const base = await openBase(bindings, runtime)
+    try {
+      return await base.database.within((close) => begin(base, runtime).finally(close))
+    } catch (error) {
+      await base.database.close()
+      throw error
+    }
   }
   const open = async (bindings: Bindings): Promise<Opened> => {
     if (opened) return opened
-    if (life === 'request') return (opened = await begin(bindings))
-    opening ??= begin(bindings)
+    opening ??= openAlone(bindings)
     try {
       return (opened = await opening)
     } catch (error) {
@@ -71,7 +78,39 @@ function opener({ life, ...runtime }: Runtime) {
       throw error
     }
   }
-  return Object.assign(open, { known: async () => opened ?? opening })
+  type Work<Result> = (opened: Opened, close: () => Promise<void>) => Promise<Result>
+  const openWithin = async <Result>(bindings: Bindings, work: Work<Result>): Promise<Result> => {
+    const base = await openBase(bindings, runtime)
+    return base.database.within(async (close) => {
+      const own = await begin(base, runtime).catch((error: unknown) =>
+        close().then(() => Promise.reject(error)),
+      )
+      opened ??= own
+      return work(own, close)
+    })
+  }
+  return {
+    open,
+    known: async () => opened ?? opening,
+    /** Does the work of one request. */
+    async within<Result>(bindings: Bindings, work: Work<Result>): Promise<Result> {
+      if (!opened && runtime.life === 'request') return openWithin(bindings, work)
+      const known = await open(bindings)
+      return known.database.within((close) => work(known, close))
+    },
+  }
+}
+
+async function begin(base: Base, runtime: Runtime): Promise<Opened> {
+  const composed = await compose(base, runtime)
+  let ticker: Ticker | null = null
+  return {
+    ...composed,
+    async ticker() {
+      const { createTicker } = await import('./tick.ts')
+      return (ticker ??= createTicker(composed))
+    },
+  }
 }
 
 interface Asked {

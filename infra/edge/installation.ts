@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
 import type { Clock, Sealer } from '../../jobs/deps.ts'
 import type { Database } from '../../jobs/store/schema.ts'
-import { checkSecretKey, ensureInstallation, ensureKeys } from '../first-start.ts'
 import { loadOtherKey, loadSecretKey } from '../secrets.ts'
 import type { EdgeConfig } from './settings.ts'
 
@@ -35,11 +34,15 @@ export async function openInstallation(
       identity_key: opened(row.identity_key_sealed, 'identity_key_sealed'),
     }
   }
+  const { checkSecretKey, ensureInstallation, ensureKeys } = await firstStart()
   const installation = await ensureInstallation(start)
   await checkSecretKey(start)
   const keys = await ensureKeys(start, loadOtherKey(config) ?? loadSecretKey(config))
   return { installation, runner_key: keys.runner, identity_key: keys.identity }
 }
+
+/** Of an installation that is there nothing of it is needed. */
+const firstStart = () => import('../first-start.ts')
 
 async function checkSchema(db: Database, migration: string): Promise<void> {
   const { rows } = await sql<{ name: string }>`
@@ -58,5 +61,7 @@ async function checkSchema(db: Database, migration: string): Promise<void> {
 
 /** All others are sealed with the same. */
 async function checkKeyOf({ db, sealer }: Start, sealed: string): Promise<void> {
-  if (!sealer.key_ids.some((id) => sealed.startsWith(`v1.${id}.`))) await checkSecretKey({ db, sealer })
+  if (sealer.key_ids.some((id) => sealed.startsWith(`v1.${id}.`))) return
+  const { checkSecretKey } = await firstStart()
+  await checkSecretKey({ db, sealer })
 }

@@ -1,14 +1,13 @@
 // Accounts of vendors as a function knows them: those that are called by fetch alone are opened; of the others, whose SDKs it
 // has no room for, it knows what is stored, and a server on Node calls them.
 import { z } from 'zod'
-import { unknownTraits } from '../../jobs/market.ts'
+import { unknownTraits } from '../../jobs/unknown-traits.ts'
 import type { Vendor } from '../../jobs/vendor.ts'
 import { ProviderError } from '../../providers/errors.ts'
-import type { Provider } from '../../providers/provider.ts'
 import { nomad } from '../vendors/nomad.ts'
 import { runpod } from '../vendors/runpod.ts'
+import { elsewhere } from './elsewhere.ts'
 
-const elsewhere = ['alibaba', 'aws', 'containers', 'kubernetes', 'tencent'] as const
 /** Of a stand-in: it may run images elsewhere. */
 const traits = { ...unknownTraits, runs_images: true }
 
@@ -18,10 +17,6 @@ export const edgeVendors: Readonly<Record<string, Vendor>> = {
   runpod,
   ...Object.fromEntries(elsewhere.map((name) => [name, standInFor(name)])),
 }
-
-/** Whether an account is called by servers on Node alone. */
-export const isElsewhere = ({ name }: Pick<Provider, 'name'>): boolean =>
-  (elsewhere as readonly string[]).includes(name)
 
 function standInFor(name: string): Vendor {
   const detail = 'a server on Node calls it, and not this edge function'

@@ -7,7 +7,8 @@ import { classOf } from '../shards.ts'
 import { noDelta } from './fold.ts'
 import { countCommitted, type Meter } from '../figures.ts'
 import { countPlace, hasPlace, type Launch } from './places.ts'
-import { countChange, movesQueue } from './queue.ts'
+import { countChange } from './count-change.ts'
+import { movesQueue } from './queue.ts'
 import type { Database, Tx } from './schema.ts'
 
 export interface CommitDeps {

@@ -1,7 +1,7 @@
 // Counts of attempts that hold a place, and what offers were refused for: the state of the market.
 import { sql } from 'kysely'
 import type { Offer } from '../../providers/provider.ts'
-import { gpuKey, historyKey } from '../expect.ts'
+import { gpuKey, historyKey } from '../history.ts'
 import { blocksAccount, remember, type Remembered, type RememberedCode } from '../memory.ts'
 import type { Database, Tx } from './schema.ts'
 

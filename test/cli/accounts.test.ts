@@ -8,7 +8,7 @@ import { openServed, type Served } from './served.ts'
 const secret = 'canary-of-a-credential'
 
 function withVendor({ world }: Served) {
-  world.deps.vendors = {
+  world.deps.vendors = async () => ({
     cloud: {
       settings: z.strictObject({}),
       credentials: z.strictObject({ token: z.string() }),
@@ -21,7 +21,7 @@ function withVendor({ world }: Served) {
           check: () => Promise.resolve([{ name: 'token', ok: true, detail: 'it works' }]),
         }),
     },
-  }
+  })
 }
 
 test('an account is added from a file, tried, drained, disabled and removed, and its credentials are never shown', async () => {

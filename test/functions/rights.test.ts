@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi'
 import { expect, test } from 'vitest'
-import { guardRoutes } from '../../functions/_gate.ts'
+import { createGuards, guardRoutes } from '../../functions/_gate.ts'
 import type { Right } from '../../functions/_rights.ts'
 import type { Env } from '../../functions/_env.ts'
 import { createKey } from '../../jobs/keys.ts'
@@ -16,7 +16,7 @@ const route = createRoute({
 /** An app with one operation, and what the table says. */
 function appWith({ deps }: World, table: Record<string, Right>) {
   const app = new OpenAPIHono<Env>()
-  const { complete } = guardRoutes(app, deps, table)
+  const { complete } = guardRoutes(app, createGuards(deps), table)
   return { app, add: () => app.openapi(route, (c) => c.text('things')), complete }
 }
 

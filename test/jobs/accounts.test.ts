@@ -36,7 +36,7 @@ function modelVendor(world: World, remote = false) {
       })
     },
   }
-  world.deps.vendors = { cloud: vendor }
+  world.deps.vendors = async () => ({ cloud: vendor })
   return opened
 }
 
@@ -183,7 +183,7 @@ test('it is drained and disabled whatever a release or its environment asks of n
   world.deps.settings.is_reachable = false
   const drained = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { draining: true })
   expect(drained).toMatchObject({ status: 200, body: { draining: true } })
-  world.deps.vendors = {}
+  world.deps.vendors = async () => ({})
   const disabled = await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { enabled: false })
   expect(disabled).toMatchObject({ status: 200, body: { enabled: false } })
   expect((await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { settings: {} })).status).toBe(422)
@@ -229,9 +229,11 @@ test('an account that cannot be opened takes no other with it, and what it had g
   const one = server(world)
   const { id } = await add(world)
   await one.refresh()
-  const { cloud } = world.deps.vendors
+  const { cloud } = await world.deps.vendors()
   if (!cloud) throw new Error('it is there')
-  world.deps.vendors = { cloud: { ...cloud, open: () => Promise.reject(new Error(`no SDK for ${secret}`)) } }
+  world.deps.vendors = async () => ({
+    cloud: { ...cloud, open: () => Promise.reject(new Error(`no SDK for ${secret}`)) },
+  })
   await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { settings: { region: 'us' } })
   await add(world, { account: 'second' })
   await one.refresh()
@@ -269,7 +271,8 @@ describe('refused is', () => {
     modelVendor(world)
     await add(world)
     expect(await call(world, 'POST', '/v1/provider-accounts', main)).toMatchObject({ status: 409 })
-    world.deps.vendors = { ...world.deps.vendors, model: world.deps.vendors['cloud'] as Vendor }
+    const vendors = await world.deps.vendors()
+    world.deps.vendors = async () => ({ ...vendors, model: vendors['cloud'] as Vendor })
     expect(await call(world, 'POST', '/v1/provider-accounts', { ...main, provider: 'model' })).toMatchObject({
       status: 409,
     })

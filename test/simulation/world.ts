@@ -169,8 +169,8 @@ async function openWorld(given: Given) {
     health: createHealth({ clock, pause: () => Promise.resolve(), tell: () => undefined }),
     providers: [],
     rates: null,
-    vendors: {},
-    runner_files: { 'runner.pyz': new Uint8Array(), 'runner.sh': new Uint8Array() },
+    vendors: async () => ({}),
+    runner_files: async () => ({ 'runner.pyz': new Uint8Array(), 'runner.sh': new Uint8Array() }),
     waker,
     log: () => undefined,
   }

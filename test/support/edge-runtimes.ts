@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { EdgeRuntime } from '../../infra/edge/build.ts'
 import { openLambda } from './lambda.ts'
@@ -73,14 +73,14 @@ export function workerdConfig(folder: string, bundle: string, port: number): str
     if (!text.includes(from)) throw new Error(`infra/edge/berth.capnp has no ${from}`)
     return text.replace(from, to)
   }
-  let config = swapped(shipped, '../../dist/edge/workerd.mjs', 'workerd.mjs')
+  mkdirSync(folder, { recursive: true })
+  const modules = relative(folder, join(dirname(bundle), 'modules.capnp'))
+  let config = swapped(shipped, '../../dist/edge/workerd/modules.capnp', modules)
   config = swapped(config, '127.0.0.1:8080', `127.0.0.1:${port}`)
   config = swapped(config, '["public"]', '["public", "private"]')
   config = swapped(config, 'services = [', 'services = [ (name = "cron", worker = .cron),')
   const socket = `(name = "cron", address = "127.0.0.1:${port + 1}", http = (), service = "cron")`
   config = swapped(config, 'sockets = [', `sockets = [ ${socket},`)
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'workerd.mjs'), readFileSync(bundle))
   writeFileSync(join(folder, 'cron.mjs'), cronScript)
   const path = join(folder, 'berth.capnp')
   writeFileSync(path, `${config}\n${cronWorker}`)
@@ -98,7 +98,7 @@ export default {
 const cronWorker = `
 const cron :Workerd.Worker = (
   modules = [(name = "cron.mjs", esModule = embed "cron.mjs")],
-  compatibilityDate = "2026-09-01",
+  compatibilityDate = "2026-11-17",
   compatibilityFlags = ["service_binding_extra_handlers"],
   bindings = [(name = "berth", service = "berth")],
 );

@@ -62,7 +62,8 @@ async function launched(world: World, key: string, body: object) {
 export async function furnish(world: World) {
   const [offer] = world.model.offers
   if (offer) offer.slots = 20
-  world.deps.vendors = { cloud: vendor(world) }
+  const cloud = vendor(world)
+  world.deps.vendors = async () => ({ cloud })
   const ask = <Body>(method: string, path: string, body?: unknown) =>
     must<Body>(world, method, path, body === undefined ? {} : { body })
   const { id: webhook_id } = await ask<{ id: string }>('POST', '/v1/webhooks', {

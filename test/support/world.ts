@@ -87,7 +87,7 @@ export async function openTestWorld(
     check_target: (url) => (url.includes('forbidden') ? 'is not allowed' : null),
     resolve_target: (url) => Promise.resolve(url.includes('rebound') ? 'leads to a private address' : null),
     resolve_image: (image) => registry(image),
-    vendors: {},
+    vendors: async () => ({}),
     rates: null,
     settings: {
       berth_url: () => 'http://berth.test',
@@ -107,7 +107,7 @@ export async function openTestWorld(
       is_proxy: () => false,
       local_data_dirs: [],
     },
-    runner_files: readRunnerFiles(),
+    runner_files: async () => readRunnerFiles(),
     key_use: createKeyUse(),
     meter,
     log: (level, message, fields) => void logged.push({ level, message, fields }),

@@ -20,7 +20,11 @@ test('a job over REST becomes a pod with its command and token, and nothing is l
     // A server's own accounts, and no place but the cluster.
     const accounts = keepAccounts([])
     const books = keepOffers(accounts, { asks: true })
-    Object.assign(world.deps, { vendors, providers: accounts.providers, offers: books.now })
+    Object.assign(world.deps, {
+      vendors: async () => vendors,
+      providers: accounts.providers,
+      offers: books.now,
+    })
     const ask = async <Body>(method: string, path: string, body?: unknown, key = world.key) =>
       (await (
         await world.request(method, path, { key, ...(body === undefined ? {} : { body }) })
