@@ -19,6 +19,8 @@ const served = [
   'migrations',
   'providers',
 ]
+/** Tests beside what they test. */
+const left_out = [':(exclude,glob)containers/*/tests/**', ':(exclude)containers/peers']
 const files = [
   'CHANGELOG.md',
   'LICENSE',
@@ -60,7 +62,15 @@ export function release(out: string): string[] {
   mkdirSync(out, { recursive: true })
   const server = join(out, `berth-${own}.tar.gz`)
   const paths = [...files, ...served].filter((path) => there.has(path))
-  git('archive', '--format=tar.gz', `--prefix=berth-${own}/`, `--output=${server}`, 'HEAD', ...paths)
+  git(
+    'archive',
+    '--format=tar.gz',
+    `--prefix=berth-${own}/`,
+    `--output=${server}`,
+    'HEAD',
+    ...paths,
+    ...left_out,
+  )
   // What `helm install` takes: the folder of the chart, under its name.
   const chart = join(out, `berth-chart-${own}.tgz`)
   git('archive', '--format=tar.gz', '--prefix=berth/', `--output=${chart}`, commitOf('infra/chart', at))

@@ -5,6 +5,7 @@ import {
   queryOptions,
 } from '@tanstack/react-query'
 import { type Api, answered } from './client.ts'
+import { idsOf, type JobRow, pageOf, rowOf, type RowPage, rowsOf } from './job-rows.ts'
 import type { FeedEvent, Job, JobPage } from './types.ts'
 
 export interface JobFilters {
@@ -14,29 +15,6 @@ export interface JobFilters {
   provider?: string | undefined
   created_after?: string | undefined
   created_before?: string | undefined
-}
-
-/** What a row of the list shows; a hundred thousand jobs are kept so, without their params and results. */
-export interface JobRow extends Pick<
-  Job,
-  | 'id'
-  | 'kind'
-  | 'name'
-  | 'state'
-  | 'progress'
-  | 'phase'
-  | 'created_at'
-  | 'started_at'
-  | 'finished_at'
-  | 'outcome'
-  | 'labels'
-  | 'cached_from'
-> {
-  place: string | null
-  usd: number
-  cost_is_final: boolean
-  error: string | null
-  shards: number
 }
 
 /** Enough for the tallest screen twice, and small enough to be read between two frames. */
@@ -50,15 +28,10 @@ export const jobListQuery = (api: Api, filters: JobFilters) =>
     queryFn: async ({ pageParam, signal }) => readPage(api, filters, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
-    // The feed says what changes. Comparing a hundred thousand rows at each page would be felt.
+    // The feed says what changes.
     staleTime: Number.POSITIVE_INFINITY,
     structuralSharing: false,
   })
-
-interface RowPage {
-  items: JobRow[]
-  next_cursor: string | null
-}
 
 async function readPage(
   api: Api,
@@ -72,30 +45,7 @@ async function readPage(
   if (cursor !== null) query['cursor'] = cursor
   const answer = await api.send(`/v1/jobs?${new URLSearchParams(query)}`, { signal })
   const page = (await answer.json()) as JobPage
-  return { items: page.items.map(rowOf), next_cursor: page.next_cursor }
-}
-
-export function rowOf(job: Job): JobRow {
-  const last = job.attempts.at(-1)
-  return {
-    id: job.id,
-    kind: job.kind,
-    name: job.name,
-    state: job.state,
-    progress: job.progress,
-    phase: job.phase,
-    created_at: job.created_at,
-    started_at: job.started_at,
-    finished_at: job.finished_at,
-    outcome: job.outcome,
-    labels: job.labels,
-    cached_from: job.cached_from,
-    place: last ? `${last.provider} · ${last.device ?? last.offer}` : null,
-    usd: job.cost.actual_usd,
-    cost_is_final: job.cost.final,
-    error: job.error?.message ?? null,
-    shards: job.shards.total,
-  }
+  return pageOf(page.items.map(rowOf), page.next_cursor)
 }
 
 export const jobQuery = (api: Api, id: string) =>
@@ -108,23 +58,25 @@ export const jobQuery = (api: Api, id: string) =>
 type Lists = InfiniteData<RowPage, string | null>
 
 /** Puts a change of one job into every list that shows it; a list of one state lets go of what has another now. */
-export function patchRows(cache: QueryClient, id: string, patch: (row: JobRow) => JobRow): boolean {
-  let found = false
+export function patchRows(cache: QueryClient, id: string, patch: (row: JobRow) => JobRow): void {
   for (const { queryKey } of cache.getQueryCache().findAll({ queryKey: ['jobs'] })) {
     const { state } = queryKey[1] as JobFilters
     cache.setQueryData<Lists>(queryKey, (lists) => {
-      const at = lists?.pages.findIndex(({ items }) => items.some((row) => row.id === id)) ?? -1
+      const at = lists?.pages.findIndex(({ ids }) => ids.includes(id)) ?? -1
       const page = lists?.pages[at]
       if (lists === undefined || page === undefined) return lists
-      found = true
-      const items = page.items
+      const rows = rowsOf(page)
         .map((row) => (row.id === id ? patch(row) : row))
         .filter((row) => row.id !== id || state === undefined || row.state === state)
-      return { ...lists, pages: lists.pages.with(at, { ...page, items }) }
+      return { ...lists, pages: lists.pages.with(at, pageOf(rows, page.next_cursor)) }
     })
   }
-  return found
 }
+
+export const isListed = (cache: QueryClient, id: string): boolean =>
+  cache
+    .getQueriesData<Lists>({ queryKey: ['jobs'] })
+    .some(([, lists]) => lists?.pages.some(({ ids }) => ids.includes(id)))
 
 /** Whether a list that somebody looks at would have a job that is new, or now in this state. */
 export const wouldShow = (cache: QueryClient, { type }: FeedEvent, state: Job['state'] | null): boolean =>
@@ -147,18 +99,27 @@ export async function refreshHeads(api: Api, cache: QueryClient, signal: AbortSi
 
 /** Exported for its tests. */
 export function withHead(lists: Lists, head: RowPage): Lists {
-  const shown = new Set(lists.pages.flatMap(({ items }) => items.map(({ id }) => id)))
-  const overlaps = head.items.some(({ id }) => shown.has(id))
+  const fresh = new Map(rowsOf(head).map((row) => [row.id, row]))
+  const shown = new Set<string>()
+  const pages = lists.pages.map((page) => {
+    const again = idsOf(page).filter((id) => fresh.has(id))
+    for (const id of again) shown.add(id)
+    return again.length === 0
+      ? page
+      : pageOf(
+          rowsOf(page).map((row) => fresh.get(row.id) ?? row),
+          page.next_cursor,
+        )
+  })
+  const [first, ...rest] = pages
   // More came than a page holds, or nothing was there: begin anew.
-  if (!overlaps) return { pages: [head], pageParams: [null] }
-  const fresh = new Map(head.items.map((row) => [row.id, row]))
-  const [first, ...rest] = lists.pages.map((page) => ({
-    ...page,
-    items: page.items.map((row) => fresh.get(row.id) ?? row),
-  }))
-  if (first === undefined) return { pages: [head], pageParams: [null] }
-  const added = head.items.filter(({ id }) => !shown.has(id))
-  return { ...lists, pages: [{ ...first, items: [...added, ...first.items] }, ...rest] }
+  if (first === undefined || shown.size === 0) return { pages: [head], pageParams: [null] }
+  const added = [...fresh.values()].filter(({ id }) => !shown.has(id))
+  if (added.length === 0) return { ...lists, pages }
+  // A page stays small enough to be opened between two frames.
+  return first.count + added.length > page_size
+    ? { pages: [pageOf(added, head.next_cursor), ...pages], pageParams: [null, ...lists.pageParams] }
+    : { ...lists, pages: [pageOf([...added, ...rowsOf(first)], first.next_cursor), ...rest] }
 }
 
 const states: ReadonlySet<unknown> = new Set([

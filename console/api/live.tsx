@@ -3,7 +3,8 @@ import { type QueryClient, useQueryClient } from '@tanstack/react-query'
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react'
 import { type Berth, useBerth, useCredential } from './context.tsx'
 import { type FeedState, followFeed } from './feed.ts'
-import { jobQuery, patchRows, refreshHeads, rowOf, stateIn, wouldShow } from './jobs.ts'
+import { rowOf } from './job-rows.ts'
+import { isListed, jobQuery, patchRows, refreshHeads, stateIn, wouldShow } from './jobs.ts'
 import type { FeedEvent, Job } from './types.ts'
 
 /** Of a burst of events one answer is read for all: four times a second is live enough beside the states themselves. */
@@ -81,8 +82,7 @@ const subjects = new Set(['budgets', 'webhooks', 'accounts', 'overview'])
 async function refreshJob(api: Berth['api'], cache: QueryClient, id: string): Promise<void> {
   const { queryKey } = jobQuery(api, id)
   const isOpen = cache.getQueryState(queryKey) !== undefined
-  const isListed = patchRows(cache, id, (row) => row)
-  if (!isOpen && !isListed) return
+  if (!isOpen && !isListed(cache, id)) return
   const job = await cache.fetchQuery({ ...jobQuery(api, id), staleTime: 0 })
   patchRows(cache, id, () => rowOf(job))
   if (!isOpen) cache.removeQueries({ queryKey, exact: true })

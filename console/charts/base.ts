@@ -1,7 +1,9 @@
 // What all charts have alike: text, axes, what is shown where one points.
 import type { Colours } from './colours.ts'
 
-export const font = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", sans-serif'
+/** As in styles.css: a canvas takes no variables. */
+export const font =
+  'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
 
 export const base = (colours: Colours) => ({
   animation: false,

@@ -12,7 +12,7 @@ import { money } from '../text/format.ts'
 import { overviewTexts } from '../text/overview.ts'
 import { reasonTexts } from '../text/reasons.ts'
 import { shell } from '../text/shell.ts'
-import { useLanguage, useText } from '../text/language.tsx'
+import { useLanguage, useText, useWord } from '../text/language.tsx'
 import { buttonClass } from '../ui/button.tsx'
 import { Page, Panel } from '../ui/page.tsx'
 import { Stat } from '../ui/stat.tsx'
@@ -93,8 +93,7 @@ type Group = Overview['waiting'][number]
 
 function Waiting({ overview: { waiting } }: { overview: Overview }) {
   const t = useText(overviewTexts)
-  const language = useLanguage()
-  const word = (code: string) => reasonTexts[code]?.[language === 'en' ? 0 : 1] ?? code
+  const word = useWord(reasonTexts)
   const columns: Column<Group>[] = [
     {
       id: 'jobs',

@@ -40,7 +40,9 @@ export function SettingsPage() {
                 [t('project'), me?.project?.name ?? ''],
                 [
                   t('signedIn'),
-                  `${me?.email ?? me?.name ?? ''}, ${credential?.kind === 'key' ? 'API key, ' : ''}${me?.role ?? ''}`,
+                  [me?.email ?? me?.name, credential?.kind === 'key' ? t('withKey') : null, me?.role]
+                    .filter(Boolean)
+                    .join(' · '),
                 ],
               ]}
             />

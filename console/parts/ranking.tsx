@@ -2,7 +2,7 @@
 import type { RankedOffer, Rejection } from '../api/types.ts'
 import { duration } from '../text/format.ts'
 import { explainTexts, timelineTexts } from '../text/job.ts'
-import { useLanguage, useText } from '../text/language.tsx'
+import { useLanguage, useText, useWord } from '../text/language.tsx'
 import { reasonTexts } from '../text/reasons.ts'
 import { Badge } from '../ui/badge.tsx'
 import { Money } from '../ui/money.tsx'
@@ -59,6 +59,7 @@ export function OfferRanking({ offers }: { offers: readonly RankedOffer[] }) {
 
 export function RejectedOffers({ rejected }: { rejected: readonly Rejection[] }) {
   const t = useText(explainTexts)
+  const word = useWord(reasonTexts)
   const language = useLanguage()
   if (rejected.length === 0) return null
   const columns: Column<Rejection>[] = [
@@ -67,7 +68,7 @@ export function RejectedOffers({ rejected }: { rejected: readonly Rejection[] })
       head: t('reason'),
       cell: ({ reason, text }) => (
         <span>
-          <span className="font-medium">{reasonTexts[reason]?.[language === 'en' ? 0 : 1] ?? reason}</span>
+          <span className="font-medium">{word(reason)}</span>
           {language === 'en' ? <span className="block text-muted">{text}</span> : null}
         </span>
       ),

@@ -12,6 +12,12 @@ export function LanguageProvider({ language, children }: { language: Language; c
   return <LanguageContext value={language}>{children}</LanguageContext>
 }
 
+/** Words for codes of the API in the language of now; a code without one stands for itself. */
+export function useWord(words: Texts): (code: string) => string {
+  const language = useLanguage()
+  return useMemo(() => (code) => textOf(words[code] ?? [code, code], language), [words, language])
+}
+
 /** The texts of one part of the console in the language of now. */
 export function useText<Known extends Texts>(texts: Known): (key: keyof Known, values?: Values) => string {
   const language = useLanguage()

@@ -30,6 +30,8 @@ export const usageTexts = {
   hours: ['Hours', '小时'],
   usd: ['Cost', '费用'],
   basis: ['Basis', '依据'],
+  billed: ['billed', '账单'],
+  modelled: ['modelled', '估算'],
   none: ['Nothing was settled in this time.', '此时段没有结算。'],
   sum: ['In all', '合计'],
 } as const
@@ -121,7 +123,7 @@ export const secretTexts = {
 } as const
 
 export const policyTexts = {
-  title: ['Policy', '策略'],
+  title: ['Policy', '项目策略'],
   about: [
     'What no job of the project may override. It holds for what is launched from now on; empty is not bounded.',
     '任何任务都不能越过的限制，自下次启动起生效；留空为不限。',
@@ -156,6 +158,7 @@ export const settingsTexts = {
   green: ['Green up, red down', '绿涨红跌'],
   project: ['Project', '项目'],
   signedIn: ['Signed in as', '当前身份'],
+  withKey: ['API key', 'API 密钥'],
   you: ['You', '身份'],
 } as const
 

@@ -177,6 +177,10 @@ export const fleetTexts = {
   limits: ['Limits', '限额'],
   limitsAbout: ['How many attempts may run at once', '可同时运行的尝试数'],
   scope: ['Of', '范围'],
+  scope_project: ['project', '项目'],
+  scope_kind: ['kind', '类型'],
+  scope_account: ['account', '账户'],
+  scope_device: ['device', '设备'],
   key: ['Which', '对象'],
   keyHint: [
     'A project id, a kind, provider/account, or kind/gpu, kind/cpu, kind/cpu_core',

@@ -251,4 +251,15 @@ export const metricHelp = {
   r2: ['1 is perfect; 0 is no better than the mean, below 0 worse.', '1 为完美；0 不优于均值，小于 0 更差。'],
 } as const
 
+/** What ended a trade (layout.REASONS of the backtest). */
+export const exitTexts = {
+  signal: ['signal', '信号'],
+  stop_loss: ['stop loss', '止损'],
+  take_profit: ['take profit', '止盈'],
+  trailing_stop: ['trailing stop', '移动止损'],
+  end: ['end of the data', '数据结束'],
+  delisted: ['delisted', '退市'],
+  ruined: ['ruined', '爆仓'],
+} as const
+
 export type MetricName = keyof typeof metricTexts

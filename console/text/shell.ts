@@ -14,7 +14,7 @@ export const shell = {
   keys: ['API keys', 'API 密钥'],
   webhooks: ['Webhooks', 'Webhook'],
   secrets: ['Secrets', '机密'],
-  policy: ['Policy', '策略'],
+  policy: ['Policy', '项目策略'],
   members: ['Members', '成员'],
   audit: ['Audit log', '审计日志'],
   settings: ['Settings', '设置'],

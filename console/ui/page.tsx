@@ -46,8 +46,8 @@ export function Panel({
     <section className={`min-w-0 overflow-hidden rounded-lg border border-line bg-surface ${className}`}>
       {title === undefined ? null : (
         <header className="flex min-h-10 flex-wrap items-center gap-2 border-b border-line px-4 py-1.5">
-          <h2 className="min-w-0 flex-1 text-[13px] font-semibold">{title}</h2>
-          {actions}
+          <h2 className="min-w-0 flex-auto text-[13px] font-semibold">{title}</h2>
+          {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
         </header>
       )}
       {children}

@@ -22,7 +22,7 @@ export function Table<Row>({
   label: string
 }) {
   const at = ({ align, wide }: Column<Row>) =>
-    `${align === 'right' ? 'text-right' : 'text-left'} ${wide ? 'hidden md:table-cell' : ''}`
+    `${align === 'right' ? 'text-right whitespace-nowrap' : 'text-left'} ${wide ? 'hidden md:table-cell' : ''}`
   return (
     <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label={label}>
       <table className="w-full border-collapse text-[13px]">

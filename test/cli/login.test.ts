@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
+import { run } from '../../cli/run.ts'
 import { createKey } from '../../jobs/keys.ts'
 import { createProject } from '../../jobs/projects.ts'
 import { password, person } from '../support/people.ts'
@@ -153,4 +155,39 @@ test('on a terminal a password is typed without being shown', async () => {
   expect([code, shown]).toEqual([0, expect.stringContaining(`Ada <${email}>`) as string])
   expect(shown).not.toContain(password)
   expect(shown).toContain(email)
+})
+
+test('a terminal shows nothing of what is typed from before the question for a password until after it', async () => {
+  await using served = await openServed()
+  const { email } = await ada(served)
+  const answers: Record<string, string> = { 'E-mail address: ': email, 'Password: ': password }
+  const typed: string[] = []
+  const shown: { text: string; hides: boolean }[] = []
+  let hides = false
+  const stderr = new Writable({
+    decodeStrings: false,
+    write(text: string, _encoding, done) {
+      shown.push({ text, hides })
+      const answer = answers[text]
+      if (answer !== undefined) typed.push(`${answer}\r`)
+      done()
+    },
+  })
+  const stdin = {
+    isTTY: true,
+    setRawMode: (on: boolean) => (hides = on),
+    async *[Symbol.asyncIterator]() {
+      for (let line = typed.shift(); line !== undefined; line = typed.shift()) yield Buffer.from(line)
+    },
+  }
+  const stdout = new Writable({ write: (_text, _encoding, done) => done() })
+  const env = { ...nobody, HOME: served.folder, BERTH_URL: served.url }
+  const interrupted = new AbortController().signal
+  expect(await run(['login'], { env, cwd: served.folder, stdin, stdout, stderr, interrupted, fetch })).toBe(0)
+  expect(shown.slice(0, 3)).toEqual([
+    { text: 'E-mail address: ', hides: false },
+    { text: 'Password: ', hides: true },
+    { text: '\n', hides: false },
+  ])
+  expect(hides).toBe(false)
 })

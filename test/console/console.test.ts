@@ -256,6 +256,14 @@ describe.skipIf(noBrowser !== null)('the console', () => {
     await page.getByRole('heading', { name: '任务' }).waitFor()
     expect(await page.locator('html').getAttribute('lang')).toBe('zh-CN')
     expect(await violations(page)).toEqual([])
+    // On a phone words in a table stay whole: else this cell has four lines.
+    await page.setViewportSize({ width: 360, height: 740 })
+    await page.goto('/accounts')
+    const cell = page.getByRole('cell', { name: '由环境变量设置' })
+    expect((await cell.boundingBox())?.height).toBeLessThan(60)
+    expect(await overflow(page)).toBe(0)
+    await page.goto(`/jobs/${ended}?tab=explain`)
+    await shows(page, '成功 The job has succeeded.')
     await close(opened)
   })
 

@@ -1,9 +1,7 @@
-import { QueryClient } from '@tanstack/react-query'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { keepCredentials, keyInFragment } from '../../console/api/credential.ts'
-import { type JobRow, patchRows, withHead } from '../../console/api/jobs.ts'
 import { partsOf, plain } from '../../console/pages/log/ansi.ts'
 import { addChunks, cursorOf, noLines } from '../../console/pages/log/lines.ts'
 import { jobsSearch } from '../../console/pages/jobs/search.ts'
@@ -106,43 +104,6 @@ test('a key is kept for the tab, or for the browser if asked, and leaves nothing
     null,
     null,
   ])
-})
-
-const row = (id: string, state = 'queued') => ({ id, state }) as JobRow
-
-test('new jobs stand before those that are shown, and those keep their places', () => {
-  const shown = {
-    pages: [
-      { items: [row('c'), row('b')], next_cursor: 'b' },
-      { items: [row('a')], next_cursor: null },
-    ],
-    pageParams: [null, 'b'],
-  }
-  const after = withHead(shown, { items: [row('d'), row('c', 'running')], next_cursor: 'c' })
-  expect(after.pages.map(({ items }) => items.map(({ id, state }) => `${id} ${state}`))).toEqual([
-    ['d queued', 'c running', 'b queued'],
-    ['a queued'],
-  ])
-  // More came than a page holds: what is between is not known.
-  expect(withHead(shown, { items: [row('z')], next_cursor: 'z' }).pages).toHaveLength(1)
-})
-
-test('a list of one state lets go of a job that has another; the others show what it has become', () => {
-  const cache = new QueryClient()
-  const all = {
-    pages: [{ items: [row('b', 'running'), row('a', 'running')], next_cursor: null }],
-    pageParams: [null],
-  }
-  cache.setQueryData(['jobs', {}], all)
-  cache.setQueryData(['jobs', { state: 'running' }], all)
-  expect(patchRows(cache, 'b', (before) => ({ ...before, state: 'succeeded' }))).toBe(true)
-  expect(patchRows(cache, 'unknown', (before) => before)).toBe(false)
-  const shown = (filters: object) =>
-    cache
-      .getQueryData<typeof all>(['jobs', filters])
-      ?.pages.flatMap(({ items }) => items.map(({ id, state }) => `${id} ${state}`))
-  expect(shown({})).toEqual(['b succeeded', 'a running'])
-  expect(shown({ state: 'running' })).toEqual(['a running'])
 })
 
 test('a form asks as its schema says, and leaves out what is empty', () => {

@@ -1,5 +1,7 @@
 // Logs: without secrets, bounded with a mark of what is missing, and searched on the server.
+import type { KyselyPlugin } from 'kysely'
 import { describe, expect, test } from 'vitest'
+import { createApp } from '../../functions/_app.ts'
 import { masked } from '../../jobs/mask.ts'
 import { dropOldPartitions } from '../../jobs/retention.ts'
 import { ensurePartitions } from '../../jobs/store/fold.ts'
@@ -29,13 +31,16 @@ async function open(world: World) {
   })
   const page = async (query = ''): Promise<Page> =>
     (await (await world.request('GET', `/v1/jobs/${id}/logs?${query}`)).json()) as Page
+  const send = async (app: World['app'], number: number, text: string) => {
+    const body = JSON.stringify({ number, at: '2026-03-02T09:00:01Z', stream: 'stdout', text })
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+    const answer = await app.request(`/v1/attempts/${attempt}/logs`, { method: 'POST', headers, body })
+    expect(answer.status).toBe(200)
+  }
   return {
     page,
-    async say(number: number, text: string) {
-      const body = { number, at: '2026-03-02T09:00:01Z', stream: 'stdout', text }
-      const answer = await world.request('POST', `/v1/attempts/${attempt}/logs`, { key, body })
-      expect(answer.status).toBe(200)
-    },
+    say: (number: number, text: string) => send(world.app, number, text),
+    send,
     async all(query = ''): Promise<Line[]> {
       const lines: Line[] = []
       let cursor = ''
@@ -186,4 +191,34 @@ test('chunks that come at once are stored and counted once each', async () => {
   for (const { all } of runners) expect((await all()).map(({ text }) => text)).toEqual(texts)
   const sizes = await world.deps.db.selectFrom('log_sizes').select(['bytes', 'counted']).execute()
   expect(sizes).toEqual(Array.from({ length: 3 }, () => ({ bytes: 60, counted: 3 })))
+})
+
+test('chunks of one log that come at once are no fault of the statement that stores them', async () => {
+  await using world = await openTestWorld()
+  for (const offer of world.model.offers) offer.slots = null
+  const runners = [await open(world), await open(world)]
+  let begun = 0
+  let done = 0
+  const stores = new WeakSet<object>()
+  const plugin: KyselyPlugin = {
+    transformQuery({ node, queryId }) {
+      if (JSON.stringify(node).includes('insert into log_sizes')) {
+        stores.add(queryId)
+        begun++
+      }
+      return node
+    },
+    transformResult({ queryId, result }) {
+      if (stores.has(queryId)) done++
+      return Promise.resolve(result)
+    },
+  }
+  const app = createApp({ ...world.deps, db: world.deps.db.withPlugin(plugin) })
+  await Promise.all(
+    runners.flatMap(({ send }) => [1, 2, 3, 4].map((number) => send(app, number, `${number}\n`))),
+  )
+  expect(begun).toBeGreaterThan(0)
+  // A fault would part the chunks of all other runners as well, and store them one by one.
+  expect(done).toBe(begun)
+  for (const { all } of runners) expect(await all()).toHaveLength(4)
 })

@@ -143,7 +143,7 @@ function Choice({ job_id, result, rank, symbol }: ChoiceProps) {
   return (
     <div className="flex flex-wrap items-end gap-3">
       {ranks > 1 ? (
-        <Field label={t('rank')} className="w-24">
+        <Field label={t('rank')} className="w-28">
           <Select value={rank} onChange={({ target }) => go({ rank: Number(target.value) })}>
             {Array.from({ length: ranks }, (_, at) => (
               <option key={at} value={at + 1}>

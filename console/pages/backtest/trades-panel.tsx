@@ -6,9 +6,9 @@ import { type BacktestResult, seriesQuery, type Trade, tradesQuery } from '../..
 import { PriceTrades } from '../../charts/price-trades.tsx'
 import { Asked } from '../../parts/problem.tsx'
 import { figure, number, share } from '../../text/figures.ts'
-import { useLanguage, useText } from '../../text/language.tsx'
+import { useLanguage, useText, useWord } from '../../text/language.tsx'
 import { usePrefs } from '../../text/prefs.tsx'
-import { results } from '../../text/results.ts'
+import { exitTexts, results } from '../../text/results.ts'
 import { Select } from '../../ui/field.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Rows } from '../../ui/rows.tsx'
@@ -135,6 +135,7 @@ function Head() {
 function Line({ trade }: { trade: Trade }) {
   const t = useText(results)
   const language = useLanguage()
+  const word = useWord(exitTexts)
   const { redIsUp } = usePrefs()
   const gains = (trade.pnl ?? 0) >= 0
   const tone = gains === redIsUp ? 'text-bad' : 'text-good'
@@ -170,7 +171,7 @@ function Line({ trade }: { trade: Trade }) {
         {trade.bars ?? '–'}
       </span>
       <span role="cell" className="hidden truncate text-muted xl:block">
-        {trade.exit_reason ?? t('open')}
+        {trade.exit_reason === null ? t('open') : word(trade.exit_reason)}
       </span>
     </div>
   )

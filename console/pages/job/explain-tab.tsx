@@ -6,19 +6,25 @@ import type { Job, JobBody } from '../../api/types.ts'
 import { Asked, Problem } from '../../parts/problem.tsx'
 import { OfferRanking, RejectedOffers } from '../../parts/ranking.tsx'
 import { useWhyNot } from '../../parts/rights.ts'
+import { stateTexts } from '../../text/common.ts'
 import { duration } from '../../text/format.ts'
 import { explainTexts } from '../../text/job.ts'
-import { useLanguage, useText } from '../../text/language.tsx'
+import { useLanguage, useText, useWord } from '../../text/language.tsx'
+import { reasonTexts } from '../../text/reasons.ts'
 import { Button } from '../../ui/button.tsx'
 import { Facts } from '../../ui/facts.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Ago, At } from '../../ui/time.tsx'
+
+/** Of one that has ended it is the outcome. */
+const codeTexts = { ...stateTexts, ...reasonTexts }
 
 /** While it waits the reasons change without an event. */
 const waiting_ms = 5_000
 
 export function ExplainTab({ job }: { job: Job }) {
   const t = useText(explainTexts)
+  const word = useWord(codeTexts)
   const language = useLanguage()
   const query = useQuery({
     ...explainQuery(useApi(), job.id),
@@ -29,7 +35,11 @@ export function ExplainTab({ job }: { job: Job }) {
       {({ reason, since, queue_position, next_try_at, eta_s, offers, rejected }) => (
         <div className="flex flex-col gap-4 p-4">
           <Panel title={t('why')}>
-            <p className="px-4 py-3">{reason.text}</p>
+            <p className="px-4 py-3">
+              {/* The server says it in English. */}
+              {language === 'en' ? null : <span className="font-medium">{word(reason.code)} </span>}
+              {reason.text}
+            </p>
             <Facts
               items={[
                 [t('since'), <Ago key="s" at={since} />],

@@ -47,7 +47,7 @@ export function JobFacts({ job }: { job: Job }) {
           </span>,
         ],
         shards.total > 1 ? [t('parts'), t('partsOf', { done, total: shards.total })] : null,
-        [t('priority'), job.priority],
+        [t('priority'), t(`priority_${job.priority}`)],
         [t('created'), <Ago key="a" at={job.created_at} />],
         job.cached_from === null
           ? null

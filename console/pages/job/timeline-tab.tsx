@@ -47,7 +47,9 @@ function AttemptTable({ attempts, why }: { attempts: readonly Attempt[]; why: Re
     {
       id: 'shard',
       head: t('attempt'),
-      cell: ({ shard, number }) => `${t('part', { n: shard })} · ${number}`,
+      cell: ({ shard, number }) => (
+        <span className="whitespace-nowrap">{`${t('part', { n: shard })} · ${number}`}</span>
+      ),
     },
     {
       id: 'outcome',
@@ -58,7 +60,7 @@ function AttemptTable({ attempts, why }: { attempts: readonly Attempt[]; why: Re
       id: 'place',
       head: t('place'),
       cell: ({ provider, account, region, offer, spot }) => (
-        <span className="flex items-center gap-2">
+        <span className="flex items-center gap-2 whitespace-nowrap">
           <span className="font-medium">{provider}</span>
           <span className="text-muted">
             {[...new Set([account, region, offer])].filter((part) => part !== provider).join(' · ')}

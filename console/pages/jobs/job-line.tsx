@@ -1,5 +1,5 @@
 import { memo, type MouseEvent } from 'react'
-import type { JobRow } from '../../api/jobs.ts'
+import type { JobRow, JobRows } from '../../api/job-rows.ts'
 import { StateWord } from '../../parts/state.tsx'
 import { duration, percent } from '../../text/format.ts'
 import { jobsTexts } from '../../text/jobs.ts'
@@ -14,14 +14,14 @@ const line =
   'md:grid-cols-[1rem_minmax(0,1fr)_7rem_8rem_5.5rem_7.5rem] xl:grid-cols-[1rem_minmax(0,1fr)_7rem_9rem_minmax(8rem,14rem)_6rem_6.5rem_8rem]'
 
 interface HeadProps {
-  rows: readonly JobRow[]
+  rows: JobRows
   selected: ReadonlySet<string>
   select: (selected: ReadonlySet<string>) => void
 }
 
 export function JobHead({ rows, selected, select }: HeadProps) {
   const t = useText(jobsTexts)
-  const all = rows.length > 0 && selected.size >= rows.length
+  const all = rows.count > 0 && selected.size >= rows.count
   return (
     <div role="row" className={`${line} h-8! text-xs text-muted`}>
       <span role="columnheader">
@@ -30,7 +30,7 @@ export function JobHead({ rows, selected, select }: HeadProps) {
           aria-label={t('selectAll')}
           className="size-4 accent-accent"
           checked={all}
-          onChange={() => select(all ? new Set() : new Set(rows.map(({ id }) => id)))}
+          onChange={() => select(all ? new Set() : new Set(rows.ids()))}
         />
       </span>
       <span role="columnheader">{t('job')}</span>

@@ -2,7 +2,8 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useCallback, useMemo, useState } from 'react'
 import { useApi } from '../../api/context.tsx'
-import { jobListQuery, type JobRow } from '../../api/jobs.ts'
+import { createRowReader, type JobRows } from '../../api/job-rows.ts'
+import { jobListQuery } from '../../api/jobs.ts'
 import { Problem } from '../../parts/problem.tsx'
 import { common } from '../../text/common.ts'
 import { jobsTexts } from '../../text/jobs.ts'
@@ -24,7 +25,8 @@ export function JobsPage() {
   const navigate = useNavigate()
   const query = useInfiniteQuery(jobListQuery(useApi(), filters))
   const { data, hasNextPage, isFetchingNextPage, fetchNextPage } = query
-  const rows = useMemo(() => data?.pages.flatMap(({ items }) => items) ?? [], [data])
+  const [read] = useState(createRowReader)
+  const rows = useMemo(() => read(data?.pages ?? []), [read, data])
   const [selected, select] = useState<ReadonlySet<string>>(new Set())
   const onEnd = useCallback(() => {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage()
@@ -51,7 +53,7 @@ export function JobsPage() {
         <Problem error={query.error} onRetry={() => void query.refetch()} />
       ) : data === undefined ? (
         <Skeleton label={c('loading')} rows={12} />
-      ) : rows.length === 0 ? (
+      ) : rows.count === 0 ? (
         isFiltered ? (
           <Empty title={t('noneFound')} action={<Button onClick={clear}>{t('clear')}</Button>}>
             {t('noneFoundHint')}
@@ -61,12 +63,12 @@ export function JobsPage() {
         )
       ) : (
         <Rows
-          count={rows.length}
+          count={rows.count}
           label={t('title')}
           head={<JobHead rows={rows} selected={selected} select={select} />}
-          keyOf={(index) => rows[index]?.id ?? String(index)}
+          keyOf={(index) => rows.at(index)?.id ?? String(index)}
           row={(index) => {
-            const row = rows[index]
+            const row = rows.at(index)
             return (
               row && (
                 <JobLine
@@ -88,15 +90,21 @@ export function JobsPage() {
 }
 
 /** The row that `j` and `k` have moved to. */
-function useRowKeys(rows: readonly JobRow[], toggle: (id: string) => void): number {
+function useRowKeys(rows: JobRows, toggle: (id: string) => void): number {
   const navigate = useNavigate()
   const [current, setCurrent] = useState(-1)
   const keys = useMemo(
     () => ({
-      j: () => setCurrent((at) => Math.min(rows.length - 1, at + 1)),
+      j: () => setCurrent((at) => Math.min(rows.count - 1, at + 1)),
       k: () => setCurrent((at) => Math.max(0, at - 1)),
-      x: () => rows[current] && toggle(rows[current].id),
-      Enter: () => rows[current] && void navigate({ to: '/jobs/$id', params: { id: rows[current].id } }),
+      x: () => {
+        const row = rows.at(current)
+        if (row) toggle(row.id)
+      },
+      Enter: () => {
+        const row = rows.at(current)
+        if (row) void navigate({ to: '/jobs/$id', params: { id: row.id } })
+      },
       '/': () => document.getElementById('filter-label')?.focus(),
     }),
     [rows, current, navigate, toggle],

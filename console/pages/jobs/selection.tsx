@@ -1,8 +1,9 @@
 // What is done to many jobs at once.
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 import { answered } from '../../api/client.ts'
 import { useApi } from '../../api/context.tsx'
-import type { JobFilters, JobRow } from '../../api/jobs.ts'
+import type { JobRows } from '../../api/job-rows.ts'
+import type { JobFilters } from '../../api/jobs.ts'
 import { useOrder } from '../../parts/problem.tsx'
 import { useWhyNot } from '../../parts/rights.ts'
 import { common } from '../../text/common.ts'
@@ -13,13 +14,11 @@ import { Dialog, DialogActions } from '../../ui/dialog.tsx'
 import { useToast } from '../../ui/toast.tsx'
 
 interface SelectionProps {
-  rows: readonly JobRow[]
+  rows: JobRows
   selected: ReadonlySet<string>
   select: (selected: ReadonlySet<string>) => void
   filters: JobFilters
 }
-
-const isOver = ({ finished_at }: JobRow) => finished_at !== null
 
 export function Selection({ rows, selected, select, filters }: SelectionProps) {
   const t = useText(jobsTexts)
@@ -27,7 +26,7 @@ export function Selection({ rows, selected, select, filters }: SelectionProps) {
   const mayNot = useWhyNot('member')
   const toast = useToast()
   const [asks, ask] = useState<'selected' | 'matching' | null>(null)
-  const atWork = rows.filter((row) => selected.has(row.id) && !isOver(row))
+  const atWork = useMemo(() => (selected.size > 0 ? rows.atWork(selected) : []), [rows, selected])
   const cancel = useCancel(filters, (n) => {
     ask(null)
     select(new Set())
@@ -73,7 +72,7 @@ export function Selection({ rows, selected, select, filters }: SelectionProps) {
           <Button
             look="danger"
             busy={cancel.isPending}
-            onClick={() => cancel.mutate(asks === 'selected' ? atWork.map(({ id }) => id) : null)}
+            onClick={() => cancel.mutate(asks === 'selected' ? atWork : null)}
           >
             {t('cancelThem')}
           </Button>

@@ -124,7 +124,7 @@ function Usage({ rows, group, days }: { rows: readonly UsageRow[]; group: UsageG
       id: 'basis',
       head: t('basis'),
       wide: true,
-      cell: ({ basis }) => <span className="text-muted">{basis}</span>,
+      cell: ({ basis }) => <span className="text-muted">{t(basis)}</span>,
     },
   ]
   return (

@@ -46,7 +46,7 @@ function LimitTable({ limits }: { limits: readonly Limit[] }) {
     told: t('limitGone'),
   })
   const columns: Column<Limit>[] = [
-    { id: 'scope', head: t('scope'), cell: ({ scope }) => scope },
+    { id: 'scope', head: t('scope'), cell: ({ scope }) => t(`scope_${scope}`) },
     { id: 'key', head: t('key'), cell: ({ key }) => <span className="font-mono text-xs">{key}</span> },
     { id: 'most', head: t('most'), align: 'right', cell: ({ max_running }) => max_running },
     {
@@ -99,7 +99,9 @@ function SetLimit() {
           onChange={({ target }) => setScope(scopes.find((each) => each === target.value) ?? 'kind')}
         >
           {scopes.map((each) => (
-            <option key={each}>{each}</option>
+            <option key={each} value={each}>
+              {t(`scope_${each}`)}
+            </option>
           ))}
         </Select>
       </Field>

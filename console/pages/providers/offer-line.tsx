@@ -3,7 +3,7 @@ import type { Offer } from '../../api/types.ts'
 import { clockTime } from '../../text/format.ts'
 import { offerTexts } from '../../text/providers.ts'
 import { reasonTexts } from '../../text/reasons.ts'
-import { useLanguage, useText } from '../../text/language.tsx'
+import { useLanguage, useText, useWord } from '../../text/language.tsx'
 import { Badge } from '../../ui/badge.tsx'
 import { Money } from '../../ui/money.tsx'
 import { Ago } from '../../ui/time.tsx'
@@ -98,9 +98,10 @@ export function OfferName({ offer: { gpu, spot, offer } }: { offer: Offer }) {
 /** Whether a launch would be taken, and what is remembered if not. */
 export function Stock({ offer: { blocked, stale_since, available, slots, running } }: { offer: Offer }) {
   const t = useText(offerTexts)
+  const word = useWord(reasonTexts)
   const language = useLanguage()
   if (blocked !== null) {
-    const reason = reasonTexts[blocked.reason]?.[language === 'en' ? 0 : 1] ?? blocked.reason
+    const reason = word(blocked.reason)
     return (
       <span className="text-bad">{t('blocked', { reason, time: clockTime(blocked.until, language) })}</span>
     )

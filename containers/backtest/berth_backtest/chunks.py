@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from berth_backtest.device import Device, GpuFailedError, choose_device
 from berth_backtest.errors import StoppedError
+from berth_backtest.gpu.check import SpotCheck
 from berth_backtest.kept import Arrays
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS
@@ -18,7 +19,6 @@ from berth_backtest.score import mean_of, objectives
 from berth_backtest.simulate import Simulator
 
 if TYPE_CHECKING:
-    from berth_backtest.gpu.check import SpotCheck
     from berth_backtest.gpu.sweep import GpuSweep
 
 Floats = NDArray[np.float64]
@@ -37,14 +37,17 @@ COUNTS = {"ties": layout.TIES, "ruined": layout.RUINED, "delisted": layout.DELIS
 class Chunks:
     """Runs the chunks of one sweep; `device` says where they ran."""
 
-    def __init__(self, plan: Plan, simulator: Simulator, keep: bool) -> None:
-        """With `keep` each symbol's metrics are among what is found."""
+    def __init__(self, plan: Plan, simulator: Simulator, keep: bool, checked: Arrays | None = None) -> None:
+        """With `keep` each symbol's metrics are among what is found.
+
+        `checked`: a sample of what a GPU found in an earlier start, still to be looked at.
+        """
         self.plan = plan
         self.simulator = simulator
         self.keep = keep
         self.device = choose_device(plan)
         self.gpu: GpuSweep | None = None
-        self.check: SpotCheck | None = None
+        self.check: SpotCheck | None = SpotCheck(plan.spec.search.seed, checked) if checked else None
         if self.device.used == "cpu":
             return
         try:
@@ -80,8 +83,6 @@ class Chunks:
         """
         if self.gpu is None:
             return run_chunk(self.plan, self.simulator, points, self.keep)
-        from berth_backtest.gpu.check import SpotCheck
-
         part = self.gpu.run_chunk(points, self.keep)
         self.check = self.check or SpotCheck(self.plan.spec.search.seed)
         self.check.add(part)
@@ -104,7 +105,7 @@ class Chunks:
         try:
             known = run_chunk(self.plan, self.simulator, points, False)
         except StoppedError:
-            return self.device  # the next start looks at its own points
+            return self.device  # the next start looks at them: the checkpoint keeps them
         check = self.check.compare(known, self.plan.panel.bars)
         log(f"{check.points} points of the GPU agree with the CPU, {check.ties} of them but for ties")
         return replace(self.device, check=check)

@@ -33,12 +33,13 @@ Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 State = dict[str, Any]  # of JSON
 
-FORMAT = 3  # of checkpoints and of shards' files: an older one is another run's
+FORMAT = 4  # of checkpoints and of shards' files: an older one is another run's
 CHUNK_S = 2.0  # what trades on every bar is slower: its chunks shrink to this, well below any grace
 ALL_POINTS = 10_000_000  # a space up to it keeps every point: 1.4 GB
 BEST_POINTS = 1_000_000  # a larger one keeps these
 KEPT_ROWS = 1_000_000  # (set, symbol) pairs whose metrics are kept unasked
 MOST_ROWS = 20_000_000  # and when asked for by output.metrics: 2.6 GB
+CHECKED = "checked_"  # before the names of what a GPU found of a sample of the points
 PARTIAL_EVERY_S = 3.0  # between two tellings of the best points so far
 
 
@@ -217,19 +218,21 @@ def run_span(
     sampled: bool,
 ) -> Sweep:
     first, end = span
-    tally, chunks = resumed(plan, first, checkpoint), Chunks(plan, simulator, keeps_all(plan))
+    tally, checked = resumed(plan, first, checkpoint)
+    chunks = Chunks(plan, simulator, keeps_all(plan), checked)
     try:
         run_points(plan, chunks, span, tally, checkpoint, progress, stop)
     except GpuFailedError as error:
         chunks.fall_back(str(error), tally.reached)
         run_points(plan, chunks, span, tally, checkpoint, progress, stop)
     device = chunks.judged()
-    finished, blocks, began = tally.reached == end, None, time.monotonic()
+    is_judged = chunks.check is None or device.check is not None
+    finished, blocks, began = tally.reached == end and is_judged, None, time.monotonic()
     if finished and sampled and plan.grid.total > 1:
         blocks = run_blocks(plan, simulator, tally.sample.points, progress, stop)
         finished = blocks is not None
     if stop.asked:
-        save(checkpoint, tally)
+        save(checkpoint, tally, chunks)
         log(f"asked to stop: {tally.reached - first} of {end - first} sets are done and kept")
     if not finished and tally.tried == 0:
         raise StoppedError("stopped before the first chunk was done")
@@ -272,18 +275,20 @@ def run_points(
         if isinstance(tally.kept, Every):
             checkpoint.add({name: values for name, values in part.items() if name != "counts"})
         if checkpoint.is_due():
-            save(checkpoint, tally)
+            save(checkpoint, tally, chunks)
 
 
-def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
-    """Returns the tally that the checkpoint kept, else a new one."""
-    tally = new_tally(plan, first)
+def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> tuple[Tally, Arrays]:
+    """Returns the tally that the checkpoint kept, else a new one, and a sample of what a GPU found."""
+    tally, checked = new_tally(plan, first), Arrays()
     found = checkpoint.load()
     if found is not None:
         state, arrays, parts = found
         tally.join(state, arrays.pop("heat"))
         tally.sample.add(arrays.pop("sample"))
         tally.reached = int(state["reached"])
+        kept = [name for name in arrays if name.startswith(CHECKED)]
+        checked = {name.removeprefix(CHECKED): arrays.pop(name) for name in kept}
         if plan.grid.drawn is not None:
             table = arrays.pop("drawn")
             plan.grid.drawn.table[: len(table)] = table
@@ -294,14 +299,16 @@ def resumed(plan: Plan, first: int, checkpoint: Checkpoint) -> Tally:
             if plan.grid.drawn is not None:
                 plan.grid.drawn.tell(part["points"], part["objective"])
         log(f"going on after {tally.reached - first} sets kept in the checkpoint")
-    return tally
+    return tally, checked
 
 
-def save(checkpoint: Checkpoint, tally: Tally) -> None:
+def save(checkpoint: Checkpoint, tally: Tally, chunks: Chunks) -> None:
     """Writes the checkpoint: rows that are all kept as they came, a selection anew each time."""
     rows = tally.kept.arrays() if isinstance(tally.kept, Best) else {}
     if tally.plan.grid.drawn is not None:
         rows = {**rows, "drawn": tally.plan.grid.drawn.table[: tally.reached]}
+    if chunks.check is not None:
+        rows = {**rows, **{CHECKED + name: values for name, values in chunks.check.rows.items()}}
     checkpoint.save(tally.state(), {"heat": tally.heat, "sample": tally.sample.points, **rows})
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,10 +16,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from berth_backtest import chunks
-from berth_backtest.errors import ProgramError
+from berth_backtest import chunks, simulate
+from berth_backtest.errors import ProgramError, StoppedError
 from berth_backtest.gpu import front, sweep
+from berth_backtest.job import run_job
 from berth_backtest.metrics import NAMES
+from berth_backtest.report import Progress, Stop
+from berth_backtest.simulate import Simulator
 
 from tests.support import Json, run_spec, spec_of, write_csv
 from tests.test_reference import draw_execution, market, rows_of
@@ -147,6 +151,7 @@ def cases() -> Iterator[tuple[str, Json]]:
     yield "wrong_order", {"strategy": wrong, "parameters": {"size": {"values": [0.5, 1, 3]}}}
     for name, (fault, parameters) in FAULTS.items():
         yield name, {"fault": fault, "parameters": parameters}
+    yield "stopped_check", {"parameters": STRATEGIES["sma_cross"], "stopped": True}
 
 
 def prices(path: Path, kind: str, trend: float, symbols: int) -> Path:
@@ -223,6 +228,30 @@ def wrong_sums() -> Iterator[None]:
         yield
 
 
+def stop_in_check(out: Path, spec: Json) -> Json:
+    """Returns what a start wrote that gets SIGTERM while the CPU looks at the second symbol.
+
+    The next start in that folder goes on from there.
+    """
+    os.environ["BERTH_CHECKPOINT_DIR"] = str(out.parent / "kept")
+    whole, looks = Simulator.check_stop, iter(range(1000))
+
+    def check_stop(self: Simulator) -> None:
+        if next(looks) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        whole(self)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with patch.object(simulate, "TABLE_BYTES", 1), patch.object(Simulator, "check_stop", check_stop):
+            run_job(spec, out, Progress(None), Stop().listen(), 1)
+    except StoppedError:
+        return dict(json.loads((out / "result.json").read_text()))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    raise AssertionError("it was not stopped")
+
+
 FAULTS = {
     "small_memory": (small_memory, STRATEGIES["sma_cross"]),
     "no_memory": (no_memory, STRATEGIES["sma_cross"]),
@@ -238,6 +267,7 @@ def ran(folder: Path, case: Json, device: str) -> Json:
     kind, trend, symbols = parts.pop("market", "plain"), parts.pop("trend", 0.0), parts.pop("symbols", 2)
     fault = parts.pop("fault", nullcontext) if device != "cpu" else nullcontext
     parts.pop("fault", None)
+    is_stopped = parts.pop("stopped", False) and device != "cpu"
     folder.mkdir(parents=True)
     path = prices(folder / "p.csv", kind, trend, symbols)
     spec = spec_of(path, output={"top_k": 0}, **{"data": {}, "strategy": {}, **parts})
@@ -246,15 +276,19 @@ def ran(folder: Path, case: Json, device: str) -> Json:
     if "source" in spec["strategy"]:
         spec["strategy"].pop("name")
     try:
+        early = stop_in_check(folder / "out", spec) if is_stopped else None
         with fault():
             found = run_spec(folder / "out", spec)
     except ProgramError as error:
         return {"error": str(error)}
+    finally:
+        os.environ.pop("BERTH_CHECKPOINT_DIR", None)
     result = found.result
     same = {name: result[name] for name in ("best", "points", "skipped", "ties", "validation", "overfitting")}
     tables = {name: found.rows(name) for name in ("points", "metrics")}
     engine = {name: result["engine"][name] for name in ("device", "path", "fallback_reason", "spot_check")}
-    return {"result": same, **tables, "engine": engine, "trades": result["best"]["metrics"]["trades"]}
+    trades = result["best"]["metrics"]["trades"]
+    return {"result": same, **tables, "engine": engine, "trades": trades, "early": early}
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:
@@ -276,10 +310,10 @@ def main(folder: Path) -> None:
             continue
         try:
             cpu, gpu = (ran(folder / name / device, case, device) for device in ("cpu", "cuda"))
-            engine = gpu.pop("engine", None)
-            cpu.pop("engine", None)
+            engine, early = gpu.pop("engine", None), gpu.pop("early", None)
+            cpu = {key: found for key, found in cpu.items() if key not in ("engine", "early")}
             answer = {"differences": differences(gpu, cpu)[:5], "engine": engine, "found": gpu.get("error")}
-            answer["trades"] = gpu.get("trades")
+            answer |= {"trades": gpu.get("trades"), "early": early}
         except Exception:  # noqa: BLE001 (each case tells of its own)
             answer = {"differences": [traceback.format_exc()[-2000:]], "engine": None}
         print("case", json.dumps({"name": name, **answer}), flush=True)

@@ -27,7 +27,7 @@ FEATURES = (
     *(f"rules_{seed}" for seed in range(6)),
     *(f"{name}_warm" for name in STRATEGIES),
 )
-OTHERS = ("wrong_order", "no_memory", "lost_device", "wrong_sums")
+OTHERS = ("wrong_order", "no_memory", "lost_device", "wrong_sums", "stopped_check")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,17 @@ def test_what_a_lost_gpu_has_not_done_the_cpu_does(cases: dict[str, Json]) -> No
 
 def test_figures_that_are_not_those_of_the_cpu_end_the_run(cases: dict[str, Json]) -> None:
     assert "the GPU's figures are not to be trusted: sharpe of point" in cases["wrong_sums"]["found"]
+
+
+def test_points_whose_check_was_stopped_are_checked_by_the_next_start(cases: dict[str, Json]) -> None:
+    case = cases["stopped_check"]
+    early = case["early"]
+    assert early["points"] > 0
+    assert early["warnings"][0]["code"] == "stopped_early"
+    assert early["engine"]["spot_check"] is None
+    assert case["differences"] == []
+    assert case["engine"]["device"] == "cuda:0"
+    assert case["engine"]["spot_check"] == {"points": early["points"], "largest_difference": 0, "ties": 0}
 
 
 def test_a_tie_explains_a_difference() -> None:
