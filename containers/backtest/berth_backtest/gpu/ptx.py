@@ -70,8 +70,9 @@ def kernel_of(name: str) -> tuple[Any, Any]:
     if name == "reduce":
         return launch.reduce_sets, (whole, whole, array(1), array(3), array(2), array(2), array(3))
     market = (
-        *(array(4), array(3, small), array(3), array(3), array(3), array(2), array(4), array(1, whole)),
-        *(array(2), array(1, whole), array(2, whole), array(1), array(1, whole), array(1, whole), array(2)),
+        *(array(4), array(3, small), array(3), array(3), array(4), array(3), array(2), array(4)),
+        *(array(1, whole), array(2), array(1, whole), array(2, whole), array(1), array(1, whole)),
+        *(array(1, whole), array(2)),
     )
     sets = (array(2, real, "F"), array(1), array(2, whole), array(2), array(2), array(2), array(1))
     rest = (array(1, whole), whole, array(3), array(2), array(3), array(3))
