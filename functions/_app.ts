@@ -8,6 +8,7 @@ import { createHeartbeats } from '../jobs/heartbeats.ts'
 import { createLogs } from '../jobs/logs.ts'
 import { createPace } from '../jobs/pace.ts'
 import { createPreparation } from '../jobs/prepare.ts'
+import { createTell } from '../jobs/report.ts'
 import { createSubmit } from '../jobs/submit.ts'
 import { tellAccess } from './_access.ts'
 import type { Env } from './_env.ts'
@@ -80,6 +81,7 @@ export function createApp(deps: Deps) {
   const pace = createPace(deps)
   const prepare = createPreparation(deps)
   const submit = createSubmit(deps)
+  const recording = { beat: createHeartbeats(deps), tell: createTell(deps) }
   const base = createBase(deps)
   const { complete } = guardRoutes(base, deps)
   const app = base
@@ -192,7 +194,7 @@ export function createApp(deps: Deps) {
     .openapi(privacy.exportRoute, privacy.exportOwn(deps))
     .openapi(privacy.deleteRoute, privacy.deleteOwn(deps))
     .openapi(attempts.specRoute, attempts.fetchSpec(deps, pace))
-    .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace, createHeartbeats(deps)))
+    .openapi(attempts.reportRoute, attempts.reportAttempt(deps, pace, recording))
     .openapi(attempts.logsRoute, attempts.appendLogs(deps, pace, createLogs(deps)))
     .openapi(attempts.urlsRoute, attempts.requestUrls(deps))
     .openapi(attempts.putRoute, attempts.putArtifact(deps))
