@@ -1,7 +1,7 @@
 // Bindings in, a Berth for an edge function out: the same app on the same database, with what a runtime without files and
 // without programs has. An entry a runtime (workerd.ts, lambda.ts, deno.ts, bun.ts, node.ts) gives it sockets and a trigger.
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from '../../functions/_app.ts'
 import { type Deps, type Log, topics, type Waker } from '../../jobs/deps.ts'
 import { createHealth } from '../../jobs/health.ts'
@@ -14,6 +14,7 @@ import { type Accounts, keepAccounts } from '../accounts.ts'
 import { createDatabaseClock } from '../database-clock.ts'
 import { describeTable } from '../describe-table.ts'
 import { ratesOf, settingsOf } from '../domain-settings.ts'
+import { gather } from '../gather.ts'
 import { healthOf } from '../health-only.ts'
 import { createIdentity } from '../identity.ts'
 import { nudgeByPostgres } from '../nudge.ts'
@@ -146,7 +147,7 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     clock,
     random,
     // Of one process a group is answered at once; else no request does anything for another.
-    gather: runtime.life === 'process' ? setImmediate : null,
+    gather: runtime.life === 'process' ? gather : null,
     store: createFetchStore(config.object_store),
     describe_table: describeTable,
     tables: createInlineReader(),
