@@ -178,7 +178,8 @@ function rowOf(said: Report): object | null {
 
 /**
  * Writes the first word of each attempt, and its last after that, where neither this nor an outcome is there yet. The shards are locked
- * first, in the order of their ids, and what has waited for a lock is looked at as it is then.
+ * first, in the order of their ids, and what has waited for a lock is looked at as it is then. The arrays stand in a select of their own:
+ * without their lengths one plan is as good as another, and is made once.
  */
 async function writeFacts(db: Database, told: readonly Told[], now: Date): Promise<Map<string, Written>> {
   const attempts = told.map(({ bearer }) => bearer.attempt_id)
@@ -188,7 +189,8 @@ async function writeFacts(db: Database, told: readonly Told[], now: Date): Promi
       select * from json_to_recordset(${`[${told.map(({ text }) => text).join()}]`}::json) as given(
         attempt_id text, shard_id text, nonce text, instance text, host jsonb, finished json, on_cpu boolean)),
     ours as materialized (
-      select id, facts_version from shards where id = any(${shards}::text[]) order by id for no key update),
+      select id, facts_version from shards where id = any((select ${shards}::text[])::text[])
+      order by id for no key update),
     told as (
       update attempts set
         instance = coalesce(given.instance, attempts.instance),
@@ -199,13 +201,13 @@ async function writeFacts(db: Database, told: readonly Told[], now: Date): Promi
         finished_version = case when given.finished is null then null else ours.facts_version + 1 end,
         device = case when given.on_cpu then 'cpu' else attempts.device end
       from given join ours on ours.id = given.shard_id
-      where attempts.id = any(${attempts}::text[]) and attempts.id = given.attempt_id
+      where attempts.id = any((select ${attempts}::text[])::text[]) and attempts.id = given.attempt_id
         and attempts.shard_id = ours.id and attempts.nonce = given.nonce
         and attempts.outcome is null and attempts.finished_version is null
         and (attempts.instance is null) = (given.instance is not null)
       returning attempts.id, attempts.shard_id, attempts.stop_reason)
     update shards set facts_version = shards.facts_version + 1, due_at = ${now}::timestamptz
-    from told where shards.id = any(${shards}::text[]) and shards.id = told.shard_id
+    from told where shards.id = any((select ${shards}::text[])::text[]) and shards.id = told.shard_id
     returning told.id, told.stop_reason`.execute(db)
   return new Map(rows.map((row) => [row.id, row]))
 }
