@@ -89,7 +89,7 @@ export function createKeyCheck({
       const { rows } =
         await sql<KeyRow>`/* find keys */ select api_keys.id, api_keys.project_id, prefix, sha256, role, scopes, expires_at,
           revoked_at, projects.is_operator, ${countedChanges} as changes
-        from api_keys join projects on projects.id = api_keys.project_id where prefix = any(${[...new Set(prefixes)]}::text[])`.execute(
+        from api_keys join projects on projects.id = api_keys.project_id where prefix = any((select ${[...new Set(prefixes)]}::text[])::text[])`.execute(
           db,
         )
       const found = new Map(rows.map((row) => [row.prefix, row]))
