@@ -1,7 +1,7 @@
 // The rows of one batch of commits: locked and read at its beginning, changed in memory, written at its end.
 //
 // Locks are taken in one order by everyone who takes more than one: jobs, shards, limits, budgets, refusals, and of
-// each kind in the order of their ids. A report locks its shard alone. Whoever writes an attempt holds the lock of its
+// each kind in the order of their ids. Reports lock their shards alone, in that order. Whoever writes an attempt holds the lock of its
 // shard, so attempts need no order of their own. Claims and rests skip what is locked and wait for nobody. References
 // lock the key of a job, shard or budget, which `for no key update` lets them. So nobody who waits is waited for, but for
 // who follows a job that ends: followers are written last, and in the rare case that one is in another batch with what this
