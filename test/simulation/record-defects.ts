@@ -10,7 +10,7 @@ export const recordDefects: readonly Defect[] = [
       ['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })'],
     ],
     by: /has reported its success and is/,
-    seed: 39,
+    seed: 29,
   },
   {
     name: 'a launch does not ask whether a budget has room',
@@ -89,7 +89,7 @@ export const recordDefects: readonly Defect[] = [
       ],
     ],
     by: /has reported its success and is/,
-    seed: 5,
+    seed: 1,
   },
   {
     name: 'a log line sent again takes the place of the first',
