@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
+import { gather } from '../infra/gather.ts'
 import { openDatabase } from '../infra/db.ts'
 import { createKeyCheck } from '../jobs/keys.ts'
 import { freePort, startServer } from '../test/support/server.ts'
@@ -25,7 +25,7 @@ export const measure: Measurement = async (options) => {
   const { db, close } = await openDatabase({ database_url, data_dir: '' })
   try {
     const clock = { now: () => new Date() }
-    const check = createKeyCheck({ db, clock, gather: setImmediate })
+    const check = createKeyCheck({ db, clock, gather })
     const taken_ms: number[] = []
     for (let n = 0; n < warmUps + checks; n++) {
       const from_ms = performance.now()

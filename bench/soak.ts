@@ -17,7 +17,7 @@ import type { RunningServer } from '../test/support/server.ts'
 import { openWitness } from '../test/support/witness.ts'
 import { type Measurement, option, percentile, rounded } from './measurement.ts'
 import { startPostgres } from './support/postgres.ts'
-import { residentMib } from './support/processes.ts'
+import { cpuSeconds, cpuSecondsOfFamily, residentMib } from './support/processes.ts'
 import { createSoakCloud } from './support/soak-cloud.ts'
 
 const replicas = 2
@@ -64,6 +64,13 @@ export const measure: Measurement = async (options) => {
   const load = createLoad(urls, key)
   const samples: Sample[] = []
   let [kills, restarts] = [0, 0]
+  // With their starts, and without the programs that they start.
+  let servers_s = 0
+  const next = () => {
+    const server = servers.shift()
+    servers_s += cpuSeconds(server?.child.pid ?? 0)
+    return server
+  }
   try {
     const began = performance.now()
     const stop = new AbortController()
@@ -77,10 +84,10 @@ export const measure: Measurement = async (options) => {
         // The new one serves before the old one is told to end.
         for (let each = 0; each < replicas; each++, restarts++) {
           servers.push(await start())
-          await servers.shift()?.stop()
+          await next()?.stop()
         }
       } else if (minute < minutes) {
-        await servers.shift()?.kill()
+        await next()?.kill()
         servers.push(await start())
         kills++
       }
@@ -93,6 +100,9 @@ export const measure: Measurement = async (options) => {
     const left = await rest(db)
     const counts = await countsOf(db)
     const seen = witness.saw('ended')
+    for (const { child } of servers) servers_s += cpuSeconds(child.pid ?? 0)
+    const { user, system } = process.cpuUsage()
+    const each_ms = (used_s: number) => rounded((used_s * 1_000) / counts.jobs, 1)
     return {
       figures: {
         minutes,
@@ -108,6 +118,10 @@ export const measure: Measurement = async (options) => {
         kills,
         restarts,
         ...trends(samples),
+        servers_cpu_ms: each_ms(servers_s),
+        postgres_cpu_ms: each_ms(cpuSecondsOfFamily(postgres.pid)),
+        // The load, the runners and their cloud.
+        own_cpu_ms: each_ms((user + system) / 1e6),
       },
       targets: {
         lost: { at_most: 0 },

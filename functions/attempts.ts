@@ -4,9 +4,10 @@ import { findCheckpoint, findMergeInput, isArtifactName, storeArtifact } from '.
 import { findJobDataset } from '../jobs/datasets.ts'
 import type { Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
-import type { Beat } from '../jobs/heartbeats.ts'
 import { type AppendLog, logChunk } from '../jobs/logs.ts'
-import { answer, attemptOfToken, recordReport, report, runnerSpec } from '../jobs/report.ts'
+import { answer, attemptOfToken, checkToken, type Recording, recordReport } from '../jobs/report.ts'
+import { report } from '../jobs/report-schema.ts'
+import { readLaunched, runnerSpec } from '../jobs/runner-spec.ts'
 import { shellSpec } from '../jobs/shell-spec.ts'
 import { bearer } from './_auth.ts'
 import { fromBase64 } from './_base64.ts'
@@ -43,13 +44,13 @@ type Pace = () => Promise<number>
 export const fetchSpec =
   (deps: Deps, pace: Pace): RouteHandler<typeof specRoute, Env> =>
   async (c) => {
-    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    const spec = await runnerSpec(deps, attempt)
+    const launched = await checkToken(deps, c.req.valid('param').id, bearer(c), readLaunched)
+    const spec = await runnerSpec(deps, launched)
     if (c.req.valid('query').format === 'sh') {
       if (!spec.program) throw new AppError('invalid_request', 'Only custom jobs have a spec for shells.')
       return c.text(shellSpec({ ...spec, program: spec.program })) as never
     }
-    return c.json({ ...spec, ...answer(attempt, await pace()) } as never, 200)
+    return c.json({ ...spec, ...answer(launched, await pace()) } as never, 200)
   }
 
 export const reportRoute = createRoute({
@@ -66,10 +67,11 @@ export const reportRoute = createRoute({
 })
 
 export const reportAttempt =
-  (deps: Deps, pace: Pace, beat: Beat): RouteHandler<typeof reportRoute, Env> =>
+  (deps: Deps, pace: Pace, recording: Recording): RouteHandler<typeof reportRoute, Env> =>
   async (c) => {
-    const attempt = await attemptOfToken(deps, c.req.valid('param').id, bearer(c))
-    await recordReport(deps, beat, attempt, c.req.valid('json'), () => c.req.raw.signal.aborted)
+    const by = { id: c.req.valid('param').id, token: bearer(c) }
+    const isGone = () => c.req.raw.signal.aborted
+    const attempt = await recordReport(deps, recording, by, c.req.valid('json'), isGone)
     return c.json(answer(attempt, await pace()), 200)
   }
 

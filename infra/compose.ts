@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../providers/provider.ts'
 import { delivery_ms } from '../jobs/delivery.ts'
 import { type Deps, type Log, type ObjectStore, type Sealer, topics } from '../jobs/deps.ts'
@@ -24,6 +24,7 @@ import { keepAccounts } from './accounts.ts'
 import { describeTable } from './describe-table.ts'
 import { checkSecretKey, ensureAdminKey, ensureInstallation, ensureKeys } from './first-start.ts'
 import { lockFolder } from './folder-lock.ts'
+import { gather } from './gather.ts'
 import { highWaterFile } from './high-water.ts'
 import { createLog } from './log.ts'
 import { openLogFiles } from './log-files.ts'
@@ -77,7 +78,7 @@ export async function compose(config: Config, accounts: readonly Provider[] = []
 const unconfigured = () => ({
   lanes: createLanes(),
   key_use: createKeyUse(),
-  gather: setImmediate,
+  gather,
   describe_table: describeTable,
   tables: createColumnReader(),
   sample_prices: samplePrices,

@@ -16,6 +16,9 @@ export interface Nudges {
   close: () => Promise<void>
 }
 
+/** The process of PostgreSQL that serves a connection; its types leave it out. */
+const backendOf = (client: pg.Client) => (client as pg.Client & { processID: number | null }).processID
+
 /** Wraps a process's waker so that the pass and the webhooks of other processes wake too. */
 export function nudgeByPostgres(url: string, timeout_ms: number, local: Waker, log: Log): Nudges {
   const ended = new AbortController()
@@ -46,7 +49,9 @@ export function nudgeByPostgres(url: string, timeout_ms: number, local: Waker, l
       const { promise: lost, resolve } = Promise.withResolvers<void>()
       next.on('error', () => resolve())
       next.on('end', () => resolve())
-      next.on('notification', ({ payload }) => {
+      next.on('notification', ({ payload, processId }) => {
+        // Its own come back to it, and it has long since been woken.
+        if (processId === backendOf(next)) return
         for (const topic of (payload ?? '').split(',')) if (shared.includes(topic)) local.wake(topic)
       })
       try {

@@ -107,8 +107,11 @@ function isCut(error: Error): boolean {
   return fault === 'lost' || fault === 'silent'
 }
 
-/** Statements that say so in their first words are planned once for each connection: `/* name *\/`. */
+/**
+ * Statements that say so in their first words, `/* name *\/` or `select /* name *\/`, are planned once for each connection. Such a one names
+ * its columns: one that answers `*` fails from when a newer version adds a column.
+ */
 const named = (text: string): { name: string } | null => {
-  const name = text.startsWith('/*') ? /^\/\* ([\w ]{1,50}) \*\//.exec(text)?.[1] : undefined
+  const name = /^(?:select )?\/\* ([\w ]{1,50}) \*\//.exec(text)?.[1]
   return name === undefined ? null : { name }
 }

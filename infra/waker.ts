@@ -20,9 +20,12 @@ export function createWaker(): Waker {
       const waiters = waiting.get(topic) ?? new Set()
       waiting.set(topic, waiters.add(resolve))
       const timer = setTimeout(resolve, timeout_ms)
-      signal?.addEventListener('abort', () => resolve(), { once: true })
+      const end = () => resolve()
+      signal?.addEventListener('abort', end, { once: true })
       return promise.finally(() => {
         clearTimeout(timer)
+        // The signal of a loop outlives thousands of its waits.
+        signal?.removeEventListener('abort', end)
         waiters.delete(resolve)
         if (waiters.size === 0 && waiting.get(topic) === waiters) waiting.delete(topic)
       })

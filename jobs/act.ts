@@ -19,6 +19,8 @@ import { bootstrapToken, runnerToken } from './tokens.ts'
 
 /** A call that takes longer has an unknown outcome. Half the lease, so that its record still fits. */
 const call_ms = 60_000
+/** What is answered so soon after another call is recorded together with it. */
+const together_ms = 50
 /** A plan that was committed, and what it was decided with. */
 export interface Action {
   commit: Commit
@@ -87,6 +89,7 @@ async function callAccount(
   const answers: Answer[] = []
   let underWay = 0
   let answered = Promise.withResolvers<void>()
+  let quiet = Promise.withResolvers<void>()
   const begin = (each: Pending, row: Called | null) => {
     underWay++
     void call(deps, each, row).then((answer) => {
@@ -94,6 +97,7 @@ async function callAccount(
       deps.lanes.give(account, 1)
       answers.push(answer)
       answered.resolve()
+      if (underWay === 0) quiet.resolve()
     })
   }
   deps.lanes.wait(account, waiting.length)
@@ -106,7 +110,10 @@ async function callAccount(
       for (const each of ready) begin(each, rows.get(each.attempt_id) ?? null)
     }
     await Promise.race([answered.promise, ...(underWay === 0 ? [deps.lanes.freed(account)] : [])])
+    // Whoever waits for a lane does not wait for this.
+    if (underWay > 0 && waiting.length === 0) await Promise.race([quiet.promise, deps.gather?.(together_ms)])
     answered = Promise.withResolvers()
+    quiet = Promise.withResolvers()
     if (answers.length > 0) await record(deps, answers.splice(0), left)
   }
 }
@@ -128,7 +135,7 @@ async function announce(deps: Deps, pending: readonly Pending[]): Promise<Map<st
   const tokens = pending.map(({ action }) => action.commit.claimed.lease.token)
   try {
     // The shards are locked first and in order, as by everyone who writes attempts.
-    const { rows } = await sql<Called>`
+    const { rows } = await sql<Called>`/* announce calls */
       with about as (
         select * from unnest(${ids}::text[], ${kinds}::text[], ${shards}::text[], ${tokens}::text[])
           as about(attempt_id, call, shard_id, token)

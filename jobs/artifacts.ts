@@ -3,7 +3,8 @@ import type { Deps } from './deps.ts'
 import { ObjectTooLarge } from './deps.ts'
 import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
-import type { AttemptRow, JobRow } from './plan.ts'
+import type { JobRow } from './plan.ts'
+import type { RunnerAttempt } from './report.ts'
 import type { Tx } from './store/schema.ts'
 
 /** One artifact; larger results should be several files. */
@@ -31,7 +32,7 @@ export function isArtifactName(name: string): boolean {
 /** Stores an uploaded artifact; the same name again replaces it as long as the attempt is not finished. */
 export async function storeArtifact(
   deps: Deps,
-  attempt: AttemptRow,
+  attempt: RunnerAttempt,
   name: string,
   body: ReadableStream<Uint8Array>,
 ): Promise<{ bytes: number; sha256: string }> {
@@ -76,7 +77,7 @@ interface File {
 }
 
 /** Names an uploaded object; answers those that nothing names any more. Equal content is stored once in a project. */
-async function keep(tx: Tx, deps: Deps, attempt: AttemptRow, file: File): Promise<string[]> {
+async function keep(tx: Tx, deps: Deps, attempt: RunnerAttempt, file: File): Promise<string[]> {
   const { project_id } = attempt
   // Locked, so that it cannot be purged before it is named here too.
   const same =
@@ -186,7 +187,7 @@ export async function findArtifact(deps: Deps, job_id: string, path: string) {
 /** What the merge of a job reads: everything that its parts made, at addresses for the merge's own runner. */
 export async function mergeInputs(
   deps: Deps,
-  attempt: AttemptRow,
+  attempt: RunnerAttempt,
 ): Promise<{ name: string; url: string; sha256: string }[]> {
   const rows = await succeeded(deps, attempt.job_id).execute()
   return rows.map(({ index, name, sha256 }) => ({
@@ -197,7 +198,7 @@ export async function mergeInputs(
 }
 
 /** One of the merge's inputs; null: it is not a merge, or there is no such file. */
-export async function findMergeInput(deps: Deps, attempt: AttemptRow, index: number, name: string) {
+export async function findMergeInput(deps: Deps, attempt: RunnerAttempt, index: number, name: string) {
   const { role } = await deps.db
     .selectFrom('shards')
     .select('role')

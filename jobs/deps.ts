@@ -215,10 +215,10 @@ export interface Deps {
   /** Cryptographically random bytes; seeded in tests. */
   random: (bytes: number) => Uint8Array
   /**
-   * Resolves when the requests that have arrived by now have been read, so that they can be answered together. null: each is
-   * answered alone, where the runtime lets none do anything for another.
+   * Resolves when the requests that have arrived by now have been read, or after so many milliseconds, so that they can be answered
+   * together. null: each is answered alone, where the runtime lets none do anything for another.
    */
-  gather: (() => Promise<void>) | null
+  gather: ((ms?: number) => Promise<void>) | null
   store: ObjectStore
   /** Columns, rows and range of an uploaded file; a fault for one that cannot be read. */
   describe_table: (format: 'parquet' | 'csv', file: TableFile) => Promise<DescribedTable | { fault: string }>

@@ -3,12 +3,12 @@
 import { sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { createGroup } from './group.ts'
-import type { AttemptRow } from './plan.ts'
-import type { Heartbeat } from './report.ts'
-import { insertRows, type Values } from './store/rows.ts'
+import type { RunnerAttempt } from './report.ts'
+import type { Heartbeat } from './report-schema.ts'
+import { type Column, insertion, type Values } from './store/rows.ts'
 
 /** Rejects with AppError: busy. `isGone`: nobody waits for the answer any more. */
-export type Beat = (attempt: AttemptRow, said: Heartbeat, isGone?: () => boolean) => Promise<void>
+export type Beat = (attempt: RunnerAttempt, said: Heartbeat, isGone?: () => boolean) => Promise<void>
 
 /** Of one report: what charts show. Figures that are not known are left out. */
 export interface Sample {
@@ -46,7 +46,7 @@ export function createHeartbeats(deps: Deps): Beat {
   return (attempt, said, isGone) => group(rowOf(attempt, said, deps.clock.now()), isGone)
 }
 
-function rowOf({ id, project_id }: AttemptRow, said: Heartbeat, at: Date): Row {
+function rowOf({ id, project_id }: RunnerAttempt, said: Heartbeat, at: Date): Row {
   const progress = said.progress ?? null
   const machine = said.machine ?? {}
   return {
@@ -101,9 +101,25 @@ const changes = [
       where n % 2 = 1) || excluded.samples end`,
 ]
 
+const columns = [
+  'attempt_id',
+  'project_id',
+  'at',
+  'progress',
+  'phase',
+  'step',
+  'steps',
+  'metrics',
+  'machine',
+  'samples',
+  'sampled_at',
+  'sample_s',
+] as const satisfies readonly Column<'heartbeats'>[]
+
 /** The last of each attempt, in their order: two servers that write the same do not wait for each other. */
 async function write({ db }: Deps, rows: readonly Row[]): Promise<void> {
   const last = new Map(rows.map((row) => [row.attempt_id, row]))
   const sorted = [...last.values()].toSorted((a, b) => (a.attempt_id < b.attempt_id ? -1 : 1))
-  await insertRows(db, 'heartbeats', sorted, sql`on conflict (attempt_id) do update set ${sql.join(changes)}`)
+  const rest = sql`on conflict (attempt_id) do update set ${sql.join(changes)}`
+  await sql`/* write heartbeats */ ${insertion('heartbeats', columns, sorted, { rest })}`.execute(db)
 }

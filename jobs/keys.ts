@@ -87,8 +87,9 @@ export function createKeyCheck({
     most_weight: mostKeys,
     async run(prefixes) {
       const { rows } =
-        await sql<KeyRow>`/* find keys */ select api_keys.*, projects.is_operator, ${countedChanges} as changes
-        from api_keys join projects on projects.id = api_keys.project_id where prefix = any(${[...new Set(prefixes)]}::text[])`.execute(
+        await sql<KeyRow>`/* find keys */ select api_keys.id, api_keys.project_id, prefix, sha256, role, scopes, expires_at,
+          revoked_at, projects.is_operator, ${countedChanges} as changes
+        from api_keys join projects on projects.id = api_keys.project_id where prefix = any((select ${[...new Set(prefixes)]}::text[])::text[])`.execute(
           db,
         )
       const found = new Map(rows.map((row) => [row.prefix, row]))
@@ -114,6 +115,10 @@ export function createKeyCheck({
   }
 }
 
-type KeyRow = Selectable<Tables['api_keys']> & Pick<Grant, 'changes' | 'is_operator'>
+type KeyRow = Pick<
+  Selectable<Tables['api_keys']>,
+  'id' | 'project_id' | 'prefix' | 'sha256' | 'role' | 'scopes' | 'expires_at' | 'revoked_at'
+> &
+  Pick<Grant, 'changes' | 'is_operator'>
 
 const sha256 = (text: string) => hash('sha256', text)

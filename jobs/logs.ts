@@ -7,7 +7,7 @@ import { topics } from './deps.ts'
 import { AppError } from './errors.ts'
 import { createGroup } from './group.ts'
 import { masked } from './mask.ts'
-import type { AttemptRow } from './plan.ts'
+import type { RunnerAttempt } from './report.ts'
 import { maskOf } from './secrets.ts'
 import type { Database, Tables, Tx } from './store/schema.ts'
 
@@ -40,7 +40,7 @@ const head_bytes = 32 * 1024 ** 2
 const tail_bytes = 32 * 1024 ** 2
 
 /** Stores one chunk without its secrets; a repeated number is a no-op. Durable when it answers. Rejects with AppError: busy. */
-export type AppendLog = (attempt: AttemptRow, chunk: LogChunk, isGone?: () => boolean) => Promise<void>
+export type AppendLog = (attempt: RunnerAttempt, chunk: LogChunk, isGone?: () => boolean) => Promise<void>
 
 /** Text in one statement: some tens of milliseconds, and sixteen of the largest chunks. */
 const mostTogether_chars = 4 * 1024 ** 2
@@ -76,7 +76,10 @@ export function createLogs(deps: Deps): AppendLog {
 }
 
 type Chunk = Insertable<Tables['log_chunks']>
-type Size = Selectable<Tables['log_sizes']>
+type Size = Pick<
+  Selectable<Tables['log_sizes']>,
+  'attempt_id' | 'bytes' | 'head_number' | 'tail_number' | 'tail_bytes' | 'dropped_bytes'
+>
 
 /**
  * Chunks of one log are counted one after the other: a second one is a repeated one, or that of a runner which did not wait.
@@ -102,14 +105,10 @@ async function storeChunks(db: Database, chunks: readonly Chunk[]): Promise<void
 /** Stores chunks, each of another log, and adds them to the sizes of those, at once; answers the sizes of those that had not been counted. */
 async function insertChunks(db: Database, chunks: readonly Chunk[]): Promise<readonly Size[]> {
   // Not as arrays: drivers escape each character of a text that stands in one.
-  const values = chunks.map(
-    ({ project_id, job_id, attempt_id, number, at, stream, text, partition_at }) =>
-      sql`(${project_id}::text, ${job_id}::text, ${attempt_id}::text, ${number}::int, ${at}::timestamptz,
-        ${stream}::text, ${text}::text, ${partition_at}::timestamptz)`,
-  )
-  const { rows } = await sql<Size>`
-    with given (project_id, job_id, attempt_id, number, at, stream, text, partition_at) as materialized (
-      values ${sql.join(values)}),
+  const { rows } = await sql<Size>`/* store chunks */
+    with given as materialized (
+      select * from json_to_recordset(${JSON.stringify(chunks)}::json) as given(project_id text, job_id text,
+        attempt_id text, number int, at timestamptz, stream text, text text, partition_at timestamptz)),
     stored as (
       insert into log_chunks (project_id, job_id, attempt_id, number, at, stream, text, partition_at)
       select project_id, job_id, attempt_id, number, at, stream, text, partition_at from given
@@ -118,7 +117,8 @@ async function insertChunks(db: Database, chunks: readonly Chunk[]): Promise<rea
     select attempt_id, project_id, octet_length(text), number from given
     on conflict (attempt_id) do update set bytes = known.bytes + excluded.bytes, counted = excluded.counted,
       tail_bytes = case when known.head_number is null then 0 else known.tail_bytes + excluded.bytes end
-    where known.counted < excluded.counted returning *`.execute(db)
+    where known.counted < excluded.counted
+    returning attempt_id, known.bytes, head_number, tail_number, known.tail_bytes, dropped_bytes`.execute(db)
   return rows
 }
 

@@ -81,19 +81,24 @@ export async function loadPlaces(deps: Deps): Promise<Places> {
 
 /** How old the market may be that a submit is estimated by: a change is counted some milliseconds before it is there. */
 const oldest_ms = 1_000
+/** Not more than this part of the time is spent on loading it, where every moment something changes. */
+const loadingShare = 20
 
 /**
  * The market for estimates, which need not be of this very moment: loaded anew where something has changed, going by
- * the count of changes that the caller has read.
+ * the count of changes that the caller has read, and a moment later where loading it takes long.
  */
 export function createMarket(deps: Deps): (changes: number) => Promise<Places> {
-  let known: { places: Places; changes: number; at_ms: number } | null = null
+  let known: { places: Places; changes: number; at_ms: number; took_ms: number } | null = null
   return async (changes) => {
     const at_ms = deps.clock.now().getTime()
-    const isSame = known && known.changes >= changes && known.places.offers === deps.offers()
-    if (known && isSame && at_ms - known.at_ms <= oldest_ms) return known.places
+    if (known && known.places.offers === deps.offers()) {
+      const most_ms =
+        known.changes >= changes ? oldest_ms : Math.min(oldest_ms, loadingShare * known.took_ms - 1)
+      if (at_ms - known.at_ms <= most_ms) return known.places
+    }
     const places = await loadPlaces(deps)
-    known = { places, changes, at_ms }
+    known = { places, changes, at_ms, took_ms: deps.clock.now().getTime() - at_ms }
     return places
   }
 }

@@ -48,7 +48,7 @@ export async function writePoints(
 /** The same while the shard runs: what was reported at its end stays. */
 export async function writePartialPoints(
   { db }: Pick<Deps, 'db'>,
-  attempt: AttemptRow,
+  attempt: Pick<AttemptRow, 'id' | 'project_id' | 'job_id' | 'shard_id' | 'shard_index'>,
   points: readonly Point[],
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {

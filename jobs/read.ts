@@ -1,9 +1,11 @@
 // What the API reads. Every query is bound to a project.
+import { sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { AppError } from './errors.ts'
 import { isId } from './ids.ts'
 import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
+import { columnTypes } from './store/column-types.ts'
 import { findJobs, type JobFilter } from './store/find.ts'
 import { type AttemptView, attemptView, type JobView, type JsonObject, viewedAttemptColumns } from './view.ts'
 import { viewJob, viewPage } from './view-jobs.ts'
@@ -13,7 +15,8 @@ export async function findJob(deps: Deps, project_id: string, job_id: string): P
   const row = isId('job', job_id)
     ? await deps.db
         .selectFrom('jobs')
-        .selectAll()
+        .modifyFront(sql`/* find job */`)
+        .select(jobColumns)
         .where('project_id', '=', project_id)
         .where('id', '=', job_id)
         .where('deleted_at', 'is', null)
@@ -22,6 +25,13 @@ export async function findJob(deps: Deps, project_id: string, job_id: string): P
   if (!row) throw new AppError('not_found', `There is no job ${job_id.slice(0, 100)}.`)
   return row
 }
+const jobColumns = [
+  ...(Object.keys(columnTypes.jobs) as (keyof typeof columnTypes.jobs)[]),
+  'order_kind',
+  'order_at',
+  'deleted_at',
+  'purged_at',
+] as const
 
 export async function readJob(deps: Deps, project_id: string, job_id: string): Promise<JobView> {
   const view = await viewJob(deps, await findJob(deps, project_id, job_id))

@@ -99,6 +99,8 @@ async function throughQueue(rounds: Rounds, lull: Lull | null, most_shards: numb
         continue
       }
       const prepared = await prepare(rounds, claimed, placing)
+      // These shapes have no more, or no room for it.
+      if (claimed.length < limit) placing.heads = null
       decided += await orGiveBack(deps, claimed, () => written)
       written = finish(rounds, prepared)
       // Who waits for it is told; nobody may wait yet when it fails.

@@ -1,84 +1,36 @@
 // What runners say: recorded as facts under the shard's lock; the pass decides what they mean.
-import { z } from 'zod'
-import type { BacktestParams } from './kinds/backtest.ts'
-import type { TrainingParams } from './kinds/training.ts'
-import { inputsOf } from './kinds/kind.ts'
+import { sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { topics } from './deps.ts'
-import { mergeInputs } from './artifacts.ts'
-import { type DatasetInput, datasetInput } from './datasets.ts'
 import { AppError } from './errors.ts'
+import { createGroup } from './group.ts'
 import type { Beat } from './heartbeats.ts'
 import { stopGrace_s } from './bounds.ts'
-import { type AttemptRow } from './plan.ts'
-import { maxPartialPoints, maxPoints, reportedPoints, writePartialPoints, writePoints } from './points.ts'
-import { errorCodes } from './state.ts'
-import { maskOf, openSecrets } from './secrets.ts'
-import type { JobSpec } from './spec.ts'
-import type { Finished, Tx } from './store/schema.ts'
+import type { AttemptRow } from './plan.ts'
+import { writePartialPoints, writePoints } from './points.ts'
+import type { Heartbeat, Report } from './report-schema.ts'
+import { maskOf } from './secrets.ts'
+import type { Database, Finished, Tx } from './store/schema.ts'
 import { adoptedInstance, isQuarantined, meetUnknownRunner } from './restore.ts'
-import { readToken } from './tokens.ts'
+import { type Bearer, readToken } from './tokens.ts'
 
-const figure = z.number().nullable()
-const machine = z
-  .object({
-    cpu: figure.optional(),
-    memory: figure.optional(),
-    gpus: z
-      .array(
-        z.object({
-          utilization: figure.optional(),
-          memory_used_gib: figure.optional(),
-          temperature_c: figure.optional(),
-          power_w: figure.optional(),
-        }),
-      )
-      .max(64)
-      .optional(),
-  })
-  .catchall(z.unknown())
-const artifact = z.object({
-  name: z.string().max(255),
-  bytes: z.int().min(0),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-})
-
-export const report = z
-  .discriminatedUnion('type', [
-    z.object({
-      type: z.literal('started'),
-      instance: z.string().min(1).max(100),
-      host: z.unknown().optional(),
-    }),
-    z.object({
-      type: z.literal('heartbeat'),
-      progress: z.number().min(0).max(1).nullable().optional(),
-      phase: z.string().max(64).nullable().optional(),
-      step: figure.optional(),
-      steps: figure.optional(),
-      metrics: z.record(z.string().max(64), z.unknown()).optional(),
-      machine: machine.nullable().optional(),
-      points: reportedPoints(maxPartialPoints).optional(),
-    }),
-    z.object({ type: z.literal('preempting'), at: z.string().max(64).optional() }),
-    z.object({ type: z.literal('checkpoint'), ...artifact.shape }),
-    z.object({
-      type: z.literal('finished'),
-      exit_code: z.int().nullable(),
-      failure: z.enum(errorCodes).nullable(),
-      error: z
-        .object({ message: z.string().max(8_192), hint: z.string().max(2_048).nullable().optional() })
-        .catchall(z.unknown())
-        .nullable()
-        .optional(),
-      result: z.unknown().optional(),
-      points: reportedPoints(maxPoints).optional(),
-      artifacts: z.array(artifact).max(1_000).optional(),
-    }),
-  ])
-  .meta({ id: 'Report' })
-export type Report = z.infer<typeof report>
-export type Heartbeat = Extract<Report, { type: 'heartbeat' }>
+/** What is read of an attempt each time that its runner speaks; what it was launched with is large. */
+const runnerColumns = [
+  'id',
+  'project_id',
+  'job_id',
+  'shard_id',
+  'shard_index',
+  'kind',
+  'nonce',
+  'instance',
+  'outcome',
+  'stop_reason',
+  'finished_version',
+  'created_at',
+] as const satisfies (keyof AttemptRow)[]
+/** An attempt as its runner is answered for. */
+export type RunnerAttempt = Pick<AttemptRow, (typeof runnerColumns)[number]>
 
 export interface ReportAnswer {
   stop?: { reason: string; grace_ms: number }
@@ -86,11 +38,18 @@ export interface ReportAnswer {
 }
 
 /** The attempt that a runner's token speaks for. Throws AppError: unauthorized, attempt_over, quarantined. */
-export async function attemptOfToken(deps: Deps, attempt_id: string, token: string): Promise<AttemptRow> {
+export const attemptOfToken = (deps: Deps, attempt_id: string, token: string): Promise<RunnerAttempt> =>
+  checkToken(deps, attempt_id, token, readAttempt)
+
+/** The same, with what else is read of it at once. */
+export async function checkToken<Row extends RunnerAttempt>(
+  deps: Deps,
+  attempt_id: string,
+  token: string,
+  read: (db: Database, attempt_id: string) => Promise<Row | undefined>,
+): Promise<Row> {
   const bearer = readToken(deps.runner_key, attempt_id, token)
-  const row =
-    bearer &&
-    (await deps.db.selectFrom('attempts').selectAll().where('id', '=', attempt_id).executeTakeFirst())
+  const row = bearer && (await read(deps.db, attempt_id))
   if (bearer && !row) await meetUnknownRunner(deps, bearer)
   if (!row || row.nonce !== bearer?.nonce)
     throw new AppError('unauthorized', 'This is not the token of this attempt.')
@@ -99,14 +58,46 @@ export async function attemptOfToken(deps: Deps, attempt_id: string, token: stri
   return row
 }
 
-/** Records one report; the same again changes nothing. Throws AppError: superseded, attempt_over, busy. */
-export async function recordReport(
-  deps: Deps,
-  beat: Beat,
-  attempt: AttemptRow,
+async function readAttempt(db: Database, id: string): Promise<RunnerAttempt | undefined> {
+  const { rows } = await sql<RunnerAttempt>`/* find attempt */
+    select ${attemptColumns} from attempts where id = ${id}`.execute(db)
+  return rows[0]
+}
+/** Columns of a RunnerAttempt in a statement. */
+export const attemptColumns = sql.raw(runnerColumns.map((column) => `attempts.${column}`).join(', '))
+
+/** How reports are written. */
+export interface Recording {
+  beat: Beat
+  tell: Tell
+}
+/**
+ * Writes a fact that is one row of an attempt that goes on, and answers of which; null: it was not written, and is to be looked at by
+ * itself. Rejects with AppError: busy.
+ */
+type Tell = (
+  attempt_id: string,
+  token: string,
   said: Report,
   isGone?: () => boolean,
-): Promise<void> {
+) => Promise<Pick<RunnerAttempt, 'stop_reason'> | null>
+/** What decides something, and is not said again and again. */
+type Fact = Exclude<Report, Heartbeat>
+
+/**
+ * Records one report, and answers of which attempt; the same again changes nothing. Throws AppError: unauthorized, attempt_over,
+ * quarantined, superseded, checksum_mismatch, busy.
+ */
+export async function recordReport(
+  deps: Deps,
+  { beat, tell }: Recording,
+  { id, token }: { id: string; token: string },
+  said: Report,
+  isGone?: () => boolean,
+): Promise<Pick<RunnerAttempt, 'stop_reason'>> {
+  const told = await tell(id, token, said, isGone)
+  if (told) return told
+  const attempt = await attemptOfToken(deps, id, token)
   const now = deps.clock.now()
   if (attempt.instance === null && said.type !== 'started' && !isOfMachine(said)) {
     // A restored database may not hold the start that it once acknowledged.
@@ -117,13 +108,18 @@ export async function recordReport(
   if (said.type === 'heartbeat') {
     await beat(attempt, said, isGone)
     if (said.points) await writePartialPoints(deps, attempt, said.points)
-    return deps.waker.wake(topics.job(attempt.job_id))
+    deps.waker.wake(topics.job(attempt.job_id))
+    return attempt
   }
-  if (said.type !== 'finished' || !said.error) return recordFact(deps, attempt, said, now)
-  // Its last words are often the end of its output.
+  await recordFact(deps, attempt, await masked(deps, attempt, said), now)
+  return attempt
+}
+
+/** Its last words are often the end of its output. */
+async function masked(deps: Deps, attempt: RunnerAttempt, said: Fact): Promise<Fact> {
+  if (said.type !== 'finished' || !said.error) return said
   const mask = await maskOf(deps, attempt)
-  const error = { ...said.error, message: mask(said.error.message) }
-  await recordFact(deps, attempt, { ...said, error }, now)
+  return { ...said, error: { ...said.error, message: mask(said.error.message) } }
 }
 
 /** A machine says itself that its runner does not come up: no image, no driver. */
@@ -135,69 +131,88 @@ export function answer(attempt: Pick<AttemptRow, 'stop_reason'>, next_heartbeat_
   return { ...(stop ? { stop } : {}), next_heartbeat_ms }
 }
 
-/** The spec as the runner fetches it (docs/contracts.md §6), without what every answer carries. */
-export async function runnerSpec(deps: Deps, attempt: AttemptRow) {
-  const job = await deps.db
-    .selectFrom('jobs')
-    .select(['kind', 'spec', 'shards_total', 'dataset_id'])
-    .where('id', '=', attempt.job_id)
-    .executeTakeFirstOrThrow()
-  const shard = await deps.db
-    .selectFrom('shards')
-    .select(['index', 'role', 'checkpoint'])
-    .where('id', '=', attempt.shard_id)
-    .executeTakeFirstOrThrow()
-  const { checkpoint } = shard
-  const data = job.dataset_id === null ? null : await datasetInput(deps, attempt, job.dataset_id)
-  return {
-    kind: job.kind,
-    params: data && job.spec.kind !== 'custom' ? withFiles(job.spec.params, data) : job.spec.params,
-    ...(await programOf(deps, attempt.project_id, job.spec)),
-    device: attempt.device,
-    ...gpuOf(attempt, job.spec),
-    shard: { index: shard.index, of: job.shards_total, role: shard.role },
-    inputs: [
-      ...inputsOf(job.spec),
-      ...(data ? [data.input] : []),
-      ...(shard.role === 'merge' ? await mergeInputs(deps, attempt) : []),
-    ],
-    checkpoint: checkpoint && { url: `/v1/attempts/${attempt.id}/checkpoint`, sha256: checkpoint.sha256 },
-    timeout_s: attempt.timeout_s,
-    grace_ms: stopGrace_s * 1_000,
-    memory_gib: job.spec.resources.memory_gib,
-    // Backtests take what cores there are: their work is the same on any number.
-    ...(job.kind === 'training' ? { cpu: job.spec.resources.cpu } : {}),
+/** Text of facts in one statement: results of a mebibyte each are rare. */
+const mostTogether_chars = 4 * 1024 ** 2
+
+/** Starts and ends that come at once are written together. */
+export function createTell(deps: Deps): Tell {
+  const group = createGroup<Told, Written | null>({
+    name: 'reports',
+    clock: deps.clock,
+    gather: deps.gather,
+    weigh: ({ text }) => text.length,
+    most_weight: mostTogether_chars,
+    async run(told) {
+      // The first of each attempt: another is looked at when it is known what that has come to.
+      const first = new Map(told.toReversed().map((each) => [each.bearer.attempt_id, each]))
+      const written = await writeFacts(deps.db, [...first.values()], deps.clock.now())
+      return told.map((each) => {
+        const { attempt_id } = each.bearer
+        return { value: first.get(attempt_id) === each ? (written.get(attempt_id) ?? null) : null }
+      })
+    },
+  })
+  return async (attempt_id, token, said, isGone) => {
+    const values = rowOf(said)
+    const bearer = values && readToken(deps.runner_key, attempt_id, token)
+    if (!bearer) return null
+    const written = await group({ bearer, text: JSON.stringify({ ...bearer, ...values }) }, isGone)
+    if (written) deps.waker.wake(topics.pass)
+    return written
   }
 }
 
-/** What a runner must find on its machine before the program starts; nothing where no GPU was placed. */
-function gpuOf({ request }: AttemptRow, { resources }: JobSpec) {
-  const { gpu } = request.offer
-  return gpu ? { gpu: { count: gpu.count, memory_gib: resources.gpu?.memory_gib ?? null } } : {}
+/** A fact that is one row, as it is written. */
+interface Told {
+  bearer: Bearer
+  text: string
+}
+type Written = Pick<RunnerAttempt, 'id' | 'stop_reason'>
+
+/** What is written of a report; null: more than a row, or what has secrets to mask. */
+function rowOf(said: Report): object | null {
+  if (said.type === 'started') return { instance: said.instance, host: said.host ?? {} }
+  if (said.type !== 'finished' || said.error || said.points?.length) return null
+  return { finished: finishedOf(said), on_cpu: isOnCpu(said.result) }
 }
 
-/** What a custom job runs, its secrets opened: for the runner alone, which keeps them in memory. */
-async function programOf(deps: Deps, project_id: string, spec: JobSpec) {
-  if (spec.kind !== 'custom') return {}
-  const { command, env, secrets, outputs } = spec.params
-  const opened = await openSecrets(deps, project_id, secrets)
-  return { program: { command, env: { ...env, ...opened }, outputs } }
+/**
+ * Writes the first word of each attempt, and its last after that, where neither this nor an outcome is there yet. The shards are locked
+ * first, in the order of their ids, and what has waited for a lock is looked at as it is then. The arrays stand in a select of their own:
+ * without their lengths one plan is as good as another, and is made once.
+ */
+async function writeFacts(db: Database, told: readonly Told[], now: Date): Promise<Map<string, Written>> {
+  const attempts = told.map(({ bearer }) => bearer.attempt_id)
+  const shards = told.map(({ bearer }) => bearer.shard_id)
+  const { rows } = await sql<Written>`/* write facts */
+    with given as materialized (
+      select * from json_to_recordset(${`[${told.map(({ text }) => text).join()}]`}::json) as given(
+        attempt_id text, shard_id text, nonce text, instance text, host jsonb, finished json, on_cpu boolean)),
+    ours as materialized (
+      select id, facts_version from shards where id = any((select ${shards}::text[])::text[])
+      order by id for no key update),
+    told as (
+      update attempts set
+        instance = coalesce(given.instance, attempts.instance),
+        host = coalesce(given.host, attempts.host),
+        bound_at = case when given.instance is null then attempts.bound_at else ${now}::timestamptz end,
+        finished = given.finished,
+        finished_at = case when given.finished is null then null else ${now}::timestamptz end,
+        finished_version = case when given.finished is null then null else ours.facts_version + 1 end,
+        device = case when given.on_cpu then 'cpu' else attempts.device end
+      from given join ours on ours.id = given.shard_id
+      where attempts.id = any((select ${attempts}::text[])::text[]) and attempts.id = given.attempt_id
+        and attempts.shard_id = ours.id and attempts.nonce = given.nonce
+        and attempts.outcome is null and attempts.finished_version is null
+        and (attempts.instance is null) = (given.instance is not null)
+      returning attempts.id, attempts.shard_id, attempts.stop_reason)
+    update shards set facts_version = shards.facts_version + 1, due_at = ${now}::timestamptz
+    from told where shards.id = any((select ${shards}::text[])::text[]) and shards.id = told.shard_id
+    returning told.id, told.stop_reason`.execute(db)
+  return new Map(rows.map((row) => [row.id, row]))
 }
 
-type Priced = BacktestParams | TrainingParams
-
-/** The same params with the dataset as a file that the runner brings. */
-function withFiles(params: Priced, { input, reading }: DatasetInput): Priced {
-  const { dataset: _, ...data } = params.data ?? {}
-  return { ...params, data: { ...data, ...reading, files: [{ url: input.url, sha256: input.sha256 }] } }
-}
-
-async function recordFact(
-  deps: Deps,
-  attempt: AttemptRow,
-  said: Exclude<Report, { type: 'heartbeat' }>,
-  now: Date,
-) {
+async function recordFact(deps: Deps, attempt: RunnerAttempt, said: Fact, now: Date): Promise<void> {
   await deps.db.transaction().execute(async (tx) => {
     const shard = await tx
       .selectFrom('shards')
@@ -225,7 +240,7 @@ async function recordFact(
 async function record(
   tx: Tx,
   row: AttemptRow,
-  said: Exclude<Report, { type: 'heartbeat' }>,
+  said: Fact,
   at: { now: Date; version: number },
 ): Promise<boolean> {
   const write = (values: object) =>
@@ -256,7 +271,7 @@ async function record(
         finished: JSON.stringify(finishedOf(said)),
         finished_at: at.now,
         finished_version: at.version,
-        device: usedDevice(row.device, said.result),
+        ...(isOnCpu(said.result) ? { device: 'cpu' } : {}),
       })
   }
 }
@@ -271,9 +286,9 @@ function finishedOf({ exit_code, failure, error, result }: Extract<Report, { typ
 }
 
 /** A program that found no use for its GPU says so; how it counts its GPUs is its own affair. */
-function usedDevice(given: string | null, result: unknown): string | null {
+function isOnCpu(result: unknown): boolean {
   const { engine } = (result ?? {}) as { engine?: { device?: unknown } | null }
-  return engine?.device === 'cpu' ? 'cpu' : given
+  return engine?.device === 'cpu'
 }
 
 async function recordCheckpoint(

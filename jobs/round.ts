@@ -179,7 +179,6 @@ async function carryOut(
   }
   for (const { facts, plan } of done) if (plan.changes.length > 0) deps.waker.wake(topics.job(facts.job.id))
   if (done.some(({ plan }) => plan.changes.length > 0)) {
-    deps.waker.wake(topics.webhooks)
     deps.waker.wake(topics.events)
     deps.waker.wake(topics.pass)
   }

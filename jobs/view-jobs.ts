@@ -102,13 +102,14 @@ const oneOf = (column: string, ids: readonly string[]) =>
 const byJob = <Row extends { job_id: string }>(rows: readonly Row[]) =>
   Map.groupBy(rows, ({ job_id }) => job_id)
 
+const attemptColumns = sql.raw(viewedAttemptColumns.join(', '))
+
 /** So many of each job, newest first. */
 async function newestAttempts(db: Database, ids: readonly string[], limit: number): Promise<ViewedAttempt[]> {
   if (ids.length === 0) return []
-  const columns = sql.join(viewedAttemptColumns.map((name) => sql.ref(name)))
-  const { rows } = await sql<ViewedAttempt>`
-    select newest.* from unnest(${[...ids]}::text[]) as job(id) cross join lateral (
-      select ${columns} from attempts where job_id = job.id order by id desc limit ${limit}) as newest`.execute(
+  const { rows } = await sql<ViewedAttempt>`${sql.raw(`/* newest attempts ${limit} */`)}
+    select newest.* from unnest((select ${[...ids]}::text[])) as job(id) cross join lateral (
+      select ${attemptColumns} from attempts where job_id = job.id order by id desc limit ${sql.lit(limit)}) as newest`.execute(
     db,
   )
   return rows

@@ -5,6 +5,8 @@ import type { Draw } from '../../test/simulation/draw.ts'
 import { createSteadyCloud } from './steady-cloud.ts'
 
 const boot_ms = 100
+/** A job takes a launch, a stop, and its share of the looks: several times what is asked for, so that it is not this that is measured. */
+const calls_per_s = 1_000
 /** Work takes up to this. */
 const work_ms = 1_500
 /** A report without an answer is sent again; servers are killed under it. */
@@ -78,6 +80,7 @@ export function createSoakCloud(servers: () => readonly string[], draw: Draw, dy
     alive: () => machines.size,
     provider: {
       ...provider,
+      traits: { ...provider.traits, calls_per_s },
       launch(request, { token }) {
         const { name } = request
         if (!machines.has(name)) {

@@ -1,7 +1,7 @@
 // Bindings in, a Berth for an edge function out: the same app on the same database, with what a runtime without files and
 // without programs has. An entry a runtime (workerd.ts, lambda.ts, deno.ts, bun.ts, node.ts) gives it sockets and a trigger.
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createLazyApp } from '../../functions/_lazy-app.ts'
 import { delivery_ms } from '../../jobs/delivery.ts'
 import { type Deps, type Log, topics, type Waker } from '../../jobs/deps.ts'
@@ -13,6 +13,7 @@ import type { Database } from '../../jobs/store/schema.ts'
 import { type Accounts, keepAccounts } from '../accounts.ts'
 import { createDatabaseClock } from '../database-clock.ts'
 import { ratesOf, settingsOf } from '../domain-settings.ts'
+import { gather } from '../gather.ts'
 import { healthOf } from '../health-only.ts'
 import { createIdentity } from '../identity.ts'
 import { nudgeByPostgres } from '../nudge.ts'
@@ -143,7 +144,7 @@ async function openDeps({ config, database, runtime, accounts, offers, waker }: 
     clock,
     random,
     // Of one process a group is answered at once; else no request does anything for another.
-    gather: runtime.life === 'process' ? setImmediate : null,
+    gather: runtime.life === 'process' ? gather : null,
     store: createFetchStore(config.object_store),
     describe_table: async (format, file) =>
       (await import('../describe-table.ts')).describeTable(format, file),

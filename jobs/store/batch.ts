@@ -1,7 +1,7 @@
 // The rows of one batch of commits: locked and read at its beginning, changed in memory, written at its end.
 //
 // Locks are taken in one order by everyone who takes more than one: jobs, shards, limits, budgets, refusals, and of
-// each kind in the order of their ids. A report locks its shard alone. Whoever writes an attempt holds the lock of its
+// each kind in the order of their ids. Reports lock their shards alone, in that order. Whoever writes an attempt holds the lock of its
 // shard, so attempts need no order of their own. Claims and rests skip what is locked and wait for nobody. References
 // lock the key of a job, shard or budget, which `for no key update` lets them. So nobody who waits is waited for, but for
 // who follows a job that ends: followers are written last, and in the rare case that one is in another batch with what this
@@ -111,6 +111,7 @@ async function lockJobs(tx: Tx, commits: readonly Commit[]): Promise<Map<string,
   const specs = new Map(touched.map(({ job }) => [job.id, job.spec]))
   const rows = await tx
     .selectFrom('jobs')
+    .modifyFront(sql`/* lock jobs */`)
     .select(foldedColumns)
     .where(sql<boolean>`id = any(${[...specs.keys()]}::text[])`)
     .orderBy('id')
@@ -148,6 +149,7 @@ async function lockShards(
   const theirs = sql<boolean>`job_id = any(${sharing}::text[]) and state in ('waiting', 'active')`
   const rows = await tx
     .selectFrom('shards')
+    .modifyFront(sharing.length === 0 ? sql`/* lock shards */` : sql``)
     .select(shardColumns)
     .where(sharing.length === 0 ? mine : sql<boolean>`(${mine} or ${theirs})`)
     .orderBy('id')
@@ -160,6 +162,7 @@ async function readAttempts(tx: Tx, ids: readonly string[]): Promise<Map<string,
   if (ids.length === 0) return new Map()
   const rows = await tx
     .selectFrom('attempts')
+    .modifyFront(sql`/* read attempts */`)
     .select(attemptColumns)
     .where(sql<boolean>`id = any(${ids}::text[])`)
     .execute()
@@ -188,8 +191,11 @@ async function readLogTails(tx: Tx, attempt_ids: readonly string[]): Promise<Map
 const tailChunks = 10
 const tailCharacters = 2_000
 
-/** Writes what the commits have changed; a job's state follows from all that its shards add to it. */
-export async function writeBatch(tx: Tx, deps: FoldDeps, batch: Batch): Promise<void> {
+/**
+ * Writes what the commits have changed; a job's state follows from all that its shards add to it. Answers whether there are messages to
+ * send.
+ */
+export async function writeBatch(tx: Tx, deps: FoldDeps, batch: Batch): Promise<boolean> {
   const { stored, jobs, deltas, purse, ledger, told, now } = batch
   const folded = [...jobs.values()].map((job) => {
     const delta = deltas.get(job.id)
@@ -220,13 +226,15 @@ export async function writeBatch(tx: Tx, deps: FoldDeps, batch: Batch): Promise<
   const events = folded.flatMap(({ job, events: of_job }) => of_job.map((event) => eventRow(job, event)))
   const of_budgets = await numberEvents(tx, 'budgets', purse.events)
   await appendEvents(tx, [...events, ...of_budgets])
-  await enqueueMessages(tx, deps, folded, of_budgets)
+  const messages = await enqueueMessages(tx, deps, folded, of_budgets)
   await writePurse(tx, purse)
   await insertRows(tx, 'ledger', [...purse.ledger, ...ledger])
   await writeMemory(tx, told, now)
   await noteTold(tx, deps, told)
   for (const { before, job } of folded)
     if (isTerminal(job.state) && !isTerminal(before.state)) await passOn(tx, job, now)
+  // What is told of an account may be a message.
+  return messages > 0 || told.length > 0
 }
 
 /** The shard that joins the parts of a job. */

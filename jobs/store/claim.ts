@@ -87,7 +87,7 @@ export async function release(db: Database, claimed: readonly Claimed[]): Promis
   const ids = claimed.map(({ shard_id }) => shard_id)
   const tokens = claimed.map(({ lease }) => lease.token)
   // Locked in order, as orders and commits lock shards.
-  await sql`
+  await sql`/* release leases */
     with ours as (
       select id from shards where (id, lease_token) in (
         select * from unnest(${ids}::text[], ${tokens}::text[]))

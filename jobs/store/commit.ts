@@ -3,6 +3,7 @@
 import { type Batch, type Commit, holds, launchOf, lockBatch, writeBatch } from './batch.ts'
 import { reserve } from './budgets.ts'
 import { apply, type HeldShard, type Scope } from './changes.ts'
+import { topics, type Waker } from '../deps.ts'
 import { classOf } from '../shards.ts'
 import { noDelta } from './fold.ts'
 import { countCommitted, type Meter } from '../figures.ts'
@@ -17,6 +18,8 @@ export interface CommitDeps {
   public_url: () => string
   /** Counts what was written; nobody need. */
   meter?: Meter
+  /** Is told where there are messages to send; nobody need. */
+  waker?: Pick<Waker, 'wake'>
 }
 
 /** `stale`: the lease or the facts are not those it was decided with, or the slot is taken. */
@@ -68,6 +71,7 @@ async function tryBatch(deps: CommitDeps, commits: readonly Commit[], now: Date)
     const written = await deps.db.transaction().execute((tx) => write(tx, deps, commits, now))
     if ('error' in written) return written
     if (deps.meter) countCommitted(deps.meter, commits, written.answers, written.batch)
+    if (written.tells) deps.waker?.wake(topics.webhooks)
     return written.answers
   } catch (error) {
     if (isOfRows(error)) return { error }
@@ -86,7 +90,7 @@ async function write(
   deps: CommitDeps,
   commits: readonly Commit[],
   now: Date,
-): Promise<{ answers: Committed[]; batch: Batch } | { error: unknown }> {
+): Promise<{ answers: Committed[]; batch: Batch; tells: boolean } | { error: unknown }> {
   const batch = await lockBatch(tx, commits, now)
   const answers: Committed[] = []
   try {
@@ -95,10 +99,10 @@ async function write(
     // A plan asks for what is not legal. Nothing is written up to here.
     return { error }
   }
-  await writeBatch(tx, { ...deps, now }, batch)
+  const tells = await writeBatch(tx, { ...deps, now }, batch)
   if (commits.some(({ plan }) => plan.changes.some(({ change }) => movesQueue.has(change))))
     await countChange(tx)
-  return { answers, batch }
+  return { answers, batch, tells }
 }
 
 /** Makes the changes of one plan in memory, if it still holds. */

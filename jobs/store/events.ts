@@ -57,7 +57,7 @@ export async function appendEvents(tx: Tx, events: readonly NewEvent[]): Promise
   if (events.length === 0) return
   const column = (name: keyof NewEvent, type: string): RawBuilder<unknown> =>
     sql`${events.map((event) => textOf(event[name]))}::text[]::${sql.raw(type)}[]`
-  await sql`
+  await sql`/* append events */
     insert into events (project_id, job_id, sequence, type, at, data, partition_at, xid)
     select project_id, job_id, sequence, type, at, data, partition_at,
       case when sequence > 1 and job_id is not null then greatest(pg_current_xact_id(), (

@@ -50,11 +50,11 @@ export async function relist(
     for (const list of after) if (!before.includes(list)) joined.push({ list, job_id, project_id })
   }
   if (left.length > 0)
-    await sql`delete from job_lists
+    await sql`/* leave lists */ delete from job_lists
       using unnest(${column(left, 'list')}::uuid[], ${column(left, 'job_id')}::text[]) as gone(list, job_id)
       where job_lists.list = gone.list and job_lists.job_id = gone.job_id`.execute(tx)
   if (joined.length > 0)
-    await sql`insert into job_lists (list, job_id, project_id)
+    await sql`/* join lists */ insert into job_lists (list, job_id, project_id)
       select * from unnest(${column(joined, 'list')}::uuid[], ${column(joined, 'job_id')}::text[],
         ${column(joined, 'project_id')}::text[]) on conflict do nothing`.execute(tx)
 }

@@ -26,13 +26,13 @@ interface Endpoint {
 type Message = Values<'deliveries'>
 type JobOf<Event> = { job: Pick<JobRow, 'id' | 'spec' | 'project_id'>; events: readonly Event[] }
 
-/** Writes the messages of many events, as the jobs and their attempts are stored now. */
+/** Writes the messages of many events, as the jobs and their attempts are stored now. Answers how many. */
 export async function enqueueMessages(
   tx: Tx,
   deps: FoldDeps,
   told: readonly JobOf<JobEvent>[],
   project_events: readonly NewEvent[],
-): Promise<void> {
+): Promise<number> {
   const happened = told.filter(({ events }) => events.length > 0)
   const project_ids = [
     ...happened.map(({ job }) => job.project_id),
@@ -47,14 +47,13 @@ export async function enqueueMessages(
     wanted.map(({ job }) => job.id),
     deps.now,
   )
-  const messages = wanted.flatMap(({ job: { id }, events }) => {
+  const of_jobs = wanted.flatMap(({ job: { id }, events }) => {
     const about = jobs.get(id)
     return about ? events.flatMap((event) => messagesOf(deps, endpoints, about, event)) : []
   })
-  await insertMessages(tx, [
-    ...messages,
-    ...project_events.flatMap((event) => projectMessages(deps, endpoints, event)),
-  ])
+  const messages = [...of_jobs, ...project_events.flatMap((event) => projectMessages(deps, endpoints, event))]
+  await insertMessages(tx, messages)
+  return messages.length
 }
 
 /** The messages of jobs that are as new as their events. */
@@ -79,6 +78,7 @@ async function endpointsOf(db: Database, project_ids: readonly string[]): Promis
   if (ids.length === 0) return new Map()
   const rows: Endpoint[] = await db
     .selectFrom('webhooks')
+    .modifyFront(sql`/* find endpoints */`)
     .select(['id', 'project_id', 'url', 'events'])
     .where(sql<boolean>`project_id = any(${ids}::text[])`)
     .where('deleted_at', 'is', null)

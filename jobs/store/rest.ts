@@ -21,7 +21,7 @@ export async function commitRest(db: Database, rests: readonly Rest[]): Promise<
   const versions = rests.map(({ facts_version }) => facts_version)
   const times = rests.map(({ due_at }) => due_at?.toISOString() ?? null)
   // Whoever has one of them locked is about to write a fact; waiting for several locks could end in a deadlock.
-  const { rows } = await sql<{ id: string }>`
+  const { rows } = await sql<{ id: string }>`/* rest shards */
     with resting as (
       select shards.id, due from shards
       join unnest(${ids}::text[], ${tokens}::text[], ${versions}::bigint[], ${times}::text[])

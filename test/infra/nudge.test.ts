@@ -1,3 +1,5 @@
+import { getEventListeners } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, inject, test } from 'vitest'
 import { topics } from '../../jobs/deps.ts'
 import { nudgeByPostgres } from '../../infra/nudge.ts'
@@ -34,6 +36,15 @@ describe('waking within a process', () => {
     gone.abort()
     await Promise.all(waits)
   })
+
+  test('a wait that is over leaves nothing at the signal that could have ended it', async () => {
+    const waker = createWaker()
+    const { signal } = new AbortController()
+    const wait = waker.wait(topics.pass, bound_ms, signal)
+    waker.wake(topics.pass)
+    await wait
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
 })
 
 describe.skipIf(!isPostgres)('waking across processes (needs PostgreSQL)', () => {
@@ -65,6 +76,30 @@ describe.skipIf(!isPostgres)('waking across processes (needs PostgreSQL)', () =>
     )
     await admin.end()
     expect(await heard()).toBe(true)
+    await Promise.all([a.close(), b.close()])
+  })
+
+  test('a server is not woken a second time by its own nudge', async () => {
+    const url = `${inject('postgres_url')}/postgres`
+    const woken: Record<'here' | 'there', string[]> = { here: [], there: [] }
+    const waker = (at: keyof typeof woken) => ({
+      ...createWaker(),
+      wake: (topic: string) => void woken[at].push(topic),
+    })
+    const a = nudgeByPostgres(url, bound_ms, waker('here'), () => undefined)
+    const b = nudgeByPostgres(url, bound_ms, waker('there'), () => undefined)
+    // Repeated because neither may be connected yet.
+    const until = async (at: keyof typeof woken, topic: string, nudge: () => void) => {
+      for (; !woken[at].includes(topic); await setImmediate()) nudge()
+    }
+    let nudged = 0
+    await until('there', topics.pass, () => {
+      a.waker.wake(topics.pass)
+      nudged++
+    })
+    // What `a` would hear of its own comes before this.
+    await until('here', topics.webhooks, () => b.waker.wake(topics.webhooks))
+    expect(woken.here.filter((topic) => topic === topics.pass)).toHaveLength(nudged)
     await Promise.all([a.close(), b.close()])
   })
 })

@@ -5,9 +5,12 @@ export const recordDefects: readonly Defect[] = [
   {
     name: 'a report does not raise the version of the facts',
     file: 'jobs/report.ts',
-    edits: [['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })']],
+    edits: [
+      ['update shards set facts_version = shards.facts_version + 1, due_at', 'update shards set due_at'],
+      ['.set({ facts_version: shard.facts_version + 1, due_at: now })', '.set({ due_at: now })'],
+    ],
     by: /has reported its success and is/,
-    seed: 39,
+    seed: 29,
   },
   {
     name: 'a launch does not ask whether a budget has room',
@@ -75,6 +78,7 @@ export const recordDefects: readonly Defect[] = [
     name: 'a report counts after the outcome',
     file: 'jobs/report.ts',
     edits: [
+      ['and attempts.outcome is null and attempts.finished_version', 'and attempts.finished_version'],
       [
         "  if (row.outcome && row.finished_version === null)\n    throw new AppError('attempt_over', `${attempt_id} is over",
         "  if (row.outcome && row.nonce === '')\n    throw new AppError('attempt_over', `${attempt_id} is over",
@@ -85,7 +89,7 @@ export const recordDefects: readonly Defect[] = [
       ],
     ],
     by: /has reported its success and is/,
-    seed: 5,
+    seed: 1,
   },
   {
     name: 'a log line sent again takes the place of the first',

@@ -30,8 +30,8 @@ export const sweepDefects: readonly Defect[] = [
   },
   {
     name: 'a part is told of another part',
-    file: 'jobs/report.ts',
-    edits: [['shard: { index: shard.index,', 'shard: { index: Math.max(0, shard.index - 1),']],
+    file: 'jobs/runner-spec.ts',
+    edits: [['shard: { index: job.index,', 'shard: { index: Math.max(0, job.index - 1),']],
     by: /was told to do/,
     seed: 1,
   },

@@ -1,0 +1,73 @@
+// What runners say at one time is written together, and is to each as if it had been alone.
+import { sql } from 'kysely'
+import { describe, expect, test } from 'vitest'
+import { isPostgres } from '../support/database.ts'
+import { backtest, openTestWorld, type World } from '../support/world.ts'
+
+/** Launches a job, and speaks as its runner. */
+async function launch(world: World) {
+  await world.request('POST', '/v1/jobs', { body: backtest() })
+  await world.pass()
+  const [[attempt_id, { token }] = ['', { token: '' }]] = world.model.machines
+  const say = (body: object) =>
+    world.request('POST', `/v1/attempts/${attempt_id}/report`, { key: token, body })
+  return {
+    start: (instance = 'one') => say({ type: 'started', instance }),
+    finish: (result: object | null) => say({ type: 'finished', exit_code: 0, failure: null, result }),
+  }
+}
+
+const attempts = ({ deps }: World) => deps.db.selectFrom('attempts').selectAll().orderBy('id').execute()
+
+describe('reports that come at once', () => {
+  test('of two machines of one attempt one has bound it', async () => {
+    await using world = await openTestWorld()
+    const speaker = await launch(world)
+    const answers = await Promise.all(['one', 'two'].map((instance) => speaker.start(instance)))
+    expect(answers.map(({ status }) => status)).toEqual([200, 409])
+    expect(await attempts(world)).toMatchObject([{ instance: 'one' }])
+  })
+
+  test('of one end that is sent twice one is written', async () => {
+    await using world = await openTestWorld()
+    const speaker = await launch(world)
+    await speaker.start()
+    const answers = await Promise.all([{ sharpe: 1 }, null].map((result) => speaker.finish(result)))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    expect(await attempts(world)).toMatchObject([{ finished: { result: { sharpe: 1 } } }])
+  })
+})
+
+describe.skipIf(!isPostgres)('on PostgreSQL', () => {
+  test('an end that waits for a commit which concludes the attempt is told that it is over', async () => {
+    await using world = await openTestWorld()
+    const speaker = await launch(world)
+    await speaker.start()
+    await world.pass()
+    const { db } = world.deps
+    const answer = await db.transaction().execute(async (tx) => {
+      const [attempt] = await attempts(world)
+      const ours = { outcome: 'lost', state: 'stopping' } as const
+      await tx.selectFrom('shards').select('id').forNoKeyUpdate().execute()
+      await tx
+        .updateTable('attempts')
+        .set(ours)
+        .where('id', '=', attempt?.id ?? '')
+        .execute()
+      const said = speaker.finish({})
+      await waits(world)
+      return { said }
+    })
+    expect((await answer.said).status).toBe(410)
+    expect(await attempts(world)).toMatchObject([{ outcome: 'lost', finished: null, finished_version: null }])
+  })
+})
+
+/** Until a statement waits for a lock. */
+async function waits({ deps }: World): Promise<void> {
+  for (;;) {
+    const { rows } = await sql`select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`.execute(deps.db)
+    if (rows.length > 0) return
+  }
+}
