@@ -33,6 +33,8 @@ T = TypeVar("T")
 TABLE_BYTES = 512 << 20  # indicator tables and markets held at once
 RECORD_BYTES = 128 << 20  # whole runs of one set in some symbols
 MOVE_BYTES = 64 << 20  # of one block of cells
+SHORT_BARS = 20_000  # of a call: below it threads would wait for each other longer than it takes
+SOME_TRADES, SOME_EVENTS = 64, 256  # room for the trades and events of most runs: others are run again
 ITEM_UPDATES = 20_000_000  # bar-updates of one call of the kernel: some 0.1 s, so threads end together
 
 
@@ -73,9 +75,9 @@ class Simulator:
     def accounts(self) -> int:
         return 1 if self.shared else len(self.panel.symbols)
 
-    def each(self, calls: Iterable[Callable[[], T]]) -> list[T]:
-        """Returns the calls' results in order, over all threads."""
-        if self.threads == 1:
+    def each(self, calls: Iterable[Callable[[], T]], bars: int = SHORT_BARS) -> list[T]:
+        """Returns the calls' results in order, over all threads where a call's bars are worth it."""
+        if self.threads == 1 or bars < SHORT_BARS:
             return [call() for call in calls]
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(lambda call: call(), calls))
@@ -186,7 +188,8 @@ class Simulator:
                 partial(self.run_symbol, *pair, points[part], picks[part], raw[s, part])
                 for s, pair in zip(block, pairs, strict=True)
                 for part in parts
-            ]
+            ],
+            min(step, len(points)) * self.panel.bars,
         )
 
     def keep(self, rows: list[Row]) -> Index:
@@ -195,10 +198,11 @@ class Simulator:
         symbols = range(len(self.panel.symbols))
         if len(symbols) * self.size([*self.rows, *new]) > TABLE_BYTES:
             self.rows, self.kept, new = {}, [], rows
+        bars = len(new) * self.panel.bars
         if not self.kept:
-            self.kept = self.each([partial(self.symbol, s, new) for s in symbols])
+            self.kept = self.each([partial(self.symbol, s, new) for s in symbols], bars)
         elif new:
-            self.kept = self.each([partial(self.extended, s, *self.kept[s], new) for s in symbols])
+            self.kept = self.each([partial(self.extended, s, *self.kept[s], new) for s in symbols], bars)
         for row in new:
             self.rows[row] = len(self.rows)
         return np.array([self.rows[row] for row in rows], dtype=np.int64)
@@ -305,17 +309,17 @@ class Simulator:
             kept = self.run_set(point, raw, Room(counted.trades, counted.events, True))
             return Recording(raw, kept.equity, kept.held, kept.decided, kept.trade_rows, kept.event_rows)
         chosen = range(len(self.panel.symbols)) if symbols is None else symbols
-        return join(self.each([partial(self.record_symbol, s, point) for s in chosen]))
+        rows, picks = rows_of(self.definition.series, self.grid, np.array([point]))
+        calls = [partial(self.record_symbol, s, point, rows, picks) for s in chosen]
+        return join(self.each(calls, self.panel.bars))
 
-    def record_symbol(self, s: int, point: int) -> Recording:
-        one = np.array([point])
-        market, raw = market_of(self.plan, self.panel, s), np.empty((1, layout.RAW))
-        rows, picks = rows_of(self.definition.series, self.grid, one)
-        table = fill_rows(rows, own_bars(self.panel, s), market.skip)
-        counted = self.run_cells(market, table, one, picks, raw, Room(0, 0, False))
-        room = Room(counted.trades, counted.events, True)
-        kept = self.run_cells(market, table, one, picks, raw, room)
-        trades, events = kept.trade_rows, kept.event_rows
+    def record_symbol(self, s: int, point: int, rows: list[Row], picks: Index) -> Recording:
+        one, raw = np.array([point]), np.empty((1, layout.RAW))
+        market, table = self.symbol(s, rows)
+        kept = self.run_cells(market, table, one, picks, raw, Room(SOME_TRADES, SOME_EVENTS, True))
+        if kept.trades > SOME_TRADES or kept.events > SOME_EVENTS:
+            kept = self.run_cells(market, table, one, picks, raw, Room(kept.trades, kept.events, True))
+        trades, events = kept.trade_rows[: kept.trades], kept.event_rows[: kept.events]
         trades[:, layout.T_CELL] = s
         events[:, layout.L_CELL] = s
         return Recording(raw, kept.equity, kept.held, kept.decided, trades, events)

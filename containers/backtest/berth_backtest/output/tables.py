@@ -221,26 +221,30 @@ def equity_schema(plan: Plan) -> Any:
 
 
 def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording) -> Iterator[Any]:
-    """Yields some symbols' equity, units held and drawdown at every bar, by account.
+    """Yields some symbols' equity, units held and drawdown at every bar, by account, many in a table.
 
     The position of a shared purse is the number of symbols that it holds.
     """
-    n = plan.panel.bars
+    n, cash = plan.panel.bars, plan.spec.execution.cash
     shared = plan.spec.portfolio.mode == "shared"
-    for i, name in enumerate(plan.accounts if shared else [plan.panel.symbols[s] for s in symbols]):
-        equity = np.ascontiguousarray(run.equity[:, i])
-        held = (run.units != 0).sum(axis=1).astype(np.float64) if shared else run.units[:, i]
+    names = plan.accounts if shared else [plan.panel.symbols[s] for s in symbols]
+    held = (run.units != 0).sum(axis=1, keepdims=True) if shared else run.units
+    step = max(1, ROWS_AT_ONCE // n)
+    for first in range(0, len(names), step):
+        some = slice(first, first + step)
+        equity = np.ascontiguousarray(run.equity[:, some].T)
+        count = len(equity)
         columns = [
-            pa.array(np.full(n, rank), pa.int32()),
-            pa.array([name]).take(pa.array(np.zeros(n, dtype=np.int8))),
-            date_column(plan, np.arange(n)),
-            pa.array(equity),
-            pa.array(np.ascontiguousarray(held)),
-            pa.array(drawdowns(equity, plan.spec.execution.cash)),
+            pa.array(np.full(count * n, rank), pa.int32()),
+            pa.array(names[some]).take(pa.array(np.repeat(np.arange(count), n))),
+            date_column(plan, np.tile(np.arange(n), count)),
+            pa.array(equity.reshape(-1)),
+            pa.array(held[:, some].T.astype(np.float64).reshape(-1)),
+            pa.array(drawdowns(equity, cash).reshape(-1)),
         ]
         yield pa.Table.from_arrays(columns, schema=equity_schema(plan))
 
 
 def drawdowns(equity: Floats, cash: float) -> Floats:
-    """Returns equity / peak - 1, the peak starting at the cash."""
-    return equity / np.maximum(np.maximum.accumulate(equity), cash) - 1.0
+    """Returns equity / peak - 1 of [account, bar] or [bar], the peak starting at the cash."""
+    return equity / np.maximum(np.maximum.accumulate(equity, axis=-1), cash) - 1.0

@@ -67,7 +67,7 @@ def run_from(simulator: Simulator, point: int, cash: Floats) -> Recording:
 
 
 def run_account(simulator: Simulator, s: int, point: int, cash: float) -> Recording:
-    return with_cash(simulator, cash).record_symbol(s, point)
+    return with_cash(simulator, cash).record(point, [s])
 
 
 def with_cash(simulator: Simulator, cash: float) -> Simulator:
