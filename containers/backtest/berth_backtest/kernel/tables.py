@@ -1,5 +1,7 @@
 """Indicator tables: each unique (symbol, window) once, in float64."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,3 +49,19 @@ def sma_tables(closes: Floats, skip: int, windows: NDArray[np.int64], out: Float
         for i in range(first, n):
             total = high[i + 1] - high[i + 1 - window]
             out[w, i - skip] = (total + (low[i + 1] - low[i + 1 - window])) / window
+
+
+@entry
+def window_tables(
+    function: Any, x: Floats, skip: int, back: int, windows: NDArray[np.int64], out: Floats
+) -> None:
+    """Fills out[w, i] with function(x, windows[w]) at x[skip + i - back]; NaN before the first bar.
+
+    In one call for all windows: threads that each call for one wait for the interpreter in between.
+    """
+    n = len(x)
+    undefined = min(max(back - skip, 0), n - skip)
+    for w in range(len(windows)):
+        found = function(x, windows[w])
+        out[w, :undefined] = np.nan
+        out[w, undefined:] = found[skip + undefined - back : n - back]

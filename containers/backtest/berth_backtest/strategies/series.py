@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from berth_backtest import indicators
 from berth_backtest.grid import Grid
-from berth_backtest.kernel.tables import sma_tables
+from berth_backtest.kernel.jit import series_function
+from berth_backtest.kernel.tables import sma_tables, window_tables
 from berth_backtest.strategies.definition import Series
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 COLUMNS = ("open", "high", "low", "close", "volume")
+PREVIOUS = "previous_"  # before the name of a function whose values are those of the bar before
 
 
 @dataclass(frozen=True)
@@ -60,26 +62,44 @@ def rows_of(series: tuple[Series, ...], grid: Grid, points: Index) -> tuple[list
 def fill_rows(rows: list[Row], own: dict[str, Floats], skip: int) -> Floats:
     """Returns [row, own bar] of one symbol, the first `skip` bars left out."""
     bars = len(own["close"]) - skip
-    out = np.full((len(rows), bars), np.nan)
-    averages = [i for i, row in enumerate(rows) if row.function == "sma" and row.columns == ("close",)]
-    if averages:
-        windows = np.array([int(rows[i].arguments[0]) for i in averages])
-        table = np.empty((len(averages), bars))
-        sma_tables(own["close"], skip, windows, table)
-        out[averages] = table
+    out = np.empty((len(rows), bars))
+    alike: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for i, row in enumerate(rows):
-        if row.function == "sma" and row.columns == ("close",):
-            continue
-        columns = [own[name] for name in row.columns]
-        out[i] = column_of(row, columns)[skip:]
+        alike.setdefault((row.function, row.columns), []).append(i)
+    for (name, columns), places in alike.items():
+        given = [own[column] for column in columns]
+        function = name.removeprefix(PREVIOUS)
+        first, end = places[0], places[-1] + 1
+        # Written where it stays, mostly: touching as much memory once more takes as long as the windows do.
+        together = end - first == len(places)
+        table = out[first:end] if together else np.empty((len(places), bars))
+        if name == "sma" and columns == ("close",):
+            sma_tables(given[0], skip, windows_of(rows, places), table)
+        elif len(places) > 1 and len(columns) == 1 and integer_arguments(function) == [True]:
+            back = 0 if name == function else 1
+            window_tables(of_window(function), given[0], skip, back, windows_of(rows, places), table)
+        else:
+            table[:] = [column_of(rows[i], given)[skip:] for i in places]
+        if not together:
+            out[places] = table
     return out
+
+
+def windows_of(rows: list[Row], places: list[int]) -> Index:
+    return np.array([int(rows[i].arguments[0]) for i in places])
+
+
+@cache
+def of_window(name: str) -> Any:
+    """Returns an indicator of one series and a window as window_tables takes it."""
+    return series_function(getattr(indicators, name), 1, (1,))
 
 
 def column_of(row: Row, columns: list[Floats]) -> Floats:
     if row.function == "close":
         return columns[0]
-    if row.function.startswith("previous_"):
-        function = getattr(indicators, row.function.removeprefix("previous_"))
+    if row.function.startswith(PREVIOUS):
+        function = getattr(indicators, row.function.removeprefix(PREVIOUS))
         found = function(columns[0], int(row.arguments[0]))
         return np.concatenate([[np.nan], found[:-1]])
     whole = integer_arguments(row.function)
