@@ -21,6 +21,7 @@ from berth_backtest.plain import is_plain, run_plain_sets
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
 from berth_backtest.strategies.series import Row, fill_rows, rows_of
+from berth_backtest.user.declare import OWN_FIELDS
 from berth_backtest.user.generate import load_module
 from berth_backtest.user.signals import Signals
 from berth_backtest.user.strategy import calendar_of, wrong_order
@@ -106,12 +107,14 @@ class Simulator:
         values = [np.repeat(self.grid.values(param.name, points), cells) for param in source.params]
         reads = source.checked[source.kind].reads
         back = [("t1", one.name) in reads for one in source.series]
+        own = [("s", name) in reads for name in OWN_FIELDS]
         return Steps(
             self.module.step,
             NO_STEPS.bars if market is None else market.rows,
             np.array(values).reshape(len(values), len(points) * cells),
             np.array(list(source.states.values())),
             np.array(back, dtype=np.int64),
+            np.array(own, dtype=np.int64),
             source.warmup,
             self.calendar[: self.panel.bars],
         )

@@ -117,6 +117,7 @@ def run_moves(
     series = picks.shape[1]
     column = np.zeros(len(b.now), dtype=np.int64)
     some_picks = np.zeros((cells, series), dtype=np.int64)
+    places = np.zeros(series * LANES, dtype=np.int64)
     ready = np.zeros(cells, dtype=np.int64)
     balancing = len(steps.calendar) > 0
     if balancing:
@@ -156,15 +157,7 @@ def run_moves(
         if stepping:
             if not balancing:
                 start_steps(b, base, sets, steps.params, steps.start, series, work, many_states)
-            for cell in range(cells):
-                some_picks[cell] = picks[int(min(base + cell, sets - 1))]
-                first = starts[cell] if b.many == 1 else 0
-                end = starts[cell + 1] if b.many == 1 else own
-                ready[cell] = ready_from(table, first, end, some_picks[cell], steps.previous, steps.warmup)
-            for symbol in range(len(column)):
-                column[symbol] = starts[symbol]
-                while column[symbol] < own and bar_of[column[symbol]] < 0:
-                    column[symbol] += 1
+            choose_rows(b, base, sets, table, picks, starts, bar_of, steps, some_picks, places, ready, column)
         run_book(
             b,
             head,
@@ -175,6 +168,9 @@ def run_moves(
             unowned(column),
             unowned(table),
             unowned(some_picks),
+            unowned(places),
+            unowned(steps.previous),
+            unowned(steps.own),
             unowned(ready),
             unowned(work),
             unowned(many_states),
@@ -187,6 +183,37 @@ def run_moves(
         for cell in range(cells):
             b.purses[TIES, cell * b.own] += ties[cell]
         copy_raw(b, base, raw)
+
+
+@inner
+def choose_rows(
+    b: Book,
+    base: int,
+    sets: int,
+    table: Floats,
+    picks: Index,
+    starts: Index,
+    bar_of: Index,
+    steps: Steps,
+    some_picks: Index,
+    places: Index,
+    ready: Index,
+    column: Index,
+) -> None:
+    """Notes which rows the sets from `base` on read, from which column on, and each symbol's first column."""
+    own = len(bar_of)
+    for cell in range(b.cells.shape[1]):
+        some_picks[cell] = picks[int(min(base + cell, sets - 1))]
+        first = starts[cell] if b.many == 1 else 0
+        end = starts[cell + 1] if b.many == 1 else own
+        ready[cell] = ready_from(table, first, end, some_picks[cell], steps.previous, steps.warmup)
+        if b.many == 0:
+            for i in range(picks.shape[1]):
+                places[i * LANES + cell] = some_picks[cell, i] * table.shape[1]
+    for symbol in range(len(column)):
+        column[symbol] = starts[symbol]
+        while column[symbol] < own and bar_of[column[symbol]] < 0:
+            column[symbol] += 1
 
 
 @inner

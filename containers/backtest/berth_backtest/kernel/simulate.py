@@ -90,6 +90,9 @@ def run_book(
     at: Index,
     table: Floats,
     picks: Index,
+    places: Index,
+    previous: Index,
+    own: Index,
     ready: Index,
     work: Floats,
     many_states: Floats,
@@ -111,7 +114,9 @@ def run_book(
             due = calendar[t] == 1
             by_rebalance(b, t, step, bars, due, at, table, picks, many_states[0], work, fault)
         elif len(bars) > 0:
-            by_steps(b, t, step, bars, at, table, picks, ready, work, many_states, fault)
+            by_steps(
+                b, t, step, bars, at, table, picks, places, previous, own, ready, work, many_states, fault
+            )
         elif len(targets) > 0:
             by_targets(b, t, targets[t])
         else:

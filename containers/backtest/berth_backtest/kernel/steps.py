@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .book import Book
 from .decide import set_order
-from .jit import LANES, get, hot, inner, put, step_function
+from .jit import LANES, get, hot, inner, put, step_function, unowned
 from .layout import (
     CASH,
     ENTRY_BAR,
@@ -25,6 +25,7 @@ from .layout import (
     UNITS,
 )
 from .orders import value_now
+from .words import WORD, first_bit, over
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -36,6 +37,7 @@ S_POS, S_ENTRY, S_HELD, S_CASH, S_EQUITY, S_HIGH, S_LOW = (i * LANES for i in ra
 S_LIVE = 7 * LANES
 O_KIND, O_WANT, O_STOPS = 8 * LANES, 9 * LANES, 10 * LANES
 FIRST_ROW = 13  # of the series
+NO, ONE, ALL = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
 BAR = 7  # columns of what it reads of a bar
 
 # The first order that cannot be one. F_FOUND: 1 found, 2 with the set's number too.
@@ -51,6 +53,7 @@ class Steps(NamedTuple):
     params: Floats  # [parameter, set]
     start: Floats  # states at the beginning
     previous: Index  # 1 for each series that is read a bar back
+    own: Index  # 1 for each field of the position that is read, in the order of user.declare.OWN_FIELDS
     warmup: int
     calendar: Bytes  # [bar]: 1 where a rebalance is due; empty: a step, asked at every bar
 
@@ -66,6 +69,7 @@ NO_STEPS = Steps(
     np.empty((0, 0)),
     np.empty(0),
     np.empty(0, dtype=np.int64),
+    np.empty(0, dtype=np.int64),
     0,
     np.empty(0, dtype=np.int8),
 )
@@ -80,6 +84,9 @@ def by_steps(
     at: Index,
     table: Floats,
     picks: Index,
+    places: Index,
+    previous: Index,
+    own: Index,
     ready: Index,
     work: Floats,
     many_states: Floats,
@@ -95,12 +102,15 @@ def by_steps(
             k = at[0]
             at[0] += 1
             cells = b.cells.shape[1]
-            for cell in range(cells):
-                show(b, t, cell, cell, k, table, picks, ready, work, 0.0)
+            show_position(b, t, own, work)
+            show_series(k, table, places, previous, ready, cells, work)
             step(0, cells, bars[k], work)
-            for cell in range(cells):
-                if get(work, O_KIND + cell) != NONE:
-                    take_order(b, cell, cell, t, work, fault)
+            # Orders are few: those of all lanes are found at once.
+            found = over(work, NONE, O_KIND) & (ALL >> np.uint64(WORD - cells))
+            while found != NO:
+                cell = first_bit(found)
+                take_order(b, cell, cell, t, work, fault)
+                found &= found - ONE
         return
     shared = b.purses[CASH, 0] + value_now(b) if b.own == 0 else 0.0
     first = (FIRST_ROW + 2 * picks.shape[1]) * LANES
@@ -117,6 +127,55 @@ def by_steps(
                 many_states[cell, i] = get(work, first + i * LANES)
             if get(work, O_KIND) != NONE:
                 take_order(b, cell, 0, t, work, fault)
+
+
+@inner
+def show_position(b: Book, t: int, own: Index, work: Floats) -> None:
+    """Fills the lanes with what is read of each cell's position, field by field: several cells at once."""
+    c, p = unowned(b.cells), unowned(b.purses)
+    cells, mark = c.shape[1], b.now[0]
+    units, entry = c[UNITS], c[ENTRY_PRICE]
+    for cell in range(cells):
+        put(work, S_POS + cell, get(units, cell))
+    if own[1] == 1:
+        for cell in range(cells):
+            put(work, S_ENTRY + cell, get(entry, cell) if get(units, cell) != 0.0 else np.nan)
+    if own[2] == 1:
+        since = c[ENTRY_BAR]
+        for cell in range(cells):
+            put(work, S_HELD + cell, t - get(since, cell) if get(units, cell) != 0.0 else 0.0)
+    if own[3] == 1 or own[4] == 1:
+        cash = p[CASH]
+        for cell in range(cells):
+            put(work, S_CASH + cell, get(cash, cell))
+            put(work, S_EQUITY + cell, get(cash, cell) + get(units, cell) * mark)
+    if own[5] == 1 or own[6] == 1:
+        high, low = c[HIGH], c[LOWEST]
+        for cell in range(cells):
+            held, at = get(units, cell) != 0.0, get(entry, cell)
+            put(work, S_HIGH + cell, max(get(high, cell), at) if held else np.nan)
+            put(work, S_LOW + cell, min(get(low, cell), at) if held else np.nan)
+
+
+@inner
+def show_series(
+    k: int, table: Floats, places: Index, previous: Index, ready: Index, cells: int, work: Floats
+) -> None:
+    """Fills the lanes with each cell's series at column k, and a bar back where that is read.
+
+    `places` are where each series' rows begin in the table, LANES apart by series.
+    """
+    flat = table.reshape(-1)
+    series, back = len(places) // LANES, max(k - 1, 0)
+    for cell in range(cells):
+        put(work, S_LIVE + cell, 1.0 if k >= get(ready, cell) else 0.0)
+    for i in range(series):
+        here, before, first = (FIRST_ROW + i) * LANES, (FIRST_ROW + series + i) * LANES, i * LANES
+        for cell in range(cells):
+            put(work, here + cell, get(flat, int(get(places, first + cell)) + k))
+        if previous[i] == 1:
+            for cell in range(cells):
+                put(work, before + cell, get(flat, int(get(places, first + cell)) + back))
 
 
 @hot
