@@ -196,7 +196,12 @@ def marks_of(
 def own_bars(panel: Panel, s: int) -> dict[str, Floats]:
     """Returns one symbol's own bars up to the run's end; absent prices are the close."""
     part = slice(panel.own_start[s], panel.own_start[s + 1])
-    found = {name: values[part] for name, values in panel.own.items()}
+    return {name: values[part] for name, values in own_columns(panel).items()}
+
+
+def own_columns(panel: Panel) -> dict[str, Floats]:
+    """Returns the own bars of all symbols, one after the other; absent prices are the close."""
+    found = panel.own
     return {name: found.get(name, found["close"]) for name in ("open", "high", "low")} | found
 
 

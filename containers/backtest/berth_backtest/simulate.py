@@ -16,11 +16,11 @@ from berth_backtest.kernel import layout, moves
 from berth_backtest.kernel.metrics import METRICS, fill_metrics
 from berth_backtest.kernel.run import CELLS, run_moves
 from berth_backtest.kernel.steps import F_BAR, F_CELL, F_FOUND, F_KIND, F_SET, F_WANT, FAULT, NO_STEPS, Steps
-from berth_backtest.market import Market, Room, market_of, own_bars
+from berth_backtest.market import Market, Room, market_of, own_bars, own_columns
 from berth_backtest.plain import is_plain, run_plain_sets
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
-from berth_backtest.strategies.series import Row, fill_rows, rows_of
+from berth_backtest.strategies.series import Row, fill_rows, fill_symbols, rows_of
 from berth_backtest.user.declare import OWN_FIELDS
 from berth_backtest.user.generate import load_module
 from berth_backtest.user.signals import Signals
@@ -271,10 +271,7 @@ class Simulator:
         market = self.whole
         symbols = len(self.panel.symbols)
         rows, picks = rows_of(self.definition.series, self.grid, one)
-        own = [own_bars(self.panel, s) for s in range(symbols)]
-        table = np.concatenate(
-            [fill_rows(rows, own[s], int(market.skips[s])) for s in range(symbols)], axis=1
-        )
+        table = fill_symbols(rows, own_columns(self.panel), self.panel.own_start, market.skips)
         levels, stops = self.levels(one), self.grid.stops(one)
         book = market.book(self.rules, symbols, own=False, many=True, room=room)
         run_moves(

@@ -368,3 +368,13 @@ def test_a_compilation_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch:
     text = "\n".join(f"x = {i} if bar.i > {i} else s.pos" for i in range(300)) + "\nreturn units(x)"
     with pytest.raises(ProgramError, match=r"takes more than 0\.01 s to compile"):
         load_module(read_source(klass(text), "X"))
+
+
+def test_to_hold_nothing_of_what_is_not_held_is_no_order(tmp_path: Path) -> None:
+    rows = [[day(i), s, 10 + i] for s in ("AA", "BB") for i in range(12) if s == "AA" or i % 3]
+    path = write_csv(tmp_path / "p.csv", "date,symbol,close", rows)
+    for order in ("close()", "target(0)", "units(0)"):
+        source = f"@strategy\nclass X:\n    def step(s, bar, t, t1, p):\n        return {order}\n"
+        ran = run_spec(tmp_path / order, {**spec_of(path), "parameters": {}, **of(source)})
+        assert ran.result["rejected_orders"] == {}
+        assert ran.result["best"]["metrics"]["trades"] == 0

@@ -42,15 +42,17 @@ def set_order(b: Book, cell: int, t: int, kind: float, want: float) -> None:
         return
     if (want > 0.0 and b.rules[LONG] < 0.5) or (want < 0.0 and b.rules[SHORT] < 0.5):
         want = 0.0
-    wait(b, cell)
-    c[ORDER, cell] = kind
-    c[WANT, cell] = want
-    c[ORDER_REASON, cell] = SIGNAL
-    c[COUNTED, cell] = 0.0
-    c[DECIDED, cell] = b.now[cell * b.many]
-    for i in range(3):
-        c[ORDER_STOP_LOSS + i, cell] = c[SET_STOP_LOSS + i, cell]
-    note(b, t, cell, DECIDES, kind, want, c[DECIDED, cell], 0.0)
+    # To hold nothing of what is not held is no order: most of a market, on each day of a top k.
+    if want != 0.0 or kind in (GO_LONG, GO_SHORT) or c[UNITS, cell] != 0.0 or c[ORDER, cell] != NONE:
+        wait(b, cell)
+        c[ORDER, cell] = kind
+        c[WANT, cell] = want
+        c[ORDER_REASON, cell] = SIGNAL
+        c[COUNTED, cell] = 0.0
+        c[DECIDED, cell] = b.now[cell * b.many]
+        for i in range(3):
+            c[ORDER_STOP_LOSS + i, cell] = c[SET_STOP_LOSS + i, cell]
+    note(b, t, cell, DECIDES, kind, want, b.now[cell * b.many], 0.0)
     if len(b.decided) > 0:
         b.decided[t, cell, 0] = kind
         b.decided[t, cell, 1] = want

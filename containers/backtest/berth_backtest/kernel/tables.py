@@ -59,9 +59,32 @@ def window_tables(
 
     In one call for all windows: threads that each call for one wait for the interpreter in between.
     """
-    n = len(x)
-    undefined = min(max(back - skip, 0), n - skip)
     for w in range(len(windows)):
-        found = function(x, windows[w])
-        out[w, :undefined] = np.nan
-        out[w, undefined:] = found[skip + undefined - back : n - back]
+        put_from(function(x, windows[w]), skip, back, out[w])
+
+
+@entry
+def symbol_tables(
+    function: Any,
+    x: Floats,
+    starts: NDArray[np.int64],
+    skips: NDArray[np.int64],
+    back: int,
+    window: int,
+    out: Floats,
+) -> None:
+    """Fills out with what window_tables gives of each symbol in turn; x[starts[s]] is its first bar."""
+    place = 0
+    for s in range(len(skips)):
+        bars = starts[s + 1] - starts[s] - skips[s]
+        found = function(x[starts[s] : starts[s + 1]], window)
+        put_from(found, skips[s], back, out[place : place + bars])
+        place += bars
+
+
+@inner
+def put_from(found: Floats, skip: int, back: int, out: Floats) -> None:
+    n = len(found)
+    undefined = min(max(back - skip, 0), n - skip)
+    out[:undefined] = np.nan
+    out[undefined:] = found[skip + undefined - back : n - back]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from berth_backtest import indicators
 from berth_backtest.grid import Grid
 from berth_backtest.kernel.jit import series_function
-from berth_backtest.kernel.tables import sma_tables, window_tables
+from berth_backtest.kernel.tables import sma_tables, symbol_tables, window_tables
 from berth_backtest.strategies.definition import Series
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,7 @@ def fill_rows(rows: list[Row], own: dict[str, Floats], skip: int) -> Floats:
         table = out[first:end] if together else np.empty((len(places), bars))
         if name == "sma" and columns == ("close",):
             sma_tables(given[0], skip, windows_of(rows, places), table)
-        elif len(places) > 1 and len(columns) == 1 and integer_arguments(function) == [True]:
+        elif len(places) > 1 and takes_window(function, columns):
             back = 0 if name == function else 1
             window_tables(of_window(function), given[0], skip, back, windows_of(rows, places), table)
         else:
@@ -83,6 +83,30 @@ def fill_rows(rows: list[Row], own: dict[str, Floats], skip: int) -> Floats:
         if not together:
             out[places] = table
     return out
+
+
+def fill_symbols(rows: list[Row], own: dict[str, Floats], starts: Index, skips: Index) -> Floats:
+    """Returns [row, own bar] of all symbols, one after the other; own[column][starts[s]] is a first bar."""
+    ends = np.cumsum(np.diff(starts) - skips)
+    out = np.empty((len(rows), ends[-1]))
+    for i, row in enumerate(rows):
+        columns = [own[name] for name in row.columns]
+        function = row.function.removeprefix(PREVIOUS)
+        if takes_window(function, row.columns):
+            back, window = 0 if row.function == function else 1, int(row.arguments[0])
+            symbol_tables(of_window(function), columns[0], starts, skips, back, window, out[i])
+            continue
+        for s, skip in enumerate(skips):
+            part = {name: own[name][starts[s] : starts[s + 1]] for name in ("close", *row.columns)}
+            bars = len(part["close"]) - skip
+            out[i, ends[s] - bars : ends[s]] = fill_rows([row], part, int(skip))[0]
+    return out
+
+
+def takes_window(function: str, columns: tuple[str, ...]) -> bool:
+    """Says whether of_window knows it; averages of closes have tables of their own."""
+    own = function == "close" or (function == "sma" and columns == ("close",))
+    return not own and len(columns) == 1 and integer_arguments(function) == [True]
 
 
 def windows_of(rows: list[Row], places: list[int]) -> Index:
