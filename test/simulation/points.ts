@@ -46,6 +46,7 @@ export const awaitsOf = (place: string): string[] => place.match(/[\w-]+\.ts:\d+
 const neverReached = [
   'await giveBack(deps, [...undecided',
   'await Promise.race([answered',
+  'await Promise.race([quiet',
   'await written',
   '() => written)',
 ]
