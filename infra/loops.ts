@@ -17,10 +17,12 @@ import { deliverDue, newFlight } from '../jobs/webhooks.ts'
 /** Without a nudge the pass runs this often: the latency that a lost nudge costs. */
 const poll_ms = 1_000
 /**
- * From the beginning of a pass to the next: what happens meanwhile is decided together. The first after a rest begins at once, and other
- * processes are nudged as often (infra/nudge.ts).
+ * From the beginning of a pass to the next where many follow each other: what happens meanwhile is decided together. Other processes are
+ * nudged as often (infra/nudge.ts).
  */
 const gather_ms = 50
+/** After a rest so many begin at once: one job after the other waits for nothing. */
+const burst = 10
 /** The first retry of a message comes after five seconds; new ones are nudged. */
 const webhooks_ms = 5_000
 /** How often a replica shows that it lives, and takes the database's time again: a third of what makes it dead. */
@@ -113,19 +115,20 @@ function passLoops(work: Work): Loop[] {
   const { deps } = work
   const calls = new Set<Promise<unknown>>()
   const state = { renewed_at_ms: Number.NEGATIVE_INFINITY, lull: newLull() }
-  let began_ms = 0
+  let free_ms = 0
   return [
     // On its own: a pass that waits for a slow vendor for longer than a replica is waited for would be taken for dead.
     every('renewal', renew_ms, () => renew(work, state)),
     {
       name: 'pass',
       async round() {
-        began_ms = performance.now()
+        const began_ms = performance.now()
+        free_ms = Math.max(free_ms, began_ms - burst * gather_ms) + gather_ms
         await pass(work, calls, state)
         deps.meter?.observe('berth_pass_seconds', {}, (performance.now() - began_ms) / 1_000)
       },
       async pause(signal) {
-        await pauseFor(Math.max(0, began_ms + gather_ms - performance.now()), signal)
+        await pauseFor(Math.max(0, free_ms - performance.now()), signal)
         await deps.waker.wait(topics.pass, poll_ms, signal)
       },
     },
