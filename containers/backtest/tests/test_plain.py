@@ -16,7 +16,7 @@ from berth_backtest.simulate import Simulator, make_simulator
 from berth_backtest.spec.parse import parse_spec
 from berth_backtest.strategies.series import fill_rows, rows_of
 
-from tests.support import Json, day, spec_of, write_csv
+from tests.support import FREE, Json, closes_csv, day, run_spec, spec_of, write_csv
 
 PRICES = "date,symbol,open,high,low,close"
 WARM_UP = 7
@@ -126,3 +126,22 @@ def test_more_than_a_change_of_state_is_not_plain(tmp_path: Path, change: dict[s
     path = write_csv(tmp_path / "prices.csv", PRICES, rows)
     assert check(simulator_of(spec_of(path))) == [True]
     assert check(simulator_of(spec_of(path, **change))) == [False]
+
+
+def test_all_in_leaves_no_rounding_of_cash_behind(tmp_path: Path) -> None:
+    closes = [3.1, 2.9, 3.3, 3.7, 3.9, 4.3, 4.1, 3.0, 3.3, 3.9, 4.7]
+    execution = {**FREE, "fee_bps": 3, "fill": "close", "cash": 1000.1}
+    ran = run_spec(tmp_path, spec_of(closes_csv(tmp_path / "p.csv", closes), execution=execution))
+    held = [(row, close) for row, close in zip(ran.rows("equity"), closes, strict=True) if row["position"]]
+    assert len(held) > 4
+    assert all(row["equity"] == row["position"] * close for row, close in held)
+
+
+def test_a_price_out_of_all_bounds_leaves_nothing_in_the_returns_after_it(tmp_path: Path) -> None:
+    closes = [100.0, 1e10, 99, 98, 97, 96, 95, 94, 95, 96, 97.5, 98, 99.2, 99, 99.5, 101, 100.7]
+    spec = spec_of(closes_csv(tmp_path / "p.csv", closes), 1, 4, execution={**FREE, "fill": "close"})
+    ran = run_spec(tmp_path, spec)
+    equity = np.array([10_000.0, *[row["equity"] for row in ran.rows("equity")]])
+    volatility = float(np.std(equity[1:] / equity[:-1] - 1, ddof=1) * np.sqrt(252))
+    assert volatility > 0.01
+    assert ran.result["best"]["metrics"]["annual_volatility"] == pytest.approx(volatility, rel=1e-9)
