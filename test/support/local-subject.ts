@@ -31,8 +31,9 @@ export const localSubject: Subject = {
       back: {
         async things(attempt_id) {
           // One that finds the folder locked ends at once, and is no thing.
-          await until(async () => (await runnersOf(pathOf(attempt_id))) < 2)
-          return runnersOf(pathOf(attempt_id))
+          let count = 0
+          await until(async () => (count = await runnersOf(pathOf(attempt_id))) < 2)
+          return count
         },
         async vanish(attempt_id) {
           const runners = await pidsOf(pathOf(attempt_id))
@@ -54,14 +55,15 @@ export const localSubject: Subject = {
 
 const runnersOf = async (path: string) => (await pidsOf(path)).length
 
+/** What a runner forks has its command line until it executes its own: it is no runner, and has one as parent. */
 async function pidsOf(path: string): Promise<number[]> {
-  const found: number[] = []
+  const parents = new Map<number, number>()
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const read = (file: string) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')
     const isRunner = (await read('cmdline')).includes('\0berth_runner\0')
-    if (isRunner && (await read('environ')).split('\0').includes(`BERTH_HOME=${path}`))
-      found.push(Number(name))
+    if (!isRunner || !(await read('environ')).split('\0').includes(`BERTH_HOME=${path}`)) continue
+    parents.set(Number(name), Number(/^PPid:\s*(\d+)/m.exec(await read('status'))?.[1]))
   }
-  return found
+  return [...parents].flatMap(([pid, parent]) => (parents.has(parent) ? [] : [pid]))
 }
