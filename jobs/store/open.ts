@@ -1,5 +1,5 @@
 // Counts of attempts that hold a place, and what offers were refused for: the state of the market.
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Offer } from '../../providers/provider.ts'
 import { gpuKey, historyKey } from '../history.ts'
 import { blocksAccount, remember, type Remembered, type RememberedCode } from '../memory.ts'
@@ -206,24 +206,40 @@ export async function readRows(db: Database, ids: readonly string[]): Promise<Ma
 
 /** Attempts that a mean is taken over: enough to be steady, few enough to follow a change. */
 const remembered = 20
+/** After every id: what follows the type begins with 0 to 7 (typeid). */
+const lastId = 'att_8'
 
 /** Mean seconds from launch to end of the newest successes, by `project/signature` and offer. */
 export async function readHistories(
   db: Database,
-  asked: readonly { project_id: string; signature: string }[],
+  asked: readonly Signed[],
 ): Promise<Map<string, Map<string, number>>> {
   if (asked.length === 0) return new Map()
+  const { rows } = await historiesQuery(asked).execute(db)
+  const groups = Map.groupBy(rows, ({ project_id, signature }) => `${project_id}/${signature}`)
+  return new Map([...groups].map(([key, group]) => [key, meansOf(group)]))
+}
+
+/**
+ * The statement itself, for who wants to see its plan. The key is compared and ordered as a whole (store/find.ts): of a signature that is
+ * rare the planner would else look for the newest among all attempts.
+ */
+export function historiesQuery(asked: readonly Signed[]): RawBuilder<Success> {
   const projects = asked.map(({ project_id }) => project_id)
   const signatures = asked.map(({ signature }) => signature)
-  const { rows } = await sql<Success>`
+  return sql<Success>`
     select asked.project_id, asked.signature, newest.*
     from unnest(${projects}::text[], ${signatures}::text[]) as asked(project_id, signature), lateral (
       select provider, account, offer_id, launched_at, bound_at, finished_at,
         case when device like 'cuda%' then request->'offer'->'gpu' end as gpu from attempts a
-      where a.project_id = asked.project_id and a.signature = asked.signature and a.outcome = 'succeeded'
-      order by a.id desc limit ${remembered}) as newest`.execute(db)
-  const groups = Map.groupBy(rows, ({ project_id, signature }) => `${project_id}/${signature}`)
-  return new Map([...groups].map(([key, group]) => [key, meansOf(group)]))
+      where (a.project_id, a.signature, a.id) < (asked.project_id, asked.signature, ${lastId})
+        and (a.project_id, a.signature, a.id) >= (asked.project_id, asked.signature, '') and a.outcome = 'succeeded'
+      order by a.project_id desc, a.signature desc, a.id desc limit ${remembered}) as newest`
+}
+
+interface Signed {
+  project_id: string
+  signature: string
 }
 
 interface Success {

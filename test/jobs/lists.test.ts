@@ -1,10 +1,12 @@
-// Every filter of the list of jobs, against all jobs filtered one by one; and how PostgreSQL finds them.
-import { sql } from 'kysely'
+// Every filter of the list of jobs, against all jobs filtered one by one; and how PostgreSQL finds them, and what else is looked for
+// among all there ever was.
+import { type RawBuilder, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { JobRow } from '../../jobs/plan.ts'
 import { filterOf } from '../../jobs/read.ts'
 import { jobStates } from '../../jobs/state.ts'
 import { findQuery } from '../../jobs/store/find.ts'
+import { historiesQuery, readHistories } from '../../jobs/store/open.ts'
 import type { JobView } from '../../jobs/view.ts'
 import { isPostgres } from '../support/database.ts'
 import { fillJobs, needle, providers } from '../support/many-jobs.ts'
@@ -107,7 +109,7 @@ test('a list leaves out what is long', async () => {
 describe.skipIf(!isPostgres)('on PostgreSQL', () => {
   test.for(pairs)('a page by %s and %s is read from an index, and little more than it', async (pair) => {
     for (const filter of filtersOf(pair)) {
-      const scans = await scansOf(filter)
+      const scans = await scansOf(findQuery(world.project_id, filterOf(filter), { limit: 101 }))
       const said = `${JSON.stringify(filter)}: ${JSON.stringify(scans)}`
       expect(
         scans.filter(({ node }) => node === 'Seq Scan'),
@@ -119,6 +121,24 @@ describe.skipIf(!isPostgres)('on PostgreSQL', () => {
         said,
       ).toBeLessThan(1_000)
     }
+  })
+
+  test('how long work took is read of its own attempts, however rare and old they are', async () => {
+    const { deps, project_id } = world
+    const { id } = await deps.db
+      .selectFrom('attempts')
+      .select('id')
+      .where('project_id', '=', project_id)
+      .where('outcome', '=', 'succeeded')
+      .orderBy('id')
+      .limit(1)
+      .executeTakeFirstOrThrow()
+    await deps.db.updateTable('attempts').set({ signature: 'rare' }).where('id', '=', id).execute()
+    const asked = ['rare', 'never seen'].map((signature) => ({ project_id, signature }))
+    const scans = await scansOf(historiesQuery(asked))
+    const [own] = scans.filter(({ table }) => table === 'attempts')
+    expect(own, JSON.stringify(scans)).toMatchObject({ rows: 1 })
+    expect([...(await readHistories(deps.db, asked)).keys()]).toEqual([`${project_id}/rare`])
   })
 })
 
@@ -132,11 +152,10 @@ interface Plan {
 }
 
 /** How each table is read, and how many of its rows. */
-async function scansOf(query: Query) {
-  const found = findQuery(world.project_id, filterOf(query), { limit: 101 })
+async function scansOf(query: RawBuilder<unknown>) {
   const { rows } = await sql<{
     'QUERY PLAN': [{ Plan: Plan }]
-  }>`explain (analyze, format json) ${found}`.execute(world.deps.db)
+  }>`explain (analyze, format json) ${query}`.execute(world.deps.db)
   const nodes = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodes)]
   return nodes(rows[0]?.['QUERY PLAN'][0].Plan as Plan)
     .filter((plan) => plan['Relation Name'] !== undefined)
