@@ -45,9 +45,13 @@ const refusal = (most: number, shards: number) =>
     ? `${most} jobs are waiting already: try again later.`
     : `The queue has no room for ${shards} more: at most ${most} may wait. Try again later.`
 
+/** By the indexes of the queue and of what is due, where what waits until a time stands: of all shards most have ended. */
 async function countWaiting(db: Database, most: number): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    select count(*)::int as count from
-      (select 1 from shards where state = 'waiting' limit ${most}) as waiting`.execute(db)
+    select count(*)::int as count from (
+      (select 1 from shards where state = 'waiting' and not_before is null limit ${most})
+      union all
+      (select 1 from shards where state = 'waiting' and not_before is not null and due_at is not null limit ${most})
+    ) as waiting`.execute(db)
   return rows[0]?.count ?? 0
 }

@@ -174,6 +174,7 @@ export async function readLogs(
   const positions = parseCursor(cursor)
   const attempts = await deps.db
     .selectFrom('attempts')
+    .modifyFront(sql`/* attempts with logs */`)
     .select(['id', 'shard_index', 'number', 'created_at'])
     .where('job_id', '=', job_id)
     .orderBy('id')

@@ -6,32 +6,41 @@ import { isId } from './ids.ts'
 import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
 import { columnTypes } from './store/column-types.ts'
-import { findJobs, type JobFilter } from './store/find.ts'
+import { findJobs, type JobFilter, type Page } from './store/find.ts'
+import { keyOf, type Own, pairs, readTogether } from './together.ts'
 import { type AttemptView, attemptView, type JobView, type JsonObject, viewedAttemptColumns } from './view.ts'
 import { viewJob, viewPage } from './view-jobs.ts'
 
 /** One job; throws AppError not_found, also for another project's. */
 export async function findJob(deps: Deps, project_id: string, job_id: string): Promise<JobRow> {
-  const row = isId('job', job_id)
-    ? await deps.db
-        .selectFrom('jobs')
-        .modifyFront(sql`/* find job */`)
-        .select(jobColumns)
-        .where('project_id', '=', project_id)
-        .where('id', '=', job_id)
-        .where('deleted_at', 'is', null)
-        .executeTakeFirst()
-    : undefined
+  const row = isId('job', job_id) ? await jobOf(deps, { project_id, id: job_id }) : null
   if (!row) throw new AppError('not_found', `There is no job ${job_id.slice(0, 100)}.`)
   return row
 }
-const jobColumns = [
-  ...(Object.keys(columnTypes.jobs) as (keyof typeof columnTypes.jobs)[]),
-  'order_kind',
-  'order_at',
-  'deleted_at',
-  'purged_at',
-] as const
+
+const jobColumns = sql.raw(
+  [...Object.keys(columnTypes.jobs), 'order_kind', 'order_at', 'deleted_at', 'purged_at']
+    .map((column) => `jobs.${column}`)
+    .join(', '),
+)
+
+/** A whole job may hold a result of a mebibyte, so that few are read at once. */
+const jobWeight = 20
+const jobOf = readTogether<Own, JobRow | null>(
+  async (db, asked) => {
+    const { projects, ids } = pairs(asked)
+    const { rows } = await sql<JobRow>`/* find jobs */
+    select found.* from unnest((select ${projects}::text[]), (select ${ids}::text[])) as asked(project_id, id)
+    cross join lateral (
+      select ${jobColumns} from jobs
+      where jobs.id = asked.id and jobs.project_id = asked.project_id and deleted_at is null limit 1) as found`.execute(
+      db,
+    )
+    const found = new Map(rows.map((row) => [keyOf(row), row]))
+    return asked.map((each) => found.get(keyOf(each)) ?? null)
+  },
+  () => jobWeight,
+)
 
 export async function readJob(deps: Deps, project_id: string, job_id: string): Promise<JobView> {
   const view = await viewJob(deps, await findJob(deps, project_id, job_id))
@@ -59,13 +68,34 @@ export async function listJobs(
 ): Promise<{ items: JobView[]; next_cursor: string | null }> {
   const { limit, cursor } = query
   checkCursor(cursor)
-  const found = await findJobs(deps.db, project_id, filterOf(query), { limit: limit + 1, cursor })
+  const found = await pageOf(deps, {
+    project_id,
+    filter: filterOf(query),
+    page: { limit: limit + 1, cursor },
+  })
   const page = found.slice(0, limit)
   return {
     items: await viewPage(deps, project_id, page),
     next_cursor: found.length > limit ? (page.at(-1) ?? null) : null,
   }
 }
+
+/** Many look at the same page at once: it is read once for all of them. */
+const pageOf = readTogether<{ project_id: string; filter: JobFilter; page: Page }, string[]>(
+  async (db, asked) => {
+    const pages = new Map(asked.map((each) => [JSON.stringify(each), each]))
+    const found = new Map(
+      await Promise.all(
+        [...pages].map(
+          async ([key, { project_id, filter, page }]) =>
+            [key, await findJobs(db, project_id, filter, page)] as const,
+        ),
+      ),
+    )
+    return asked.map((each) => found.get(JSON.stringify(each)) ?? [])
+  },
+  ({ page }) => page.limit,
+)
 
 /** Throws AppError invalid_cursor. */
 export function checkCursor(cursor: string | undefined): void {
@@ -126,6 +156,7 @@ export async function listEvents(
 ): Promise<EventView[]> {
   const rows = await deps.db
     .selectFrom('events')
+    .modifyFront(sql`/* events of a job */`)
     .select(['sequence', 'type', 'at', 'data'])
     .where('job_id', '=', job_id)
     .where('sequence', '>', after)

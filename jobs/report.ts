@@ -11,6 +11,7 @@ import { writePartialPoints, writePoints } from './points.ts'
 import type { Heartbeat, Report } from './report-schema.ts'
 import { maskOf } from './secrets.ts'
 import type { Database, Finished, Tx } from './store/schema.ts'
+import { readTogether } from './together.ts'
 import { adoptedInstance, isQuarantined, meetUnknownRunner } from './restore.ts'
 import { type Bearer, readToken } from './tokens.ts'
 
@@ -46,10 +47,10 @@ export async function checkToken<Row extends RunnerAttempt>(
   deps: Deps,
   attempt_id: string,
   token: string,
-  read: (db: Database, attempt_id: string) => Promise<Row | undefined>,
+  read: (deps: Deps, attempt_id: string) => Promise<Row | undefined>,
 ): Promise<Row> {
   const bearer = readToken(deps.runner_key, attempt_id, token)
-  const row = bearer && (await read(deps.db, attempt_id))
+  const row = bearer && (await read(deps, attempt_id))
   if (bearer && !row) await meetUnknownRunner(deps, bearer)
   if (!row || row.nonce !== bearer?.nonce)
     throw new AppError('unauthorized', 'This is not the token of this attempt.')
@@ -58,11 +59,14 @@ export async function checkToken<Row extends RunnerAttempt>(
   return row
 }
 
-async function readAttempt(db: Database, id: string): Promise<RunnerAttempt | undefined> {
-  const { rows } = await sql<RunnerAttempt>`/* find attempt */
-    select ${attemptColumns} from attempts where id = ${id}`.execute(db)
-  return rows[0]
-}
+const readAttempt = readTogether<string, RunnerAttempt | undefined>(async (db, ids) => {
+  const { rows } = await sql<RunnerAttempt>`/* find attempts */
+    select ${attemptColumns} from attempts where id = any((select ${[...new Set(ids)]}::text[])::text[])`.execute(
+    db,
+  )
+  const found = new Map(rows.map((row) => [row.id, row]))
+  return ids.map((id) => found.get(id))
+})
 /** Columns of a RunnerAttempt in a statement. */
 export const attemptColumns = sql.raw(runnerColumns.map((column) => `attempts.${column}`).join(', '))
 

@@ -2,10 +2,12 @@
 import { sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { isTerminal } from './state.ts'
+import { keyOf, pairs, readTogether } from './together.ts'
 import type { Database } from './store/schema.ts'
 import {
   attemptCost,
   briefResult_bytes,
+  type HeartbeatView,
   type JobView,
   jobView,
   viewedAttemptColumns,
@@ -18,10 +20,7 @@ import {
 /** Jobs of a project as lists show them, in the order of the ids; those that are not there are left out. */
 export async function viewPage(deps: Deps, project_id: string, ids: readonly string[]): Promise<JobView[]> {
   if (ids.length === 0) return []
-  const [rows, newest] = await Promise.all([
-    briefJobs(deps.db, project_id, ids),
-    newestAttempts(deps.db, ids, viewedAttempts.brief + 1),
-  ])
+  const [rows, newest] = await Promise.all([briefJobs(deps, { project_id, ids }), newestOfPage(deps, ids)])
   const jobs = new Map(rows.map((row) => [row.id, row]))
   const found = ids.flatMap((id) => jobs.get(id) ?? [])
   return view(deps, found, newest, true)
@@ -29,12 +28,7 @@ export async function viewPage(deps: Deps, project_id: string, ids: readonly str
 
 /** One job, with its newest attempts and what all of them cost. */
 export async function viewJob(deps: Deps, job: ViewedJob): Promise<JobView | undefined> {
-  const [whole] = await view(
-    deps,
-    [job],
-    await newestAttempts(deps.db, [job.id], viewedAttempts.whole + 1),
-    false,
-  )
+  const [whole] = await view(deps, [job], await newestOfJob(deps, [job.id]), false)
   return whole
 }
 
@@ -49,20 +43,31 @@ export function viewNewJob(deps: Deps, job: ViewedJob, how: 'brief' | 'whole'): 
   })
 }
 
-async function briefJobs(db: Database, project_id: string, ids: readonly string[]): Promise<ViewedJob[]> {
-  return db
-    .selectFrom('jobs')
-    .select(viewedColumns)
-    .select(
-      // How much room it takes is known without reading it, and what takes little is not long.
-      sql<unknown>`case when pg_column_size(result) <= ${briefResult_bytes}
-        and octet_length(result::text) <= ${briefResult_bytes} then result end`.as('result'),
+const idsOf = ({ ids }: { ids: readonly string[] }) => ids.length
+
+const briefColumns = sql.raw(viewedColumns.map((column) => `jobs.${column}`).join(', '))
+
+const briefJobs = readTogether<{ project_id: string; ids: readonly string[] }, ViewedJob[]>(
+  async (db, asked) => {
+    const pages = asked.flatMap(({ project_id, ids }) => ids.map((id) => ({ project_id, id })))
+    const { projects, ids } = pairs(pages)
+    // How much room a result takes is known without reading it, and what takes little is not long.
+    const { rows } = await sql<ViewedJob & { project_id: string }>`/* brief jobs */
+      select found.* from unnest((select ${projects}::text[]), (select ${ids}::text[])) as asked(project_id, id)
+      cross join lateral (
+        select jobs.project_id, ${briefColumns},
+          case when pg_column_size(result) <= ${sql.lit(briefResult_bytes)}
+            and octet_length(result::text) <= ${sql.lit(briefResult_bytes)} then result end as result
+        from jobs where jobs.id = asked.id and jobs.project_id = asked.project_id and deleted_at is null limit 1) as found`.execute(
+      db,
     )
-    .where('project_id', '=', project_id)
-    .where(oneOf('id', ids))
-    .where('deleted_at', 'is', null)
-    .execute()
-}
+    const found = new Map(rows.map((row) => [keyOf(row), row]))
+    return asked.map(({ project_id, ids: wanted }) =>
+      wanted.flatMap((id) => found.get(keyOf({ project_id, id })) ?? []),
+    )
+  },
+  idsOf,
+)
 
 /** The jobs in their order; `newest`: one attempt more than is shown of each. */
 async function view(
@@ -78,7 +83,7 @@ async function view(
   const many = jobs.map(({ id }) => id).filter((id) => (few.get(id)?.length ?? 0) > shown)
   const all = byJob(await pricedAttempts(deps.db, many))
   const open = jobs.filter(({ id, state }) => !isTerminal(state) && few.has(id)).map(({ id }) => id)
-  const heartbeats = byJob(await heartbeatsOf(deps.db, open))
+  const heartbeats = byJob(open.length === 0 ? [] : await heartbeatsOf(deps, open))
   return jobs.map((job) => {
     const attempts = few.get(job.id) ?? []
     const priced = all.get(job.id) ?? attempts
@@ -105,14 +110,29 @@ const byJob = <Row extends { job_id: string }>(rows: readonly Row[]) =>
 const attemptColumns = sql.raw(viewedAttemptColumns.join(', '))
 
 /** So many of each job, newest first. */
-async function newestAttempts(db: Database, ids: readonly string[], limit: number): Promise<ViewedAttempt[]> {
-  if (ids.length === 0) return []
-  const { rows } = await sql<ViewedAttempt>`${sql.raw(`/* newest attempts ${limit} */`)}
-    select newest.* from unnest((select ${[...ids]}::text[])) as job(id) cross join lateral (
-      select ${attemptColumns} from attempts where job_id = job.id order by id desc limit ${sql.lit(limit)}) as newest`.execute(
-    db,
+const newest = (limit: number) =>
+  readTogether<readonly string[], ViewedAttempt[]>(
+    async (db, asked) => {
+      const { rows } = await sql<ViewedAttempt>`${sql.raw(`/* newest attempts ${limit} */`)}
+        select newest.* from unnest((select ${[...new Set(asked.flat())]}::text[])) as job(id) cross join lateral (
+          select ${attemptColumns} from attempts where job_id = job.id order by id desc limit ${sql.lit(limit)}) as newest`.execute(
+        db,
+      )
+      return ofEach(asked, rows)
+    },
+    (ids) => ids.length,
   )
-  return rows
+// One more than is shown tells whether there are more.
+const newestOfPage = newest(viewedAttempts.brief + 1)
+const newestOfJob = newest(viewedAttempts.whole + 1)
+
+/** Of each call the rows of its jobs. */
+function ofEach<Row extends { job_id: string }>(
+  asked: readonly (readonly string[])[],
+  rows: readonly Row[],
+): Row[][] {
+  const found = byJob(rows)
+  return asked.map((ids) => ids.flatMap((id) => found.get(id) ?? []))
 }
 
 async function pricedAttempts(db: Database, ids: readonly string[]) {
@@ -133,13 +153,18 @@ async function pricedAttempts(db: Database, ids: readonly string[]) {
 }
 
 /** The last word of each attempt without an outcome. */
-async function heartbeatsOf(db: Database, ids: readonly string[]) {
-  if (ids.length === 0) return []
-  return db
-    .selectFrom('attempts')
-    .innerJoin('heartbeats', 'heartbeats.attempt_id', 'attempts.id')
-    .select(['attempts.job_id', 'attempts.shard_index', 'heartbeats.progress', 'heartbeats.phase'])
-    .where(oneOf('attempts.job_id', ids))
-    .where('attempts.outcome', 'is', null)
-    .execute()
-}
+const heartbeatsOf = readTogether<readonly string[], (HeartbeatView & { job_id: string })[]>(
+  async (db, asked) => {
+    const ids = [...new Set(asked.flat())]
+    const rows = await db
+      .selectFrom('attempts')
+      .innerJoin('heartbeats', 'heartbeats.attempt_id', 'attempts.id')
+      .modifyFront(sql`/* last words */`)
+      .select(['attempts.job_id', 'attempts.shard_index', 'heartbeats.progress', 'heartbeats.phase'])
+      .where(sql<boolean>`attempts.job_id = any((select ${ids}::text[])::text[])`)
+      .where('attempts.outcome', 'is', null)
+      .execute()
+    return ofEach(asked, rows)
+  },
+  (ids) => ids.length,
+)

@@ -111,7 +111,7 @@ export async function readFeedState(db: Database, project_id: string): Promise<F
     next: string
     xid: string | null
     id: number
-  }>`
+  }>`/* state of the feed */
     select feed_epoch as epoch, pg_snapshot_xmin(pg_current_snapshot())::text as settled,
       pg_snapshot_xmax(pg_current_snapshot())::text as next, floors.xid::text as xid, floors.id
     from installation left join feed_floors as floors on floors.project_id = ${project_id}`.execute(db)
@@ -132,7 +132,7 @@ export async function readFeedRows(
   after: Position,
   limit: number,
 ): Promise<{ rows: FeedRow[]; held: boolean }> {
-  const { rows } = await sql<Omit<FeedRow, 'xid'> & { xid: string; settled: boolean }>`
+  const { rows } = await sql<Omit<FeedRow, 'xid'> & { xid: string; settled: boolean }>`/* read feed */
     select job_id, sequence, type, at, data, xid::text as xid, id,
       xid < pg_snapshot_xmin(pg_current_snapshot()) as settled
     from events

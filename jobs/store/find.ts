@@ -36,7 +36,7 @@ export async function findJobs(
 
 /** The statement itself, for who wants to see its plan. */
 export function findQuery(project_id: string, filter: JobFilter, page: Page): RawBuilder<{ id: string }> {
-  const { from, key, when } = streamsOf(project_id, filter)
+  const { name = null, from, key, when } = streamsOf(project_id, filter)
   const { limit } = page
   const { first, end } = bounds(filter, page)
   const columns = sql.join(key.map(({ column }) => column))
@@ -44,15 +44,18 @@ export function findQuery(project_id: string, filter: JobFilter, page: Page): Ra
   const newest = sql.join(key.map(({ column }) => sql`${column} desc`))
   // Compared and ordered as a whole, a key leaves the planner no other index: it takes one in the order of time for as
   // cheap where most rows match, and it is not where they are the old ones.
-  return sql<{ id: string }>`
+  // Of all filters the one without any is asked for most. A limit that is not known is planned as a tenth of all rows.
+  return sql<{ id: string }>`${name === null ? sql`` : sql.raw(`/* ${name} ${limit} */`)}
     select found.id from ${from.streams} cross join lateral (
       select ${key.at(-1)?.column} as id from ${from.table}
       where (${columns}) < (${values}, ${end}) and (${columns}) >= (${values}, ${first}) ${when}
-      order by ${newest} limit ${limit}) as found
-    order by found.id desc limit ${limit}`
+      order by ${newest} limit ${sql.lit(limit)}) as found
+    order by found.id desc limit ${sql.lit(limit)}`
 }
 
 interface Streams {
+  /** Of a statement that is planned once for each connection (infra/postgres.ts). */
+  name?: string
   /** The table that is read, and what is merged of it: a row for each stream. */
   from: { table: RawBuilder<unknown>; streams: RawBuilder<unknown> }
   /** The columns of the index, the id last, and what they are in one stream. */
@@ -66,6 +69,7 @@ function streamsOf(project_id: string, filter: JobFilter): Streams {
   const tagged = label !== undefined || provider !== undefined
   if (!tagged && states === null && kind === undefined)
     return {
+      name: 'list jobs',
       from: { table: sql`jobs`, streams: sql`(select 1) as stream` },
       key: [{ column: sql`jobs.project_id`, value: sql`${project_id}` }, { column: sql`jobs.id` }],
       when: sql`and deleted_at is null`,

@@ -6,9 +6,10 @@ import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 test.for([
   [0, 2_000, 5],
-  [600, 2_000, 5],
-  [3_000, 10_000, 10],
-  [6_000, 20_000, 20],
+  [200, 2_000, 5],
+  [1_000, 10_000, 5],
+  [3_000, 30_000, 10],
+  [6_000, 30_000, 20],
   [10_000, 30_000, 30],
   [1_000_000, 30_000, 30],
 ] as const)('with %i attempts a runner speaks every %i ms and is looked at every %i s', ([open, ms, s]) => {
