@@ -112,7 +112,7 @@ def run_book(
         action = begin_bar(b, t, action)
         if len(calendar) > 0:
             due = calendar[t] == 1
-            by_rebalance(b, t, step, bars, due, at, table, picks, many_states[0], work, fault)
+            by_rebalance(b, t, step, bars, due, at, table, picks, own, many_states[0], work, fault)
         elif len(bars) > 0:
             by_steps(
                 b, t, step, bars, at, table, picks, places, previous, own, ready, work, many_states, fault

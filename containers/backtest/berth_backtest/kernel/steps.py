@@ -53,7 +53,7 @@ class Steps(NamedTuple):
     params: Floats  # [parameter, set]
     start: Floats  # states at the beginning
     previous: Index  # 1 for each series that is read a bar back
-    own: Index  # 1 for each field of the position that is read, in the order of user.declare.OWN_FIELDS
+    own: Index  # 1 for each row that is read, in the order of user.strategy.fields_read
     warmup: int
     calendar: Bytes  # [bar]: 1 where a rebalance is due; empty: a step, asked at every bar
 
