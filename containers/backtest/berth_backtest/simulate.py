@@ -21,10 +21,9 @@ from berth_backtest.plain import is_plain, run_plain_sets
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
 from berth_backtest.strategies.series import Row, fill_rows, fill_symbols, rows_of
-from berth_backtest.user.declare import OWN_FIELDS
 from berth_backtest.user.generate import load_module
 from berth_backtest.user.signals import Signals
-from berth_backtest.user.strategy import calendar_of, wrong_order
+from berth_backtest.user.strategy import calendar_of, fields_read, wrong_order
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -107,7 +106,7 @@ class Simulator:
         values = [np.repeat(self.grid.values(param.name, points), cells) for param in source.params]
         reads = source.checked[source.kind].reads
         back = [("t1", one.name) in reads for one in source.series]
-        own = [("s", name) in reads for name in OWN_FIELDS]
+        own = fields_read(source)
         return Steps(
             self.module.step,
             NO_STEPS.bars if market is None else market.rows,

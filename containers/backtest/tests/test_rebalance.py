@@ -4,8 +4,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numba
+import numpy as np
 import pytest
 from berth_backtest.errors import ProgramError
+from berth_backtest.kernel.rebalance import rank_of
 from berth_backtest.spec.parse import parse_spec
 from berth_backtest.user.declare import read_source
 from berth_backtest.user.subset import Refused
@@ -130,6 +133,35 @@ def test_a_users_rebalance_is_the_built_in_one(tmp_path: Path) -> None:
     by_hand = run_weights(tmp_path, users(body), path, "hand")
     assert by_rank.trades() == by_hand.trades()
     assert len(by_rank.trades()) > 10
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def ranked(values, tradable):  # type: ignore[no-untyped-def]
+    return rank_of(values, tradable)
+
+
+def test_a_rank_is_the_place_in_a_stable_sort() -> None:
+    rng = np.random.default_rng(3)
+    odd = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        0.0,
+        -0.0,
+        5e-324,
+        -5e-324,
+        1.7e308,
+        -1.7e308,
+        1.0,
+        np.nextafter(1.0, 2.0),
+    ]
+    for n in (0, 1, 2, 3, 40, 2_500):
+        for pool in (odd, rng.normal(size=3), rng.normal(size=9_999), np.arange(-5.0, 5.0), [7.0], odd[-2:]):
+            values, tradable = rng.choice(pool, n), rng.choice([0.0, 1.0, 1.0, 1.0], n)
+            there = np.flatnonzero((tradable > 0.0) & ~np.isnan(values))
+            wanted = np.full(n, np.nan)
+            wanted[there[np.argsort(-values[there], kind="stable")]] = np.arange(len(there))
+            assert np.array_equal(ranked(values, tradable), wanted, equal_nan=True)
 
 
 def test_what_a_view_shows(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import numba
 from numba.extending import intrinsic
 
+from .reference import refer
 from .vectors import climb_code, hold_code
 
 LANES = 64  # sets that a user's step works on in one call
@@ -74,6 +75,7 @@ def hot(function: F) -> F:
 
 
 shared_only = inner  # what only a shared purse needs: it never runs on a GPU
+lanes_only = inner  # what sets that run side by side need
 
 _floats = numba.types.float64[::1]
 _step = numba.types.void(numba.types.int64, numba.types.int64, _floats, _floats)
@@ -129,6 +131,14 @@ def unowned(array: T) -> T:
     return array
 
 
+def by_reference(held: T) -> T:
+    """Returns a NamedTuple of arrays as what compiled functions pass on as one pointer.
+
+    It is good until the calling function returns, which must hold the arrays.
+    """
+    return held
+
+
 # As names of their own: a GPU has no vectors.
 hold_of, climb_of = hold_code, climb_code
 
@@ -180,26 +190,9 @@ def _put(_typing: Any, array: Any, i: Any, value: Any) -> Any:
 
 
 if not getattr(numba.config, "DISABLE_JIT"):  # noqa: B009 (made at import, unknown to mypy)
-    globals().update(unowned=intrinsic(_view), get=intrinsic(_get), put=intrinsic(_put))
-
-
-def by_reference(plain: type[T]) -> type[T]:
-    """Returns a class with the fields of a NamedTuple that compiled functions pass as one pointer.
-
-    A tuple would go from call to call as every field of every array in it: hundreds of words.
-    """
-    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009
-        return plain
-    from numba.experimental import structref
-
-    class Kind(numba.types.StructRef):
-        """Numba's type of the class."""
-
-    class Proxy(structref.StructRefProxy):
-        """Its constructor."""
-
-    names: tuple[str, ...] = getattr(plain, "_fields")  # noqa: B009
-    declare: Any = structref  # untyped
-    declare.register(Kind)
-    declare.define_proxy(Proxy, Kind, list(names))
-    return cast(type[T], Proxy)
+    globals().update(
+        unowned=intrinsic(_view),
+        by_reference=intrinsic(refer),
+        get=intrinsic(_get),
+        put=intrinsic(_put),
+    )

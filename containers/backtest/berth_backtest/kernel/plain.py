@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .account import finish_sums, settle_bars, start_sums
 from .book import Book
-from .jit import entry, hot, unowned
+from .jit import by_reference, entry, hot, unowned
 from .layout import (
     CASH,
     CASH_ORDERS,
@@ -43,7 +43,6 @@ from .layout import (
 )
 from .moves import COMPARES, LEVELS, first_defined
 from .orders import costs_at, cut, fitting_at, left_of
-from .run import loose
 from .words import WORD, above, at_least, count_bits, first_bit, near, over, under
 
 Floats = NDArray[np.float64]
@@ -99,7 +98,7 @@ def run_plain(
     `given_table` and `given_closes` are those of run_moves with room for a word at least, `own` their
     bars; bar i + shift of the run is own bar i.
     """
-    b = loose(given)
+    b: Book = by_reference(given)
     table, closes = unowned(given_table), unowned(given_closes)
     firsts = np.zeros(len(table), dtype=np.int64)
     for row in range(len(table)):

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .book import Book
-from .jit import LANES, by_reference, entry, hot, inner, unowned
+from .jit import LANES, by_reference, entry, hot, inner
 from .layout import (
     G_D2,
     G_R,
@@ -20,48 +20,12 @@ from .layout import (
 from .moves import NOTHING, find_moves, first_defined
 from .rebalance import FIELDS, SCALARS
 from .simulate import run_book
-from .steps import F_CELL, F_FOUND, F_SET, FIRST_ROW, Steps, start_steps
+from .steps import F_CELL, F_FOUND, F_SET, FIRST_ROW, Steps, start_lanes, start_steps
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-BookByReference = by_reference(Book)
 CELLS = 64  # sets that run side by side over one symbol
-
-
-@inner
-def loose(b: Book) -> Book:
-    """Returns the book without reference counts: each call would count those of all its arrays."""
-    return BookByReference(
-        unowned(b.cells),
-        unowned(b.purses),
-        unowned(b.sums),
-        unowned(b.bars),
-        unowned(b.states),
-        unowned(b.now),
-        unowned(b.marks),
-        unowned(b.totals),
-        unowned(b.growth),
-        unowned(b.tops),
-        unowned(b.bottoms),
-        unowned(b.lots),
-        unowned(b.rates),
-        unowned(b.limits),
-        unowned(b.dates),
-        unowned(b.actions),
-        unowned(b.delisted),
-        unowned(b.rules),
-        unowned(b.waiting),
-        unowned(b.counts),
-        unowned(b.equity),
-        unowned(b.held),
-        unowned(b.decided),
-        unowned(b.trades),
-        unowned(b.events),
-        unowned(b.peaks),
-        b.many,
-        b.own,
-    )
 
 
 @inner
@@ -104,7 +68,7 @@ def run_moves(
     are picks, a book's cells at a time, all on all bars. With `targets` [bar, symbol] these decide, with
     `steps` the user's function; the first of its orders that cannot be one goes into `fault`.
     """
-    b = loose(given)
+    b: Book = by_reference(given)
     cells = b.cells.shape[1]
     sets = cells if b.many == 1 else len(picks)
     own = len(bar_of)
@@ -118,7 +82,10 @@ def run_moves(
     column = np.zeros(len(b.now), dtype=np.int64)
     some_picks = np.zeros((cells, series), dtype=np.int64)
     places = np.zeros(series * LANES, dtype=np.int64)
-    ready = np.zeros(cells, dtype=np.int64)
+    ready = np.zeros(cells + 1, dtype=np.int64)  # the last is the latest of them
+    firsts = np.zeros(len(table) if stepping and b.many == 0 else 0, dtype=np.int64)
+    for row in range(len(firsts)):
+        firsts[row] = first_defined(table[row][0:own])
     balancing = len(steps.calendar) > 0
     if balancing:
         work = np.zeros((FIELDS + series) * cells)
@@ -157,25 +124,29 @@ def run_moves(
         if stepping:
             if not balancing:
                 start_steps(b, base, sets, steps.params, steps.start, series, work, many_states)
-            choose_rows(b, base, sets, table, picks, starts, bar_of, steps, some_picks, places, ready, column)
+            choose_rows(
+                b, base, sets, table, firsts, picks, starts, bar_of, steps, some_picks, places, ready, column
+            )
+            if b.many == 0 and column[0] < own:
+                start_lanes(int(column[0]), table, places, ready, cells, work)
         run_book(
             b,
             head,
             moves,
             targets,
             steps.call,
-            unowned(steps.bars),
-            unowned(column),
-            unowned(table),
-            unowned(some_picks),
-            unowned(places),
-            unowned(steps.previous),
-            unowned(steps.own),
-            unowned(ready),
-            unowned(work),
-            unowned(many_states),
-            unowned(steps.calendar),
-            unowned(fault),
+            steps.bars,
+            column,
+            table,
+            some_picks,
+            places,
+            steps.previous,
+            steps.own,
+            ready,
+            work,
+            many_states,
+            steps.calendar,
+            fault,
         )
         if fault[F_FOUND] == 1.0:
             fault[F_FOUND] = 2.0
@@ -191,6 +162,7 @@ def choose_rows(
     base: int,
     sets: int,
     table: Floats,
+    firsts: Index,
     picks: Index,
     starts: Index,
     bar_of: Index,
@@ -200,16 +172,24 @@ def choose_rows(
     ready: Index,
     column: Index,
 ) -> None:
-    """Notes which rows the sets from `base` on read, from which column on, and each symbol's first column."""
-    own = len(bar_of)
-    for cell in range(b.cells.shape[1]):
+    """Notes which rows the sets from `base` on read, from which column on, and each symbol's first column.
+
+    `firsts` are the first defined columns of all rows, of a book of one symbol.
+    """
+    own, series, cells = len(bar_of), picks.shape[1], b.cells.shape[1]
+    ready[cells] = 0
+    for cell in range(cells):
         some_picks[cell] = picks[int(min(base + cell, sets - 1))]
-        first = starts[cell] if b.many == 1 else 0
-        end = starts[cell + 1] if b.many == 1 else own
-        ready[cell] = ready_from(table, first, end, some_picks[cell], steps.previous, steps.warmup)
-        if b.many == 0:
-            for i in range(picks.shape[1]):
-                places[i * LANES + cell] = some_picks[cell, i] * table.shape[1]
+        if b.many == 1:
+            first, end = starts[cell], starts[cell + 1]
+            ready[cell] = ready_from(table, first, end, some_picks[cell], steps.previous, steps.warmup)
+        else:
+            ready[cell] = steps.warmup
+            for i in range(series):
+                row = some_picks[cell, i]
+                places[i * LANES + cell] = row * table.shape[1]
+                ready[cell] = max(ready[cell], firsts[row] + steps.previous[i])
+        ready[cells] = max(ready[cells], ready[cell])
     for symbol in range(len(column)):
         column[symbol] = starts[symbol]
         while column[symbol] < own and bar_of[column[symbol]] < 0:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .account import account_bar, account_shared, finish_sums, settle, start_sums
 from .book import C_DEBTS, C_WAITING, Book
 from .decide import by_moves, by_targets
-from .jit import inner, shared_only
+from .jit import inner, shared_only, unowned
 from .layout import (
     BORROW,
     CARRY,
@@ -64,7 +64,8 @@ from .layout import (
 )
 from .orders import fill_costs, fill_order, miss
 from .rebalance import by_rebalance
-from .steps import by_steps
+from .simple import fill_simply
+from .steps import by_lanes, by_steps
 from .stops import check_stops
 from .trades import (
     decrease,
@@ -105,6 +106,9 @@ def run_book(
     `targets` if there are any, else of the moves.
     """
     n = b.bars.shape[0]
+    bars, table, work, fault = unowned(bars), unowned(table), unowned(work), unowned(fault)
+    at, places, ready = unowned(at), unowned(places), unowned(ready)
+    previous, own = unowned(previous), unowned(own)
     for purse in range(b.purses.shape[1]):
         start_sums(b, purse, b.rules[START_CASH])
     action = 0
@@ -112,11 +116,12 @@ def run_book(
         action = begin_bar(b, t, action)
         if len(calendar) > 0:
             due = calendar[t] == 1
-            by_rebalance(b, t, step, bars, due, at, table, picks, many_states[0], work, fault)
+            by_rebalance(b, t, step, bars, due, at, table, picks, own, many_states[0], work, fault)
+        elif len(bars) > 0 and b.many == 0:
+            if b.states[t, 0] == 1:
+                by_lanes(b, t, step, bars, at, table, places, previous, own, ready, work, fault)
         elif len(bars) > 0:
-            by_steps(
-                b, t, step, bars, at, table, picks, places, previous, own, ready, work, many_states, fault
-            )
+            by_steps(b, t, step, bars, at, table, picks, ready, work, many_states, fault)
         elif len(targets) > 0:
             by_targets(b, t, targets[t])
         else:
@@ -224,6 +229,8 @@ def close_at_mark(b: Book, cell: int, t: int, reason: float) -> None:
 @inner
 def fill_waiting(b: Book, t: int, field: int) -> None:
     """Fills the orders that wait at the bar's open (field 0) or close (3); keeps what is tried again."""
+    if fill_simply(b, t, field):
+        return
     c = b.cells
     n = int(b.counts[C_WAITING])
     equity = 0.0

@@ -53,7 +53,7 @@ class Steps(NamedTuple):
     params: Floats  # [parameter, set]
     start: Floats  # states at the beginning
     previous: Index  # 1 for each series that is read a bar back
-    own: Index  # 1 for each field of the position that is read, in the order of user.declare.OWN_FIELDS
+    own: Index  # 1 for each row that is read, in the order of user.strategy.fields_read
     warmup: int
     calendar: Bytes  # [bar]: 1 where a rebalance is due; empty: a step, asked at every bar
 
@@ -75,61 +75,37 @@ NO_STEPS = Steps(
 )
 
 
-@inner
-def by_steps(
+@hot
+def by_lanes(
     b: Book,
     t: int,
     step: Any,
     bars: Floats,
     at: Index,
     table: Floats,
-    picks: Index,
     places: Index,
     previous: Index,
     own: Index,
     ready: Index,
     work: Floats,
-    many_states: Floats,
     fault: Floats,
 ) -> None:
-    """Asks the step at the close of bar t; at[symbol] is the column of its next own bar.
-
-    A book of one symbol has its sets in the lanes; one of many symbols asks for each in lane 0, its
-    states in `many_states`.
-    """
-    if b.many == 0:
-        if b.states[t, 0] == 1:
-            k = at[0]
-            at[0] += 1
-            cells = b.cells.shape[1]
-            show_position(b, t, own, work)
-            show_series(k, table, places, previous, ready, cells, work)
-            step(0, cells, bars[k], work)
-            # Orders are few: those of all lanes are found at once.
-            found = over(work, NONE, O_KIND) & (ALL >> np.uint64(WORD - cells))
-            while found != NO:
-                cell = first_bit(found)
-                take_order(b, cell, cell, t, work, fault)
-                found &= found - ONE
-        return
-    shared = b.purses[CASH, 0] + value_now(b) if b.own == 0 else 0.0
-    first = (FIRST_ROW + 2 * picks.shape[1]) * LANES
-    size = many_states.shape[1]  # parameters, then states
-    for cell in range(b.cells.shape[1]):
-        if b.states[t, cell] == 1:
-            k = at[cell]
-            at[cell] += 1
-            show(b, t, cell, 0, k, table, picks, ready, work, shared)
-            for i in range(size):
-                put(work, first + i * LANES, many_states[cell, i])
-            step(0, 1, bars[k], work)
-            for i in range(size):
-                many_states[cell, i] = get(work, first + i * LANES)
-            if get(work, O_KIND) != NONE:
-                take_order(b, cell, 0, t, work, fault)
+    """Asks the step for all sets of one symbol at the close of bar t; at[0] is its next own bar's column."""
+    k = at[0]
+    at[0] += 1
+    cells = b.cells.shape[1]
+    show_position(b, t, own, work)
+    show_series(k, table, places, previous, ready, cells, work)
+    step(0, cells, bars[k], work)
+    # Orders are few: those of all lanes are found at once.
+    found = over(work, NONE, O_KIND) & (ALL >> np.uint64(WORD - cells))
+    while found != NO:
+        cell = first_bit(found)
+        take_order(b, cell, cell, t, work, fault)
+        found &= found - ONE
 
 
-@inner
+@hot
 def show_position(b: Book, t: int, own: Index, work: Floats) -> None:
     """Fills the lanes with what is read of each cell's position, field by field: several cells at once."""
     c, p = unowned(b.cells), unowned(b.purses)
@@ -157,25 +133,77 @@ def show_position(b: Book, t: int, own: Index, work: Floats) -> None:
             put(work, S_LOW + cell, min(get(low, cell), at) if held else np.nan)
 
 
-@inner
+@hot
 def show_series(
     k: int, table: Floats, places: Index, previous: Index, ready: Index, cells: int, work: Floats
 ) -> None:
-    """Fills the lanes with each cell's series at column k, and a bar back where that is read.
+    """Fills the lanes with each cell's series at column k; what they hold is then that of a bar back.
 
-    `places` are where each series' rows begin in the table, LANES apart by series.
+    `places` are where each series' rows begin in the table, LANES apart by series; the last of `ready` is
+    the latest.
     """
-    flat = table.reshape(-1)
-    series, back = len(places) // LANES, max(k - 1, 0)
-    for cell in range(cells):
-        put(work, S_LIVE + cell, 1.0 if k >= get(ready, cell) else 0.0)
+    series = len(places) // LANES
+    if k <= get(ready, cells):
+        show_ready(k, ready, cells, work)
     for i in range(series):
-        here, before, first = (FIRST_ROW + i) * LANES, (FIRST_ROW + series + i) * LANES, i * LANES
-        for cell in range(cells):
-            put(work, here + cell, get(flat, int(get(places, first + cell)) + k))
+        here, before = (FIRST_ROW + i) * LANES, (FIRST_ROW + series + i) * LANES
         if previous[i] == 1:
             for cell in range(cells):
-                put(work, before + cell, get(flat, int(get(places, first + cell)) + back))
+                put(work, before + cell, get(work, here + cell))
+        show_row(k, table, places, i * LANES, cells, work, here)
+
+
+@hot
+def show_ready(k: int, ready: Index, cells: int, work: Floats) -> None:
+    for cell in range(cells):
+        put(work, S_LIVE + cell, 1.0 if k >= get(ready, cell) else 0.0)
+
+
+@hot
+def show_row(k: int, table: Floats, places: Index, first: int, cells: int, work: Floats, row: int) -> None:
+    flat = table.reshape(-1)
+    for cell in range(cells):
+        put(work, row + cell, get(flat, int(get(places, first + cell)) + k))
+
+
+@inner
+def start_lanes(k: int, table: Floats, places: Index, ready: Index, cells: int, work: Floats) -> None:
+    """Fills the lanes with what is there before column k, the first of the run."""
+    show_ready(k, ready, cells, work)
+    for i in range(len(places) // LANES):
+        show_row(max(k - 1, 0), table, places, i * LANES, cells, work, (FIRST_ROW + i) * LANES)
+
+
+@inner
+def by_steps(
+    b: Book,
+    t: int,
+    step: Any,
+    bars: Floats,
+    at: Index,
+    table: Floats,
+    picks: Index,
+    ready: Index,
+    work: Floats,
+    many_states: Floats,
+    fault: Floats,
+) -> None:
+    """Asks the step for each symbol in turn, in lane 0, its states in `many_states`; at[symbol] as above."""
+    shared = b.purses[CASH, 0] + value_now(b) if b.own == 0 else 0.0
+    first = (FIRST_ROW + 2 * picks.shape[1]) * LANES
+    size = many_states.shape[1]  # parameters, then states
+    for cell in range(b.cells.shape[1]):
+        if b.states[t, cell] == 1:
+            k = at[cell]
+            at[cell] += 1
+            show(b, t, cell, 0, k, table, picks, ready, work, shared)
+            for i in range(size):
+                put(work, first + i * LANES, many_states[cell, i])
+            step(0, 1, bars[k], work)
+            for i in range(size):
+                many_states[cell, i] = get(work, first + i * LANES)
+            if get(work, O_KIND) != NONE:
+                take_order(b, cell, 0, t, work, fault)
 
 
 @hot
@@ -245,3 +273,5 @@ def start_steps(
                 many[cell, i] = x
             else:
                 put(work, first + i * LANES + cell, x)
+        for i in range(3):  # of steps that name no stop these stay
+            put(work, O_STOPS + i * LANES + (0 if b.many == 1 else cell), np.nan)

@@ -43,9 +43,7 @@ def step(first, end, bar, work):
         live = get(work, {live} + c) > 0.0
         put(work, {kind} + c, kind if live else 0.0)
         put(work, {want} + c, want)
-        put(work, {stops} + c, stop_loss)
-        put(work, {stops} + {lanes} + c, take_profit)
-        put(work, {stops} + 2 * {lanes} + c, trailing)
+{stops}
 {kept}
 """
 
@@ -119,6 +117,12 @@ def step_text(source: Source, params: list[str], steps: ModuleType) -> str:
     ]
     # Read before the loop: within it the compiler cannot know that they stay the same.
     bars = [f"    bar_{name} = bar[{i}]" for i, name in enumerate(BAR_FIELDS) if ("bar", name) in reads]
+    # Of a step that names no stop the rows are what they are at its start.
+    stops = [
+        f"        put(work, {steps.O_STOPS + i * lanes} + c, {name})"
+        for i, name in enumerate(STOPS)
+        if checked.stops
+    ]
     loop = LOOP.format(
         bars="\n".join(bars),
         results=", ".join(["kind", "want", *STOPS, *[f"n_{state}" for state in states]]),
@@ -127,8 +131,7 @@ def step_text(source: Source, params: list[str], steps: ModuleType) -> str:
         live=steps.S_LIVE,
         kind=steps.O_KIND,
         want=steps.O_WANT,
-        stops=steps.O_STOPS,
-        lanes=lanes,
+        stops="\n".join(stops),
     )
     return function_text("one", arguments, checked) + loop
 

@@ -7,7 +7,8 @@ from berth_backtest.data.dates import DAY_US, shown_date
 from berth_backtest.data.panel import Panel
 from berth_backtest.errors import Problem, ProgramError, invalid
 from berth_backtest.strategies.definition import Definition
-from berth_backtest.user.declare import NEEDED, Source
+from berth_backtest.user.declare import NEEDED, OWN_FIELDS, Source
+from berth_backtest.user.rebalance import FIELDS
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -52,6 +53,14 @@ def watches(source: Source | None) -> bool:
         return False
     step = source.checked["step"]
     return step.stops or bool(step.reads & {("s", "high"), ("s", "low")})
+
+
+def fields_read(source: Source) -> list[bool]:
+    """Says which rows of the kernel a step reads of its position, or a rebalance of the market."""
+    reads = source.checked[source.kind].reads
+    if source.kind == "rebalance":
+        return [False, *[("view", name) in reads for name in FIELDS]]  # the first is what it fills
+    return [("s", name) in reads for name in OWN_FIELDS]
 
 
 def path_of(source: Source | None) -> tuple[str, str | None]:
