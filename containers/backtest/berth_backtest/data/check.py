@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from berth_backtest.data.china import read_china
+from berth_backtest.data.columns import nulls_of, numbers_of
 from berth_backtest.data.dates import NEVER, first_true, read_dates
+from berth_backtest.data.order import blocks_of
 from berth_backtest.data.read import PRICES, Source
 
 Floats = NDArray[np.float64]
@@ -43,8 +45,9 @@ def check_file(
 ) -> Rows:
     """Returns a whole file's rows."""
     rows = check_rows(source, table, timezone, adjustment, china)
-    check_keys(source, rows.dates, rows.codes, rows.symbols)
-    Order().add(source, rows.dates, rows.codes)
+    if blocks_of(rows.codes, rows.dates, len(rows.symbols)) is None:
+        check_keys(source, rows.dates, rows.codes, rows.symbols)
+        Order().add(source, rows.dates, rows.codes)
     return rows
 
 
@@ -66,7 +69,8 @@ def check_rows(
     suspended = read_suspended(source, table)
     nulls = np.zeros(len(dates), dtype=np.bool_)
     for name in columns:
-        nulls |= np.asarray(table.column(name).is_null().to_numpy())
+        if table.column(name).null_count:
+            nulls |= nulls_of(table.column(name))
     if volume is not None:
         zero = np.logical_and.reduce([x == 0 for x in columns.values()])
         suspended |= zero & (volume == 0)
@@ -74,8 +78,10 @@ def check_rows(
     splits, dividends = read_actions(source, table, adjustment)
     state = np.where(nulls, NO_BAR, BAR).astype(np.int8)
     state[suspended] = SUSPENDED
-    for values in columns.values():
-        values[state != BAR] = np.nan
+    absent = state != BAR
+    if absent.any():
+        for values in columns.values():
+            values[absent] = np.nan
     if volume is not None:
         columns["volume"] = np.where(state == BAR, np.nan_to_num(volume), np.nan)
     delisted = np.full(len(dates), NEVER)
@@ -114,13 +120,14 @@ def read_symbols(source: Source, table: Any) -> tuple[list[str], Index]:
         raise source.wrong(first_true(column.is_null()), "symbol", "is null")
     encoded = column.combine_chunks().dictionary_encode()
     symbols = encoded.dictionary.to_pylist()
+    codes = numbers_of(pa.chunked_array([encoded.indices]), np.int32).astype(np.int64)
     for code, symbol in enumerate(symbols):
         if not symbol.strip() or any(ord(ch) < 32 for ch in symbol) or len(symbol) > 100:
-            row = int(np.argmax(np.asarray(encoded.indices) == code))
+            row = int(np.argmax(codes == code))
             raise source.wrong(
                 row, "symbol", "must be a text of 1 to 100 characters without control characters"
             )
-    return symbols, np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
+    return symbols, codes
 
 
 def read_numbers(source: Source, table: Any, name: str) -> Floats:
@@ -134,9 +141,15 @@ def read_numbers(source: Source, table: Any, name: str) -> Floats:
         or pa.types.is_null(kind)
     ):
         raise source.wrong(0, name, f"must be numbers, not {kind}")
-    column = column.cast(pa.float64(), safe=False)
-    values = np.array(column.to_numpy(), dtype=np.float64)
-    bad = ~np.isfinite(values) & ~np.asarray(column.is_null().to_numpy())
+    if kind != pa.float64():
+        column = column.cast(pa.float64(), safe=False)
+    values: Floats = numbers_of(column, np.float64)
+    if column.null_count:
+        absent = nulls_of(column)
+        values[absent] = np.nan
+        bad = ~np.isfinite(values) & ~absent
+    else:
+        bad = ~np.isfinite(values)
     if bad.any():
         row = int(np.argmax(bad))
         raise source.wrong(row, name, f"{values[row]} is not a finite number")

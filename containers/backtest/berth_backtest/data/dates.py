@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from berth_backtest.data.columns import nulls_of, numbers_of
 from berth_backtest.data.read import Source
 
 DAY_US = 86_400_000_000
@@ -57,13 +58,16 @@ def parse_texts(source: Source, column: Any, name: str) -> Any:
     zoned = [moment.tzinfo is not None for moment in moments if moment is not None]
     if any(zoned) and not all(zoned):
         raise source.wrong(zoned.index(False), name, "has no zone, others have")
-    return pa.array(moments, pa.timestamp("us", tz="UTC" if zoned and zoned[0] else None))
+    kind = pa.timestamp("us", tz="UTC" if zoned and zoned[0] else None)
+    return pa.chunked_array([pa.array(moments, kind)])
 
 
 def micros(column: Any) -> NDArray[np.int64]:
     """Returns an Arrow timestamp column as numbers; nulls become the largest."""
-    numbers = pc.fill_null(column.cast(pa.int64()), NEVER)
-    return np.asarray(numbers.to_numpy(), dtype=np.int64)
+    numbers: NDArray[np.int64] = numbers_of(column.cast(pa.int64()), np.int64)
+    if column.null_count:
+        numbers[nulls_of(column)] = NEVER
+    return numbers
 
 
 def first_true(mask: Any) -> int:

@@ -116,8 +116,9 @@ def known_columns(source: Source, names: list[str], wanted: tuple[str, ...]) -> 
 
 
 def read_parquet(source: Source, wanted: tuple[str, ...]) -> Any:
-    columns = columns_of(source, wanted)
-    table = papq.ParquetFile(source.path).read(columns=list(columns.values()))
+    file = papq.ParquetFile(source.path)
+    columns = known_columns(source, file.schema_arrow.names, wanted)
+    table = file.read(columns=list(columns.values()))
     return table.select(list(columns.values())).rename_columns(list(columns))
 
 
