@@ -3,17 +3,20 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .book import Book
+from .book import Book, Markets, Records, Scratch
 from .jit import LANES, by_reference, entry, hot, inner, unowned
 from .layout import (
+    CELL,
     G_D2,
     G_R,
     G_R2,
     HIT,
     ORDER_STOP_LOSS,
+    PURSE,
     RAW,
     SET_STOP_LOSS,
     SIGN,
+    SUMS,
     TIES,
     WIDTH,
 )
@@ -30,38 +33,73 @@ CELLS = 64  # sets that run side by side over one symbol
 
 
 @inner
-def loose(b: Book) -> Book:
-    """Returns the book without reference counts: each call would count those of all its arrays."""
-    return BookByReference(
-        unowned(b.cells),
-        unowned(b.purses),
-        unowned(b.sums),
-        unowned(b.bars),
-        unowned(b.states),
-        unowned(b.now),
-        unowned(b.marks),
-        unowned(b.totals),
-        unowned(b.growth),
-        unowned(b.tops),
-        unowned(b.bottoms),
-        unowned(b.lots),
-        unowned(b.rates),
-        unowned(b.limits),
-        unowned(b.dates),
-        unowned(b.actions),
-        unowned(b.delisted),
-        unowned(b.rules),
-        unowned(b.waiting),
-        unowned(b.counts),
-        unowned(b.equity),
-        unowned(b.held),
-        unowned(b.decided),
-        unowned(b.trades),
-        unowned(b.events),
-        unowned(b.peaks),
-        b.many,
-        b.own,
+def scratch_of(markets: Markets, cells: int, purses: int) -> Scratch:
+    """Returns room for books of as many cells and purses."""
+    bars, symbols = markets.bars.shape[1], markets.bars.shape[2]
+    return Scratch(
+        np.empty((CELL, cells)),
+        np.empty((PURSE, purses)),
+        np.empty((purses, SUMS)),
+        np.zeros(symbols),
+        np.empty(cells, dtype=np.int64),
+        np.empty(bars // WIDTH + WIDTH + 1, dtype=np.uint8),  # whole words are read
     )
+
+
+@inner
+def book_of(
+    markets: Markets,
+    place: int,
+    records: Records,
+    row: int,
+    scratch: Scratch,
+    rules: Floats,
+    many: int,
+    own: int,
+) -> Book:
+    """Returns the book of the market at a place, which records in a row of the records.
+
+    Without reference counts: each call would count those of all its arrays.
+    """
+    first, end = markets.action_at[place], markets.action_at[place + 1]
+    return BookByReference(
+        unowned(scratch.cells),
+        unowned(scratch.purses),
+        unowned(scratch.sums),
+        unowned(markets.bars)[place],
+        unowned(markets.states)[place],
+        unowned(scratch.now),
+        unowned(markets.marks)[place],
+        unowned(markets.totals)[place],
+        unowned(markets.growth)[place],
+        unowned(markets.tops)[place],
+        unowned(markets.bottoms)[place],
+        unowned(markets.lots)[place],
+        unowned(markets.rates),
+        unowned(markets.limits)[place],
+        unowned(markets.dates),
+        unowned(markets.actions)[first:end],
+        unowned(markets.delisted)[place],
+        unowned(rules),
+        unowned(scratch.waiting),
+        unowned(records.counts)[row],
+        unowned(records.equity)[row],
+        unowned(records.held)[row],
+        unowned(records.decided)[row],
+        unowned(records.trades)[row],
+        unowned(records.events)[row],
+        unowned(scratch.peaks),
+        many,
+        own,
+    )
+
+
+@inner
+def table_of(tables: Floats, rows: int, first: int, end: int) -> Floats:
+    """Returns the table of the own bars from first to end, [row, own bar], of those that lie in a row."""
+    if rows == 0 or first == end:
+        return np.empty((rows, end - first))
+    return tables[rows * first : rows * end].reshape((rows, end - first))
 
 
 @inner
@@ -82,7 +120,58 @@ def clear(b: Book, base: int, stops: Floats) -> None:
 
 @entry
 def run_moves(
-    given: Book,
+    markets: Markets,
+    books: Index,
+    records: Records,
+    rules: Floats,
+    cells: int,
+    many: int,
+    kind: int,
+    tables: Floats,
+    rows: int,
+    starts: Index,
+    picks: Index,
+    levels: Floats,
+    level: bool,
+    targets: Floats,
+    stops: Floats,
+    steps: Steps,
+    faults: Floats,
+    raw: Floats,
+) -> None:
+    """Runs some of the books, one after the other; fills raw[book, set or purse, field].
+
+    `tables` holds `rows` series at the own bars of each book. With `many` a book has all symbols and runs
+    one set: cell i uses its own bars from starts[i] to starts[i + 1]. Else as many sets run as there are
+    picks, `cells` at a time, all on all own bars. With `targets` [book, bar, symbol] these decide, with
+    `steps` the user's function; the first of a book's orders that cannot be one goes into its `faults`.
+    """
+    scratch = scratch_of(markets, cells, 1 if many == 1 else cells)
+    for row in range(len(books)):
+        place = int(books[row])
+        first, end = markets.own_at[place], markets.own_at[place + 1]
+        run_sets(
+            book_of(markets, place, records, row, scratch, rules, many, 1 - many),
+            kind,
+            table_of(tables, rows, first, end),
+            markets.closes[first:end],
+            markets.bar_of[first:end],
+            starts,
+            picks,
+            levels,
+            level,
+            targets[row],
+            stops,
+            steps,
+            steps.bars[first:end],
+            faults[row],
+            raw[row],
+        )
+
+
+@inner
+def run_sets(
+    b: Book,
     kind: int,
     table: Floats,
     closes: Floats,
@@ -94,17 +183,11 @@ def run_moves(
     targets: Floats,
     stops: Floats,
     steps: Steps,
+    step_bars: Floats,
     fault: Floats,
     raw: Floats,
 ) -> None:
-    """Runs built-in states; fills raw[set or purse, field].
-
-    `table` holds the series at own bars, `closes` and `bar_of` the same bars. A book with many symbols
-    runs one set: cell i uses the bars from starts[i] to starts[i + 1]. Else as many sets run as there
-    are picks, a book's cells at a time, all on all bars. With `targets` [bar, symbol] these decide, with
-    `steps` the user's function; the first of its orders that cannot be one goes into `fault`.
-    """
-    b = loose(given)
+    """Runs one book; `table`, `closes`, `bar_of` and `step_bars` are of its own bars."""
     cells = b.cells.shape[1]
     sets = cells if b.many == 1 else len(picks)
     own = len(bar_of)
@@ -112,7 +195,7 @@ def run_moves(
     moves = np.empty((own * (1 if b.many == 1 else cells) + cells, 4), dtype=np.int32)
     codes = np.empty(2 * (own // 8 + 2) * 8, dtype=np.int8)
     ties = np.zeros(cells)
-    stepping = len(steps.bars) > 0
+    stepping = len(step_bars) > 0
     rows = len(steps.params) + len(steps.start) if stepping else 0
     series = picks.shape[1]
     column = np.zeros(len(b.now), dtype=np.int64)
@@ -164,7 +247,7 @@ def run_moves(
             moves,
             targets,
             steps.call,
-            unowned(steps.bars),
+            unowned(step_bars),
             unowned(column),
             unowned(table),
             unowned(some_picks),
@@ -256,18 +339,46 @@ def follow_marks(
     bottoms: Floats,
     free: float,
 ) -> None:
-    """Fills one symbol's last closes at each bar, their running sums and returns, and extremes by block.
+    """Fills each book's last closes, their running sums and returns, and extremes by block: [book, ...].
 
+    The books are those of one symbol each; `ratios` [book, bar] are of its splits, if any has one.
     tops[phase, t] is the highest mark from the beginning of t's block, the blocks of WIDTH bars
     beginning where bar % WIDTH is the phase.
     """
+    for book in range(len(bars)):
+        follow_symbol(
+            bars[book],
+            states[book],
+            ratios[book],
+            marks[book, 0],
+            totals[book, 0],
+            growth[book, 0],
+            tops[book, 0],
+            bottoms[book, 0],
+            free,
+        )
+
+
+@inner
+def follow_symbol(
+    bars: Floats,
+    states: NDArray[np.int8],
+    ratios: Floats,
+    marks: Floats,
+    totals: Floats,
+    growth: Floats,
+    tops: Floats,
+    bottoms: Floats,
+    free: float,
+) -> None:
+    """Fills one book; states and bars are [bar, 1, ...]."""
     n = len(bars)
     mark = 0.0
     for t in range(n):
         if len(ratios) > 0:
             mark /= ratios[t]
-        if states[t] == 1:
-            mark = bars[t, 3]
+        if states[t, 0] == 1:
+            mark = bars[t, 0, 3]
         marks[t] = mark
         totals[t + 1] = totals[t] + mark
         r = mark / marks[t - 1] - 1.0 if t > 0 and marks[t - 1] > 0.0 else 0.0
