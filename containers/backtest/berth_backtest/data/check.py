@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from berth_backtest.data.china import read_china
-from berth_backtest.data.columns import nulls_of, numbers_of
+from berth_backtest.data.columns import by_dictionary, indices_of, nulls_of, numbers_of
 from berth_backtest.data.dates import NEVER, first_true, read_dates
 from berth_backtest.data.order import blocks_of
 from berth_backtest.data.read import PRICES, Source
@@ -112,15 +111,7 @@ def read_symbols(source: Source, table: Any) -> tuple[list[str], Index]:
     if "symbol" not in table.column_names:
         return [source.path.stem], np.zeros(table.num_rows, dtype=np.int64)
     column = table.column("symbol")
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        column = column.cast(pa.string())
-    if column.null_count:
-        raise source.wrong(first_true(column.is_null()), "symbol", "is null")
-    encoded = column.combine_chunks().dictionary_encode()
-    symbols = encoded.dictionary.to_pylist()
-    codes = numbers_of(pa.chunked_array([encoded.indices]), np.int32).astype(np.int64)
+    symbols, codes = by_dictionary(column) or by_value(source, column)
     for code, symbol in enumerate(symbols):
         if not symbol.strip() or any(ord(ch) < 32 for ch in symbol) or len(symbol) > 100:
             row = int(np.argmax(codes == code))
@@ -128,6 +119,18 @@ def read_symbols(source: Source, table: Any) -> tuple[list[str], Index]:
                 row, "symbol", "must be a text of 1 to 100 characters without control characters"
             )
     return symbols, codes
+
+
+def by_value(source: Source, column: Any) -> tuple[list[str], Index]:
+    """Returns what by_dictionary does, of a column of any type."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        column = column.cast(pa.string())
+    if column.null_count:
+        raise source.wrong(first_true(column.is_null()), "symbol", "is null")
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), indices_of(encoded)
 
 
 def read_numbers(source: Source, table: Any, name: str) -> Floats:
@@ -256,4 +259,6 @@ def read_actions(source: Source, table: Any, adjustment: str) -> tuple[Floats, F
 def read_currencies(table: Any) -> set[str]:
     if "currency" not in table.column_names:
         return set()
+    import pyarrow.compute as pc
+
     return {value for value in pc.unique(table.column("currency").cast(pa.string())).to_pylist() if value}

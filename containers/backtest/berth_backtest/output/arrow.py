@@ -1,6 +1,7 @@
 """Arrays of NumPy as columns of Arrow.
 
-pa.array() would look for pandas, and where that is installed import it: a third of a short run.
+pa.array() imports pandas where that is installed, take() all of pyarrow.compute: each takes as long as a
+short run.
 """
 
 from collections.abc import Sequence
@@ -10,23 +11,34 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+Mask = NDArray[np.bool_]
 
-def numbers(values: NDArray[Any], absent: NDArray[np.bool_] | None = None, kind: Any = None) -> Any:
+
+def numbers(values: NDArray[Any], absent: Mask | None = None, kind: Any = None) -> Any:
     """Returns a column of numbers, null where they are absent; `kind` is another type of the same width."""
-    kept = (
-        None if absent is None or not absent.any() else pa.py_buffer(np.packbits(~absent, bitorder="little"))
-    )
-    buffer = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), [kept, buffer])
+    buffers = [validity(absent), pa.py_buffer(np.ascontiguousarray(values))]
+    return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), buffers)
 
 
-def flags(values: NDArray[np.bool_]) -> Any:
-    buffer = pa.py_buffer(np.packbits(values, bitorder="little"))
-    return pa.Array.from_buffers(pa.bool_(), len(values), [None, buffer])
+def flags(values: Mask) -> Any:
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits_of(values)])
 
 
-def texts(values: Sequence[str]) -> Any:
-    """Returns a column of a few texts, from which take() makes longer ones."""
+def texts(values: Sequence[str], which: NDArray[np.int64], absent: Mask | None = None) -> Any:
+    """Returns a column of texts, each one of a few, null where they are absent."""
     encoded = [value.encode() for value in values]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+    sizes = np.array([len(value) for value in encoded])
+    letters = np.array(encoded, dtype=f"S{sizes.max()}").view(np.uint8).reshape(len(encoded), -1)
+    letters = letters[which][np.arange(letters.shape[1]) < sizes[which][:, np.newaxis]]
+    ends = np.concatenate([[0], np.cumsum(sizes[which])]).astype(np.int32)
+    buffers = [validity(absent), pa.py_buffer(ends), pa.py_buffer(letters)]
+    return pa.Array.from_buffers(pa.string(), len(which), buffers)
+
+
+def validity(absent: Mask | None) -> Any:
+    """Returns the bits of what is there, None if all is."""
+    return None if absent is None or not absent.any() else bits_of(~absent)
+
+
+def bits_of(values: Mask) -> Any:
+    return pa.py_buffer(np.packbits(values, bitorder="little"))

@@ -89,7 +89,6 @@ def write_metrics(
             *types,
         ]
     )
-    symbols = texts(plan.accounts)
     count = len(plan.accounts)
     step = max(1, ROWS_AT_ONCE // count)
     known = [WHOLE] if of is None else of
@@ -98,7 +97,7 @@ def write_metrics(
     def batches() -> Iterator[Any]:
         for first in range(0, len(points), step):
             some = np.repeat(points[first : first + step], count)
-            names = symbols.take(numbers(np.tile(np.arange(count), len(some) // count)))
+            names = texts(plan.accounts, np.tile(np.arange(count), len(some) // count))
             rows = metrics[first : first + step].reshape(-1, len(NAMES))
             columns = [
                 numbers(some),
@@ -151,7 +150,7 @@ def segment_columns(known: Sequence[Segment], which: Index) -> list[Any]:
     folds = np.array([-1 if fold is None else fold for fold, _ in known], dtype=np.int32)
     return [
         numbers(folds[which], folds[which] < 0),
-        texts([name for _, name in known]).take(numbers(which)),
+        texts([name for _, name in known], which),
     ]
 
 
@@ -199,7 +198,7 @@ def trade_table(plan: Plan, rank: int, run: Recording) -> Any:
     reason = rows[:, layout.T_REASON].astype(np.int64)
     columns = [
         numbers(np.full(len(rows), rank, dtype=np.int32)),
-        texts(plan.panel.symbols).take(numbers(rows[:, layout.T_CELL].astype(np.int64))),
+        texts(plan.panel.symbols, rows[:, layout.T_CELL].astype(np.int64)),
         date_column(plan, entry),
         date_column(plan, leave),
         numbers(rows[:, layout.T_ENTRY]),
@@ -209,7 +208,7 @@ def trade_table(plan: Plan, rank: int, run: Recording) -> Any:
         numbers(rows[:, layout.T_PNL]),
         numbers(rows[:, layout.T_PNL] / rows[:, layout.T_VALUE]),
         numbers(leave - entry, leave < 0),
-        texts(layout.REASONS).take(numbers(np.maximum(reason, 0), reason < 0)),
+        texts(layout.REASONS, np.maximum(reason, 0), reason < 0),
         flags(leave < 0),
     ]
     return pa.Table.from_arrays(columns, schema=trade_schema(plan))
@@ -245,7 +244,7 @@ def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording)
         count = len(equity)
         columns = [
             numbers(np.full(count * n, rank, dtype=np.int32)),
-            texts(names[some]).take(numbers(np.repeat(np.arange(count), n))),
+            texts(names[some], np.repeat(np.arange(count), n)),
             date_column(plan, np.tile(np.arange(n), count)),
             numbers(equity.reshape(-1)),
             numbers(held[:, some].T.astype(np.float64).reshape(-1)),
