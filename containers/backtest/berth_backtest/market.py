@@ -92,7 +92,7 @@ def market_of(
         Markets(
             bars,
             states,
-            *lines_of(bars, states, actions, action_at, plan.spec.risk_free / plan.periods, each),
+            *lines_of(plan, bars, states, actions, action_at, each),
             rules.lots[:, np.newaxis],
             rules.rates,
             np.ascontiguousarray(limits)[:, :, np.newaxis],
@@ -219,23 +219,21 @@ def step_rows(plan: Plan, panel: Panel, symbols: Sequence[int], own: OwnBars) ->
 
 
 def lines_of(
+    plan: Plan,
     bars: Floats,
     states: NDArray[np.int8],
     actions: Floats,
     action_at: Index,
-    free: float,
     each: Callable[[Calls, int], object],
 ) -> Lines:
-    """Returns each book's last closes, their sums, returns and block extremes, with room for a whole block.
-
-    `free` is the risk-free return of a bar.
-    """
+    """Returns each book's last closes, their sums, returns and extremes by block, with room for a block."""
+    free = plan.spec.risk_free / plan.periods  # of a bar
     books, n = states.shape[:2]
     ratios = np.ones((books, n if len(actions) else 0))
     if len(actions):
         book = np.repeat(np.arange(books), np.diff(action_at))
         ratios[book, actions[:, 0].astype(np.int64)] = actions[:, 2]
-    lines = room_for(books, n)
+    lines = room_for(books, n, plan.spec.execution.direction != "long")
     step = -(-SHORT_BARS // n)
     parts = [slice(first, first + step) for first in range(0, books, step)]
 
@@ -247,15 +245,14 @@ def lines_of(
     return lines
 
 
-def room_for(books: int, bars: int) -> Lines:
-    """Returns room for the lines of books of one symbol each."""
-    blocks = (books, 1, WIDTH, bars + WIDTH)
+def room_for(books: int, bars: int, shorts: bool) -> Lines:
+    """Returns room for the lines of books of one symbol each; lowest marks are those that shorts have."""
     return (
         np.zeros((books, 1, bars + WIDTH)),
         np.zeros((books, 1, bars + 1)),
         np.zeros((books, 1, bars, GROWTH)),
-        np.zeros(blocks),
-        np.zeros(blocks),
+        np.zeros((books, 1, WIDTH, bars + WIDTH)),
+        np.zeros((books, 1, WIDTH, bars + WIDTH if shorts else 0)),
     )
 
 

@@ -341,7 +341,8 @@ def follow_marks(
 ) -> None:
     """Fills each book's last closes, their running sums and returns, and extremes by block: [book, ...].
 
-    The books are those of one symbol each; `ratios` [book, bar] are of its splits, if any has one.
+    The books are those of one symbol each; `ratios` [book, bar] are of its splits, if any has one. Lowest
+    marks are filled if there is room for them: without shorts nobody reads them.
     tops[phase, t] is the highest mark from the beginning of t's block, the blocks of WIDTH bars
     beginning where bar % WIDTH is the phase.
     """
@@ -386,10 +387,14 @@ def follow_symbol(
         for column, x in ((G_R, r), (G_R2, r * r), (G_D2, d * d)):
             grow(growth, t, column, x)
     for phase in range(WIDTH):
-        top = bottom = marks[0]
+        top, begins = marks[0], phase
         for t in range(n):
-            fresh = (t - phase) % WIDTH == 0
-            top = marks[t] if fresh else max(top, marks[t])
-            bottom = marks[t] if fresh else min(bottom, marks[t])
+            top = marks[t] if t == begins else max(top, marks[t])
+            begins += WIDTH if t == begins else 0
             tops[phase, t] = top
+    for phase in range(WIDTH if bottoms.shape[1] > 0 else 0):
+        bottom, begins = marks[0], phase
+        for t in range(n):
+            bottom = marks[t] if t == begins else min(bottom, marks[t])
+            begins += WIDTH if t == begins else 0
             bottoms[phase, t] = bottom

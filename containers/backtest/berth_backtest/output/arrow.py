@@ -35,6 +35,15 @@ def texts(values: Sequence[str], which: NDArray[np.int64], absent: Mask | None =
     return pa.Array.from_buffers(pa.string(), len(which), buffers)
 
 
+def repeated(values: Sequence[str], times: int) -> Any:
+    """Returns a column of texts, each so many times."""
+    encoded = [value.encode() for value in values]
+    sizes = np.repeat([len(value) for value in encoded], times)
+    ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    letters = b"".join(value * times for value in encoded)
+    return pa.Array.from_buffers(pa.string(), len(sizes), [None, pa.py_buffer(ends), pa.py_buffer(letters)])
+
+
 def validity(absent: Mask | None) -> Any:
     """Returns the bits of what is there, None if all is."""
     return None if absent is None or not absent.any() else bits_of(~absent)

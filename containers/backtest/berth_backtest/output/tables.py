@@ -14,7 +14,7 @@ from berth_backtest.data.dates import DAY_US
 from berth_backtest.honest.blocks import BLOCKS, Blocks
 from berth_backtest.kernel import layout
 from berth_backtest.metrics import COUNTS, NAMES
-from berth_backtest.output.arrow import flags, numbers, texts
+from berth_backtest.output.arrow import flags, numbers, repeated, texts
 from berth_backtest.plan import Plan
 from berth_backtest.simulate import Recording
 from berth_backtest.sweep import Sweep
@@ -244,7 +244,7 @@ def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording)
         count = len(equity)
         columns = [
             numbers(np.full(count * n, rank, dtype=np.int32)),
-            texts(names[some], np.repeat(np.arange(count), n)),
+            repeated(names[some], n),
             date_column(plan, np.tile(np.arange(n), count)),
             numbers(equity.reshape(-1)),
             numbers(held[:, some].T.astype(np.float64).reshape(-1)),
