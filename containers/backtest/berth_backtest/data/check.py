@@ -144,9 +144,9 @@ def read_numbers(source: Source, table: Any, name: str) -> Floats:
         or pa.types.is_null(kind)
     ):
         raise source.wrong(0, name, f"must be numbers, not {kind}")
-    if kind != pa.float64():
+    if pa.types.is_decimal(kind) or pa.types.is_null(kind):
         column = column.cast(pa.float64(), safe=False)
-    values: Floats = numbers_of(column, np.float64)
+    values: Floats = numbers_of(column, column.type.to_pandas_dtype()).astype(np.float64, copy=False)
     if column.null_count:
         absent = nulls_of(column)
         values[absent] = np.nan
