@@ -17,7 +17,8 @@ from backtest import CORE, DEFAULT, random_panel
 from berth_backtest.chunks import run_chunk
 from berth_backtest.device import Device, no_gpu
 from berth_backtest.plan import Plan, make_plan
-from berth_backtest.simulate import compile_kernel, make_simulator
+from berth_backtest.kernel.ready import compile_kernel
+from berth_backtest.simulate import make_simulator
 from berth_backtest.spec.parse import parse_spec
 
 ROUNDS = 5  # the best of them counts

@@ -101,7 +101,8 @@ def rates(path: Path, folder: Path) -> dict[str, float]:
     """Returns the rates of the same sweep over prices on the disk and in memory, which take turns."""
     from berth_backtest.data.load import load_panel
     from berth_backtest.plan import make_plan
-    from berth_backtest.simulate import compile_kernel, make_simulator
+    from berth_backtest.kernel.ready import compile_kernel
+    from berth_backtest.simulate import make_simulator
     from berth_backtest.spec.parse import parse_spec
 
     spec = parse_spec(spec_on(path))

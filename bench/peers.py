@@ -18,7 +18,8 @@ from backtest import CORE, DEFAULT, GRID, THREADS, random_panel, seconds
 from backtesting import Backtest, Strategy
 from berth_backtest.kernel import layout
 from berth_backtest.plan import Plan, make_plan
-from berth_backtest.simulate import Simulator, compile_kernel, make_simulator
+from berth_backtest.kernel.ready import compile_kernel
+from berth_backtest.simulate import Simulator, make_simulator
 from berth_backtest.spec.parse import parse_spec
 from berth_backtest.sweep import metrics_for
 

@@ -20,7 +20,8 @@ from berth_backtest.data.panel import Panel
 from berth_backtest.job import run_job
 from berth_backtest.plan import make_plan
 from berth_backtest.report import Progress, Stop
-from berth_backtest.simulate import compile_kernel, make_simulator
+from berth_backtest.kernel.ready import compile_kernel
+from berth_backtest.simulate import make_simulator
 from berth_backtest.spec.parse import parse_spec
 
 ROUNDS = 5  # the best of them counts: others work on the machine too

@@ -90,13 +90,13 @@ def shown_bar(panel: Panel, s: int, t: int) -> str:
 
 def shown_tables(plan: Plan, panel: Panel, s: int, t: int, point: int) -> list[str]:
     """Returns the strategy's series at this bar and at the symbol's bar before."""
-    market = market_of(plan, panel, s)
-    at = int(np.searchsorted(market.bar_of, t, side="right")) - 1
+    market = market_of(plan, panel, [s])
+    at = int(np.searchsorted(market.books.bar_of, t, side="right")) - 1
     series = plan.spec.strategy.definition.series
     if at < 0 or not series:
         return []
     rows, picks = rows_of(series, plan.grid, np.array([point]))
-    table = fill_rows(rows, own_bars(panel, s), market.skip)
+    table = fill_rows(rows, own_bars(panel, s), int(market.skips[0]))
     found: dict[str, str] = {}
     for one, pick in zip(series, picks[0], strict=True):
         row = rows[pick]

@@ -1,8 +1,11 @@
 """One run from the parsed JSON of a spec to its files."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from berth_backtest.errors import StoppedError, invalid
@@ -38,20 +41,24 @@ def run_in(
         raise invalid("validation", "each fold chooses among all points: it is not run in shards")
     if spec.search.method == "tpe" and shard != WHOLE:
         raise invalid("search.method", "tpe draws by all trials before: it is not run in shards")
-    plan = plan_of(spec, scratch, threads)
-    panel, grid = plan.panel, plan.grid
-    loaded = time.monotonic()
+    with kernel_beside():
+        plan = plan_of(spec, scratch, threads)
+        panel, grid = plan.panel, plan.grid
+        loaded = time.monotonic()
     where = "" if panel.folder is None else ", from the disk"
     log(f"data: {len(panel.symbols)} symbols, {panel.bars} bars{where}; {sets_of(grid.total, grid.known)}")
     out.mkdir(parents=True, exist_ok=True)
     progress.tell(0.05, "compile")
+    from berth_backtest.kernel.ready import compile_runs, compile_sweeps
     from berth_backtest.output.files import write_files
     from berth_backtest.output.shard import write_shard
-    from berth_backtest.simulate import compile_kernel, make_simulator
+    from berth_backtest.simulate import make_simulator
     from berth_backtest.sweep import keeps_all
 
     keeps_all(plan)
-    compile_kernel()
+    compile_runs()
+    if grid.total > 1:
+        compile_sweeps()
     compiled = time.monotonic()
     log(f"kernel ready after {compiled - loaded:.2f} s; running on {threads} threads")
     simulator = make_simulator(plan, threads)
@@ -75,6 +82,27 @@ def run_in(
         raise StoppedError("stopped before the end; the best so far is written")
     progress.tell(1.0, "done")
     return result
+
+
+@contextmanager
+def kernel_beside() -> Iterator[None]:
+    """Loads the compiled kernel while something else is done; one that is not kept yet is left for later.
+
+    To compile it takes a minute, for which an error of the data would wait.
+    """
+
+    def load() -> None:
+        from berth_backtest.kernel.ready import compile_runs, is_kept
+
+        if is_kept():
+            compile_runs()
+
+    thread = Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def plan_of(spec: "Spec", scratch: Path, threads: int) -> "Plan":

@@ -1,7 +1,9 @@
-"""A panel's prices as the kernel reads them, for one symbol or for all of them."""
+"""A panel's prices as the kernel reads them: symbol by symbol, or all symbols at once for a shared purse."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,188 +11,249 @@ from numpy.typing import NDArray
 from berth_backtest.china import rates_by_date
 from berth_backtest.data.dates import DAY_US
 from berth_backtest.data.panel import Panel
-from berth_backtest.kernel.book import Book
-from berth_backtest.kernel.layout import CELL, EVENT, GROWTH, PURSE, SUMS, TRADE, WIDTH
+from berth_backtest.kernel.book import Markets, Records
+from berth_backtest.kernel.layout import EVENT, GROWTH, TRADE, WIDTH
 from berth_backtest.kernel.run import follow_marks
 from berth_backtest.plan import Plan, china_given
 from berth_backtest.user.strategy import bar_rows
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
+Calls = list[Callable[[], None]]
 
-NONE1, NONE2, NONE3 = np.empty(0), np.empty((0, 0)), np.empty((0, 0, 0))
+SHORT_BARS = 20_000  # of a call: below it threads would wait for each other longer than it takes
+Lines = tuple[Floats, Floats, Floats, Floats, Floats]  # marks, totals, growth, tops, bottoms
+
+NONE2 = np.empty((0, 0))
+NO_LINES: Lines = (
+    *(np.empty((1, 0, 0)), np.empty((1, 0, 0)), np.empty((1, 0, 0, 0))),
+    *(np.empty((1, 0, 0, 0)), np.empty((1, 0, 0, 0))),
+)  # of a shared purse
 
 
-@dataclass
+@dataclass(frozen=True)
 class Room:
     """What a run is to record; the counts of one run give the room that the next needs."""
 
-    trades: int
-    events: int
-    whole: bool
+    trades: int = 0
+    events: int = 0
+    whole: bool = False
     curve: bool = False  # of a run that is not whole: the equity alone
-    equity: Floats = field(default_factory=lambda: NONE2)
-    held: Floats = field(default_factory=lambda: NONE2)
-    decided: Floats = field(default_factory=lambda: NONE3)
-    trade_rows: Floats = field(default_factory=lambda: NONE2)
-    event_rows: Floats = field(default_factory=lambda: NONE2)
 
-    def take(self, book: Book) -> None:
-        self.trades, self.events = int(book.counts[1]), int(book.counts[2])
-        self.equity, self.held, self.decided = book.equity, book.held, book.decided
-        self.trade_rows, self.event_rows = book.trades, book.events
+    def records(self, books: int, bars: int, purses: int, cells: int) -> Records:
+        """Returns room for the records of so many books."""
+
+        def room(there: bool, *shape: int) -> Floats:
+            return np.zeros((books, *(shape if there else (0,) * len(shape))))
+
+        return Records(
+            equity=room(self.whole or self.curve, bars, purses),
+            held=room(self.whole, bars, cells),
+            decided=room(self.whole, bars, cells, 2),
+            trades=room(True, self.trades, TRADE),
+            events=room(True, self.events, EVENT),
+            counts=np.zeros((books, 4), dtype=np.int64),
+        )
 
 
 @dataclass(frozen=True)
 class Market:
-    """Arrays in the kernel's shapes; `closes` and `bar_of` are own bars, `skips` rows of warm-up."""
+    """Some symbols in the kernel's arrays: a book for each, or one for all; the other arrays go by symbol."""
 
-    bars: Floats
-    states: NDArray[np.int8]
-    marks: Floats
-    totals: Floats
-    growth: Floats
-    tops: Floats
-    bottoms: Floats
-    lots: Floats
-    rates: Floats
-    limits: Floats
-    dates: Index
-    actions: Floats
-    delisted: Index
-    closes: Floats
-    bar_of: Index
-    starts: Index
-    skips: Index
-    symbol: int | None  # its place in the panel, None: all of them
+    symbols: Sequence[int]  # their places in the panel
+    books: Markets
+    starts: Index  # where the own bars of each begin, [symbol + 1]
+    skips: Index  # how many own bars before those only warm up
     rows: Floats = field(default_factory=lambda: NONE2)  # [own bar, field] for a user's step
 
     @property
-    def skip(self) -> int:
-        return int(self.skips[0])
-
-    def book(self, rules: Floats, cells: int, own: bool, many: bool, room: Room) -> Book:
-        """Returns a book for one run."""
-        n, symbols = self.states.shape
-        purses = cells if own else 1
-        return Book(
-            cells=np.empty((CELL, cells)),
-            purses=np.empty((PURSE, purses)),
-            sums=np.empty((purses, SUMS)),
-            bars=self.bars,
-            states=self.states,
-            now=np.zeros(symbols),
-            marks=self.marks,
-            totals=self.totals,
-            growth=self.growth,
-            tops=self.tops,
-            bottoms=self.bottoms,
-            lots=self.lots,
-            rates=self.rates,
-            limits=self.limits,
-            dates=self.dates,
-            actions=self.actions,
-            delisted=self.delisted,
-            rules=rules,
-            waiting=np.empty(cells, dtype=np.int64),
-            counts=np.zeros(4, dtype=np.int64),
-            equity=np.zeros((n, purses)) if room.whole or room.curve else NONE2,
-            held=np.zeros((n, cells)) if room.whole else NONE2,
-            decided=np.zeros((n, cells, 2)) if room.whole else NONE3,
-            trades=np.zeros((room.trades, TRADE)),
-            events=np.zeros((room.events, EVENT)),
-            peaks=np.empty(n // WIDTH + WIDTH + 1, dtype=np.uint8),  # whole words are read
-            many=1 if many else 0,
-            own=1 if own else 0,
-        )
+    def bars(self) -> int:
+        return int(self.books.states.shape[1])
 
 
-def market_of(plan: Plan, panel: Panel, s: int | None) -> Market:
-    """Returns the market of one symbol, or of all (None) for a shared purse."""
-    chosen = slice(None) if s is None else slice(s, s + 1)
-    fields = (panel.open, panel.high, panel.low, panel.close)
-    # In the order that the kernel was compiled for: stacked, several symbols would keep that of the panel,
-    # for which it would be compiled once more at the first run of a shared purse.
-    bars = np.ascontiguousarray(np.stack([values[chosen].T for values in fields], axis=2))
-    states = np.ascontiguousarray(panel.state[chosen].T)
-    symbols = states.shape[1]
-    ex = plan.spec.execution
-    lot = 0.0 if ex.fractional else ex.lot
-    first = panel.own_start[0 if s is None else s]
-    last = panel.own_start[-1 if s is None else s + 1]
-    rows = panel.own_row[first:last]
-    kept = rows >= 0
-    bar_of = rows[kept] - 1
-    edges = panel.own_start - first if s is None else np.array([0, last - first])
-    before = np.concatenate([[0], np.cumsum(kept)])
-    actions = panel.actions if s is None else panel.actions[panel.actions[:, 1] == s]
-    ratios = np.empty(0)
-    if s is not None and len(actions):
-        actions = actions * np.array([1.0, 0.0, 1.0, 1.0])  # its only symbol is number 0
-        ratios = np.ones(len(states))
-        ratios[actions[:, 0].astype(np.int64)] = actions[:, 2]
-    free = plan.spec.risk_free / plan.periods
-    marks, totals, growth, tops, bottoms = (
-        marks_of(bars, states, ratios, free) if s is not None else (NONE2, NONE2, NONE3, NONE3, NONE3)
-    )
+def in_turn(calls: Calls, _bars: int) -> None:
+    for call in calls:
+        call()
+
+
+def market_of(
+    plan: Plan, panel: Panel, symbols: Sequence[int], each: Callable[[Calls, int], object] = in_turn
+) -> Market:
+    """Returns a book for each of some symbols; `each` makes calls of as many bars."""
+    chosen = chosen_of(symbols)
+    bars = prices_of(panel, chosen)[:, :, np.newaxis]
+    states = np.ascontiguousarray(panel.state[chosen])[:, :, np.newaxis]
+    actions, action_at = actions_of(panel, symbols)
+    rules = rules_of(plan, panel, chosen)
+    limits = rules.limits.transpose(1, 0, 2) if len(rules.limits) else np.empty((len(states), 0, 0))
+    own = own_of(panel, symbols)
     return Market(
-        bars=bars,
-        states=states,
-        marks=marks,
-        totals=totals,
-        growth=growth,
-        tops=tops,
-        bottoms=bottoms,
-        **rules_of(plan, panel, chosen, np.tile([lot, lot], (symbols, 1))),
-        actions=np.ascontiguousarray(actions),
-        delisted=panel.delisted[chosen].copy(),
-        closes=panel.own["close"][first:last][kept],
-        bar_of=bar_of,
-        starts=before[edges],
-        skips=np.diff(edges) - np.diff(before[edges]),
-        symbol=s,
-        rows=step_rows(plan, panel, s, bar_of, before[edges]),
+        symbols,
+        Markets(
+            bars,
+            states,
+            *lines_of(plan, bars, states, actions, action_at, each),
+            rules.lots[:, np.newaxis],
+            rules.rates,
+            np.ascontiguousarray(limits)[:, :, np.newaxis],
+            rules.dates,
+            actions * np.array([1.0, 0.0, 1.0, 1.0]),  # the only symbol of a book is number 0
+            action_at,
+            panel.delisted[chosen][:, np.newaxis].copy(),
+            own.closes,
+            own.bar_of,
+            own.starts,
+        ),
+        own.starts,
+        own.skips,
+        step_rows(plan, panel, symbols, own),
     )
 
 
-def rules_of(plan: Plan, panel: Panel, chosen: slice, lots: Floats) -> dict[str, Any]:
+def shared_market(plan: Plan, panel: Panel) -> Market:
+    """Returns one book for all symbols."""
+    symbols = range(len(panel.symbols))
+    rules = rules_of(plan, panel, slice(None))
+    own = own_of(panel, symbols)
+    return Market(
+        symbols,
+        Markets(
+            # In the order that the kernel was compiled for: with that of the panel it would be compiled
+            # once more at the first run of a shared purse.
+            np.ascontiguousarray(prices_of(panel, slice(None)).transpose(1, 0, 2))[np.newaxis],
+            np.ascontiguousarray(panel.state.T)[np.newaxis],
+            *NO_LINES,
+            rules.lots[np.newaxis],
+            rules.rates,
+            rules.limits[np.newaxis],
+            rules.dates,
+            panel.actions,
+            np.array([0, len(panel.actions)]),
+            panel.delisted[np.newaxis].copy(),
+            own.closes,
+            own.bar_of,
+            own.starts[[0, -1]],
+        ),
+        own.starts,
+        own.skips,
+        step_rows(plan, panel, symbols, own),
+    )
+
+
+def chosen_of(symbols: Sequence[int]) -> Any:
+    """Returns the index of some symbols in the panel's arrays; a slice if they lie together."""
+    if isinstance(symbols, range) and symbols.step == 1:
+        return slice(symbols.start, symbols.stop)
+    return list(symbols)
+
+
+def prices_of(panel: Panel, chosen: Any) -> Floats:
+    """Returns [symbol, bar, (open, high, low, close)]."""
+    fields = (panel.open, panel.high, panel.low, panel.close)
+    return np.stack([values[chosen] for values in fields], axis=2)
+
+
+@dataclass(frozen=True)
+class OwnBars:
+    """The own bars of some symbols, one after the other, without those that only warm up."""
+
+    closes: Floats
+    bar_of: Index  # of the run; -1 is the last bar before it
+    starts: Index  # [symbol + 1]
+    skips: Index  # [symbol]: how many are left out
+
+
+def own_of(panel: Panel, symbols: Sequence[int]) -> OwnBars:
+    first, end = panel.own_start[:-1][chosen_of(symbols)], panel.own_start[1:][chosen_of(symbols)]
+    edges = np.concatenate([[0], np.cumsum(end - first)])
+    own: Any = slice(int(first[0]), int(end[-1]))
+    if not isinstance(chosen_of(symbols), slice):
+        own = np.repeat(first - edges[:-1], end - first) + np.arange(edges[-1])
+    rows, closes = panel.own_row[own], panel.own["close"][own]
+    kept = rows >= 0
+    if not kept.all():
+        rows, closes = rows[kept], closes[kept]
+    starts = np.concatenate([[0], np.cumsum(kept)])[edges]
+    return OwnBars(closes, rows - 1, starts, np.diff(edges) - np.diff(starts))
+
+
+def actions_of(panel: Panel, symbols: Sequence[int]) -> tuple[Floats, Index]:
+    """Returns the splits and dividends of some symbols, each one's by bar, and where each one's begin."""
+    places = np.full(len(panel.symbols), -1)
+    places[chosen_of(symbols)] = np.arange(len(symbols))
+    place = places[panel.actions[:, 1].astype(np.int64)]
+    order = np.argsort(place, kind="stable")
+    order = order[place[order] >= 0]
+    return panel.actions[order], np.searchsorted(place[order], np.arange(len(symbols) + 1))
+
+
+class Rules(NamedTuple):
+    lots: Floats  # [symbol, (least, step)]
+    rates: Floats
+    limits: Floats  # [bar, symbol, (down, up)]; empty = none
+    dates: Index
+
+
+def rules_of(plan: Plan, panel: Panel, chosen: Any) -> Rules:
     """Returns lots, rates, limits and date numbers: plain ones, or those of a profile by date."""
     ex = plan.spec.execution
+    lots = np.full((len(panel.delisted[chosen]), 2), 0.0 if ex.fractional else float(ex.lot))
     if panel.china is None:
         rates = np.array([[ex.fee, ex.fee_min, ex.transfer, ex.stamp]]) * plan.costs
-        return {"lots": lots, "rates": rates, "limits": NONE3, "dates": np.empty(0, dtype=np.int64)}
+        return Rules(lots, rates, np.empty((0, 0, 0)), np.empty(0, dtype=np.int64))
     days = panel.dates // DAY_US
-    return {
-        "lots": lots if "lot" in ex.given else panel.china.lots[chosen].copy(),
-        "rates": rates_by_date(days, china_given(plan.spec)) * plan.costs,
-        "limits": np.ascontiguousarray(panel.china.limits[:, chosen]),
-        "dates": days,
-    }
+    return Rules(
+        lots if "lot" in ex.given else panel.china.lots[chosen].copy(),
+        rates_by_date(days, china_given(plan.spec)) * plan.costs,
+        np.ascontiguousarray(panel.china.limits[:, chosen]),
+        days,
+    )
 
 
-def step_rows(plan: Plan, panel: Panel, s: int | None, bar_of: Index, starts: Index) -> Floats:
+def step_rows(plan: Plan, panel: Panel, symbols: Sequence[int], own: OwnBars) -> Floats:
     """Returns the bars as a user's step reads them, symbol after symbol."""
-    source = plan.spec.strategy.definition.source
-    if source is None:
+    if plan.spec.strategy.definition.source is None:
         return NONE2
-    symbols = range(len(panel.symbols)) if s is None else [s]
-    parts = [bar_rows(panel, one, bar_of[starts[i] : starts[i + 1]]) for i, one in enumerate(symbols)]
+    parts = [bar_rows(panel, s, own.bar_of[own.starts[i] : own.starts[i + 1]]) for i, s in enumerate(symbols)]
     return np.concatenate(parts)
 
 
-def marks_of(
-    bars: Floats, states: NDArray[np.int8], ratios: Floats, free: float
-) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Returns one symbol's last closes, their sums, returns and block extremes, with room for a whole block.
+def lines_of(
+    plan: Plan,
+    bars: Floats,
+    states: NDArray[np.int8],
+    actions: Floats,
+    action_at: Index,
+    each: Callable[[Calls, int], object],
+) -> Lines:
+    """Returns each book's last closes, their sums, returns and extremes by block, with room for a block."""
+    free = plan.spec.risk_free / plan.periods  # of a bar
+    books, n = states.shape[:2]
+    ratios = np.ones((books, n if len(actions) else 0))
+    if len(actions):
+        book = np.repeat(np.arange(books), np.diff(action_at))
+        ratios[book, actions[:, 0].astype(np.int64)] = actions[:, 2]
+    lines = room_for(books, n, plan.spec.execution.direction != "long")
+    step = -(-SHORT_BARS // n)
+    parts = [slice(first, first + step) for first in range(0, books, step)]
 
-    `free` is the risk-free return of a bar.
-    """
-    n = len(states)
-    marks, totals, growth = np.zeros((1, n + WIDTH)), np.zeros((1, n + 1)), np.zeros((1, n, GROWTH))
-    tops, bottoms = np.zeros((1, WIDTH, n + WIDTH)), np.zeros((1, WIDTH, n + WIDTH))
-    lines = (marks[0], totals[0], growth[0], tops[0], bottoms[0])
-    follow_marks(bars[:, 0], states[:, 0], ratios, *lines, free)
-    return marks, totals, growth, tops, bottoms
+    def follow(part: slice) -> None:
+        marks, totals, growth, tops, bottoms = (line[part] for line in lines)
+        follow_marks(bars[part], states[part], ratios[part], marks, totals, growth, tops, bottoms, free)
+
+    each([partial(follow, part) for part in parts], step * n)
+    return lines
+
+
+def room_for(books: int, bars: int, shorts: bool) -> Lines:
+    """Returns room for the lines of books of one symbol each; lowest marks are those that shorts have."""
+    return (
+        np.zeros((books, 1, bars + WIDTH)),
+        np.zeros((books, 1, bars + 1)),
+        np.zeros((books, 1, bars, GROWTH)),
+        np.zeros((books, 1, WIDTH, bars + WIDTH)),
+        np.zeros((books, 1, WIDTH, bars + WIDTH if shorts else 0)),
+    )
 
 
 def own_bars(panel: Panel, s: int) -> dict[str, Floats]:
@@ -203,24 +266,3 @@ def own_columns(panel: Panel) -> dict[str, Floats]:
     """Returns the own bars of all symbols, one after the other; absent prices are the close."""
     found = panel.own
     return {name: found.get(name, found["close"]) for name in ("open", "high", "low")} | found
-
-
-def tiny_market() -> Market:
-    """Returns two bars of one symbol."""
-    bars, states = np.ones((2, 1, 4)), np.ones((2, 1), dtype=np.int8)
-    return Market(
-        bars,
-        states,
-        *marks_of(bars, states, NONE1, 0.0),
-        lots=np.ones((1, 2)),
-        rates=np.zeros((1, 4)),
-        limits=NONE3,
-        dates=np.empty(0, dtype=np.int64),
-        actions=NONE2,
-        delisted=np.array([2]),
-        closes=np.ones(2),
-        bar_of=np.arange(2),
-        starts=np.zeros(2, dtype=np.int64),
-        skips=np.zeros(1, dtype=np.int64),
-        symbol=0,
-    )

@@ -3,10 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel import layout, moves
-from berth_backtest.kernel.plain import run_plain
-from berth_backtest.kernel.words import WORD
-from berth_backtest.market import Market, Room
+from berth_backtest.kernel import layout
+from berth_backtest.market import Market
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -15,42 +13,19 @@ Index = NDArray[np.int64]
 MORE = (layout.WATCH, layout.LEVEL, layout.SHORT, layout.T_PLUS_1, layout.CLOSE_AT_END)
 
 
-def is_plain(kind: int, rules: Floats, market: Market) -> bool:
-    """Says whether a symbol's sets can run by `run_plain`: it has a bar on each date from its first one on.
+def plain_books(kind: int, rules: Floats, market: Market) -> NDArray[np.bool_]:
+    """Says which books' sets can run by `run_plain`: those with a bar on each date from their first one on.
 
-    `kind` is the strategy's, of moves.COMPARES and so on. A split, a price limit, rates by date or a
+    `kind` is the strategy's, of layout.COMPARES and so on. A split, a price limit, rates by date or a
     delisting are more than a change of state.
     """
-    if kind not in (moves.COMPARES, moves.LEVELS, moves.CHANNELS) or rules[layout.LONG] < 0.5:
-        return False
-    if any(rules[rule] > 0.5 for rule in MORE) or len(market.bar_of) == 0:
-        return False
-    n = len(market.states)
-    listed = bool((market.states[max(int(market.bar_of[0]), 0) :] == 1).all())
-    changes = len(market.actions) > 0 or len(market.limits) > 0 or len(market.rates) > 1
-    return listed and market.delisted[0] >= n and not changes
-
-
-def run_plain_sets(
-    kind: int, rules: Floats, market: Market, table: Floats, picks: Index, levels: Floats, raw: Floats
-) -> Index:
-    """Fills raw[set, field]; returns the sets that must run by run_moves, their cash being below 0.
-
-    The arguments are those of run_moves.
-    """
-    own = len(market.closes)
-    room = max(0, WORD - own)
-    left = np.empty(len(picks), dtype=np.int64)
-    count = run_plain(
-        market.book(rules, 1, own=True, many=False, room=Room(0, 0, False)),
-        kind,
-        np.pad(table, ((0, 0), (0, room))) if room else table,
-        np.pad(market.closes, (0, room)) if room else market.closes,
-        own,
-        int(market.bar_of[0]),
-        picks,
-        levels,
-        raw,
-        left,
-    )
-    return left[:count]
+    books = market.books
+    n = market.bars
+    found = (np.diff(books.own_at) > 0) & (np.diff(books.action_at) == 0) & (books.delisted[:, 0] >= n)
+    alike = kind in (layout.COMPARES, layout.LEVELS, layout.CHANNELS) and rules[layout.LONG] > 0.5
+    if not alike or any(rules[rule] > 0.5 for rule in MORE) or books.limits.size > 0 or len(books.rates) > 1:
+        return np.zeros_like(found)
+    first = np.zeros(len(found), dtype=np.int64)
+    first[found] = np.maximum(books.bar_of[books.own_at[:-1][found]], 0)
+    listed = (books.states[:, :, 0] == 1) | (np.arange(n) < first[:, np.newaxis])
+    return np.asarray(found & listed.all(axis=1))

@@ -16,12 +16,11 @@ def mean_of(values: Floats) -> Floats:
 
     Symbols are added one by one, so that the split of the sets does not change a digit.
     """
+    there = ~np.isnan(values)
+    known, count = np.where(there, values, 0.0), there.sum(axis=1)
     total = np.zeros(values.shape[:1] + values.shape[2:])
-    count = np.zeros_like(total)
     for s in range(values.shape[1]):
-        there = ~np.isnan(values[:, s])
-        total += np.where(there, values[:, s], 0.0)
-        count += there
+        total += known[:, s]
     with np.errstate(invalid="ignore"):
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,21 @@ from numpy.typing import NDArray
 from berth_backtest.data.panel import Panel
 from berth_backtest.errors import StoppedError
 from berth_backtest.grid import Grid
-from berth_backtest.kernel import layout, moves
-from berth_backtest.kernel.metrics import METRICS, fill_metrics
+from berth_backtest.kernel import layout
+from berth_backtest.kernel.book import C_EVENTS, C_TRADES, Records
+from berth_backtest.kernel.plain import run_plain
 from berth_backtest.kernel.run import CELLS, run_moves
 from berth_backtest.kernel.steps import F_BAR, F_CELL, F_FOUND, F_KIND, F_SET, F_WANT, FAULT, NO_STEPS, Steps
-from berth_backtest.market import Market, Room, market_of, own_bars, own_columns
-from berth_backtest.plain import is_plain, run_plain_sets
+from berth_backtest.market import (
+    SHORT_BARS,
+    Market,
+    Room,
+    market_of,
+    own_bars,
+    own_columns,
+    shared_market,
+)
+from berth_backtest.plain import plain_books
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
 from berth_backtest.strategies.series import Row, fill_rows, fill_symbols, rows_of
@@ -33,9 +42,22 @@ T = TypeVar("T")
 TABLE_BYTES = 512 << 20  # indicator tables and markets held at once
 RECORD_BYTES = 128 << 20  # whole runs of one set in some symbols
 MOVE_BYTES = 64 << 20  # of one block of cells
-SHORT_BARS = 20_000  # of a call: below it threads would wait for each other longer than it takes
 SOME_TRADES, SOME_EVENTS = 64, 256  # room for the trades and events of most runs: others are run again
 ITEM_UPDATES = 20_000_000  # bar-updates of one call of the kernel: some 0.1 s, so threads end together
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some symbols' markets, with indicator tables [row, own bar] of one symbol after the other."""
+
+    market: Market
+    rows: int
+    tables: Floats
+
+    def table(self, i: int) -> Floats:
+        """Returns the table of its symbol i."""
+        first, end = self.market.starts[i : i + 2]
+        return self.tables[self.rows * first : self.rows * end].reshape(self.rows, end - first)
 
 
 @dataclass(frozen=True)
@@ -66,9 +88,10 @@ class Simulator:
         self.signals = Signals(source, panel) if source is not None and source.kind == "signals" else None
         every = plan.spec.strategy.rebalance
         self.calendar = np.empty(0, dtype=np.int8) if every is None else calendar_of(every, panel)
-        self.whole: Market | None = market_of(plan, panel, None) if self.shared else None
+        self.whole: Market | None = shared_market(plan, panel) if self.shared else None
         self.rows: dict[Row, int] = {}  # the tables that are kept for the next sets ...
-        self.kept: list[tuple[Market, Floats]] = []  # ... of every symbol
+        self.kept: Block | None = None  # ... of every symbol
+        self.recorded: tuple[int, Recording] | None = None  # the last set that was run alone
         self.stopped: Callable[[], bool] = bool  # looked at between symbols whose tables are not kept
 
     @property
@@ -77,7 +100,8 @@ class Simulator:
 
     def each(self, calls: Iterable[Callable[[], T]], bars: int = SHORT_BARS) -> list[T]:
         """Returns the calls' results in order, over all threads where a call's bars are worth it."""
-        if self.threads == 1 or bars < SHORT_BARS:
+        calls = list(calls)
+        if self.threads == 1 or bars < SHORT_BARS or len(calls) < 2:
             return [call() for call in calls]
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(lambda call: call(), calls))
@@ -130,8 +154,8 @@ class Simulator:
             assert source is not None
             raise wrong_order(source, self.panel, name, int(fault[F_BAR]), kind, float(fault[F_WANT]), text)
 
-    def targets_of(self, point: int, s: int | None) -> Floats:
-        """Returns the wanted fractions of a file or of signals(), of all symbols or of one."""
+    def targets_of(self, point: int, symbols: Sequence[int]) -> Floats:
+        """Returns [symbol, bar] of the wanted fractions of a file or of signals(); without them no bars."""
         if self.signals is not None:
             source = self.signals.source
             one = np.array([point])
@@ -140,15 +164,17 @@ class Simulator:
             )
         else:
             targets = self.plan.targets[: self.panel.bars]
-        return targets if s is None or len(targets) == 0 else np.ascontiguousarray(targets[:, s : s + 1])
+        return targets[:, list(symbols)].T if len(targets) > 0 else np.empty((len(symbols), 0))
 
     def run(self, points: Index) -> Floats:
         """Returns raw sums by [set, account, field]."""
+        if len(points) == 1 and not self.shared and len(self.parts()) == 1:
+            # Of one set all is written: its whole run at once spares another one.
+            self.recorded = int(points[0]), self.record(int(points[0]))
+            return self.recorded[1].raw[np.newaxis]
         raw = np.empty((self.accounts, len(points), layout.RAW))
         if self.shared:
-            self.each(
-                [partial(self.run_set, point, raw[:, i], Room(0, 0, False)) for i, point in enumerate(points)]
-            )
+            self.each([partial(self.run_set, int(x), raw[:, i], Room()) for i, x in enumerate(points)])
         else:
             self.run_sets(points, raw)
         return raw.transpose(1, 0, 2)
@@ -168,43 +194,56 @@ class Simulator:
             self.run_sets(points[:half], raw[:, :half])
             self.run_sets(points[half:], raw[:, half:])
             return
-        symbols = len(self.panel.symbols)
-        if symbols * self.size(rows) <= TABLE_BYTES:
-            picks = self.keep(rows)[picks]
-            self.run_block(range(symbols), self.kept, points, picks, raw)
+        symbols = range(len(self.panel.symbols))
+        if self.fits(rows):
+            places = self.keep(rows)
+            assert self.kept is not None  # keep() made it
+            self.run_block(self.kept, points, places[picks], raw)
             return
-        step = max(1, TABLE_BYTES // self.size(rows))
-        for first in range(0, symbols, step):
+        for part in self.blocks(symbols, rows):
             self.check_stop()
-            block = range(first, min(first + step, symbols))
-            pairs = self.each([partial(self.symbol, s, rows) for s in block])
-            self.run_block(block, pairs, points, picks, raw)
+            self.run_block(self.block(part, rows), points, picks, raw[part.start : part.stop])
 
-    def run_block(
-        self, block: range, pairs: list[tuple[Market, Floats]], points: Index, picks: Index, raw: Floats
-    ) -> None:
-        step = max(1, ITEM_UPDATES // (self.panel.bars * CELLS)) * CELLS
-        parts = [slice(first, first + step) for first in range(0, len(points), step)]
+    def fits(self, rows: list[Row]) -> bool:
+        """Says whether the tables of all symbols may be kept."""
+        return len(self.panel.symbols) * self.size(rows) <= TABLE_BYTES
+
+    def blocks(self, symbols: Sequence[int], rows: list[Row]) -> list[Any]:
+        """Returns the symbols in parts whose markets and tables are held at once."""
+        step = max(1, TABLE_BYTES // self.size(rows))
+        return [symbols[first : first + step] for first in range(0, len(symbols), step)]
+
+    def run_block(self, block: Block, points: Index, picks: Index, raw: Floats) -> None:
+        """Runs sets over a block's symbols; each has its own purse."""
+        bars, books = self.panel.bars, len(raw)
+        step = max(1, ITEM_UPDATES // (bars * CELLS)) * CELLS
+        sets = min(step, len(points))
+        some = max(1, min(ITEM_UPDATES // (bars * sets), -(-books // self.threads)))
         self.each(
             [
-                partial(self.run_symbol, *pair, points[part], picks[part], raw[s, part])
-                for s, pair in zip(block, pairs, strict=True)
-                for part in parts
+                partial(
+                    self.run_books,
+                    block,
+                    np.arange(first, min(first + some, books)),
+                    points[begin : begin + step],
+                    picks[begin : begin + step],
+                    raw[first : first + some, begin : begin + step],
+                )
+                for first in range(0, books, some)
+                for begin in range(0, len(points), step)
             ],
-            min(step, len(points)) * self.panel.bars,
+            some * sets * bars,
         )
 
     def keep(self, rows: list[Row]) -> Index:
         """Makes sure that tables of the rows are kept; returns their places."""
         new = [row for row in rows if row not in self.rows]
-        symbols = range(len(self.panel.symbols))
-        if len(symbols) * self.size([*self.rows, *new]) > TABLE_BYTES:
-            self.rows, self.kept, new = {}, [], rows
-        bars = len(new) * self.panel.bars
-        if not self.kept:
-            self.kept = self.each([partial(self.symbol, s, new) for s in symbols], bars)
+        if not self.fits([*self.rows, *new]):
+            self.rows, self.kept, new = {}, None, rows
+        if self.kept is None:
+            self.kept = self.block(range(len(self.panel.symbols)), new)
         elif new:
-            self.kept = self.each([partial(self.extended, s, *self.kept[s], new) for s in symbols], bars)
+            self.kept = self.with_rows(self.kept.market, new, self.kept)
         for row in new:
             self.rows[row] = len(self.rows)
         return np.array([self.rows[row] for row in rows], dtype=np.int64)
@@ -213,85 +252,124 @@ class Simulator:
         """Returns the bytes of one symbol's market and tables."""
         return (self.panel.bars + 1) * (len(rows) + 2 * layout.WIDTH + layout.GROWTH + 8) * 8
 
-    def symbol(self, s: int, rows: list[Row]) -> tuple[Market, Floats]:
-        """Returns one symbol's market and its indicator tables."""
-        market = market_of(self.plan, self.panel, s)
-        return market, fill_rows(rows, own_bars(self.panel, s), market.skip)
+    def block(self, symbols: Sequence[int], rows: list[Row]) -> Block:
+        """Returns some symbols' markets and indicator tables."""
+        return self.with_rows(market_of(self.plan, self.panel, symbols, self.each), rows)
 
-    def extended(self, s: int, market: Market, table: Floats, rows: list[Row]) -> tuple[Market, Floats]:
-        more = fill_rows(rows, own_bars(self.panel, s), market.skip)
-        return market, np.concatenate([table, more])
+    def with_rows(self, market: Market, rows: list[Row], known: Block | None = None) -> Block:
+        """Returns a market's tables, those of the rows after the known ones."""
+        before = 0 if known is None else known.rows
+        block = Block(market, before + len(rows), np.empty((before + len(rows)) * market.starts[-1]))
 
-    def run_symbol(self, market: Market, table: Floats, points: Index, picks: Index, raw: Floats) -> None:
-        """Runs sets over one symbol; each has its own purse."""
-        kind = self.definition.move_kind
-        if not is_plain(kind, self.rules, market):
-            self.run_cells(market, table, points, picks, raw, Room(0, 0, False))
-            return
-        left = run_plain_sets(kind, self.rules, market, table, picks, self.levels(points), raw)
-        if len(left):
-            again = np.empty((len(left), layout.RAW))
-            self.run_cells(market, table, points[left], picks[left], again, Room(0, 0, False))
-            raw[left] = again
+        def fill(i: int) -> None:
+            table = block.table(i)
+            if known is not None:
+                table[:before] = known.table(i)
+            own, skip = own_bars(self.panel, market.symbols[i]), int(market.skips[i])
+            fill_rows(rows, own, skip, table[before:])
+
+        self.each([partial(fill, i) for i in range(len(market.symbols))], len(rows) * self.panel.bars)
+        return block
+
+    def run_books(self, block: Block, books: Index, points: Index, picks: Index, raw: Floats) -> None:
+        """Runs sets over some symbols of a block; fills raw[book, set, field]."""
+        plain = plain_books(self.definition.move_kind, self.rules, block.market)[books]
+        if plain.any():
+            raw[plain] = self.run_plain(block, books[plain], points, picks)
+        if not plain.all():
+            raw[~plain] = self.run_cells(block, books[~plain], points, picks)
+
+    def run_plain(self, block: Block, books: Index, points: Index, picks: Index) -> Floats:
+        """Returns what run_cells does, of books where nothing happens but the orders of a state."""
+        raw = np.empty((len(books), len(points), layout.RAW))
+        left, counts = np.empty(raw.shape[:2], dtype=np.int64), np.empty(len(books), dtype=np.int64)
+        run_plain(
+            block.market.books,
+            books,
+            Room().records(len(books), self.panel.bars, 1, 1),
+            self.rules,
+            self.definition.move_kind,
+            block.tables,
+            block.rows,
+            picks,
+            self.levels(points),
+            raw,
+            left,
+            counts,
+        )
+        for i in np.flatnonzero(counts):
+            sets = left[i, : counts[i]]
+            raw[i, sets] = self.run_cells(block, books[i : i + 1], points[sets], picks[sets])[0]
+        return raw
 
     def run_cells(
-        self, market: Market, table: Floats, points: Index, picks: Index, raw: Floats, keep: Room
-    ) -> Room:
-        """Runs sets over one symbol, CELLS at a time, whatever may happen; returns what was recorded."""
-        levels, stops = self.levels(points), self.grid.stops(points)
-        cells = sets_at_once(table.shape[1])
-        fault = np.zeros(FAULT)
-        blocks = -(-len(points) // cells)
-        book = market.book(self.rules, -(-len(points) // blocks), own=True, many=False, room=keep)
+        self, block: Block, books: Index, points: Index, picks: Index, records: Records | None = None
+    ) -> Floats:
+        """Returns raw[book, set, field], whatever may happen; sets run CELLS at a time over each symbol.
+
+        What is recorded is of one set, or of as many as run side by side.
+        """
+        market = block.market
+        symbols = [market.symbols[i] for i in books]
+        own = np.diff(market.starts)[books].max()
+        cells = -(-len(points) // -(-len(points) // sets_at_once(own)))
+        raw, faults = np.empty((len(books), len(points), layout.RAW)), np.zeros((len(books), FAULT))
         run_moves(
-            book,
+            market.books,
+            books,
+            records or Room().records(len(books), market.bars, cells, cells),
+            self.rules,
+            cells,
+            0,
             self.definition.move_kind,
-            table,
-            market.closes,
-            market.bar_of,
+            block.tables,
+            block.rows,
             np.zeros(2, dtype=np.int64),
             picks,
-            levels,
+            self.levels(points),
             bool(self.rules[layout.LEVEL]),
-            self.targets_of(int(points[0]), market.symbol),
-            np.ascontiguousarray(stops),
+            np.ascontiguousarray(self.targets_of(int(points[0]), symbols))[:, :, np.newaxis],
+            np.ascontiguousarray(self.grid.stops(points)),
             self.steps_of(market, points, 1),
-            fault,
+            faults,
             raw,
         )
-        self.check_fault(fault, points, market.symbol)
-        keep.take(book)
-        return keep
+        for fault, symbol in zip(faults, symbols, strict=True):
+            self.check_fault(fault, points, symbol)
+        return raw
 
-    def run_set(self, point: int, raw: Floats, room: Room) -> Room:
-        """Runs one set over all symbols with one purse."""
+    def run_set(self, point: int, raw: Floats, room: Room) -> Records:
+        """Runs one set over all symbols with one purse; fills raw[purse, field]."""
         assert self.whole is not None
-        one, fault = np.array([point]), np.zeros(FAULT)
-        market = self.whole
+        one, faults, market = np.array([point]), np.zeros((1, FAULT)), self.whole
         symbols = len(self.panel.symbols)
         rows, picks = rows_of(self.definition.series, self.grid, one)
-        table = fill_symbols(rows, own_columns(self.panel), self.panel.own_start, market.skips)
-        levels, stops = self.levels(one), self.grid.stops(one)
-        book = market.book(self.rules, symbols, own=False, many=True, room=room)
+        tables = fill_symbols(rows, own_columns(self.panel), self.panel.own_start, market.skips)
+        records = room.records(1, market.bars, 1, symbols)
+        found = np.empty((1, 1, layout.RAW))
         run_moves(
-            book,
+            market.books,
+            np.zeros(1, dtype=np.int64),
+            records,
+            self.rules,
+            symbols,
+            1,
             self.definition.move_kind,
-            table,
-            market.closes,
-            market.bar_of,
+            tables.reshape(-1),
+            len(rows),
             market.starts,
             np.repeat(picks, symbols, axis=0),
-            np.repeat(levels, symbols, axis=0),
+            np.repeat(self.levels(one), symbols, axis=0),
             bool(self.rules[layout.LEVEL]),
-            self.targets_of(point, None),
-            np.repeat(stops, symbols, axis=1),
+            np.ascontiguousarray(self.targets_of(point, market.symbols).T)[np.newaxis],
+            np.repeat(self.grid.stops(one), symbols, axis=1),
             self.steps_of(market, one, symbols),
-            fault,
-            raw,
+            faults,
+            found,
         )
-        self.check_fault(fault, one, None)
-        room.take(book)
-        return room
+        self.check_fault(faults[0], one, None)
+        raw[:] = found[0]
+        return records
 
     def parts(self, symbols: Sequence[int] | None = None) -> list[Sequence[int]]:
         """Returns the symbols in parts whose whole runs are held at once: all, where they share a purse."""
@@ -300,28 +378,65 @@ class Simulator:
         step = len(chosen) if self.shared else size
         return [chosen[first : first + step] for first in range(0, len(chosen), step)]
 
-    def record(self, point: int, symbols: Iterable[int] | None = None) -> Recording:
+    def record(self, point: int, symbols: Sequence[int] | None = None) -> Recording:
         """Returns the whole run of one set, each symbol's or those of some symbols."""
+        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
+        if (
+            self.recorded is not None
+            and self.recorded[0] == point
+            and chosen == range(len(self.panel.symbols))
+        ):
+            return self.recorded[1]
         if self.shared:
             raw = np.empty((1, layout.RAW))
-            counted = self.run_set(point, raw, Room(0, 0, False))
-            kept = self.run_set(point, raw, Room(counted.trades, counted.events, True))
-            return Recording(raw, kept.equity, kept.held, kept.decided, kept.trade_rows, kept.event_rows)
-        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
+            counts = self.run_set(point, raw, Room()).counts[0]
+            room = Room(int(counts[C_TRADES]), int(counts[C_EVENTS]), whole=True)
+            kept = self.run_set(point, raw, room)
+            return Recording(
+                raw, kept.equity[0], kept.held[0], kept.decided[0], kept.trades[0], kept.events[0]
+            )
         rows, picks = rows_of(self.definition.series, self.grid, np.array([point]))
-        calls = [partial(self.record_symbol, s, point, rows, picks) for s in chosen]
-        return join(self.each(calls, self.panel.bars))
+        if self.kept is not None and all(row in self.rows for row in rows):
+            places = np.array([[self.rows[rows[at]] for at in picks[0]]], dtype=np.int64)
+            return self.record_books(self.kept, np.array(chosen), point, places)
+        return join(
+            [
+                self.record_books(self.block(part, rows), np.arange(len(part)), point, picks)
+                for part in self.blocks(chosen, rows)
+            ]
+        )
 
-    def record_symbol(self, s: int, point: int, rows: list[Row], picks: Index) -> Recording:
-        one, raw = np.array([point]), np.empty((1, layout.RAW))
-        market, table = self.symbol(s, rows)
-        kept = self.run_cells(market, table, one, picks, raw, Room(SOME_TRADES, SOME_EVENTS, True))
-        if kept.trades > SOME_TRADES or kept.events > SOME_EVENTS:
-            kept = self.run_cells(market, table, one, picks, raw, Room(kept.trades, kept.events, True))
-        trades, events = kept.trade_rows[: kept.trades], kept.event_rows[: kept.events]
-        trades[:, layout.T_CELL] = s
-        events[:, layout.L_CELL] = s
-        return Recording(raw, kept.equity, kept.held, kept.decided, trades, events)
+    def record_books(self, block: Block, books: Index, point: int, picks: Index) -> Recording:
+        """Returns the whole run of one set over some symbols of a block."""
+        one, bars = np.array([point]), self.panel.bars
+        records = Room(SOME_TRADES, SOME_EVENTS, whole=True).records(len(books), bars, 1, 1)
+        step = -(-len(books) // self.threads)
+        parts = [slice(first, first + step) for first in range(0, len(books), step)]
+        calls = [
+            partial(self.run_cells, block, books[part], one, picks, records.part(part)) for part in parts
+        ]
+        raw = np.concatenate(self.each(calls, step * bars))
+        trades, events = (
+            [rows[:count] for rows, count in zip(values, records.counts[:, column], strict=True)]
+            for values, column in ((records.trades, C_TRADES), (records.events, C_EVENTS))
+        )
+        counts = records.counts[:, [C_TRADES, C_EVENTS]]
+        for i in np.flatnonzero((counts > [SOME_TRADES, SOME_EVENTS]).any(axis=1)):
+            room = Room(int(counts[i, 0]), int(counts[i, 1])).records(1, bars, 1, 1)
+            self.run_cells(block, books[i : i + 1], one, picks, room)
+            trades[i], events[i] = room.trades[0], room.events[0]
+        symbols = np.array(block.market.symbols)[books]
+        recording = Recording(
+            raw[:, 0],
+            records.equity[:, :, 0].T,
+            records.held[:, :, 0].T,
+            records.decided[:, :, 0].transpose(1, 0, 2),
+            np.concatenate(trades),
+            np.concatenate(events),
+        )
+        recording.trades[:, layout.T_CELL] = np.repeat(symbols, counts[:, 0])
+        recording.events[:, layout.L_CELL] = np.repeat(symbols, counts[:, 1])
+        return recording
 
 
 def sets_at_once(bars: int) -> int:
@@ -331,6 +446,8 @@ def sets_at_once(bars: int) -> int:
 
 def join(runs: list[Recording]) -> Recording:
     """Returns the runs of several symbols side by side."""
+    if len(runs) == 1:
+        return runs[0]
     return Recording(
         np.concatenate([run.raw for run in runs]),
         np.concatenate([run.equity for run in runs], axis=1),
@@ -344,39 +461,3 @@ def join(runs: list[Recording]) -> Recording:
 def make_simulator(plan: Plan, threads: int, panel: Panel | None = None) -> Simulator:
     """Returns the simulator of a plan, or of the same plan on a shortened panel."""
     return Simulator(plan, panel or plan.panel, threads)
-
-
-def compile_kernel() -> None:
-    """Compiles the kernel, or loads it from the cache, by running it on two bars."""
-    from berth_backtest.market import tiny_market
-
-    fill_metrics(np.ones((1, layout.RAW)), np.ones(4), np.empty((1, METRICS)))
-    market = tiny_market()
-    rules = np.ones(layout.RULES)
-    raw = np.empty((1, layout.RAW))
-    book = market.book(rules, 1, own=True, many=False, room=Room(0, 0, False))
-    run_plain_sets(
-        moves.COMPARES,
-        rules,
-        market,
-        np.ones((1, 2)),
-        np.zeros((1, 3), dtype=np.int64),
-        np.zeros((1, 4)),
-        raw,
-    )
-    run_moves(
-        book,
-        0,
-        np.ones((1, 2)),
-        np.ones(2),
-        np.arange(2),
-        np.zeros(2, dtype=np.int64),
-        np.zeros((1, 3), dtype=np.int64),
-        np.zeros((1, 4)),
-        False,
-        np.empty((0, 0)),
-        np.zeros((3, 1)),
-        NO_STEPS,
-        np.zeros(FAULT),
-        raw,
-    )

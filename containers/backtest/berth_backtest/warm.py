@@ -9,7 +9,7 @@ import time
 
 def main() -> int:
     began = time.monotonic()
-    from berth_backtest.simulate import compile_kernel
+    from berth_backtest.kernel.ready import compile_kernel
 
     compile_kernel()
     print(f"kernel ready after {time.monotonic() - began:.2f} s")

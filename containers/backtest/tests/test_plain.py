@@ -9,12 +9,11 @@ import pytest
 from berth_backtest.data.load import load_panel
 from berth_backtest.kernel import layout
 from berth_backtest.kernel.words import WORD
-from berth_backtest.market import Room, market_of, own_bars
-from berth_backtest.plain import is_plain, run_plain_sets
+from berth_backtest.plain import plain_books
 from berth_backtest.plan import make_plan
 from berth_backtest.simulate import Simulator, make_simulator
 from berth_backtest.spec.parse import parse_spec
-from berth_backtest.strategies.series import fill_rows, rows_of
+from berth_backtest.strategies.series import rows_of
 
 from tests.support import FREE, Json, closes_csv, day, run_spec, spec_of, write_csv
 
@@ -69,18 +68,13 @@ def check(simulator: Simulator) -> list[bool]:
     rows, picks = rows_of(simulator.definition.series, simulator.grid, points)
     whole, found = simulator.run(points), []
     for s in range(len(simulator.panel.symbols)):
-        market = market_of(simulator.plan, simulator.panel, s)
-        table = fill_rows(rows, own_bars(simulator.panel, s), market.skip)
-        raw = np.full((len(points), layout.RAW), np.nan)
-        simulator.run_cells(market, table, points, picks, raw, Room(0, 0, False))
+        block, only = simulator.block([s], rows), np.array([0])
+        raw = simulator.run_cells(block, only, points, picks)[0]
         assert (whole[:, s] == raw).all()
-        found.append(is_plain(simulator.definition.move_kind, simulator.rules, market))
+        kind = simulator.definition.move_kind
+        found.append(bool(plain_books(kind, simulator.rules, block.market)[0]))
         if found[-1]:
-            again = np.full_like(raw, np.nan)
-            kind, levels = simulator.definition.move_kind, simulator.levels(points)
-            left = run_plain_sets(kind, simulator.rules, market, table, picks, levels, again)
-            kept = np.setdiff1d(np.arange(len(points)), left)
-            assert (again[kept] == raw[kept]).all()
+            assert (simulator.run_plain(block, only, points, picks)[0] == raw).all()
     return found
 
 

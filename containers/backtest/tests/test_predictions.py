@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as papq
 import pytest
 from berth_backtest.errors import ProgramError
+from berth_backtest.kernel.ready import compile_kernel
 from berth_backtest.kernel.run import run_moves
-from berth_backtest.simulate import compile_kernel
 from berth_backtest.spec.parse import parse_spec
 
 from tests.support import FREE, Json, Ran, day, run_spec, write_csv

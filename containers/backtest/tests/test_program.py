@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.csv as pacsv
+import pyarrow.parquet as papq
 import pytest
 from berth_backtest import cli, warm
 from berth_backtest.report import Progress
@@ -22,6 +24,21 @@ FILES = {
     "tearsheet.html",
     "points.json",
 }
+
+
+def test_a_run_of_parquet_imports_neither_pandas_nor_the_functions_of_arrow(tmp_path: Path) -> None:
+    path = write_spec(tmp_path)
+    spec = json.loads(path.read_text())
+    prices = pacsv.read_csv(spec["data"]["files"][0]["url"])
+    papq.write_table(prices, tmp_path / "p.parquet")
+    spec["data"]["files"][0]["url"] = str(tmp_path / "p.parquet")
+    path.write_text(json.dumps(spec))
+    code = "import sys; from berth_backtest.cli import main; code = main(sys.argv[1:]); "
+    code += "print({'pandas', 'pyarrow.compute'} & set(sys.modules)); sys.exit(code)"
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "out")]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120)
+    assert ran.stdout.splitlines()[-1] == "set()"
 
 
 def test_a_run_writes_its_files_and_tells_its_progress(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from berth_backtest.data.china import read_china
+from berth_backtest.data.columns import by_dictionary, indices_of, nulls_of, numbers_of
 from berth_backtest.data.dates import NEVER, first_true, read_dates
+from berth_backtest.data.order import blocks_of
 from berth_backtest.data.read import PRICES, Source
 
 Floats = NDArray[np.float64]
@@ -43,8 +44,9 @@ def check_file(
 ) -> Rows:
     """Returns a whole file's rows."""
     rows = check_rows(source, table, timezone, adjustment, china)
-    check_keys(source, rows.dates, rows.codes, rows.symbols)
-    Order().add(source, rows.dates, rows.codes)
+    if blocks_of(rows.codes, rows.dates, len(rows.symbols)) is None:
+        check_keys(source, rows.dates, rows.codes, rows.symbols)
+        Order().add(source, rows.dates, rows.codes)
     return rows
 
 
@@ -66,7 +68,8 @@ def check_rows(
     suspended = read_suspended(source, table)
     nulls = np.zeros(len(dates), dtype=np.bool_)
     for name in columns:
-        nulls |= np.asarray(table.column(name).is_null().to_numpy())
+        if table.column(name).null_count:
+            nulls |= nulls_of(table.column(name))
     if volume is not None:
         zero = np.logical_and.reduce([x == 0 for x in columns.values()])
         suspended |= zero & (volume == 0)
@@ -74,8 +77,10 @@ def check_rows(
     splits, dividends = read_actions(source, table, adjustment)
     state = np.where(nulls, NO_BAR, BAR).astype(np.int8)
     state[suspended] = SUSPENDED
-    for values in columns.values():
-        values[state != BAR] = np.nan
+    absent = state != BAR
+    if absent.any():
+        for values in columns.values():
+            values[absent] = np.nan
     if volume is not None:
         columns["volume"] = np.where(state == BAR, np.nan_to_num(volume), np.nan)
     delisted = np.full(len(dates), NEVER)
@@ -106,6 +111,18 @@ def read_symbols(source: Source, table: Any) -> tuple[list[str], Index]:
     if "symbol" not in table.column_names:
         return [source.path.stem], np.zeros(table.num_rows, dtype=np.int64)
     column = table.column("symbol")
+    symbols, codes = by_dictionary(column) or by_value(source, column)
+    for code, symbol in enumerate(symbols):
+        if not symbol.strip() or any(ord(ch) < 32 for ch in symbol) or len(symbol) > 100:
+            row = int(np.argmax(codes == code))
+            raise source.wrong(
+                row, "symbol", "must be a text of 1 to 100 characters without control characters"
+            )
+    return symbols, codes
+
+
+def by_value(source: Source, column: Any) -> tuple[list[str], Index]:
+    """Returns what by_dictionary does, of a column of any type."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
@@ -113,14 +130,7 @@ def read_symbols(source: Source, table: Any) -> tuple[list[str], Index]:
     if column.null_count:
         raise source.wrong(first_true(column.is_null()), "symbol", "is null")
     encoded = column.combine_chunks().dictionary_encode()
-    symbols = encoded.dictionary.to_pylist()
-    for code, symbol in enumerate(symbols):
-        if not symbol.strip() or any(ord(ch) < 32 for ch in symbol) or len(symbol) > 100:
-            row = int(np.argmax(np.asarray(encoded.indices) == code))
-            raise source.wrong(
-                row, "symbol", "must be a text of 1 to 100 characters without control characters"
-            )
-    return symbols, np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
+    return encoded.dictionary.to_pylist(), indices_of(encoded)
 
 
 def read_numbers(source: Source, table: Any, name: str) -> Floats:
@@ -134,9 +144,15 @@ def read_numbers(source: Source, table: Any, name: str) -> Floats:
         or pa.types.is_null(kind)
     ):
         raise source.wrong(0, name, f"must be numbers, not {kind}")
-    column = column.cast(pa.float64(), safe=False)
-    values = np.array(column.to_numpy(), dtype=np.float64)
-    bad = ~np.isfinite(values) & ~np.asarray(column.is_null().to_numpy())
+    if pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        column = column.cast(pa.float64(), safe=False)
+    values: Floats = numbers_of(column, column.type.to_pandas_dtype()).astype(np.float64, copy=False)
+    if column.null_count:
+        absent = nulls_of(column)
+        values[absent] = np.nan
+        bad = ~np.isfinite(values) & ~absent
+    else:
+        bad = ~np.isfinite(values)
     if bad.any():
         row = int(np.argmax(bad))
         raise source.wrong(row, name, f"{values[row]} is not a finite number")
@@ -243,4 +259,6 @@ def read_actions(source: Source, table: Any, adjustment: str) -> tuple[Floats, F
 def read_currencies(table: Any) -> set[str]:
     if "currency" not in table.column_names:
         return set()
+    import pyarrow.compute as pc
+
     return {value for value in pc.unique(table.column("currency").cast(pa.string())).to_pylist() if value}

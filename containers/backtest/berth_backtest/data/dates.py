@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from berth_backtest.data.columns import nulls_of, numbers_of
 from berth_backtest.data.read import Source
 
 DAY_US = 86_400_000_000
@@ -27,7 +27,8 @@ def read_dates(
     if pa.types.is_null(kind):
         return np.full(len(column), NEVER), True
     if pa.types.is_date(kind):
-        return micros(column.cast(pa.date32()).cast(pa.timestamp("us"))), True
+        days = column if pa.types.is_date32(kind) else column.cast(pa.date32())
+        return with_never(column, numbers_of(days, np.int32).astype(np.int64) * DAY_US), True
     if not pa.types.is_timestamp(kind):
         raise source.wrong(0, name, f"must be a date such as 2010-01-31, not {column[0].as_py()!s:.40}")
     stamps = column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
@@ -40,6 +41,8 @@ def read_dates(
     if timezone is None:
         row = int(np.argmax(late))
         raise source.wrong(row, name, "is a time without a zone: give data.timezone")
+    import pyarrow.compute as pc  # late: a large import, of what most files need not
+
     try:
         return micros(pc.assume_timezone(stamps, timezone, ambiguous="raise", nonexistent="raise")), False
     except pa.ArrowInvalid as error:
@@ -57,17 +60,25 @@ def parse_texts(source: Source, column: Any, name: str) -> Any:
     zoned = [moment.tzinfo is not None for moment in moments if moment is not None]
     if any(zoned) and not all(zoned):
         raise source.wrong(zoned.index(False), name, "has no zone, others have")
-    return pa.array(moments, pa.timestamp("us", tz="UTC" if zoned and zoned[0] else None))
+    kind = pa.timestamp("us", tz="UTC" if zoned and zoned[0] else None)
+    return pa.chunked_array([pa.array(moments, kind)])
 
 
 def micros(column: Any) -> NDArray[np.int64]:
     """Returns an Arrow timestamp column as numbers; nulls become the largest."""
-    numbers = pc.fill_null(column.cast(pa.int64()), NEVER)
-    return np.asarray(numbers.to_numpy(), dtype=np.int64)
+    return with_never(column, numbers_of(column, np.int64))
+
+
+def with_never(column: Any, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    if column.null_count:
+        numbers[nulls_of(column)] = NEVER
+    return numbers
 
 
 def first_true(mask: Any) -> int:
     """Returns the row of the first true value of an Arrow column."""
+    import pyarrow.compute as pc
+
     return int(pc.index(mask, True).as_py())
 
 

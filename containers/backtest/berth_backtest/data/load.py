@@ -13,6 +13,7 @@ import pyarrow as pa
 from berth_backtest.data.check import Rows, check_file
 from berth_backtest.data.china import CHINA_COLUMNS
 from berth_backtest.data.dates import instant, shown_date
+from berth_backtest.data.order import order_of, those
 from berth_backtest.data.panel import Merged, Panel, build_panel
 from berth_backtest.data.read import COLUMNS, PRICES, Source, open_source, read_table
 from berth_backtest.errors import ProgramError, invalid
@@ -159,29 +160,31 @@ def some(names: list[str]) -> str:
 
 def merge(files: list[Rows], chosen: tuple[str, ...], china: bool) -> Merged:
     """Returns the chosen symbols' rows of all files, sorted; raises for a key in two files."""
-    order = {symbol: i for i, symbol in enumerate(chosen)}
-    codes, kept = [], []
-    for rows in files:
-        code = np.array([order.get(symbol, -1) for symbol in rows.symbols])[rows.codes]
-        kept.append(np.flatnonzero(code >= 0))
-        codes.append(code[kept[-1]])
-    code = np.concatenate(codes)
-    dates = np.concatenate([rows.dates[keep] for rows, keep in zip(files, kept, strict=True)])
-    where = np.lexsort((dates, code))
-    twice = np.flatnonzero((np.diff(code[where]) == 0) & (np.diff(dates[where]) == 0))
+    places = {symbol: i for i, symbol in enumerate(chosen)}
+    codes = [np.array([places.get(symbol, -1) for symbol in rows.symbols])[rows.codes] for rows in files]
+    kept = [those(code >= 0) for code in codes]
+
+    def together(values: list[Any]) -> Any:
+        parts = [one[keep] for one, keep in zip(values, kept, strict=True)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    code, dates = together(codes), together([rows.dates for rows in files])
+    order = order_of(code, dates, len(chosen))
+    code, dates = code[order], dates[order]
+    twice = np.flatnonzero((np.diff(code) == 0) & (np.diff(dates) == 0))
     if len(twice):
-        report_twice(files, kept, int(where[twice[0] + 1]), chosen[code[where[twice[0]]]])
-    names = common_columns(files)
+        numbers = [np.arange(len(one.codes))[keep] for one, keep in zip(files, kept, strict=True)]
+        position = int(np.arange(len(code))[order][twice[0] + 1])
+        report_twice(files, numbers, position, chosen[code[twice[0]]])
 
     def joined(values: list[Any]) -> Any:
-        parts = [one[keep] for one, keep in zip(values, kept, strict=True)]
-        return np.concatenate(parts)[where]
+        return together(values)[order]
 
     return Merged(
-        codes=code[where],
-        dates=dates[where],
+        codes=code,
+        dates=dates,
         state=joined([rows.state for rows in files]),
-        prices={name: joined([rows.prices[name] for rows in files]) for name in names},
+        prices={name: joined([rows.prices[name] for rows in files]) for name in common_columns(files)},
         delisted=joined([rows.delisted for rows in files]),
         splits=joined([rows.splits for rows in files]),
         dividends=joined([rows.dividends for rows in files]),

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest.china import China
-from berth_backtest.data.check import BAR
+from berth_backtest.data.check import BAR, NO_BAR
 from berth_backtest.data.china import china_of
 from berth_backtest.data.dates import NEVER
+from berth_backtest.data.order import common_dates, those
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -75,34 +77,41 @@ def build_panel(
 
     `dates` are the run's if the rows are not those of all its symbols.
     """
-    inside = (rows.dates >= start) & (rows.dates <= end)
-    dates = np.unique(rows.dates[inside]) if dates is None else dates
+    common = common_dates(rows.dates, len(symbols))
+    known = rows.dates if common is None else common
+    run = known[(known >= start) & (known <= end)]
+    if dates is None:
+        dates = np.unique(run)
+    elif common is not None and not np.array_equal(run, dates):
+        common = None
     n = len(dates)
     if n == 0:
         return None
-    bar = np.searchsorted(dates, rows.dates[inside])
-    code = rows.codes[inside]
+    # Of each row, its bar if it is of the run's dates.
+    bar = np.searchsorted(dates, rows.dates if common is None else common)
+    bar = bar if common is None else np.tile(bar, len(symbols))
+    inside = (rows.dates >= start) & (rows.dates <= end)
 
-    def grid(values: Floats) -> Floats:
-        table = np.full((len(symbols), n), np.nan)
-        table[code, bar] = values[inside]
+    def grid(values: NDArray[Any], absent: float = np.nan) -> NDArray[Any]:
+        if common is not None:
+            first = int(np.searchsorted(common, start))
+            return np.ascontiguousarray(values.reshape(len(symbols), -1)[:, first : first + n])
+        table = np.full((len(symbols), n), absent, dtype=values.dtype)
+        table[rows.codes[inside], bar[inside]] = values[inside]
         return table
 
-    state = np.zeros((len(symbols), n), dtype=np.int8)
-    state[code, bar] = rows.state[inside]
     close = grid(rows.prices["close"])
     has_range = "high" in rows.prices and "low" in rows.prices
-    own = (rows.state == BAR) & (rows.dates <= end)
+    own = those((rows.state == BAR) & (rows.dates <= end))
     own_code = rows.codes[own]
     own_start = np.searchsorted(own_code, np.arange(len(symbols) + 1))
     early = rows.dates[own] < start
-    own_row = np.where(early, -1, np.searchsorted(dates, rows.dates[own]) + 1)
+    own_row = np.where(early, -1, bar[own] + 1)
     # A symbol's last bar before `start` is the bar before the first that may decide: row 0.
     early_bars = np.bincount(own_code[early], minlength=len(symbols))
     own_row[(own_start[:-1] + early_bars - 1)[early_bars > 0]] = 0
-    factors = adjustments(rows)
-    leaves = np.full(len(symbols), NEVER)
-    np.minimum.at(leaves, rows.codes, rows.delisted)
+    leaves, leaving = np.full(len(symbols), NEVER), rows.delisted != NEVER
+    np.minimum.at(leaves, rows.codes[leaving], rows.delisted[leaving])
     return Panel(
         symbols=symbols,
         dates=dates,
@@ -111,15 +120,12 @@ def build_panel(
         high=grid(rows.prices["high"]) if has_range else close,
         low=grid(rows.prices["low"]) if has_range else close,
         close=close,
-        state=state,
+        state=grid(rows.state, NO_BAR),
         has_open="open" in rows.prices,
         has_range=has_range,
         delisted=np.searchsorted(dates, leaves, side="right"),
         volume=grid(rows.prices["volume"]) if "volume" in rows.prices else None,
-        own={
-            name: (values / share_factors(rows) if name == "volume" else values * factors)[own]
-            for name, values in rows.prices.items()
-        },
+        own={name: values[own] for name, values in comparable(rows).items()},
         actions=actions_of(rows, inside, bar),
         own_row=own_row,
         own_start=own_start,
@@ -141,7 +147,19 @@ def rules_of(rows: Merged, symbols: int, grid: Callable[[Floats], Floats]) -> Ch
     return replace(china, limits=np.ascontiguousarray(limits))
 
 
-def adjustments(rows: Merged) -> Floats:
+def comparable(rows: Merged) -> dict[str, Floats]:
+    """Returns prices and volumes without the moves of splits and dividends."""
+    acts = acting(rows)
+    if not acts:
+        return rows.prices
+    factors, shares = adjustments(rows, acts), share_factors(rows, acts)
+    return {
+        name: values / shares if name == "volume" else values * factors
+        for name, values in rows.prices.items()
+    }
+
+
+def adjustments(rows: Merged, acts: list[slice]) -> Floats:
     """Returns what a strategy's prices are multiplied with: 1 before a symbol's first split or dividend.
 
     From then on prices are as if the symbol had never split or paid, in the units of its first bar, so
@@ -149,7 +167,7 @@ def adjustments(rows: Merged) -> Floats:
     """
     factors = np.ones(len(rows.dates))
     close = rows.prices["close"]
-    for part in acting(rows):
+    for part in acts:
         factor, last = 1.0, np.nan
         for i in range(part.start, part.stop):
             if rows.dividends[i] > 0.0 and last > rows.dividends[i]:
@@ -160,10 +178,10 @@ def adjustments(rows: Merged) -> Floats:
     return factors
 
 
-def share_factors(rows: Merged) -> Floats:
+def share_factors(rows: Merged, acts: list[slice]) -> Floats:
     """Returns into how many units one of a symbol's first bar was split, so that volumes can be compared."""
     factors = np.ones(len(rows.dates))
-    for part in acting(rows):
+    for part in acts:
         factors[part] = np.cumprod(rows.splits[part])
     return factors
 
@@ -177,9 +195,9 @@ def acting(rows: Merged) -> list[slice]:
 
 def actions_of(rows: Merged, inside: NDArray[np.bool_], bar: NDArray[np.int64]) -> Floats:
     """Returns the splits and dividends of the run's dates, by bar and symbol."""
-    splits, dividends, codes = rows.splits[inside], rows.dividends[inside], rows.codes[inside]
-    there = (splits != 1.0) | (dividends != 0.0)
-    found = np.stack([bar, codes, splits, dividends], axis=1)[there]
+    there = inside & ((rows.splits != 1.0) | (rows.dividends != 0.0))
+    columns = (bar, rows.codes, rows.splits, rows.dividends)
+    found = np.stack([values[there] for values in columns], axis=1)
     return np.ascontiguousarray(found[np.lexsort((found[:, 1], found[:, 0]))])
 
 

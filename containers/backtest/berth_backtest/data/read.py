@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 
@@ -116,9 +115,17 @@ def known_columns(source: Source, names: list[str], wanted: tuple[str, ...]) -> 
 
 
 def read_parquet(source: Source, wanted: tuple[str, ...]) -> Any:
-    columns = columns_of(source, wanted)
-    table = papq.ParquetFile(source.path).read(columns=list(columns.values()))
+    schema = papq.read_schema(source.path)
+    columns = known_columns(source, schema.names, wanted)
+    # As a dictionary, which the file mostly has, symbols need not be made texts and compared.
+    texts = [columns["symbol"]] if "symbol" in columns and is_text(schema, columns["symbol"]) else []
+    file = papq.ParquetFile(source.path, read_dictionary=texts, pre_buffer=False)
+    table = file.read(columns=list(columns.values()))
     return table.select(list(columns.values())).rename_columns(list(columns))
+
+
+def is_text(schema: Any, name: str) -> bool:
+    return bool(pa.types.is_string(schema.field(name).type))
 
 
 def blocks_of(source: Source, wanted: tuple[str, ...], texts: bool) -> Iterator[tuple[Source, Any]]:
@@ -226,6 +233,8 @@ def explain_csv(source: Source, columns: dict[str, str]) -> None:
 
 
 def explain_texts(source: Source, table: Any) -> None:
+    import pyarrow.compute as pc
+
     for name in (*NUMBERS, *VALUES[1:]):
         if name in table.column_names:
             fits = pc.match_substring_regex(table.column(name), NUMBER, ignore_case=True)

@@ -15,7 +15,7 @@ THREADS = 128
 
 Book = module("book").Book
 layout, steps, metrics, thread = (module(name) for name in ("layout", "steps", "metrics", "thread"))
-clear, STEPS = module("run").clear, module("moves").STEPS
+clear, STEPS = module("run").clear, layout.STEPS
 CELL, PURSE, SUMS, RAW = layout.CELL, layout.PURSE, layout.SUMS, layout.RAW
 FAULT, FIRST_ROW = steps.FAULT, steps.FIRST_ROW
 METRICS, REDUCED = metrics.METRICS, metrics.REDUCED

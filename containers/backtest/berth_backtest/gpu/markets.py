@@ -18,33 +18,28 @@ class Markets:
     skips: tuple[int, ...]
 
 
-def upload_markets(markets: list[Market]) -> Markets:
-    """Returns the markets on the device; what all symbols share is there once."""
-    first = markets[0]
-    own_at = places([len(one.closes) for one in markets])
+def upload_markets(market: Market) -> Markets:
+    """Returns the market on the device; what all symbols share is there once."""
+    books = market.books
     host = (
-        np.stack([one.bars for one in markets]),
-        np.stack([one.states for one in markets]),
-        np.stack([one.marks for one in markets]),
-        np.stack([one.totals for one in markets]),
-        np.stack([one.growth for one in markets]),
-        np.stack([one.lots for one in markets]),
-        first.rates,
-        np.stack([one.limits for one in markets]),
-        first.dates,
-        np.concatenate([one.actions.reshape(-1, 4) for one in markets]),
-        places([len(one.actions) for one in markets]),
-        np.stack([one.delisted for one in markets]),
-        np.concatenate([one.closes for one in markets]),
-        np.concatenate([one.bar_of for one in markets]),
-        own_at,
-        np.concatenate([one.rows for one in markets]),
+        books.bars,
+        books.states,
+        books.marks,
+        books.totals,
+        books.growth,
+        books.lots,
+        books.rates,
+        books.limits,
+        books.dates,
+        books.actions,
+        books.action_at,
+        books.delisted,
+        books.closes,
+        books.bar_of,
+        books.own_at,
+        market.rows,
     )
-    return Markets(tuple(on_device(x) for x in host), own_at, tuple(one.skip for one in markets))
-
-
-def places(sizes: list[int]) -> Any:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return Markets(tuple(on_device(x) for x in host), books.own_at, tuple(market.skips.tolist()))
 
 
 def on_device(values: Any) -> Any:

@@ -76,7 +76,7 @@ def kernel_of(name: str) -> tuple[Any, Any]:
     )
     sets = (array(2, real, "F"), array(1), array(2, whole), array(2), array(2), array(2), array(1))
     rest = (array(1, whole), whole, array(3), array(2), array(3), array(3))
-    kind = getattr(module("moves"), name)
+    kind = getattr(module("layout"), name)
     if name != "STEPS":
         return launch.simulation(kind, None, SERIES[name], 0), (whole, *market, *sets, *rest)
     source = read_source(STEP, "X")

@@ -177,7 +177,7 @@ def open_gpu(plan: Plan, simulator: Simulator, device: Device) -> GpuSweep:
     try:
         cuda.select_device(int(device.used.partition(":")[2] or 0))
         panel, ex = plan.panel, plan.spec.execution
-        markets = [market_of(plan, panel, s) for s in range(len(panel.symbols))]
+        market = market_of(plan, panel, range(len(panel.symbols)))
         year = np.array([panel.bars, ex.cash, plan.periods, plan.spec.risk_free])
         definition = simulator.definition
         step, rows = None, 0
@@ -186,7 +186,7 @@ def open_gpu(plan: Plan, simulator: Simulator, device: Device) -> GpuSweep:
             rows = len(definition.source.params) + len(definition.source.states)
         kernel = kernel_of(definition.move_kind, step, len(definition.series), rows)
         return GpuSweep(
-            plan, simulator, upload_markets(markets), kernel, on_device(simulator.rules), on_device(year)
+            plan, simulator, upload_markets(market), kernel, on_device(simulator.rules), on_device(year)
         )
     except ProgramError:
         raise

@@ -40,17 +40,18 @@ def curves_of(simulator: Simulator, points: Index) -> Floats:
 
 def add_set(simulator: Simulator, point: int, total: Floats) -> None:
     raw = np.empty((1, layout.RAW))
-    total += simulator.run_set(point, raw, Room(0, 0, False, curve=True)).equity[:, 0]
+    total += simulator.run_set(point, raw, Room(curve=True)).equity[0, :, 0]
 
 
 def add_sets(simulator: Simulator, points: Index, places: Index | None, total: Floats) -> None:
     """Adds the curves of some sets, by symbol; `places` are those of their tables if these are kept."""
-    raw = np.empty((len(points), layout.RAW))
     rows, picks = rows_of(simulator.definition.series, simulator.grid, points)
     for s in range(len(simulator.panel.symbols)):
-        if places is None:
+        block, at = simulator.kept, s
+        if places is None or block is None:
             simulator.check_stop()
-        market, table = simulator.symbol(s, rows) if places is None else simulator.kept[s]
-        room = Room(0, 0, False, curve=True)
-        simulator.run_cells(market, table, points, picks if places is None else places, raw, room)
-        total += room.equity[:, : len(points)].T
+            block, at = simulator.block(range(s, s + 1), rows), 0
+        records = Room(curve=True).records(1, simulator.panel.bars, len(points), len(points))
+        some = picks if places is None else places
+        simulator.run_cells(block, np.array([at]), points, some, records)
+        total += records.equity[0].T

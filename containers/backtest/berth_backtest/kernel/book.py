@@ -42,4 +42,62 @@ class Book(NamedTuple):
     own: int
 
 
+class Markets(NamedTuple):
+    """Prices and rules of books that run one after the other: [book, ...] but for what all share.
+
+    A book is that of one symbol, or that of all symbols with one purse.
+    """
+
+    bars: Floats  # [book, bar, symbol, (open, high, low, close)]
+    states: NDArray[np.int8]  # [book, bar, symbol]
+    marks: Floats  # [book, symbol, ...], as those of a book
+    totals: Floats
+    growth: Floats
+    tops: Floats
+    bottoms: Floats
+    lots: Floats  # [book, symbol, (least, step)]
+    rates: Floats
+    limits: Floats  # [book, bar, symbol, (down, up)]
+    dates: Index
+    actions: Floats  # of all books
+    action_at: Index  # [book + 1]: where those of each begin
+    delisted: Index  # [book, symbol]
+    closes: Floats  # own bars of all books
+    bar_of: Index  # the bar of each: -1 is the last before the run
+    own_at: Index  # [book + 1]: where those of each begin
+
+
+class Records(NamedTuple):
+    """What books record, each its own, [book, ...]; what is not recorded is empty."""
+
+    equity: Floats  # [book, bar, purse]
+    held: Floats  # [book, bar, cell]
+    decided: Floats  # [book, bar, cell, (order, want)]
+    trades: Floats  # [book, trade, column]
+    events: Floats  # [book, event, column]
+    counts: Index  # [book, 4]
+
+    def part(self, books: slice) -> "Records":
+        """Returns those of some books."""
+        return Records(
+            self.equity[books],
+            self.held[books],
+            self.decided[books],
+            self.trades[books],
+            self.events[books],
+            self.counts[books],
+        )
+
+
+class Scratch(NamedTuple):
+    """What a book changes, and nobody reads afterwards: books that run one after the other share it."""
+
+    cells: Floats
+    purses: Floats
+    sums: Floats
+    now: Floats
+    waiting: Index
+    peaks: NDArray[np.uint8]
+
+
 C_WAITING, C_TRADES, C_EVENTS, C_DEBTS = range(4)  # C_DEBTS: 1 once a purse was below 0

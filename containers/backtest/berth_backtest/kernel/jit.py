@@ -48,7 +48,8 @@ def cache_folder() -> str:
         return tempfile.mkdtemp(prefix="berth-numba-")
 
 
-setattr(numba.config, "CACHE_DIR", cache_folder())  # noqa: B010 (made at import, unknown to mypy)
+KEPT = cache_folder()  # where compiled code is
+setattr(numba.config, "CACHE_DIR", KEPT)  # noqa: B010 (made at import, unknown to mypy)
 
 # error_model: by IEEE, x / 0 = inf; Numba's own check of each division stops vectorisation.
 # fastmath stays off: a sum must not depend on how the compiler groups it.

@@ -6,6 +6,10 @@ own (`per_symbol`), or all cells of a set share one (`shared`). Both are columns
 
 WIDTH = 8  # bars accounted together: one vector of float64 on AVX-512, two on AVX2
 
+# How a strategy's states follow from table rows: two rows compared, a row against levels, a close against
+# channels. HOLDS takes no row; with TARGETS and STEPS there are no states.
+COMPARES, LEVELS, CHANNELS, HOLDS, TARGETS, STEPS = range(6)
+
 # Rows of `purses`: the results of a run first, in the order of a row of `raw`.
 (
     SUM_R,  # sum of returns

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .jit import hot, inner
-from .layout import TIE
+from .layout import COMPARES, HOLDS, LEVELS, TARGETS, TIE
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -20,10 +20,6 @@ NOTHING = -1
 
 # Columns of a move.
 M_NEXT, M_CELL, M_SIGN, M_FRESH = range(4)
-
-# How states follow from table rows: two rows compared, a row against levels, a close against channels.
-# HOLDS takes no row; with TARGETS and STEPS there are no states.
-COMPARES, LEVELS, CHANNELS, HOLDS, TARGETS, STEPS = range(6)
 
 # Bits of a code.
 ABOVE, BELOW = 1, 2  # conditions to enter long and short

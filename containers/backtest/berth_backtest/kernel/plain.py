@@ -11,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .account import finish_sums, settle_bars, start_sums
-from .book import Book
-from .jit import by_reference, entry, hot, unowned
+from .book import Book, Markets, Records
+from .jit import by_reference, entry, hot, inner, unowned
 from .layout import (
     CASH,
     CASH_ORDERS,
     CLOSE,
+    COMPARES,
     END_ORDERS,
     FEES,
     FILL,
     FRACTION,
     GAINS,
     HELD,
+    LEVELS,
     LOSSES,
     NEXT_OPEN,
     OPEN_TRADES,
@@ -41,8 +43,9 @@ from .layout import (
     TRADES,
     WINS,
 )
-from .moves import COMPARES, LEVELS, first_defined
+from .moves import first_defined
 from .orders import costs_at, cut, fitting_at, left_of
+from .run import book_of, scratch_of, table_of
 from .words import WORD, above, at_least, count_bits, first_bit, near, over, under
 
 Floats = NDArray[np.float64]
@@ -82,6 +85,49 @@ class Line(NamedTuple):
 
 @entry
 def run_plain(
+    markets: Markets,
+    books: Index,
+    records: Records,
+    rules: Floats,
+    kind: int,
+    tables: Floats,
+    rows: int,
+    picks: Index,
+    levels: Floats,
+    raw: Floats,
+    left: Index,
+    counts: Index,
+) -> None:
+    """Fills raw[book, set, field] of some books; counts[book] sets are `left` to run_moves.
+
+    Those are sets whose cash fell below 0. The arguments are those of run_moves.
+    """
+    scratch = scratch_of(markets, 1, 1)
+    for row in range(len(books)):
+        place = int(books[row])
+        first, end = markets.own_at[place], markets.own_at[place + 1]
+        b = book_of(markets, place, records, row, scratch, rules, 0, 1)
+        table, closes = table_of(tables, rows, first, end), markets.closes[first:end]
+        if end - first < WORD:
+            table, closes = with_room(table), with_room(closes.reshape((1, end - first)))[0]
+        shift = markets.bar_of[first]
+        counts[row] = follow_book(
+            b, kind, table, closes, end - first, shift, picks, levels, raw[row], left[row]
+        )
+
+
+@inner
+def with_room(table: Floats) -> Floats:
+    """Returns rows of less than a word as ones of a word."""
+    found = np.zeros((table.shape[0], WORD))
+    for row in range(table.shape[0]):
+        for i in range(table.shape[1]):
+            found[row, i] = table[row, i]
+    return found
+
+
+@inner
+def follow_book(
     given: Book,
     kind: int,
     given_table: Floats,
@@ -93,10 +139,10 @@ def run_plain(
     raw: Floats,
     left: Index,
 ) -> int:
-    """Fills raw[set, field]; returns how many sets are `left` to run_moves, for their cash fell below 0.
+    """Runs one book; returns how many sets are `left`.
 
-    `given_table` and `given_closes` are those of run_moves with room for a word at least, `own` their
-    bars; bar i + shift of the run is own bar i.
+    The table and the closes have room for a word at least, `own` are the bars that they hold; bar
+    i + shift of the run is own bar i.
     """
     b: Book = by_reference(given)
     table, closes = unowned(given_table), unowned(given_closes)
@@ -105,22 +151,22 @@ def run_plain(
         firsts[row] = first_defined(table[row][:own])
     trade = np.zeros(4)
     line = Line(
-        unowned(given.purses),
-        unowned(given.sums)[0],
-        unowned(given.bars),
-        unowned(given.marks)[0],
-        unowned(given.totals)[0],
-        unowned(given.growth)[0],
-        unowned(given.tops)[0],
-        unowned(given.bottoms)[0],
-        unowned(given.peaks),
-        unowned(given.equity),
+        unowned(b.purses),
+        unowned(b.sums)[0],
+        unowned(b.bars),
+        unowned(b.marks)[0],
+        unowned(b.totals)[0],
+        unowned(b.growth)[0],
+        unowned(b.tops)[0],
+        unowned(b.bottoms)[0],
+        unowned(b.peaks),
+        unowned(b.equity),
         unowned(trade),
         shift,
         0 if b.rules[FILL] == CLOSE else 1,
         0 if b.rules[FILL] == NEXT_OPEN else 3,
-        unowned(given.rates)[0],
-        unowned(given.lots)[0],
+        unowned(b.rates)[0],
+        unowned(b.lots)[0],
         b.rules[SIZING],
         b.rules[SIZE],
         b.rules[SLIPPAGE],

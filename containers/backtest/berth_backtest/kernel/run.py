@@ -3,17 +3,20 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .book import Book
-from .jit import LANES, by_reference, entry, hot, inner
+from .book import Book, Markets, Records, Scratch
+from .jit import LANES, by_reference, entry, hot, inner, unowned
 from .layout import (
+    CELL,
     G_D2,
     G_R,
     G_R2,
     HIT,
     ORDER_STOP_LOSS,
+    PURSE,
     RAW,
     SET_STOP_LOSS,
     SIGN,
+    SUMS,
     TIES,
     WIDTH,
 )
@@ -26,6 +29,76 @@ Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 CELLS = 64  # sets that run side by side over one symbol
+
+
+@inner
+def scratch_of(markets: Markets, cells: int, purses: int) -> Scratch:
+    """Returns room for books of as many cells and purses."""
+    bars, symbols = markets.bars.shape[1], markets.bars.shape[2]
+    return Scratch(
+        np.empty((CELL, cells)),
+        np.empty((PURSE, purses)),
+        np.empty((purses, SUMS)),
+        np.zeros(symbols),
+        np.empty(cells, dtype=np.int64),
+        np.empty(bars // WIDTH + WIDTH + 1, dtype=np.uint8),  # whole words are read
+    )
+
+
+@inner
+def book_of(
+    markets: Markets,
+    place: int,
+    records: Records,
+    row: int,
+    scratch: Scratch,
+    rules: Floats,
+    many: int,
+    own: int,
+) -> Book:
+    """Returns the book of the market at a place, which records in a row of the records.
+
+    Its arrays have no owner: whoever runs the book holds the markets, the records and the scratch.
+    """
+    first, end = markets.action_at[place], markets.action_at[place + 1]
+    return Book(
+        unowned(scratch.cells),
+        unowned(scratch.purses),
+        unowned(scratch.sums),
+        unowned(markets.bars)[place],
+        unowned(markets.states)[place],
+        unowned(scratch.now),
+        unowned(markets.marks)[place],
+        unowned(markets.totals)[place],
+        unowned(markets.growth)[place],
+        unowned(markets.tops)[place],
+        unowned(markets.bottoms)[place],
+        unowned(markets.lots)[place],
+        unowned(markets.rates),
+        unowned(markets.limits)[place],
+        unowned(markets.dates),
+        unowned(markets.actions)[first:end],
+        unowned(markets.delisted)[place],
+        unowned(rules),
+        unowned(scratch.waiting),
+        unowned(records.counts)[row],
+        unowned(records.equity)[row],
+        unowned(records.held)[row],
+        unowned(records.decided)[row],
+        unowned(records.trades)[row],
+        unowned(records.events)[row],
+        unowned(scratch.peaks),
+        many,
+        own,
+    )
+
+
+@inner
+def table_of(tables: Floats, rows: int, first: int, end: int) -> Floats:
+    """Returns the table of the own bars from first to end, [row, own bar], of those that lie in a row."""
+    if rows == 0 or first == end:
+        return np.empty((rows, end - first))
+    return tables[rows * first : rows * end].reshape((rows, end - first))
 
 
 @inner
@@ -46,6 +119,57 @@ def clear(b: Book, base: int, stops: Floats) -> None:
 
 @entry
 def run_moves(
+    markets: Markets,
+    books: Index,
+    records: Records,
+    rules: Floats,
+    cells: int,
+    many: int,
+    kind: int,
+    tables: Floats,
+    rows: int,
+    starts: Index,
+    picks: Index,
+    levels: Floats,
+    level: bool,
+    targets: Floats,
+    stops: Floats,
+    steps: Steps,
+    faults: Floats,
+    raw: Floats,
+) -> None:
+    """Runs some of the books, one after the other; fills raw[book, set or purse, field].
+
+    `tables` holds `rows` series at the own bars of each book. With `many` a book has all symbols and runs
+    one set: cell i uses its own bars from starts[i] to starts[i + 1]. Else as many sets run as there are
+    picks, `cells` at a time, all on all own bars. With `targets` [book, bar, symbol] these decide, with
+    `steps` the user's function; the first of a book's orders that cannot be one goes into its `faults`.
+    """
+    scratch = scratch_of(markets, cells, 1 if many == 1 else cells)
+    for row in range(len(books)):
+        place = int(books[row])
+        first, end = markets.own_at[place], markets.own_at[place + 1]
+        run_sets(
+            book_of(markets, place, records, row, scratch, rules, many, 1 - many),
+            kind,
+            table_of(tables, rows, first, end),
+            markets.closes[first:end],
+            markets.bar_of[first:end],
+            starts,
+            picks,
+            levels,
+            level,
+            targets[row],
+            stops,
+            steps,
+            steps.bars[first:end],
+            faults[row],
+            raw[row],
+        )
+
+
+@inner
+def run_sets(
     given: Book,
     kind: int,
     table: Floats,
@@ -58,16 +182,11 @@ def run_moves(
     targets: Floats,
     stops: Floats,
     steps: Steps,
+    step_bars: Floats,
     fault: Floats,
     raw: Floats,
 ) -> None:
-    """Runs built-in states; fills raw[set or purse, field].
-
-    `table` holds the series at own bars, `closes` and `bar_of` the same bars. A book with many symbols
-    runs one set: cell i uses the bars from starts[i] to starts[i + 1]. Else as many sets run as there
-    are picks, a book's cells at a time, all on all bars. With `targets` [bar, symbol] these decide, with
-    `steps` the user's function; the first of its orders that cannot be one goes into `fault`.
-    """
+    """Runs one book; `table`, `closes`, `bar_of` and `step_bars` are of its own bars."""
     b: Book = by_reference(given)
     cells = b.cells.shape[1]
     sets = cells if b.many == 1 else len(picks)
@@ -76,7 +195,7 @@ def run_moves(
     moves = np.empty((own * (1 if b.many == 1 else cells) + cells, 4), dtype=np.int32)
     codes = np.empty(2 * (own // 8 + 2) * 8, dtype=np.int8)
     ties = np.zeros(cells)
-    stepping = len(steps.bars) > 0
+    stepping = len(step_bars) > 0
     rows = len(steps.params) + len(steps.start) if stepping else 0
     series = picks.shape[1]
     column = np.zeros(len(b.now), dtype=np.int64)
@@ -135,7 +254,7 @@ def run_moves(
             moves,
             targets,
             steps.call,
-            steps.bars,
+            step_bars,
             column,
             table,
             some_picks,
@@ -236,18 +355,47 @@ def follow_marks(
     bottoms: Floats,
     free: float,
 ) -> None:
-    """Fills one symbol's last closes at each bar, their running sums and returns, and extremes by block.
+    """Fills each book's last closes, their running sums and returns, and extremes by block: [book, ...].
 
+    The books are those of one symbol each; `ratios` [book, bar] are of its splits, if any has one. Lowest
+    marks are filled if there is room for them: without shorts nobody reads them.
     tops[phase, t] is the highest mark from the beginning of t's block, the blocks of WIDTH bars
     beginning where bar % WIDTH is the phase.
     """
+    for book in range(len(bars)):
+        follow_symbol(
+            bars[book],
+            states[book],
+            ratios[book],
+            marks[book, 0],
+            totals[book, 0],
+            growth[book, 0],
+            tops[book, 0],
+            bottoms[book, 0],
+            free,
+        )
+
+
+@inner
+def follow_symbol(
+    bars: Floats,
+    states: NDArray[np.int8],
+    ratios: Floats,
+    marks: Floats,
+    totals: Floats,
+    growth: Floats,
+    tops: Floats,
+    bottoms: Floats,
+    free: float,
+) -> None:
+    """Fills one book; states and bars are [bar, 1, ...]."""
     n = len(bars)
     mark = 0.0
     for t in range(n):
         if len(ratios) > 0:
             mark /= ratios[t]
-        if states[t] == 1:
-            mark = bars[t, 3]
+        if states[t, 0] == 1:
+            mark = bars[t, 0, 3]
         marks[t] = mark
         totals[t + 1] = totals[t] + mark
         r = mark / marks[t - 1] - 1.0 if t > 0 and marks[t - 1] > 0.0 else 0.0
@@ -255,10 +403,14 @@ def follow_marks(
         for column, x in ((G_R, r), (G_R2, r * r), (G_D2, d * d)):
             grow(growth, t, column, x)
     for phase in range(WIDTH):
-        top = bottom = marks[0]
+        top, begins = marks[0], phase
         for t in range(n):
-            fresh = (t - phase) % WIDTH == 0
-            top = marks[t] if fresh else max(top, marks[t])
-            bottom = marks[t] if fresh else min(bottom, marks[t])
+            top = marks[t] if t == begins else max(top, marks[t])
+            begins += WIDTH if t == begins else 0
             tops[phase, t] = top
+    for phase in range(WIDTH if bottoms.shape[1] > 0 else 0):
+        bottom, begins = marks[0], phase
+        for t in range(n):
+            bottom = marks[t] if t == begins else min(bottom, marks[t])
+            begins += WIDTH if t == begins else 0
             bottoms[phase, t] = bottom

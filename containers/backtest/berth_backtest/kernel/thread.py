@@ -13,11 +13,8 @@ from .account import account_now, start_sums
 from .book import Book
 from .decide import by_move, by_sign
 from .jit import hot, inner
-from .layout import LEVEL, NONE, SIGN, START_CASH, TIES
+from .layout import COMPARES, HOLDS, LEVEL, LEVELS, NONE, SIGN, START_CASH, TIES
 from .moves import (
-    COMPARES,
-    HOLDS,
-    LEVELS,
     channel_code,
     compared,
     first_defined,

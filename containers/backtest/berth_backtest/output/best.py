@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as papq
 from numpy.typing import NDArray
 
 from berth_backtest.checkpoint import write_atomically
@@ -16,6 +15,7 @@ from berth_backtest.output.exposure import add_held
 from berth_backtest.output.tables import (
     equity_schema,
     equity_tables,
+    open_parquet,
     trade_schema,
     trade_table,
     write_parquet,
@@ -58,8 +58,8 @@ def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep:
 
     def write(trades_part: Path, equity_part: Path) -> None:
         with (
-            papq.ParquetWriter(trades_part, trade_schema(plan), compression="zstd") as trades,
-            papq.ParquetWriter(equity_part, equity_schema(plan), compression="zstd") as equity,
+            open_parquet(trades_part, trade_schema(plan)) as trades,
+            open_parquet(equity_part, equity_schema(plan)) as equity,
         ):
             for rank, point in enumerate(ranked[:keep], 1):
                 runs = recorded(simulator, int(point))

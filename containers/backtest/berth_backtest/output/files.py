@@ -1,6 +1,7 @@
 """Ranks what the sweep found and writes the files of OUT_DIR."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from berth_backtest.look_ahead import LookAhead, check_look_ahead
 from berth_backtest.output.best import write_best, write_run
 from berth_backtest.output.result import Found, Trained, make_result, write_json
 from berth_backtest.output.tables import write_metrics, write_points
-from berth_backtest.output.tearsheet import write_tearsheet
 from berth_backtest.plan import Plan
 from berth_backtest.points import FILE_BYTES, FILE_ROWS, point_rows
 from berth_backtest.score import ranking
@@ -44,20 +44,29 @@ def write_files(
     order = ranking(sweep.objective, plan.spec.search.objective)
     ranked = sweep.points[order[: max(output.top_k, 1)]]
     look_ahead = looked_ahead(plan, simulator, int(ranked[0]))
-    write_points(out / "points.parquet", plan, sweep)
-    if sweep.metrics is not None:
-        write_metrics(out / "metrics.parquet", plan, sweep.metrics, sweep.points)
+    if sweep.metrics is None:
+        metrics, kept = metrics_for(plan, simulator, ranked), ranked
     else:
-        kept = ranked[: max(output.top_k, 1)]
-        write_metrics(out / "metrics.parquet", plan, metrics_for(plan, simulator, kept), kept)
-    write_leaders(out, plan, sweep)
-    best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)))
+        metrics, kept = sweep.metrics, sweep.points
+
+    def write_sets() -> None:
+        write_points(out / "points.parquet", plan, sweep)
+        write_metrics(out / "metrics.parquet", plan, metrics, kept)
+        write_leaders(out, plan, sweep)
+
+    # Arrow writes without the interpreter: another file at the same time.
+    with ThreadPoolExecutor(1) as pool:
+        sets = pool.submit(write_sets)
+        best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)))
+        sets.result()
     robustness = None
     if output.robustness and sweep.finished:
         robustness = robustness_of(plan, simulator, int(ranked[0]), best.equity)
     found = Found(sweep, best, int(order[0]), look_ahead, robustness)
     result = make_result(plan, found, simulator.threads, timing)
     if output.tearsheet:
+        from berth_backtest.output.tearsheet import write_tearsheet
+
         write_tearsheet(out / "tearsheet.html", plan, sweep, best, order, result)
     return end_result(out, result, timing, started, began)
 
@@ -78,11 +87,14 @@ def write_walk(
     write_leaders(out, plan, sweep)
     if output.top_k > 0:
         write_run(out, chain.plan, chain.run)
-    trained = walk.simulator.record(point).equity.sum(axis=1)
+    # In the order of the accounts in memory: no digit may depend on how a recording lies there.
+    trained = np.ascontiguousarray(walk.simulator.record(point).equity).sum(axis=1)
     robustness = robustness_of(walk.plan, walk.simulator, point, trained) if output.robustness else None
     found = Found(sweep, chain.best, int(order[0]), look_ahead, robustness, Trained(walk, trained))
     result = make_result(plan, found, walk.simulator.threads, timing)
     if output.tearsheet:
+        from berth_backtest.output.tearsheet import write_tearsheet
+
         write_tearsheet(out / "tearsheet.html", chain.plan, sweep, chain.best, order, result)
     return end_result(out, result, timing, started, began)
 

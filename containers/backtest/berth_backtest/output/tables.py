@@ -10,9 +10,11 @@ import pyarrow.parquet as papq
 from numpy.typing import NDArray
 
 from berth_backtest.checkpoint import write_atomically
+from berth_backtest.data.dates import DAY_US
 from berth_backtest.honest.blocks import BLOCKS, Blocks
 from berth_backtest.kernel import layout
 from berth_backtest.metrics import COUNTS, NAMES
+from berth_backtest.output.arrow import flags, numbers, repeated, texts
 from berth_backtest.plan import Plan
 from berth_backtest.simulate import Recording
 from berth_backtest.sweep import Sweep
@@ -22,14 +24,21 @@ Index = NDArray[np.int64]
 
 Segment = tuple[int | None, str]  # the fold, counted from 0, and all, train, test or oos
 WHOLE: Segment = (None, "all")
+VARIED = ("equity", "drawdown")  # hardly a value comes twice: a dictionary would be larger than they are
 ROWS_AT_ONCE = 200_000  # of a table under construction: bounds memory, not the file
+
+
+def open_parquet(path: Path, schema: Any) -> Any:
+    """Returns the writer of a file; by a dictionary where values come again."""
+    repeated = [name for name in schema.names if name not in VARIED]
+    return papq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeated)
 
 
 def write_parquet(path: Path, schema: Any, batches: Iterator[Any]) -> None:
     """Writes batches as they come; the file appears when it is whole."""
 
     def write(part: Path) -> None:
-        with papq.ParquetWriter(part, schema, compression="zstd") as writer:
+        with open_parquet(part, schema) as writer:
             for batch in batches:
                 writer.write_table(batch)
 
@@ -54,7 +63,7 @@ def write_points(path: Path, plan: Plan, sweep: Sweep, of: Segment = WHOLE) -> N
             part = slice(first, min(first + ROWS_AT_ONCE, len(sweep.objective)))
             points = sweep.points[part]
             columns = [
-                pa.array(points),
+                numbers(points),
                 *parameter_columns(plan, points),
                 *segment_columns([of], np.zeros(len(points), dtype=np.int64)),
                 nullable(sweep.objective[part]),
@@ -80,7 +89,6 @@ def write_metrics(
             *types,
         ]
     )
-    symbols = pa.array(plan.accounts, pa.string())
     count = len(plan.accounts)
     step = max(1, ROWS_AT_ONCE // count)
     known = [WHOLE] if of is None else of
@@ -89,15 +97,15 @@ def write_metrics(
     def batches() -> Iterator[Any]:
         for first in range(0, len(points), step):
             some = np.repeat(points[first : first + step], count)
-            names = symbols.take(pa.array(np.tile(np.arange(count), len(some) // count)))
+            names = texts(plan.accounts, np.tile(np.arange(count), len(some) // count))
             rows = metrics[first : first + step].reshape(-1, len(NAMES))
             columns = [
-                pa.array(some),
+                numbers(some),
                 names,
                 *segment_columns(known, np.repeat(which[first : first + step], count)),
                 *parameter_columns(plan, some),
                 *[
-                    pa.array(rows[:, i].astype(np.int64)) if name in COUNTS else nullable(rows[:, i])
+                    numbers(rows[:, i].astype(np.int64)) if name in COUNTS else nullable(rows[:, i])
                     for i, name in enumerate(NAMES)
                 ],
             ]
@@ -108,10 +116,10 @@ def write_metrics(
 
 def write_blocks(path: Path, blocks: Blocks) -> None:
     """Writes a row a point of the sample: its sums of returns, and of their squares, by block."""
-    columns = {"point": pa.array(blocks.points)}
+    columns = {"point": numbers(blocks.points)}
     for k, name in enumerate(("r", "q")):
         for i in range(blocks.sums.shape[1]):
-            columns[f"{name}{i}"] = pa.array(np.ascontiguousarray(blocks.sums[:, i, k]))
+            columns[f"{name}{i}"] = numbers(blocks.sums[:, i, k])
     table = pa.table(columns)
     write_parquet(path, table.schema, iter([table]))
 
@@ -132,22 +140,23 @@ def parameter_fields(plan: Plan) -> list[tuple[str, Any]]:
 def parameter_columns(plan: Plan, points: Index) -> list[Any]:
     grid = plan.grid
     return [
-        pa.array(grid.values(axis.name, points).astype(np.int64 if axis.integer else np.float64))
+        numbers(grid.values(axis.name, points).astype(np.int64 if axis.integer else np.float64))
         for axis in grid.shown()
     ]
 
 
 def segment_columns(known: Sequence[Segment], which: Index) -> list[Any]:
     """Returns the fold and the segment of rows, each one of those that are known."""
+    folds = np.array([-1 if fold is None else fold for fold, _ in known], dtype=np.int32)
     return [
-        pa.array([fold for fold, _ in known], pa.int32()).take(pa.array(which)),
-        pa.array([name for _, name in known], pa.string()).take(pa.array(which)),
+        numbers(folds[which], folds[which] < 0),
+        texts([name for _, name in known], which),
     ]
 
 
 def nullable(values: Floats) -> Any:
     """Returns numbers with null for NaN."""
-    return pa.array(np.ascontiguousarray(values), mask=np.isnan(values))
+    return numbers(values, np.isnan(values))
 
 
 def date_type(plan: Plan) -> Any:
@@ -156,8 +165,9 @@ def date_type(plan: Plan) -> Any:
 
 def date_column(plan: Plan, bars: Index) -> Any:
     """Returns the dates of bars; null below 0."""
-    stamps = pa.array(plan.panel.dates[np.maximum(bars, 0)], mask=bars < 0)
-    return stamps.cast(pa.timestamp("us", tz=None if plan.panel.dated else "UTC")).cast(date_type(plan))
+    dates = plan.panel.dates // DAY_US if plan.panel.dated else plan.panel.dates
+    known = dates.astype(np.int32 if plan.panel.dated else np.int64)[np.maximum(bars, 0)]
+    return numbers(known, bars < 0, date_type(plan))
 
 
 def trade_schema(plan: Plan) -> Any:
@@ -185,23 +195,21 @@ def trade_table(plan: Plan, rank: int, run: Recording) -> Any:
     """Returns a run's trades by symbol, in the order of their entries."""
     rows = run.trades[np.lexsort((run.trades[:, layout.T_ENTRY_BAR], run.trades[:, layout.T_CELL]))]
     entry, leave = (rows[:, i].astype(np.int64) for i in (layout.T_ENTRY_BAR, layout.T_EXIT_BAR))
-    reasons = pa.array([*layout.REASONS, None], pa.string())
     reason = rows[:, layout.T_REASON].astype(np.int64)
-    symbols = pa.array(plan.panel.symbols, pa.string())
     columns = [
-        pa.array(np.full(len(rows), rank), pa.int32()),
-        symbols.take(pa.array(rows[:, layout.T_CELL].astype(np.int64))),
+        numbers(np.full(len(rows), rank, dtype=np.int32)),
+        texts(plan.panel.symbols, rows[:, layout.T_CELL].astype(np.int64)),
         date_column(plan, entry),
         date_column(plan, leave),
-        pa.array(rows[:, layout.T_ENTRY]),
+        numbers(rows[:, layout.T_ENTRY]),
         nullable(rows[:, layout.T_EXIT]),
-        pa.array(rows[:, layout.T_UNITS]),
-        pa.array(rows[:, layout.T_FEES]),
-        pa.array(rows[:, layout.T_PNL]),
-        pa.array(rows[:, layout.T_PNL] / rows[:, layout.T_VALUE]),
-        pa.array(np.where(leave < 0, 0, leave - entry), mask=leave < 0),
-        reasons.take(pa.array(np.where(reason < 0, len(layout.REASONS), reason))),
-        pa.array(leave < 0),
+        numbers(rows[:, layout.T_UNITS]),
+        numbers(rows[:, layout.T_FEES]),
+        numbers(rows[:, layout.T_PNL]),
+        numbers(rows[:, layout.T_PNL] / rows[:, layout.T_VALUE]),
+        numbers(leave - entry, leave < 0),
+        texts(layout.REASONS, np.maximum(reason, 0), reason < 0),
+        flags(leave < 0),
     ]
     return pa.Table.from_arrays(columns, schema=trade_schema(plan))
 
@@ -235,12 +243,12 @@ def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording)
         equity = np.ascontiguousarray(run.equity[:, some].T)
         count = len(equity)
         columns = [
-            pa.array(np.full(count * n, rank), pa.int32()),
-            pa.array(names[some]).take(pa.array(np.repeat(np.arange(count), n))),
+            numbers(np.full(count * n, rank, dtype=np.int32)),
+            repeated(names[some], n),
             date_column(plan, np.tile(np.arange(n), count)),
-            pa.array(equity.reshape(-1)),
-            pa.array(held[:, some].T.astype(np.float64).reshape(-1)),
-            pa.array(drawdowns(equity, cash).reshape(-1)),
+            numbers(equity.reshape(-1)),
+            numbers(held[:, some].T.astype(np.float64).reshape(-1)),
+            numbers(drawdowns(equity, cash).reshape(-1)),
         ]
         yield pa.Table.from_arrays(columns, schema=equity_schema(plan))
 

@@ -1,6 +1,7 @@
 """Spec JSON to `Spec`: every default, range and refusal of a backtest's parameters in one place."""
 
 from berth_backtest.errors import Problem, invalid_all
+from berth_backtest.kernel.layout import TARGETS
 from berth_backtest.metrics import NAMES as METRIC_NAMES
 from berth_backtest.spec.axes import parse_axes
 from berth_backtest.spec.data import parse_data
@@ -27,7 +28,6 @@ BATCH = 64  # trials of tpe: as many sets as run side by side over a symbol
 MAX_BATCH = 1_024
 MAX_SEED = 2**53  # beyond it JSON readers disagree about a number's value
 AGGREGATES: tuple[Aggregate, ...] = ("mean", "median", "min")
-TARGETS = 4  # kernel.moves.TARGETS, which is not imported before a spec is known to be right
 MAX_REBALANCE = 100_000  # bars
 CALENDARS = ("weekly", "monthly")
 MAX_FOLDS = 1_000  # each runs the whole space

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from berth_backtest.kernel import moves
+from berth_backtest.kernel import layout
 from berth_backtest.strategies.definition import Definition, Floats, Param, Series
 
 MAX_WINDOW = 1_000_000  # bars
@@ -36,7 +36,7 @@ BUILT_IN: dict[str, Definition] = {
         "sma_cross",
         (window("fast", 10), window("slow", 30)),
         (series("sma", "fast"), series("sma", "slow"), series("sma", "slow")),
-        moves.COMPARES,
+        layout.COMPARES,
         valid=fast_below_slow,
         invalid=FAST_SLOW,
     ),
@@ -44,7 +44,7 @@ BUILT_IN: dict[str, Definition] = {
         "ema_cross",
         (window("fast", 10), window("slow", 30)),
         (series("ema", "fast"), series("ema", "slow"), series("ema", "slow")),
-        moves.COMPARES,
+        layout.COMPARES,
         valid=fast_below_slow,
         invalid=FAST_SLOW,
     ),
@@ -52,7 +52,7 @@ BUILT_IN: dict[str, Definition] = {
         "macd",
         (window("fast", 12), window("slow", 26), window("signal", 9)),
         (series("macd", "fast", "slow"), series("macd_signal", "fast", "slow", "signal"), series("close")),
-        moves.COMPARES,
+        layout.COMPARES,
         valid=fast_below_slow,
         invalid=FAST_SLOW,
     ),
@@ -65,7 +65,7 @@ BUILT_IN: dict[str, Definition] = {
             number("upper", 70, 0, 100),
         ),
         (series("rsi", "window"),),
-        moves.LEVELS,
+        layout.LEVELS,
         ((1.0, "lower"), (1.0, "upper"), (1.0, "exit"), (1.0, "exit")),
         lower_below_upper,
         "needs lower < exit < upper in at least one set",
@@ -74,14 +74,14 @@ BUILT_IN: dict[str, Definition] = {
         "bollinger",
         (window("window", 20, 2), number("width", 2, 0, 100)),
         (series("zscore", "window"),),
-        moves.LEVELS,
+        layout.LEVELS,
         ((-1.0, "width"), (1.0, "width"), (0.0, None), (0.0, None)),
     ),
     "zscore": Definition(
         "zscore",
         (window("window", 20, 2), number("enter", 2, 0, 100), number("exit", 0.5, -100, 100)),
         (series("zscore", "window"),),
-        moves.LEVELS,
+        layout.LEVELS,
         ((-1.0, "enter"), (1.0, "enter"), (-1.0, "exit"), (1.0, "exit")),
         lambda values: values["exit"] < values["enter"],
         "must be less than enter in at least one set",
@@ -95,9 +95,9 @@ BUILT_IN: dict[str, Definition] = {
             series("previous_highest", "exit", columns=("high",)),
             series("previous_lowest", "exit", columns=("low",)),
         ),
-        moves.CHANNELS,
+        layout.CHANNELS,
     ),
-    "buy_and_hold": Definition("buy_and_hold", move_kind=moves.HOLDS),
+    "buy_and_hold": Definition("buy_and_hold", move_kind=layout.HOLDS),
 }
 
 # Written as users write theirs, and compiled when they are used.

@@ -59,10 +59,10 @@ def rows_of(series: tuple[Series, ...], grid: Grid, points: Index) -> tuple[list
     return list(rows), picks
 
 
-def fill_rows(rows: list[Row], own: dict[str, Floats], skip: int) -> Floats:
-    """Returns [row, own bar] of one symbol, the first `skip` bars left out."""
+def fill_rows(rows: list[Row], own: dict[str, Floats], skip: int, room: Floats | None = None) -> Floats:
+    """Returns [row, own bar] of one symbol, the first `skip` bars left out; in `room` if it is given."""
     bars = len(own["close"]) - skip
-    out = np.empty((len(rows), bars))
+    out = np.empty((len(rows), bars)) if room is None else room
     alike: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for i, row in enumerate(rows):
         alike.setdefault((row.function, row.columns), []).append(i)

@@ -13,7 +13,7 @@ from berth_backtest.user.rebalance import FIELDS
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-TARGETS, STEPS = 4, 5  # of kernel.moves, which is not imported before a spec is known to be right
+TARGETS, STEPS = 4, 5  # of kernel.layout, which is not imported before a spec is known to be right
 
 
 def definition_of(source: Source) -> Definition:

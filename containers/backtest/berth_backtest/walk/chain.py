@@ -73,7 +73,7 @@ def run_account(simulator: Simulator, s: int, point: int, cash: float) -> Record
 def with_cash(simulator: Simulator, cash: float) -> Simulator:
     """Returns the same simulator with another cash at the start; with none it is ruined at once."""
     other = copy.copy(simulator)
-    other.rules = simulator.rules.copy()
+    other.rules, other.recorded = simulator.rules.copy(), None
     other.rules[layout.START_CASH] = cash
     return other
 
