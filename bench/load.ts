@@ -25,6 +25,8 @@ const replicas = 3
 /** Between two questions whether the address is ready, each on a connection of its own. */
 const probe_ms = 100
 const probeBound_ms = 1_000
+/** A server that has just started compiles what it runs. */
+const warmUp_ms = 10_000
 /** A bound against a hang: a thousand launches at a hundred a second, on a slow machine. */
 const start_ms = 180_000
 
@@ -58,8 +60,12 @@ export const measure: Measurement = async (options) => {
     await atWork(db, running)
     // As PostgreSQL does by itself within a minute: a server that is asked for so much is older than that.
     await sql`analyze`.execute(db)
-    const before = cloud.reports()
     const [load_before = 0] = loadavg()
+    const load = fork(join(import.meta.dirname, 'support', 'mixed-load.ts'), [url, key, String(rate)])
+    // What is measured begins when the servers are warm.
+    await sleep(warmUp_ms)
+    load.send('now')
+    const before = cloud.reports()
     const postgres_before_s = cpuSecondsOfFamily(postgres.pid)
     // Of those that are killed what they had used until then.
     let servers_s = 0
@@ -69,7 +75,6 @@ export const measure: Measurement = async (options) => {
       (servers_s += cpuSeconds(server.child.pid ?? 0) - (used.get(server) ?? 0))
     servers.forEach(begin)
     const prober = probe(url)
-    const load = fork(join(import.meta.dirname, 'support', 'mixed-load.ts'), [url, key, String(rate)])
     let [kills, least] = [0, Number.POSITIVE_INFINITY]
     const began_ms = performance.now()
     for (let minute = 1; minute <= minutes; minute++) {

@@ -82,7 +82,7 @@ export async function loadPlaces(deps: Deps): Promise<Places> {
 /** How old the market may be that a submit is estimated by: a change is counted some milliseconds before it is there. */
 const oldest_ms = 1_000
 /** Not more than this part of the time is spent on loading it, where every moment something changes. */
-const loadingShare = 20
+const loadingShare = 100
 
 /**
  * The market for estimates, which need not be of this very moment: loaded anew where something has changed, going by

@@ -10,23 +10,19 @@ const mostHeartbeat_ms = 30_000
 const leastLook_s = 5
 /** As long as a thing must stay gone to be believed so. */
 const mostLook_s = 30
-/** Reports a second of the whole installation: a tenth of a core of one process (bench/results/watch.json). */
-const reportsPerSecond = 100
-/** Looks a second, most of them many in one call: a fifth of that. */
-const looksPerSecond = 300
+/** Reports and looks a second of the whole installation: a tenth of a core of one process (bench/results/watch.json). */
+const perSecond = 100
 /** How old the count may be that a process goes by. */
 const recount_ms = 5_000
 
 /** What a runner is told, with so many attempts that have not ended. */
 export function heartbeatEvery_ms(open: number): number {
-  return Math.round(
-    Math.min(mostHeartbeat_ms, Math.max(leastHeartbeat_ms, (open * 1_000) / reportsPerSecond)),
-  )
+  return Math.round(Math.min(mostHeartbeat_ms, Math.max(leastHeartbeat_ms, (open * 1_000) / perSecond)))
 }
 
 /** How often a provider is asked about a healthy attempt, with so many that have not ended. */
 export function lookEvery_s(open: number): number {
-  return Math.min(mostLook_s, Math.max(leastLook_s, open / looksPerSecond))
+  return Math.min(mostLook_s, Math.max(leastLook_s, open / perSecond))
 }
 
 /** Counts attempts for the reports of one process, once in a while; a count that fails leaves the last one. */

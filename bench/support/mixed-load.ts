@@ -1,4 +1,5 @@
-// Clients that ask a mix of things at a steady rate, in a process of their own: `node mixed-load.ts URL KEY RATE`, and a message ends it.
+// Clients that ask a mix of things at a steady rate, in a process of their own: `node mixed-load.ts URL KEY RATE`. A first message says that what comes
+// from then on counts, a second one ends it.
 // By the clock and not one after the other: what is slow makes more be under way, as with clients that know nothing of each other.
 import { randomBytes } from 'node:crypto'
 import { Agent, request } from 'node:http'
@@ -28,8 +29,8 @@ const run = randomBytes(6).toString('hex')
 /** Work that waits: nobody offers it, so that what is measured is not what it costs to run. */
 const body = JSON.stringify(realBacktest({ placement: { providers: ['nobody'] } }))
 const known: string[] = []
-const load: MixedLoad = { requests: 0, failed: 0, failures: {}, seconds: 0, p50_ms: 0, p99_ms: 0 }
-const taken_ms: number[] = []
+let load: MixedLoad = { requests: 0, failed: 0, failures: {}, seconds: 0, p50_ms: 0, p99_ms: 0 }
+let taken_ms: number[] = []
 let number = 0
 let underWay = 0
 
@@ -97,11 +98,19 @@ const timer = setInterval(() => {
   }
 }, tick_ms)
 
+let from_ms = began_ms
 process.once('message', () => {
+  from_ms = performance.now()
+  load = { ...load, requests: 0, failed: 0, failures: {} }
+  taken_ms = []
+  process.once('message', finish)
+})
+
+function finish(): void {
   clearInterval(timer)
   const sorted = taken_ms.toSorted((a, b) => a - b)
-  load.seconds = (performance.now() - began_ms) / 1_000
+  load.seconds = (performance.now() - from_ms) / 1_000
   load.p50_ms = sorted[Math.floor(sorted.length * 0.5)] ?? 0
   load.p99_ms = sorted[Math.floor(sorted.length * 0.99)] ?? 0
   process.send?.(load, () => process.exit(0))
-})
+}
