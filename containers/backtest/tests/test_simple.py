@@ -38,11 +38,14 @@ class X:
         return target(0) if s.bars_held > 6 or s.equity > 1.1 * s.entry * s.pos else keep()
 """
 STOPPED = STEP.replace("(0.3)", "(0.3, take_profit=0.05)").replace("(p.most)", "(1, stop_loss=0.04)")
-STOPS: Json = {"stop_loss": {"values": [0, 0.03]}, "take_profit": 0.05}
+STOPS: Json = {"stop_loss": {"values": [0, 0.03]}, "take_profit": 0.05, "trailing_stop": 0.04}
+FILLS = ("next_open", "next_close", "close")
+SIZINGS = ("all_in", {"fraction": 0.5}, {"units": 20}, {"cash": 3000})
 STRATEGIES: dict[str, tuple[Json, Json]] = {
     "step": ({"source": STEP, "class": "X"}, {"most": {"values": [1, 0.4, -0.5]}}),
     "step_stops": ({"source": STOPPED, "class": "X"}, {}),
     "stops": ({"name": "sma_cross", "entry": "level"}, STOPS),
+    "level": ({"name": "sma_cross", "entry": "level"}, {}),
 }
 
 
@@ -54,7 +57,13 @@ def test_a_sweep_has_the_sums_of_each_run_to_the_last_bit(name: str, seed: int, 
     rows = [row for s in ("AA", "BB") for row in rows_of(s, market(rng, BARS), PRICES)]
     steady = [(50.0 + i * 7 % 13, 70.0, 40.0, 50.0 + i * 5 % 11) for i in range(BARS)]
     path = write_csv(tmp_path / "p.csv", PRICES, [*rows, *rows_of("ZZ", list(steady), PRICES)])
-    execution = {**draw_execution(rng, True), "direction": rng.choice(["long", "long", "both"]), "cash": 9000}
+    execution = {
+        **draw_execution(rng, True),
+        "direction": rng.choice(["long", "long", "both"]),
+        "fill": FILLS[seed % 3],
+        "sizing": SIZINGS[seed % 4],
+        "cash": 9000,
+    }
     grid = {"fast": {"values": [1, 2]}, "slow": {"range": [2, 26, 1]}}
     spec = spec_of(path, execution=execution, risk_free=0.02, data={"start": day(7 * (seed % 3))})
     parsed = parse_spec({**spec, "strategy": strategy, "parameters": {**grid, **parameters}})
