@@ -7,7 +7,7 @@ import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
 import { columnTypes } from './store/column-types.ts'
 import { findJobs, type JobFilter, type Page } from './store/find.ts'
-import { keyOf, type Own, pairs, readTogether } from './together.ts'
+import { keyOf, type Own, pairs, readTogether, wholeJob } from './together.ts'
 import { type AttemptView, attemptView, type JobView, type JsonObject, viewedAttemptColumns } from './view.ts'
 import { viewJob, viewPage } from './view-jobs.ts'
 
@@ -24,22 +24,20 @@ const jobColumns = sql.raw(
     .join(', '),
 )
 
-/** A whole job may hold a result of a mebibyte, so that few are read at once. */
-const jobWeight = 20
 const jobOf = readTogether<Own, JobRow | null>(
   async (db, asked) => {
     const { projects, ids } = pairs(asked)
     const { rows } = await sql<JobRow>`/* find jobs */
-    select found.* from unnest((select ${projects}::text[]), (select ${ids}::text[])) as asked(project_id, id)
-    cross join lateral (
-      select ${jobColumns} from jobs
-      where jobs.id = asked.id and jobs.project_id = asked.project_id and deleted_at is null limit 1) as found`.execute(
+      select found.* from unnest((select ${projects}::text[]), (select ${ids}::text[])) as asked(project_id, id)
+      cross join lateral (
+        select ${jobColumns} from jobs
+        where jobs.id = asked.id and jobs.project_id = asked.project_id and deleted_at is null limit 1) as found`.execute(
       db,
     )
     const found = new Map(rows.map((row) => [keyOf(row), row]))
     return asked.map((each) => found.get(keyOf(each)) ?? null)
   },
-  () => jobWeight,
+  () => wholeJob,
 )
 
 export async function readJob(deps: Deps, project_id: string, job_id: string): Promise<JobView> {

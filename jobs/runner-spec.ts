@@ -12,7 +12,7 @@ import type { AttemptRow, JobRow, ShardRow } from './plan.ts'
 import { attemptColumns, type RunnerAttempt } from './report.ts'
 import { openSecrets } from './secrets.ts'
 import type { JobSpec } from './spec.ts'
-import { readTogether } from './together.ts'
+import { readTogether, wholeJob } from './together.ts'
 
 /** What was launched, and with what. */
 export type Launched = RunnerAttempt &
@@ -21,15 +21,18 @@ export type Launched = RunnerAttempt &
   Pick<ShardRow, 'index' | 'role' | 'checkpoint'> &
   Pick<Offer, 'gpu'>
 
-export const readLaunched = readTogether<string, Launched | undefined>(async (db, ids) => {
-  const { rows } = await sql<Launched>`/* read launched */
-    select ${attemptColumns}, attempts.timeout_s, attempts.device, attempts.request -> 'offer' -> 'gpu' as gpu,
-      jobs.spec, jobs.shards_total, jobs.dataset_id, shards.index, shards.role, shards.checkpoint
-    from attempts join shards on shards.id = attempts.shard_id join jobs on jobs.id = attempts.job_id
-    where attempts.id = any((select ${[...new Set(ids)]}::text[])::text[])`.execute(db)
-  const found = new Map(rows.map((row) => [row.id, row]))
-  return ids.map((id) => found.get(id))
-})
+export const readLaunched = readTogether<string, Launched | undefined>(
+  async (db, ids) => {
+    const { rows } = await sql<Launched>`/* read launched */
+      select ${attemptColumns}, attempts.timeout_s, attempts.device, attempts.request -> 'offer' -> 'gpu' as gpu,
+        jobs.spec, jobs.shards_total, jobs.dataset_id, shards.index, shards.role, shards.checkpoint
+      from attempts join shards on shards.id = attempts.shard_id join jobs on jobs.id = attempts.job_id
+      where attempts.id = any((select ${[...new Set(ids)]}::text[])::text[])`.execute(db)
+    const found = new Map(rows.map((row) => [row.id, row]))
+    return ids.map((id) => found.get(id))
+  },
+  () => wholeJob,
+)
 
 /** The spec as the runner fetches it (docs/contracts.md §6), without what every answer carries. */
 export async function runnerSpec(deps: Deps, job: Launched) {

@@ -5,6 +5,8 @@ import type { Database } from './store/schema.ts'
 
 /** In one statement: some milliseconds. More would make the first wait for the last. */
 const mostRows = 500
+/** What a whole job weighs: its spec and its result may be a mebibyte each, so that few are read at once. */
+export const wholeJob = 20
 
 /**
  * `read` answers what was asked for in its order. What comes while it reads goes together in the next statement, so that nobody is
