@@ -208,6 +208,18 @@ describe('a job that is equal to one at work', () => {
     expect(launched(world)).toBe(1)
   })
 
+  test('takes room in the queue', async () => {
+    await using world = await open()
+    world.deps.settings.max_queued = 1
+    await submit(world)
+    await world.settle(3)
+    await submit(world)
+    await world.settle(3)
+    const body = backtest({ cache: false })
+    const { status } = await world.request('POST', '/v1/jobs', { body })
+    expect([launched(world), status]).toEqual([1, 429])
+  })
+
   test('lends it its priority', async () => {
     await using world = await open()
     const [offer] = world.model.offers
