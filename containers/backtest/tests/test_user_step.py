@@ -130,6 +130,19 @@ def test_what_a_step_reads_of_its_position(tmp_path: Path) -> None:
     assert run_spec(tmp_path / "flat", spec).rows("equity")[1]["position"] == 2
 
 
+def test_the_first_bar_of_a_run_sees_the_bar_before_it(tmp_path: Path) -> None:
+    x = '    many = param.int(1, 9, default=1)\n    x = ind.sma("close", window=1)'
+    step = "return units(p.many * (t1.x - 10)) if bar.i == 0 else keep()"
+    closes = [10, 11, 13, 20, 21, 22]
+    parts = {"data": {"start": day(3)}, "execution": {**FREE, "cash": 1000}}
+    spec = {**spec_of(closes_csv(tmp_path / "p.csv", closes), **parts), **of(klass(step, x))}
+    run = run_spec(tmp_path / "out", {**spec, "parameters": {"many": {"values": [1, 2]}}})
+    for rank in (1, 2):
+        held = [row["position"] for row in run.rows("equity") if row["rank"] == rank]
+        units = 3 * run.rows("points")[rank - 1]["many"]
+        assert held == [0, units, units]
+
+
 def test_state_is_kept_by_symbol_and_set(tmp_path: Path) -> None:
     rows = [[day(i), s, 10] for s in ("AA", "BB") for i in range(8) if s == "AA" or i < 4]
     path = write_csv(tmp_path / "p.csv", "date,symbol,close", rows)
