@@ -1,6 +1,6 @@
 import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import { sql } from 'kysely'
-import type { Deps } from '../jobs/deps.ts'
+import type { Clock, Deps } from '../jobs/deps.ts'
 import { AppError } from '../jobs/errors.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
@@ -29,13 +29,48 @@ export const readyRoute = createRoute({
 
 export const live = (): RouteHandler<typeof liveRoute, Env> => (c) => c.json({ status: 'ok' as const }, 200)
 
-export const ready =
-  (deps: Deps): RouteHandler<typeof readyRoute, Env> =>
-  async (c) => {
+/** How often the database is asked where many ask for it. */
+const fresh_ms = 1_000
+/**
+ * While it is asked anew, its last answer holds until this age: the question waits as long as every other of a busy server, and a
+ * balancer that took the server off for that would leave the more to the others.
+ */
+const holds_ms = 3_000
+
+export const ready = (deps: Deps): RouteHandler<typeof readyRoute, Env> => {
+  const ask = () => sql`select 1 from installation`.execute(deps.db)
+  const answers = deps.gather === null ? ask : shared(ask, deps.clock)
+  return async (c) => {
     try {
-      await sql`select 1 from installation`.execute(deps.db)
+      await answers()
     } catch (cause) {
       throw new AppError('busy', 'The database does not answer.', { cause, headers: { 'Retry-After': '5' } })
     }
     return c.json({ status: 'ok' as const }, 200)
   }
+}
+
+/** Asks once for all that come; a question that fails ends what the last one said. */
+function shared(ask: () => Promise<unknown>, clock: Clock): () => Promise<unknown> {
+  let answered_ms = Number.NEGATIVE_INFINITY
+  let asked: Promise<unknown> | null = null
+  const begin = async () => {
+    const began_ms = clock.now().getTime()
+    try {
+      await ask()
+      answered_ms = began_ms
+    } catch (error) {
+      answered_ms = Number.NEGATIVE_INFINITY
+      throw error
+    } finally {
+      asked = null
+    }
+  }
+  return async () => {
+    const age_ms = clock.now().getTime() - answered_ms
+    if (age_ms <= fresh_ms) return
+    asked ??= begin()
+    if (age_ms > holds_ms) return asked
+    asked.catch(() => undefined)
+  }
+}
