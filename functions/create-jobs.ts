@@ -5,7 +5,7 @@ import { jobsOf } from '../jobs/idempotency.ts'
 import type { Parsed, Preparation } from '../jobs/prepare.ts'
 import { jobSpec } from '../jobs/spec.ts'
 import type { Submit } from '../jobs/submit.ts'
-import { viewNewJob, viewPage } from '../jobs/view-jobs.ts'
+import { viewJobs, viewNewJob } from '../jobs/view-jobs.ts'
 import { checkJson, clientsBody } from './_body.ts'
 import type { Env } from './_env.ts'
 import { clientsFault, problemAnswers, problemBody, problemSchema } from './_problem.ts'
@@ -55,7 +55,7 @@ export const handler =
     const request = { project_id, prepared, idempotency }
     const { items, replayed, jobs } = await submit(request, () => c.req.raw.signal.aborted)
     const ids = jobsOf(items)
-    const read = await viewPage(
+    const read = await viewJobs(
       deps,
       project_id,
       ids.filter((id) => !jobs.has(id)),

@@ -6,7 +6,7 @@ import { isId } from './ids.ts'
 import type { JobRow } from './plan.ts'
 import type { JobState } from './state.ts'
 import { columnTypes } from './store/column-types.ts'
-import { findJobs, type JobFilter, type Page } from './store/find.ts'
+import type { JobFilter } from './store/find.ts'
 import { keyOf, type Own, pairs, readTogether, wholeJob } from './together.ts'
 import { type AttemptView, attemptView, type JobView, type JsonObject, viewedAttemptColumns } from './view.ts'
 import { viewJob, viewPage } from './view-jobs.ts'
@@ -66,34 +66,11 @@ export async function listJobs(
 ): Promise<{ items: JobView[]; next_cursor: string | null }> {
   const { limit, cursor } = query
   checkCursor(cursor)
-  const found = await pageOf(deps, {
-    project_id,
-    filter: filterOf(query),
-    page: { limit: limit + 1, cursor },
-  })
-  const page = found.slice(0, limit)
-  return {
-    items: await viewPage(deps, project_id, page),
-    next_cursor: found.length > limit ? (page.at(-1) ?? null) : null,
-  }
+  const filter = filterOf(query)
+  const items = await viewPage(deps, { project_id, filter, page: { limit: limit + 1, cursor } })
+  const page = items.slice(0, limit)
+  return { items: page, next_cursor: items.length > limit ? (page.at(-1)?.id ?? null) : null }
 }
-
-/** Many look at the same page at once: it is read once for all of them. */
-const pageOf = readTogether<{ project_id: string; filter: JobFilter; page: Page }, string[]>(
-  async (db, asked) => {
-    const pages = new Map(asked.map((each) => [JSON.stringify(each), each]))
-    const found = new Map(
-      await Promise.all(
-        [...pages].map(
-          async ([key, { project_id, filter, page }]) =>
-            [key, await findJobs(db, project_id, filter, page)] as const,
-        ),
-      ),
-    )
-    return asked.map((each) => found.get(JSON.stringify(each)) ?? [])
-  },
-  ({ page }) => page.limit,
-)
 
 /** Throws AppError invalid_cursor. */
 export function checkCursor(cursor: string | undefined): void {

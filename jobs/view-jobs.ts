@@ -1,8 +1,9 @@
 // Rows to what clients see, for one job or a page of them: what is not shown is not read.
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Deps } from './deps.ts'
 import { isTerminal } from './state.ts'
 import { keyOf, pairs, readTogether } from './together.ts'
+import { findQuery, type JobFilter, type Page } from './store/find.ts'
 import type { Database } from './store/schema.ts'
 import {
   attemptCost,
@@ -18,17 +19,25 @@ import {
 } from './view.ts'
 
 /** Jobs of a project as lists show them, in the order of the ids; those that are not there are left out. */
-export async function viewPage(deps: Deps, project_id: string, ids: readonly string[]): Promise<JobView[]> {
+export async function viewJobs(deps: Deps, project_id: string, ids: readonly string[]): Promise<JobView[]> {
   if (ids.length === 0) return []
-  const [rows, newest] = await Promise.all([briefJobs(deps, { project_id, ids }), newestOfPage(deps, ids)])
-  const jobs = new Map(rows.map((row) => [row.id, row]))
-  const found = ids.flatMap((id) => jobs.get(id) ?? [])
-  return view(deps, found, newest, true)
+  const rows = new Map((await briefJobs(deps, { project_id, ids })).map((row) => [row.id, row]))
+  return viewBrief(
+    deps,
+    ids.flatMap((id) => rows.get(id) ?? []),
+  )
 }
+
+/** Jobs of a filter, newest first. */
+export const viewPage = async (deps: Deps, asked: AskedPage): Promise<JobView[]> =>
+  viewBrief(deps, await briefPage(deps, asked))
+
+const viewBrief = async (deps: Deps, jobs: readonly ViewedJob[]) =>
+  view(deps, jobs, await newestOf(newestOfPage, deps, jobs), true)
 
 /** One job, with its newest attempts and what all of them cost. */
 export async function viewJob(deps: Deps, job: ViewedJob): Promise<JobView | undefined> {
-  const [whole] = await view(deps, [job], await newestOfJob(deps, [job.id]), false)
+  const [whole] = await view(deps, [job], await newestOf(newestOfJob, deps, [job]), false)
   return whole
 }
 
@@ -47,26 +56,53 @@ const idsOf = ({ ids }: { ids: readonly string[] }) => ids.length
 
 const briefColumns = sql.raw(viewedColumns.map((column) => `jobs.${column}`).join(', '))
 
+/** What lists show of a job. How much room a result takes is known without reading it, and what takes little is not long. */
+const brief = (project_id: RawBuilder<unknown>, id: RawBuilder<unknown>) => sql`
+  select jobs.project_id, ${briefColumns},
+    case when pg_column_size(result) <= ${sql.lit(briefResult_bytes)}
+      and octet_length(result::text) <= ${sql.lit(briefResult_bytes)} then result end as result
+  from jobs where jobs.id = ${id} and jobs.project_id = ${project_id} and deleted_at is null limit 1`
+
 const briefJobs = readTogether<{ project_id: string; ids: readonly string[] }, ViewedJob[]>(
   async (db, asked) => {
     const pages = asked.flatMap(({ project_id, ids }) => ids.map((id) => ({ project_id, id })))
     const { projects, ids } = pairs(pages)
-    // How much room a result takes is known without reading it, and what takes little is not long.
     const { rows } = await sql<ViewedJob & { project_id: string }>`/* brief jobs */
       select found.* from unnest((select ${projects}::text[]), (select ${ids}::text[])) as asked(project_id, id)
-      cross join lateral (
-        select jobs.project_id, ${briefColumns},
-          case when pg_column_size(result) <= ${sql.lit(briefResult_bytes)}
-            and octet_length(result::text) <= ${sql.lit(briefResult_bytes)} then result end as result
-        from jobs where jobs.id = asked.id and jobs.project_id = asked.project_id and deleted_at is null limit 1) as found`.execute(
-      db,
-    )
+      cross join lateral (${brief(sql`asked.project_id`, sql`asked.id`)}) as found`.execute(db)
     const found = new Map(rows.map((row) => [keyOf(row), row]))
     return asked.map(({ project_id, ids: wanted }) =>
       wanted.flatMap((id) => found.get(keyOf({ project_id, id })) ?? []),
     )
   },
   idsOf,
+)
+
+export interface AskedPage {
+  project_id: string
+  filter: JobFilter
+  page: Page
+}
+
+/** Many look at the same page at once: it is read once for all of them. */
+const briefPage = readTogether<AskedPage, ViewedJob[]>(
+  async (db, asked) => {
+    const read = async ({ project_id, filter, page }: AskedPage) => {
+      const { name, query } = findQuery(project_id, filter, page)
+      const { rows } = await sql<ViewedJob>`${name === null ? sql`` : sql.raw(`/* ${name} */`)}
+        select found.* from (${query}) as page
+        cross join lateral (${brief(sql`${project_id}`, sql`page.id`)}) as found order by found.id desc`.execute(
+        db,
+      )
+      return rows
+    }
+    const pages = new Map(asked.map((each) => [JSON.stringify(each), each]))
+    const found = new Map(
+      await Promise.all([...pages].map(async ([key, each]) => [key, await read(each)] as const)),
+    )
+    return asked.map((each) => found.get(JSON.stringify(each)) ?? [])
+  },
+  ({ page }) => page.limit,
 )
 
 /** The jobs in their order; `newest`: one attempt more than is shown of each. */
@@ -125,6 +161,12 @@ const newest = (limit: number) =>
 // One more than is shown tells whether there are more.
 const newestOfPage = newest(viewedAttempts.brief + 1)
 const newestOfJob = newest(viewedAttempts.whole + 1)
+
+/** Of a job that was never placed there are none. */
+async function newestOf(read: typeof newestOfPage, deps: Deps, jobs: readonly ViewedJob[]) {
+  const placed = jobs.filter(({ providers }) => providers.length > 0).map(({ id }) => id)
+  return placed.length === 0 ? [] : read(deps, placed)
+}
 
 /** Of each call the rows of its jobs. */
 function ofEach<Row extends { job_id: string }>(

@@ -28,6 +28,7 @@ export const viewedColumns = [
   'shards_failed',
   'shards_cancelled',
   'cached_from',
+  'providers',
   'created_at',
   'started_at',
   'finished_at',

@@ -32,15 +32,20 @@ export interface Outlook {
 
 /** What a pass would find: one read instead of two writes for a server that has nothing to do. */
 export async function lookForWork(db: Database, now: Date): Promise<Outlook> {
-  const { rows } = await sql<Outlook>`
-    select exists (select from shards where due_at <= ${now}) as due,
-      exists (select from shards where state = 'waiting' and not_before is null) as waiting,
-      exists (select from installation where launches_held_until > ${now}) as held,
-      (select last_value from queue_changes) || '/' || (select last_value from events_id_seq) as mark`.execute(
-    db,
-  )
+  const { rows } = await lookQuery(now).execute(db)
   return rows[0] ?? { due: false, waiting: false, held: false, mark: '' }
 }
+
+/**
+ * The statement itself, for who wants to see its plan. The first of an index is asked for, and not whether there is one: the planner
+ * would read the whole table for it where it takes many to be due.
+ */
+export const lookQuery = (now: Date) => sql<Outlook>`
+  select coalesce((select due_at from shards where due_at is not null order by due_at limit 1) <= ${now}, false) as due,
+    (select id from shards where state = 'waiting' and not_before is null
+      order by shape_hash, queue_key, id limit 1) is not null as waiting,
+    exists (select from installation where launches_held_until > ${now}) as held,
+    (select last_value from queue_changes) || '/' || (select last_value from events_id_seq) as mark`
 
 /** Leases one shard, whatever is due at it; null: another has it. */
 export async function claimShard(

@@ -30,13 +30,17 @@ export async function findJobs(
   filter: JobFilter,
   page: Page,
 ): Promise<string[]> {
-  const { rows } = await findQuery(project_id, filter, page).execute(db)
+  const { rows } = await findQuery(project_id, filter, page).query.execute(db)
   return rows.map(({ id }) => id)
 }
 
-/** The statement itself, for who wants to see its plan. */
-export function findQuery(project_id: string, filter: JobFilter, page: Page): RawBuilder<{ id: string }> {
-  const { name = null, from, key, when } = streamsOf(project_id, filter)
+/** The statement itself, for who reads more of the jobs by it; its name where it is planned once for each connection. */
+export function findQuery(
+  project_id: string,
+  filter: JobFilter,
+  page: Page,
+): { name: string | null; query: RawBuilder<{ id: string }> } {
+  const { name, from, key, when } = streamsOf(project_id, filter)
   const { limit } = page
   const { first, end } = bounds(filter, page)
   const columns = sql.join(key.map(({ column }) => column))
@@ -45,12 +49,13 @@ export function findQuery(project_id: string, filter: JobFilter, page: Page): Ra
   // Compared and ordered as a whole, a key leaves the planner no other index: it takes one in the order of time for as
   // cheap where most rows match, and it is not where they are the old ones.
   // Of all filters the one without any is asked for most. A limit that is not known is planned as a tenth of all rows.
-  return sql<{ id: string }>`${name === null ? sql`` : sql.raw(`/* ${name} ${limit} */`)}
+  const query = sql<{ id: string }>`
     select found.id from ${from.streams} cross join lateral (
       select ${key.at(-1)?.column} as id from ${from.table}
       where (${columns}) < (${values}, ${end}) and (${columns}) >= (${values}, ${first}) ${when}
       order by ${newest} limit ${sql.lit(limit)}) as found
     order by found.id desc limit ${sql.lit(limit)}`
+  return { name: name === undefined ? null : `${name} ${limit}`, query }
 }
 
 interface Streams {

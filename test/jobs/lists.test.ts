@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { JobRow } from '../../jobs/plan.ts'
 import { filterOf } from '../../jobs/read.ts'
 import { jobStates } from '../../jobs/state.ts'
+import { lookQuery } from '../../jobs/store/claim.ts'
 import { findQuery } from '../../jobs/store/find.ts'
 import { historiesQuery, readHistories } from '../../jobs/store/open.ts'
 import type { JobView } from '../../jobs/view.ts'
@@ -109,7 +110,7 @@ test('a list leaves out what is long', async () => {
 describe.skipIf(!isPostgres)('on PostgreSQL', () => {
   test.for(pairs)('a page by %s and %s is read from an index, and little more than it', async (pair) => {
     for (const filter of filtersOf(pair)) {
-      const scans = await scansOf(findQuery(world.project_id, filterOf(filter), { limit: 101 }))
+      const scans = await scansOf(findQuery(world.project_id, filterOf(filter), { limit: 101 }).query)
       const said = `${JSON.stringify(filter)}: ${JSON.stringify(scans)}`
       expect(
         scans.filter(({ node }) => node === 'Seq Scan'),
@@ -139,6 +140,21 @@ describe.skipIf(!isPostgres)('on PostgreSQL', () => {
     const [own] = scans.filter(({ table }) => table === 'attempts')
     expect(own, JSON.stringify(scans)).toMatchObject({ rows: 1 })
     expect([...(await readHistories(deps.db, asked)).keys()]).toEqual([`${project_id}/rare`])
+  })
+
+  test('whether something is due is read of an index, also when much was due at the last count', async () => {
+    const { db, clock } = world.deps
+    const now = clock.now()
+    await sql`update shards set due_at = ${now}`.execute(db)
+    await sql`analyze shards`.execute(db)
+    const due = await scansOf(lookQuery(now))
+    await sql`update shards set due_at = null`.execute(db)
+    const quiet = await scansOf(lookQuery(now))
+    for (const scans of [due, quiet])
+      expect(
+        scans.filter(({ node, table }) => node === 'Seq Scan' && table === 'shards'),
+        JSON.stringify(scans),
+      ).toEqual([])
   })
 })
 
