@@ -48,7 +48,7 @@ export default defineConfig({
       include: ['functions/**/*.ts', 'jobs/**/*.ts', 'providers/**/*.ts', 'infra/**/*.ts', 'cli/**/*.ts'],
       // These run only in servers that the end-to-end tests start as processes of their own, which v8 does not count.
       exclude: [
-        'infra/{node,compose,domain-settings,health-only,loops,migrate}.ts',
+        'infra/{node,serve,compose,domain-settings,health-only,loops,migrate}.ts',
         // Bundled, and run on runtimes of their own.
         'infra/edge/{assets,build,bun,compose,database,deno,edge,installation,lambda,node,outbound,served,tables,waker,workerd}.ts',
         // Its tests are skipped then.

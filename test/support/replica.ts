@@ -1,8 +1,6 @@
 // One of several servers on one PostgreSQL, as a process of its own, with accounts that another process keeps. Run by
 // itself this file is that process: what `npm start` runs, given the accounts besides.
-import { main } from '../../infra/node.ts'
-import { loadConfig } from '../../infra/config.ts'
-import { connectClouds } from './cloud-wire.ts'
+import { enableCompileCache } from 'node:module'
 import { freePort, type RunningServer, startServer } from './server.ts'
 
 export interface ReplicaOptions {
@@ -31,6 +29,12 @@ export async function startReplica(options: ReplicaOptions): Promise<RunningServ
 }
 
 if (import.meta.main) {
+  enableCompileCache()
+  const [{ main }, { loadConfig }, { connectClouds }] = await Promise.all([
+    import('../../infra/serve.ts'),
+    import('../../infra/config.ts'),
+    import('./cloud-wire.ts'),
+  ])
   try {
     await main(loadConfig(), await connectClouds(process.env['CLOUDS_URL'] ?? ''))
     process.exit(0)
