@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { STATUS_CODES } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { serve } from '@hono/node-server'
+import { createAdaptorServer } from '@hono/node-server'
 import type { Log } from '../jobs/deps.ts'
 import { type ProblemCode, problems } from '../jobs/errors.ts'
 import type { Config } from './config.ts'
+import { openDoors } from './doors.ts'
 
 /** Node's own 5 minutes would cut an upload: the largest artifact takes six hours at 3 MB/s. */
 const upload_ms = 6 * 3_600_000
@@ -20,32 +20,39 @@ type Patience = typeof patience
 /** `bindings`: the connection, by which it is known who asks. */
 export type Fetch = (request: Request, bindings?: object) => Response | Promise<Response>
 
+export interface Listening {
+  address: string
+  /** Takes no new connections; resolves when all have ended. */
+  close: () => Promise<void>
+  /** Ends those that are left. */
+  cut: () => void
+}
+
 /** Throws with a message that says what to do. */
 export async function listen(
   { host, port: wanted, tls }: Pick<Config, 'host' | 'port' | 'tls'>,
   fetch: Fetch,
   log: Log,
   { headers_ms, check_ms }: Patience = patience,
-) {
-  const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
-  const where = { fetch, hostname: host, port: wanted }
+): Promise<Listening> {
   const bounds = {
     requestTimeout: upload_ms,
     maxHeaderSize: maxHeader_bytes,
     headersTimeout: headers_ms,
     connectionsCheckingInterval: check_ms,
   }
+  const where = { fetch, hostname: host }
   const server = tls
-    ? serve({ ...where, createServer, serverOptions: { ...bounds, ...readTls(tls) } }, resolve)
-    : serve({ ...where, serverOptions: bounds }, resolve)
+    ? createAdaptorServer({ ...where, createServer, serverOptions: { ...bounds, ...readTls(tls) } })
+    : createAdaptorServer({ ...where, serverOptions: bounds })
   if (tls) renewAtSignal(server as Server, tls, log)
-  server.on('error', reject)
   server.on('clientError', refuseConnection)
   try {
-    const { port } = await promise
+    const { at, close } = await openDoors(server, { host, port: wanted, tls: tls !== null })
     const named = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
-    const authority = `${named.includes(':') ? `[${named}]` : named}:${port}`
-    return { server, address: `${tls ? 'https' : 'http'}://${authority}` }
+    const authority = `${named.includes(':') ? `[${named}]` : named}:${at.port}`
+    const cut = () => 'closeAllConnections' in server && server.closeAllConnections()
+    return { address: `${tls ? 'https' : 'http'}://${authority}`, close, cut }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
       throw new Error(`port ${wanted} is in use: set BERTH_PORT to another, or stop what listens there`, {

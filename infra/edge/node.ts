@@ -8,10 +8,5 @@ await main(async ({ hostname: host, port }, answer) => {
     const { incoming } = bindings as { incoming?: { socket?: { remoteAddress?: string } } }
     return answer(request, incoming?.socket?.remoteAddress ?? null)
   }
-  const { server, address } = await listen({ host, port, tls: null }, fetch, createConsoleLog('info'))
-  return {
-    address,
-    close: () => new Promise((done) => server.close(done)),
-    cut: () => 'closeAllConnections' in server && server.closeAllConnections(),
-  }
+  return listen({ host, port, tls: null }, fetch, createConsoleLog('info'))
 })

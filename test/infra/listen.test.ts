@@ -44,7 +44,7 @@ test('the server speaks TLS 1.3 and nothing older, and goes by a new certificate
   const second = certificate(folder, 'second')
   const [old, renewed] = [readFileSync(tls.cert), readFileSync(second.cert)]
   const logged: string[] = []
-  const { server, address } = await listen(
+  const { address, close } = await listen(
     { host: '127.0.0.1', port: 0, tls },
     () => new Response('served'),
     (_, message) => void logged.push(message),
@@ -66,7 +66,7 @@ test('the server speaks TLS 1.3 and nothing older, and goes by a new certificate
       'the new certificate cannot be used: the old one is',
     ])
   } finally {
-    server.close()
+    await close()
   }
 })
 
@@ -81,7 +81,7 @@ const answerTo = (port: number, bytes: string) =>
   })
 
 test('headers past their bound, and what is no HTTP, are refused with what is wrong, and the connection is closed', async () => {
-  const { server, address } = await listen(
+  const { address, close } = await listen(
     { host: '127.0.0.1', port: 0, tls: null },
     () => new Response('served'),
     () => undefined,
@@ -96,6 +96,56 @@ test('headers past their bound, and what is no HTTP, are refused with what is wr
     expect(await answerTo(port, get(many))).toMatch(/^HTTP\/1.1 431 [^]*"code":"headers_too_large"/)
     expect(await answerTo(port, 'HELO there\r\n\r\n')).toMatch(/^HTTP\/1.1 400 [^]*"malformed_request"/)
   } finally {
-    server.close()
+    await close()
   }
+})
+
+test.skipIf(process.platform !== 'linux')(
+  'a busy server takes several new connections in each turn of its loop',
+  async () => {
+    const clients = 64
+    const served = Promise.withResolvers<void>()
+    let count = 0
+    const { address, close } = await listen(
+      { host: '127.0.0.1', port: 0, tls: null },
+      () => {
+        if (++count === clients) served.resolve()
+        return new Response('served')
+      },
+      () => undefined,
+    )
+    // All of them connect and ask while this process does nothing, as it would in a long turn.
+    const ask = `const { connect } = require('node:net')
+      let left = ${clients}
+      for (let n = 0; n < ${clients}; n++) {
+        const socket = connect(${new URL(address).port}, '127.0.0.1')
+        socket.write('GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n', () => --left === 0 && process.exit())
+      }`
+    execFileSync(process.execPath, ['--eval', ask])
+    let turns = 0
+    const turning = { on: true }
+    const turn = () => {
+      turns++
+      if (turning.on) setImmediate(turn)
+    }
+    setImmediate(turn)
+    await served.promise
+    turning.on = false
+    expect(turns).toBeLessThan(clients * 0.75)
+    await close()
+  },
+)
+
+test('a port that another server listens on is refused with what to do', async () => {
+  const at = (port: number) =>
+    listen(
+      { host: '127.0.0.1', port, tls: null },
+      () => new Response('served'),
+      () => undefined,
+    )
+  const { address, close } = await at(0)
+  await expect(at(Number(new URL(address).port))).rejects.toThrow(/is in use: set BERTH_PORT/)
+  await close()
+  const again = await at(Number(new URL(address).port))
+  await again.close()
 })

@@ -8,12 +8,12 @@ import { openTestWorld, type World } from '../support/world.ts'
 
 async function serve(world: World) {
   const app = createApp(world.deps)
-  const { server, address } = await listen(
+  const { address, close } = await listen(
     { host: '127.0.0.1', port: 0, tls: null },
     app.fetch,
     world.deps.log,
   )
-  return { server, address, [Symbol.dispose]: () => void server.close() }
+  return { address, [Symbol.dispose]: () => void close() }
 }
 
 test('beside 60 clients that never end their request others are served', async () => {
@@ -29,7 +29,7 @@ test('beside 60 clients that never end their request others are served', async (
 })
 
 test('who does not end the headers is told so and cut', async () => {
-  const { server, address } = await listen(
+  const { address, close } = await listen(
     { host: '127.0.0.1', port: 0, tls: null },
     () => new Response('served'),
     () => undefined,
@@ -41,5 +41,5 @@ test('who does not end the headers is told so and cut', async () => {
     socket.on('data', (part) => (text += String(part))).on('close', () => resolve(text))
   })
   expect(told).toMatch(/^HTTP\/1.1 408 [^]*"code":"too_slow"/)
-  server.close()
+  await close()
 })
