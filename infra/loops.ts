@@ -4,6 +4,7 @@ import type { Accounts } from './accounts.ts'
 import type { OfferBooks } from './offers.ts'
 import { type Deps, topics } from '../jobs/deps.ts'
 import { type Lull, newLull } from '../jobs/lull.ts'
+import { createPassPace } from './pass-pace.ts'
 import { scanOrphans } from '../jobs/orphans.ts'
 import { probeAccounts, writeHealth } from '../jobs/parking.ts'
 import { runPass } from '../jobs/reconcile.ts'
@@ -16,13 +17,6 @@ import { deliverDue, newFlight } from '../jobs/webhooks.ts'
 
 /** Without a nudge the pass runs this often: the latency that a lost nudge costs. */
 const poll_ms = 1_000
-/**
- * From the beginning of a pass to the next where many follow each other: what happens meanwhile is decided together. Other processes are
- * nudged as often (infra/nudge.ts).
- */
-const gather_ms = 50
-/** After a rest so many begin at once: one job after the other waits for nothing. */
-const burst = 10
 /** The first retry of a message comes after five seconds; new ones are nudged. */
 const webhooks_ms = 5_000
 /** How often a replica shows that it lives, and takes the database's time again: a third of what makes it dead. */
@@ -115,7 +109,7 @@ function passLoops(work: Work): Loop[] {
   const { deps } = work
   const calls = new Set<Promise<unknown>>()
   const state = { renewed_at_ms: Number.NEGATIVE_INFINITY, lull: newLull() }
-  let free_ms = 0
+  const pace = createPassPace()
   return [
     // On its own: a pass that waits for a slow vendor for longer than a replica is waited for would be taken for dead.
     every('renewal', renew_ms, () => renew(work, state)),
@@ -123,12 +117,14 @@ function passLoops(work: Work): Loop[] {
       name: 'pass',
       async round() {
         const began_ms = performance.now()
-        free_ms = Math.max(free_ms, began_ms - burst * gather_ms) + gather_ms
-        await pass(work, calls, state)
-        deps.meter?.observe('berth_pass_seconds', {}, (performance.now() - began_ms) / 1_000)
+        pace.begin(began_ms)
+        const decided = await pass(work, calls, state)
+        const ended_ms = performance.now()
+        pace.end(ended_ms, decided)
+        deps.meter?.observe('berth_pass_seconds', {}, (ended_ms - began_ms) / 1_000)
       },
       async pause(signal) {
-        await pauseFor(Math.max(0, free_ms - performance.now()), signal)
+        await pauseFor(pace.wait_ms(performance.now()), signal)
         await deps.waker.wait(topics.pass, poll_ms, signal)
       },
     },
@@ -215,12 +211,13 @@ async function pass(
   work: Work,
   calls: Set<Promise<unknown>>,
   state: { renewed_at_ms: number; lull: Lull },
-): Promise<void> {
+): Promise<number> {
   await renew(work, state)
   const done = await runPass(work.deps, work.replica, true, state.lull)
   // Calls may take a minute; the next pass need not wait for them.
   const tracked = done.calls.finally(() => calls.delete(tracked))
   calls.add(tracked)
+  return done.decided
 }
 
 async function run(deps: Deps, signal: AbortSignal, { name, round, pause }: Loop): Promise<void> {
