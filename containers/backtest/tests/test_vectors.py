@@ -83,12 +83,15 @@ def test_words_are_vector_instructions_and_what_they_are_in_python() -> None:
             words.under(x, y, at),
             words.at_least(x, level, at),
             words.count_bits(words.over(x, level, at)),
+            words.lower(x, y, at),
+            words.within(x, y, 0.5, at),
+            words.within(x, y + 100.0, 1.0, at),
         )
 
     rng = np.random.default_rng(2)
     x, y = rng.integers(0, 6, 200).astype(float), rng.integers(0, 6, 200).astype(float)
     for at in (0, 7, 136):
-        up, tie, over, under, least, count = found(x, y, x + 1.0, 3.0, at)
+        up, tie, over, under, least, count, lower, within, apart = found(x, y, x + 1.0, 3.0, at)
         a, b = x[at : at + words.WORD], y[at : at + words.WORD]
         assert int(up) == int(words.word_of(a > b))
         assert int(over) == int(words.word_of(a > b))
@@ -96,4 +99,9 @@ def test_words_are_vector_instructions_and_what_they_are_in_python() -> None:
         assert int(least) == int(words.word_of(a >= 3.0))
         assert tie == bool((a == b).any())
         assert count == (a > 3.0).sum()
+        assert int(lower) == int(words.word_of(a < b))
+        assert within == tie
+        assert not apart
+    x[40] = np.nan
+    assert found(x, y, x + 1.0, 3.0, 0)[8]  # what is not defined may be anything
     assert re.search(r"cmp\w*pd", next(iter(found.inspect_asm().values())))

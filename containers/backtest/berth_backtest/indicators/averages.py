@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from berth_backtest.kernel.jit import entry
-from berth_backtest.kernel.tables import running_sums
+from berth_backtest.kernel.tables import means, running_sums
 
 Floats = NDArray[np.float64]
 
@@ -20,8 +20,7 @@ def sma(x: Floats, window: int) -> Floats:
     high = np.empty(n - start + 1)
     low = np.empty(n - start + 1)
     running_sums(x[start:], high, low)
-    for i in range(window, n - start + 1):
-        out[start + i - 1] = ((high[i] - high[i - window]) + (low[i] - low[i - window])) / window
+    means(high, low, window, n - start + 1, window, out[start + window - 1 :])
     return out
 
 

@@ -46,7 +46,7 @@ from .layout import (
 from .moves import first_defined
 from .orders import costs_at, cut, fitting_at, left_of
 from .run import book_of, scratch_of, table_of
-from .words import WORD, above, at_least, count_bits, first_bit, near, over, under
+from .words import WORD, above, at_least, count_bits, first_bit, lower, near, over, under, within
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -173,14 +173,22 @@ def follow_book(
         b.rules[RISK_FREE],
     )
     count = 0
+    widest = np.full(len(table), -1.0)  # what TIE is relative to, at most, in the rows that it is in
     for i in range(len(picks)):
+        scale = picks[i, 2] if kind == COMPARES else 0
+        if kind == COMPARES and widest[scale] < 0.0:
+            for t in range(firsts[scale], own):
+                widest[scale] = max(widest[scale], table[scale, t])
         b.purses[:] = 0.0
         line.trade[:] = 0.0
         start_sums(b, 0, b.rules[START_CASH])
         first = 0
         for k in range(picks.shape[1]):
             first = max(first, firsts[picks[i, k]])
-        if not follow(line, kind, table, closes, first, own, unowned(picks)[i], unowned(levels)[i]):
+        near_most = TIE * widest[scale]
+        if not follow(
+            line, kind, table, closes, first, own, unowned(picks)[i], unowned(levels)[i], near_most
+        ):
             left[count] = i
             count += 1
         finish_sums(b, 0)
@@ -199,8 +207,12 @@ def follow(
     own: int,
     picks: Index,
     levels: Floats,
+    near_most: float,
 ) -> bool:
-    """Runs one set from its first defined bar on; says whether its cash stayed above 0."""
+    """Runs one set from its first defined bar on; says whether its cash stayed above 0.
+
+    Rows that are compared are no tie where they are further apart than `near_most`.
+    """
     p = line.purses
     n = line.bars.shape[0]
     long = False
@@ -210,19 +222,28 @@ def follow(
         # The last word begins earlier, so that it lies within the rows.
         base = min(at, own - WORD) if own > WORD else 0
         rest = np.uint64(at - base)
-        up, down, out = conditions(kind, table, closes, picks, levels, base)
-        up, down, out = up >> rest, down >> rest, out >> rest
-        size = min(WORD, own - at)
-        valid = ALL >> np.uint64(WORD - size)
-        if kind == COMPARES and down != ALL >> rest ^ up:
-            # A tie on the bar before the run is none of its own.
-            counted = valid ^ ONE if at + line.shift < 0 else valid
-            p[TIES, 0] += count_bits(~(up | down) & counted)
-        # What holds at the first bar already is no beginning, and nothing is left there.
-        begins = up & ~((up << ONE) | (up & ONE if at == first else began)) & valid
-        falls = down & ~((down << ONE) | (down & ONE if at == first else fell))
-        leaves = ((out & ~begins) | (~out & falls)) & (valid ^ ONE if at == first else valid)
-        began, fell = up >> LAST, down >> LAST
+        valid = ALL >> np.uint64(WORD - min(WORD, own - at))
+        begins = leaves = changes = NO
+        if kind == COMPARES and not within(table[picks[0]], table[picks[1]], near_most, base):
+            # Without a tie what is not above is below: each change begins the one or leaves it.
+            up = ~lower(table[picks[0]], table[picks[1]], base) >> rest
+            changes = (up ^ ((up << ONE) | (up & ONE if at == first else began))) & valid
+            began, fell = up >> LAST, ONE ^ (up >> LAST)
+            if changes == NO:
+                continue
+            begins, leaves = changes & up, changes & ~up
+        else:
+            up, down, out = conditions(kind, table, closes, picks, levels, base)
+            up, down, out = up >> rest, down >> rest, out >> rest
+            if kind == COMPARES:
+                # A tie on the bar before the run is none of its own.
+                counted = valid ^ ONE if at + line.shift < 0 else valid
+                p[TIES, 0] += count_bits(~(up | down) & counted)
+            # What holds at the first bar already is no beginning, and nothing is left there.
+            begins = up & ~((up << ONE) | (up & ONE if at == first else began)) & valid
+            falls = down & ~((down << ONE) | (down & ONE if at == first else fell))
+            leaves = ((out & ~begins) | (~out & falls)) & (valid ^ ONE if at == first else valid)
+            began, fell = up >> LAST, down >> LAST
         found = leaves if long else begins
         while found != NO:
             j = first_bit(found)
@@ -250,9 +271,7 @@ def conditions(
     if kind == COMPARES:
         y, scale = table[picks[1]], table[picks[2]]
         up = above(x, y, scale, TIE, at)
-        down = ~up
-        if near(x, y, scale, TIE, at):
-            down = above(y, x, scale, TIE, at)
+        down = above(y, x, scale, TIE, at) if near(x, y, scale, TIE, at) else ~up
         return up, down, ~up
     if kind == LEVELS:
         return under(x, levels[0], at), over(x, levels[1], at), at_least(x, levels[2], at)

@@ -44,11 +44,21 @@ def sma_tables(closes: Floats, skip: int, windows: NDArray[np.int64], out: Float
     running_sums(closes, high, low)
     for w in range(len(windows)):
         window = windows[w]
-        first = max(window - 1, skip)
-        out[w, : min(first, n) - skip] = np.nan
-        for i in range(first, n):
-            total = high[i + 1] - high[i + 1 - window]
-            out[w, i - skip] = (total + (low[i + 1] - low[i + 1 - window])) / window
+        first = min(max(window - 1, skip), n)
+        out[w, : first - skip] = np.nan
+        means(high, low, first + 1, n + 1, window, out[w, first - skip :])
+
+
+@inner
+def means(high: Floats, low: Floats, first: int, end: int, window: int, out: Floats) -> None:
+    """Fills out with the means of the last values from running sums, those from `first` to `end`.
+
+    Over slices from 0 on: then several are computed at once (moves.py).
+    """
+    tops, bottoms = high[first:end], high[first - window : end - window]
+    rests, before = low[first:end], low[first - window : end - window]
+    for i in range(len(tops)):
+        out[i] = ((tops[i] - bottoms[i]) + (rests[i] - before[i])) / window
 
 
 @entry

@@ -11,7 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from .vectors import BYTE, LANES, WHOLE, coded, data_of, load, spread
+from .vectors import BYTE, LANES, VECTOR, WHOLE, coded, data_of, load, spread
 
 Floats = NDArray[np.float64]
 
@@ -21,11 +21,12 @@ BIT = ir.IntType(1)
 
 def _bits(builder: Any, test: Callable[[int], Any]) -> Any:
     """Returns the word of what `test` says of the eight bars from each place on."""
-    word = ir.Constant(WHOLE, 0)
-    for place in range(0, WORD, LANES):
-        bits = builder.zext(builder.bitcast(test(place), BYTE), WHOLE)
-        word = builder.or_(word, builder.shl(bits, WHOLE(place)))
-    return word
+    parts = [test(place) for place in range(0, WORD, LANES)]
+    while len(parts) > 1:
+        bits = 2 * parts[0].type.count
+        order = ir.Constant(ir.VectorType(ir.IntType(32), bits), list(range(bits)))
+        parts = [builder.shuffle_vector(parts[i], parts[i + 1], order) for i in range(0, len(parts), 2)]
+    return builder.bitcast(parts[0], WHOLE)
 
 
 def _rows(context: Any, builder: Any, kinds: Any, values: Any, at: Any) -> Callable[[int], list[Any]]:
@@ -63,6 +64,37 @@ def _near(_typing: Any, fast: Any, slow: Any, scale: Any, _tie: Any, _at: Any) -
         return builder.icmp_unsigned("!=", builder.bitcast(found, BYTE), BYTE(0))
 
     return numba.types.boolean(fast, slow, scale, numba.types.float64, numba.types.int64), build
+
+
+def _lower(_typing: Any, x: Any, y: Any, _at: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        rows = _rows(context, builder, signature.args[:2], values[:2], values[2])
+        whole = ir.VectorType(WHOLE, LANES)
+        zero = ir.Constant(whole, [0] * LANES)
+
+        def test(place: int) -> Any:
+            # The sign of the difference is a bit of it: nothing is compared.
+            return builder.icmp_signed("<", builder.bitcast(builder.fsub(*rows(place)), whole), zero)
+
+        return _bits(builder, test)
+
+    return numba.types.uint64(x, y, numba.types.int64), build
+
+
+def _within(_typing: Any, x: Any, y: Any, _most: Any, _at: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        rows = _rows(context, builder, signature.args[:2], values[:2], values[3])
+        most = spread(builder, values[2])
+        whole = ir.VectorType(WHOLE, LANES)
+        size = ir.Constant(whole, [2**63 - 1] * LANES)  # all but the sign
+        found = ir.Constant(ir.VectorType(BIT, LANES), [0] * LANES)
+        for place in range(0, WORD, LANES):
+            bits = builder.bitcast(builder.fsub(*rows(place)), whole)
+            gap = builder.bitcast(builder.and_(bits, size), VECTOR)
+            found = builder.or_(found, builder.fcmp_unordered("<=", gap, most))
+        return builder.icmp_unsigned("!=", builder.bitcast(found, BYTE), BYTE(0))
+
+    return numba.types.boolean(x, y, numba.types.float64, numba.types.int64), build
 
 
 def _against(operator: str) -> Callable[..., Any]:
@@ -133,6 +165,18 @@ def above(fast: Floats, slow: Floats, scale: Floats, tie: float, at: int) -> Any
 def near(fast: Floats, slow: Floats, scale: Floats, tie: float, at: int) -> bool:
     """Says whether one of 64 bars from `at` on has fast and slow no further apart than tie x scale."""
     return bool((abs(fast[at : at + WORD] - slow[at : at + WORD]) <= tie * scale[at : at + WORD]).any())
+
+
+@coded(_lower)
+def lower(x: Floats, y: Floats, at: int) -> Any:
+    """Returns the bars from `at` on where x is lower than y, of those where they differ."""
+    return word_of(np.signbit(x[at : at + WORD] - y[at : at + WORD]))
+
+
+@coded(_within)
+def within(x: Floats, y: Floats, most: float, at: int) -> bool:
+    """Says whether one of 64 bars from `at` on has x and y no further apart than `most`, or one undefined."""
+    return bool((~(abs(x[at : at + WORD] - y[at : at + WORD]) > most)).any())
 
 
 @coded(_against(">"))

@@ -59,27 +59,62 @@ def rows_of(series: tuple[Series, ...], grid: Grid, points: Index) -> tuple[list
     return list(rows), picks
 
 
-def fill_rows(rows: list[Row], own: dict[str, Floats], skip: int, room: Floats | None = None) -> Floats:
-    """Returns [row, own bar] of one symbol, the first `skip` bars left out; in `room` if it is given."""
+@dataclass(frozen=True)
+class Alike:
+    """Rows of one function of the same columns: their places, and their windows if that is all they take."""
+
+    name: str
+    columns: tuple[str, ...]
+    places: list[int]
+    windows: Index | None
+
+    @property
+    def function(self) -> str:
+        return self.name.removeprefix(PREVIOUS)
+
+
+def alike_of(rows: list[Row]) -> list[Alike]:
+    """Returns the rows by function and columns."""
+    found: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for i, row in enumerate(rows):
+        found.setdefault((row.function, row.columns), []).append(i)
+    return [
+        Alike(name, columns, places, windows_of(rows, places) if in_windows(name, columns, places) else None)
+        for (name, columns), places in found.items()
+    ]
+
+
+def in_windows(name: str, columns: tuple[str, ...], places: list[int]) -> bool:
+    mean = name == "sma" and columns == ("close",)
+    return mean or (len(places) > 1 and takes_window(name.removeprefix(PREVIOUS), columns))
+
+
+def fill_rows(
+    rows: list[Row],
+    own: dict[str, Floats],
+    skip: int,
+    room: Floats | None = None,
+    groups: list[Alike] | None = None,
+) -> Floats:
+    """Returns [row, own bar] of one symbol, the first `skip` bars left out; in `room` if it is given.
+
+    Who fills the same rows of many symbols gives their `groups`.
+    """
     bars = len(own["close"]) - skip
     out = np.empty((len(rows), bars)) if room is None else room
-    alike: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-    for i, row in enumerate(rows):
-        alike.setdefault((row.function, row.columns), []).append(i)
-    for (name, columns), places in alike.items():
-        given = [own[column] for column in columns]
-        function = name.removeprefix(PREVIOUS)
+    for group in alike_of(rows) if groups is None else groups:
+        places, given = group.places, [own[column] for column in group.columns]
         first, end = places[0], places[-1] + 1
         # Written where it stays, mostly: touching as much memory once more takes as long as the windows do.
         together = end - first == len(places)
         table = out[first:end] if together else np.empty((len(places), bars))
-        if name == "sma" and columns == ("close",):
-            sma_tables(given[0], skip, windows_of(rows, places), table)
-        elif len(places) > 1 and takes_window(function, columns):
-            back = 0 if name == function else 1
-            window_tables(of_window(function), given[0], skip, back, windows_of(rows, places), table)
-        else:
+        if group.windows is None:
             table[:] = [column_of(rows[i], given)[skip:] for i in places]
+        elif group.name == "sma" and group.columns == ("close",):
+            sma_tables(given[0], skip, group.windows, table)
+        else:
+            back = 0 if group.name == group.function else 1
+            window_tables(of_window(group.function), given[0], skip, back, group.windows, table)
         if not together:
             out[places] = table
     return out
