@@ -1,5 +1,8 @@
 """The same sweep by us, by vectorbt and by backtesting.py, round by round in turn; prints one JSON line.
 
+Ours and vectorbt's begin with prices and end with metrics by set and symbol: averages, crossings, trades and metrics are within. What
+vectorbt makes of signals that are there already is told beside it (`given_signals`): nobody sweeps so, but it is its kernel alone.
+
 Run: npm run bench -- peers
 """
 
@@ -8,6 +11,7 @@ import sys
 import warnings
 from contextlib import redirect_stderr
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +28,17 @@ from berth_backtest.spec.parse import parse_spec
 from berth_backtest.sweep import metrics_for
 
 ROUNDS = 5  # the best of them counts: others work on the machine too
-THEIR_SETS = 20  # vectorbt holds a column of every array for each set and symbol
+# vectorbt holds a column of every array for each set and symbol; nine averages serve 20 sets, as they would in a larger grid.
+FAST, SLOW = (5, 10, 15, 20), (60, 90, 120, 150, 200)
 COSTS = {"fees": 10 / 10_000, "slippage": 5 / 10_000}
 
 
-def averages(close: Any, window: int) -> Any:
-    sums = np.cumsum(np.pad(close, ((1, 0), (0, 0))), axis=0)
-    found = np.full(close.shape, np.nan)
-    found[window - 1 :] = (sums[window:] - sums[:-window]) / window
-    return found
-
-
-def signals_of(close: Any) -> tuple[Any, Any]:
-    """Returns entries and exits by [bar, (set, symbol)], made before the clock runs."""
-    above = np.concatenate(
-        [averages(close, 5 + i) > averages(close, 60 + 5 * i) for i in range(THEIR_SETS)], axis=1
-    )
-    change = np.diff(above.astype(np.int8), axis=0, prepend=0)
-    return change == 1, change == -1
+def crossings(close: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns entries and exits by [bar, (set, symbol)], as vectorbt's own guide makes them, each average once."""
+    fast, slow = zip(*product(FAST, SLOW), strict=True)
+    first = vbt.MA.run(close, list(fast), run_unique=True, short_name="fast")
+    second = vbt.MA.run(close, list(slow), run_unique=True, short_name="slow")
+    return first.ma_crossed_above(second), first.ma_crossed_below(second)
 
 
 def three(pf: Any) -> None:
@@ -75,16 +72,18 @@ def main(bars: int, symbols: int) -> dict[str, float]:
     panel = random_panel(symbols, bars)
     compile_kernel()
     index = pd.date_range("2000-01-03", periods=bars)
-    close = np.ascontiguousarray(panel.close.T)
-    entries, exits = signals_of(close)
-    tiled = pd.DataFrame(np.tile(close, THEIR_SETS), index=index)
-    opened = np.tile(panel.open.T, THEIR_SETS)
-    late = [np.roll(flags, 1, axis=0) for flags in (entries, exits)]
+    own = [np.ascontiguousarray(values.T) for values in (panel.open, panel.high, panel.low, panel.close)]
+    opened, high, low, close = (pd.DataFrame(values, index, list(panel.symbols)) for values in own)
+    given = [flags.to_numpy() for flags in crossings(close)]
+    sets = len(FAST) * len(SLOW)
+    tiled = pd.DataFrame(np.tile(close, sets), index=index)
+    tiled_open = np.tile(opened, sets)
+    late = [np.roll(flags, 1, axis=0) for flags in given]
     for flags in late:
         flags[0] = False
-    one = pd.DataFrame(
-        {"Open": panel.open[0], "High": panel.high[0], "Low": panel.low[0], "Close": close[:, 0]}, index=index
-    )
+    ours_of = {"Open": opened, "High": high, "Low": low, "Close": close}
+    one = pd.DataFrame({name: values.iloc[:, 0] for name, values in ours_of.items()})
+    entries, exits = (flags[:, 0] for flags in given)
 
     def ours(execution: dict[str, Any]) -> float:
         spec = {"data": {"dataset": "sample:indices"}, "strategy": {"name": "sma_cross"}}
@@ -97,15 +96,27 @@ def main(bars: int, symbols: int) -> dict[str, float]:
         )
         return len(points) * panel.close.size / seconds(lambda: run(points))
 
-    def core() -> None:
-        three(vbt.Portfolio.from_signals(tiled, entries, exits, init_cash=10_000, freq="1D", **COSTS))
+    def core(prices: Any, signals: Any) -> None:
+        three(vbt.Portfolio.from_signals(prices, *signals, init_cash=10_000, freq="1D", **COSTS))
 
-    def default() -> None:
+    def default(prices: Any, signals: Any, price: Any) -> None:
         every(
             vbt.Portfolio.from_signals(
-                tiled, *late, price=opened, size_granularity=1, init_cash=10_000, freq="1D", **COSTS
+                prices, *signals, price=price, size_granularity=1, init_cash=10_000, freq="1D", **COSTS
             )
         )
+
+    def core_from_prices() -> None:
+        core(close, crossings(close))
+
+    def default_from_prices() -> None:
+        default(close, [flags.vbt.fshift(1, fill_value=False) for flags in crossings(close)], opened)
+
+    def core_given_signals() -> None:
+        core(tiled, given)
+
+    def default_given_signals() -> None:
+        default(tiled, late, tiled_open)
 
     class Cross(Strategy):
         def init(self) -> None:
@@ -113,26 +124,34 @@ def main(bars: int, symbols: int) -> dict[str, float]:
 
         def next(self) -> None:
             t = len(self.data) - 1
-            if exits[t, 0] and self.position:
+            if exits[t] and self.position:
                 self.position.close()
-            elif entries[t, 0]:
+            elif entries[t]:
                 self.buy(size=0.999)
 
+    theirs = {
+        "vectorbt_core": core_from_prices,
+        "vectorbt_default": default_from_prices,
+        "vectorbt_core_given_signals": core_given_signals,
+        "vectorbt_default_given_signals": default_given_signals,
+    }
+    for each in theirs.values():  # compiles
+        each()
     best: dict[str, float] = {}
-    core()  # compiles
-    default()
     for _ in range(ROUNDS):
         rates = {
             "ours_core": ours(CORE),
-            "vectorbt_core": tiled.size / seconds(core),
             "ours_default": ours(DEFAULT),
-            "vectorbt_default": tiled.size / seconds(default),
+            **{name: tiled.size / seconds(each) for name, each in theirs.items()},
             "backtesting": bars / seconds(lambda: Backtest(one, Cross, cash=10_000, commission=0.001).run()),
         }
         best = {name: max(rate, best.get(name, 0.0)) for name, rate in rates.items()}
     figures = {f"{name}_m_per_s": rate / 1e6 for name, rate in best.items()}
-    figures["core_over_vectorbt"] = best["ours_core"] / best["vectorbt_core"]
-    figures["default_over_vectorbt"] = best["ours_default"] / best["vectorbt_default"]
+    for name in theirs:
+        profile = "core" if "core" in name else "default"
+        figures[f"{name.replace('vectorbt_', '').replace(profile, f'{profile}_over_vectorbt')}"] = (
+            best[f"ours_{profile}"] / best[name]
+        )
     figures["default_over_backtesting"] = best["ours_default"] / best["backtesting"]
     return {name: round(value, 3) for name, value in figures.items()}
 

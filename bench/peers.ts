@@ -1,6 +1,6 @@
-// `npm run bench -- peers [--bars 1000] [--symbols 100]`: the moving-average sweep beside vectorbt (simulation and metrics from
-// signals that are made before the clock runs; ours with its indicator tables) and backtesting.py (one set of one symbol), which
-// take turns in one run. Ours has two threads, the others one. It needs the environment that `npm run test:peers` makes.
+// `npm run bench -- peers [--bars 1000] [--symbols 100]`: the moving-average sweep beside vectorbt (both from prices to metrics; and
+// vectorbt from signals that are made before the clock runs) and backtesting.py (one set of one symbol, given its signals), which take
+// turns in one run. Ours has two threads, the others one. It needs the environment that `npm run test:peers` makes.
 import { type Measurement, option } from './measurement.ts'
 import { measuredInPython } from './support/python.ts'
 
