@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 import pytest
@@ -65,6 +66,8 @@ def test_a_run_writes_its_files_and_tells_its_progress(tmp_path: Path) -> None:
     assert all(set(line) == {"progress", "phase", "step", "steps", "metrics"} for line in lines)
     assert lines[-1]["progress"] == 1.0
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    for name in ("metrics", "trades", "equity"):  # texts for any reader, however we held them
+        assert pa.types.is_string(papq.read_schema(tmp_path / "out" / f"{name}.parquet").field("symbol").type)
     assert spec.exists()
 
 

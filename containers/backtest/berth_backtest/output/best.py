@@ -1,6 +1,7 @@
 """The second pass: whole runs of the best sets, written rank by rank."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,11 @@ def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep:
         with (
             open_parquet(trades_part, trade_schema(plan)) as trades,
             open_parquet(equity_part, equity_schema(plan)) as equity,
+            ThreadPoolExecutor(1) as beside,
         ):
             for rank, point in enumerate(ranked[:keep], 1):
                 runs = recorded(simulator, int(point))
-                written = writing(plan, rank, runs, trades.write_table, equity.write_table)
+                written = writing(plan, rank, runs, trades.write_table, equity.write_table, beside)
                 if rank == 1:
                     found.append(best_of(plan, written))
                 for _ in written:
@@ -95,13 +97,19 @@ def writing(
     runs: Iterator[Run],
     trades: Callable[[Any], None],
     equity: Callable[[Any], None],
+    beside: Executor,
 ) -> Iterator[Run]:
-    """Yields the parts of a run as they are written."""
-    for symbols, run in runs:
-        trades(trade_table(plan, rank, run))
+    """Yields the parts of a run as they are written, the curves beside what is done with a part."""
+
+    def write_curves(symbols: Sequence[int], run: Recording) -> None:
         for table in equity_tables(plan, rank, symbols, run):
             equity(table)
+
+    for symbols, run in runs:
+        curves = beside.submit(write_curves, symbols, run)
+        trades(trade_table(plan, rank, run))
         yield symbols, run
+        curves.result()
 
 
 def best_of(plan: Plan, runs: Iterable[Run], metrics: Floats | None = None) -> Best:
