@@ -51,11 +51,18 @@ class Best:
         return np.asarray(self.closed[:, layout.T_PNL] / self.closed[:, layout.T_VALUE])
 
 
-def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int) -> Best:
-    """Writes trades.parquet and equity.parquet of the first `keep` sets; returns rank 1."""
+def write_best(
+    out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int, others: Callable[[], None]
+) -> Best:
+    """Writes trades.parquet and equity.parquet of the first `keep` sets; returns rank 1.
+
+    `others` writes other files: beside the first curves, for Arrow writes without the interpreter.
+    """
     if keep == 0:
+        others()
         return best_of(plan, recorded(simulator, int(ranked[0])))
     found: list[Best] = []
+    waiting = [others]
 
     def write(trades_part: Path, equity_part: Path) -> None:
         with (
@@ -65,7 +72,7 @@ def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep:
         ):
             for rank, point in enumerate(ranked[:keep], 1):
                 runs = recorded(simulator, int(point))
-                written = writing(plan, rank, runs, trades.write_table, equity.write_table, beside)
+                written = writing(plan, rank, runs, trades.write_table, equity.write_table, beside, waiting)
                 if rank == 1:
                     found.append(best_of(plan, written))
                 for _ in written:
@@ -98,8 +105,12 @@ def writing(
     trades: Callable[[Any], None],
     equity: Callable[[Any], None],
     beside: Executor,
+    waiting: list[Callable[[], None]],
 ) -> Iterator[Run]:
-    """Yields the parts of a run as they are written, the curves beside what is done with a part."""
+    """Yields the parts of a run as they are written, the curves beside what is done with a part.
+
+    What is waiting is called once a part's curves are on their way.
+    """
 
     def write_curves(symbols: Sequence[int], run: Recording) -> None:
         for table in equity_tables(plan, rank, symbols, run):
@@ -109,6 +120,8 @@ def writing(
         curves = beside.submit(write_curves, symbols, run)
         trades(trade_table(plan, rank, run))
         yield symbols, run
+        while waiting:
+            waiting.pop()()
         curves.result()
 
 
