@@ -42,6 +42,16 @@ def test_a_run_of_parquet_imports_neither_pandas_nor_the_functions_of_arrow(tmp_
     assert ran.stdout.splitlines()[-1] == "set()"
 
 
+def test_garbage_is_collected_once_all_is_imported(tmp_path: Path) -> None:
+    code = "import atexit, gc, runpy; "
+    code += "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0)); "
+    code += "runpy.run_module('berth_backtest', run_name='__main__')"
+    command = [sys.executable, "-c", code, str(write_spec(tmp_path)), str(tmp_path / "out")]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120)
+    assert ran.stdout.splitlines()[-1] == "True True"
+
+
 def test_a_run_writes_its_files_and_tells_its_progress(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, output={"tearsheet": True, "look_ahead_check": True})
     reading, writing = os.pipe()
