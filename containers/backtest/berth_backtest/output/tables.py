@@ -25,6 +25,7 @@ Index = NDArray[np.int64]
 Segment = tuple[int | None, str]  # the fold, counted from 0, and all, train, test or oos
 WHOLE: Segment = (None, "all")
 VARIED = ("equity", "drawdown")  # hardly a value comes twice: a dictionary would be larger than they are
+PACKED_ROWS = 1 << 15  # of a column at once: by Arrow's own 1,024 curves take a tenth longer
 ROWS_AT_ONCE = 200_000  # of a table under construction: bounds memory, not the file
 
 
@@ -40,6 +41,7 @@ def open_parquet(path: Path, schema: Any) -> Any:
         compression="zstd",
         use_dictionary=repeated,
         write_statistics=repeated,
+        write_batch_size=PACKED_ROWS,
         store_schema=False,
     )
 
