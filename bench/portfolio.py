@@ -1,6 +1,6 @@
 """What is not a grid of a built-in strategy: steps, random points, a top k over a market, a single run.
 
-Prints one JSON line. Run: npm run bench -- portfolio
+Prints one JSON line. Run: npm run bench -- portfolio, which makes an environment like the image's for it.
 """
 
 import json

@@ -121,6 +121,8 @@ def test_files_must_exist_and_have_the_hash_of_the_spec(tmp_path: Path) -> None:
     file = {"url": str(path), "sha256": digest}
     assert load(files=[file]).sha256 == digest
     assert f"has sha256 {digest}" in fault(files=[{"url": str(path), "sha256": "0" * 64}])
+    path.write_text("no prices")
+    assert "has sha256" in fault(files=[file])  # that it is another file, not what that one lacks
 
 
 def test_splits_and_dividends_that_cannot_be(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 import pytest
@@ -41,6 +42,16 @@ def test_a_run_of_parquet_imports_neither_pandas_nor_the_functions_of_arrow(tmp_
     assert ran.stdout.splitlines()[-1] == "set()"
 
 
+def test_garbage_is_collected_once_all_is_imported(tmp_path: Path) -> None:
+    code = "import atexit, gc, runpy; "
+    code += "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0)); "
+    code += "runpy.run_module('berth_backtest', run_name='__main__')"
+    command = [sys.executable, "-c", code, str(write_spec(tmp_path)), str(tmp_path / "out")]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120)
+    assert ran.stdout.splitlines()[-1] == "True True"
+
+
 def test_a_run_writes_its_files_and_tells_its_progress(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, output={"tearsheet": True, "look_ahead_check": True})
     reading, writing = os.pipe()
@@ -65,6 +76,8 @@ def test_a_run_writes_its_files_and_tells_its_progress(tmp_path: Path) -> None:
     assert all(set(line) == {"progress", "phase", "step", "steps", "metrics"} for line in lines)
     assert lines[-1]["progress"] == 1.0
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    for name in ("metrics", "trades", "equity"):  # texts for any reader, however we held them
+        assert pa.types.is_string(papq.read_schema(tmp_path / "out" / f"{name}.parquet").field("symbol").type)
     assert spec.exists()
 
 

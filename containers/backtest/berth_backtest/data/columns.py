@@ -51,8 +51,9 @@ def by_dictionary(column: Any) -> tuple[list[str], Index] | None:
     if None in known or len(set(known)) < len(known):
         return None
     places = np.concatenate([indices_of(chunk) for chunk in chunks])
+    starts = np.flatnonzero(np.diff(places, prepend=-1))  # of rows in a row with one text: mostly few
     first = np.full(len(known), len(places))
-    first[places[::-1]] = np.arange(len(places))[::-1]
+    first[places[starts[::-1]]] = starts[::-1]
     order = np.argsort(first)[: np.count_nonzero(first < len(places))]  # no row may have some of them
     rank = np.empty(len(known), dtype=np.int64)
     rank[order] = np.arange(len(order))

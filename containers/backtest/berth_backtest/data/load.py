@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from berth_backtest.data.china import CHINA_COLUMNS
 from berth_backtest.data.dates import instant, shown_date
 from berth_backtest.data.order import order_of, those
 from berth_backtest.data.panel import Merged, Panel, build_panel
-from berth_backtest.data.read import COLUMNS, PRICES, Source, open_source, read_table
+from berth_backtest.data.read import COLUMNS, PRICES, Source, checked_digest, read_table, source_of
 from berth_backtest.errors import ProgramError, invalid
 from berth_backtest.spec.fields import near
 from berth_backtest.spec.types import DataSpec
@@ -45,14 +46,17 @@ def load_panel(spec: DataSpec, china: bool = False, folder: Path | None = None, 
         return panel_on_disk(spec, folder, threads)
     wanted = (*COLUMNS, *CHINA_COLUMNS) if china else COLUMNS
     files, hashes = [], []
-    for path, label, sha256 in sources(spec):
-        source, found = open_source(path, label, sha256)
-        try:
-            table = read_table(source, wanted)
-            files.append(check_file(source, table, spec.timezone, spec.adjustment, china))
-        except pa.ArrowException as error:
-            raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
-        hashes.append(found)
+    with ThreadPoolExecutor(1) as beside:
+        for path, label, sha256 in sources(spec):
+            source = source_of(path, label)
+            hashing = beside.submit(checked_digest, source, sha256)
+            try:
+                table = read_table(source, wanted)
+                files.append(check_file(source, table, spec.timezone, spec.adjustment, china))
+            except pa.ArrowException as error:
+                raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
+            finally:
+                hashes.append(hashing.result())  # a file that is not the one asked for is told first
     check_alike(files)
     chosen = choose_symbols(spec, files)
     merged = merge(files, chosen, china)
@@ -171,7 +175,7 @@ def merge(files: list[Rows], chosen: tuple[str, ...], china: bool) -> Merged:
     code, dates = together(codes), together([rows.dates for rows in files])
     order = order_of(code, dates, len(chosen))
     code, dates = code[order], dates[order]
-    twice = np.flatnonzero((np.diff(code) == 0) & (np.diff(dates) == 0))
+    twice = np.flatnonzero((code[1:] == code[:-1]) & (dates[1:] == dates[:-1]))
     if len(twice):
         numbers = [np.arange(len(one.codes))[keep] for one, keep in zip(files, kept, strict=True)]
         position = int(np.arange(len(code))[order][twice[0] + 1])

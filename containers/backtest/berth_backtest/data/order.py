@@ -13,10 +13,10 @@ def blocks_of(codes: Index, dates: Index, symbols: int) -> Index | None:
 
     None where they do not: then a date may be there twice, and the rows must be sorted.
     """
-    edges = np.flatnonzero(np.diff(codes)) + 1
+    edges = np.flatnonzero(codes[1:] != codes[:-1]) + 1
     if len(edges) >= symbols:
         return None
-    ascends = np.diff(dates) > 0
+    ascends = dates[1:] > dates[:-1]
     ascends[edges - 1] = True
     starts = np.concatenate([[0], edges])
     return starts if ascends.all() and len(np.unique(codes[starts])) == len(starts) else None

@@ -72,19 +72,33 @@ def lines_of(path: Path) -> int:
 
 def open_source(path: str, label: str, sha256: str | None) -> tuple[Source, str]:
     """Returns the file and the sha256 of its bytes, after comparing it with the one asked for."""
-    where = Path(path)
+    source = source_of(path, label)
+    return source, checked_digest(source, sha256)
+
+
+def source_of(path: str, label: str) -> Source:
     try:
-        with where.open("rb") as stream:
-            is_csv = stream.read(4) != b"PAR1"
-            stream.seek(0)
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        return Source(Path(path), label, is_csv(Path(path)))
     except FileNotFoundError:
         raise invalid(label, f"{path} does not exist") from None
     except OSError as error:
-        raise invalid(label, f"{path} cannot be read: {error.strerror}") from None
+        raise unread(path, label, error) from None
+
+
+def checked_digest(source: Source, sha256: str | None) -> str:
+    """Returns the sha256 of a file's bytes, after comparing it with the one asked for."""
+    try:
+        with source.path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise unread(str(source.path), source.label, error) from None
     if sha256 and sha256 != found:
-        raise invalid(label, f"{where.name} has sha256 {found}, not the {sha256} of the spec")
-    return Source(where, label, is_csv), found
+        raise invalid(source.label, f"{source.path.name} has sha256 {found}, not the {sha256} of the spec")
+    return found
+
+
+def unread(path: str, label: str, error: OSError) -> ProgramError:
+    return invalid(label, f"{path} cannot be read: {error.strerror}")
 
 
 def read_table(source: Source, wanted: tuple[str, ...] = COLUMNS) -> Any:

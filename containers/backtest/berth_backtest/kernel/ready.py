@@ -14,6 +14,7 @@ from .run import follow_marks, run_moves
 from .steps import FAULT, NO_STEPS
 
 
+@cache
 def is_kept() -> bool:
     """Says whether an earlier process kept the kernel of these sources."""
     return any(Path(KEPT).rglob("run.run_moves-*.nbc"))

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
+TEXT = pa.dictionary(pa.int32(), pa.string())  # Parquet's own form of texts that come again
+
 
 def numbers(values: NDArray[Any], absent: Mask | None = None, kind: Any = None) -> Any:
     """Returns a column of numbers, null where they are absent; `kind` is another type of the same width."""
@@ -24,24 +26,15 @@ def flags(values: Mask) -> Any:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits_of(values)])
 
 
-def texts(values: Sequence[str], which: NDArray[np.int64], absent: Mask | None = None) -> Any:
-    """Returns a column of texts, each one of a few, null where they are absent."""
-    encoded = [value.encode() for value in values]
-    sizes = np.array([len(value) for value in encoded])
-    letters = np.array(encoded, dtype=f"S{sizes.max()}").view(np.uint8).reshape(len(encoded), -1)
-    letters = letters[which][np.arange(letters.shape[1]) < sizes[which][:, np.newaxis]]
-    ends = np.concatenate([[0], np.cumsum(sizes[which])]).astype(np.int32)
-    buffers = [validity(absent), pa.py_buffer(ends), pa.py_buffer(letters)]
-    return pa.Array.from_buffers(pa.string(), len(which), buffers)
-
-
-def repeated(values: Sequence[str], times: int) -> Any:
-    """Returns a column of texts, each so many times."""
-    encoded = [value.encode() for value in values]
-    sizes = np.repeat([len(value) for value in encoded], times)
-    ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    letters = b"".join(value * times for value in encoded)
-    return pa.Array.from_buffers(pa.string(), len(sizes), [None, pa.py_buffer(ends), pa.py_buffer(letters)])
+def texts(values: Sequence[str], which: NDArray[np.integer[Any]], absent: Mask | None = None) -> Any:
+    """Returns a column of texts, each one of a few, null where they are absent; TEXT is its type."""
+    places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    encoded = [value.encode() for value in places]
+    ends = np.cumsum([0, *(len(value) for value in encoded)]).astype(np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    known = pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+    codes = np.array([places[value] for value in values], dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(numbers(codes[which], absent), known, safe=False)
 
 
 def validity(absent: Mask | None) -> Any:

@@ -1,6 +1,7 @@
 """The second pass: whole runs of the best sets, written rank by rank."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,20 +51,28 @@ class Best:
         return np.asarray(self.closed[:, layout.T_PNL] / self.closed[:, layout.T_VALUE])
 
 
-def write_best(out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int) -> Best:
-    """Writes trades.parquet and equity.parquet of the first `keep` sets; returns rank 1."""
+def write_best(
+    out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int, others: Callable[[], None]
+) -> Best:
+    """Writes trades.parquet and equity.parquet of the first `keep` sets; returns rank 1.
+
+    `others` writes other files: beside the first curves, for Arrow writes without the interpreter.
+    """
     if keep == 0:
+        others()
         return best_of(plan, recorded(simulator, int(ranked[0])))
     found: list[Best] = []
+    waiting = [others]
 
     def write(trades_part: Path, equity_part: Path) -> None:
         with (
             open_parquet(trades_part, trade_schema(plan)) as trades,
             open_parquet(equity_part, equity_schema(plan)) as equity,
+            ThreadPoolExecutor(1) as beside,
         ):
             for rank, point in enumerate(ranked[:keep], 1):
                 runs = recorded(simulator, int(point))
-                written = writing(plan, rank, runs, trades.write_table, equity.write_table)
+                written = writing(plan, rank, runs, trades.write_table, equity.write_table, beside, waiting)
                 if rank == 1:
                     found.append(best_of(plan, written))
                 for _ in written:
@@ -95,13 +104,25 @@ def writing(
     runs: Iterator[Run],
     trades: Callable[[Any], None],
     equity: Callable[[Any], None],
+    beside: Executor,
+    waiting: list[Callable[[], None]],
 ) -> Iterator[Run]:
-    """Yields the parts of a run as they are written."""
-    for symbols, run in runs:
-        trades(trade_table(plan, rank, run))
+    """Yields the parts of a run as they are written, the curves beside what is done with a part.
+
+    What is waiting is called once a part's curves are on their way.
+    """
+
+    def write_curves(symbols: Sequence[int], run: Recording) -> None:
         for table in equity_tables(plan, rank, symbols, run):
             equity(table)
+
+    for symbols, run in runs:
+        curves = beside.submit(write_curves, symbols, run)
+        trades(trade_table(plan, rank, run))
         yield symbols, run
+        while waiting:
+            waiting.pop()()
+        curves.result()
 
 
 def best_of(plan: Plan, runs: Iterable[Run], metrics: Floats | None = None) -> Best:

@@ -1,7 +1,6 @@
 """Ranks what the sweep found and writes the files of OUT_DIR."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +53,7 @@ def write_files(
         write_metrics(out / "metrics.parquet", plan, metrics, kept)
         write_leaders(out, plan, sweep)
 
-    # Arrow writes without the interpreter: another file at the same time.
-    with ThreadPoolExecutor(1) as pool:
-        sets = pool.submit(write_sets)
-        best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)))
-        sets.result()
+    best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)), write_sets)
     robustness = None
     if output.robustness and sweep.finished:
         robustness = robustness_of(plan, simulator, int(ranked[0]), best.equity)
