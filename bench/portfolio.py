@@ -93,6 +93,7 @@ def single_run_ms(folder: Path, panel: Panel) -> tuple[float, float]:
     (folder / "spec.json").write_text(json.dumps(spec))
     command = [
         sys.executable,
+        "-P",  # a folder of the checkout named coverage is no package of that name
         "-m",
         "berth_backtest",
         str(folder / "spec.json"),
