@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command `berth`. It loads the rest only once the Node that runs it is known to be able to, and keeps what is compiled of it
-// for the next time, which takes half as long then.
-import { enableCompileCache } from 'node:module'
+// for the next time, which takes two thirds of the time then.
+import { keepCompiled } from './compile-cache.ts'
 
 const neededMajor = 24
 
@@ -12,7 +12,7 @@ if (Number(process.versions.node.split('.')[0]) < neededMajor) {
   )
   process.exitCode = 7
 } else {
-  enableCompileCache()
+  keepCompiled()
   const [{ run }, { processIo }] = await Promise.all([import('./run.ts'), import('./io.ts')])
   process.exitCode = await run(process.argv.slice(2), processIo())
 }

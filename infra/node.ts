@@ -1,7 +1,7 @@
 // `npm start`: the server on Node. What is compiled of it is kept for the next start, which takes two thirds of the time then.
-import { enableCompileCache } from 'node:module'
+import { keepCompiled } from '../cli/compile-cache.ts'
 
-enableCompileCache()
+keepCompiled()
 const [{ main }, { loadConfig }] = await Promise.all([import('./serve.ts'), import('./config.ts')])
 try {
   await main(loadConfig())

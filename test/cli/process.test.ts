@@ -1,8 +1,8 @@
 // The command as people start it: a process of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseConfig } from '../../infra/config.ts'
 import { main } from '../../infra/create-key.ts'
@@ -36,6 +36,15 @@ test.each([berth, launcher])('%s is a program of its own', async (path) => {
   const { child, text } = start(['--help'], {}, path)
   expect(await ended(child)).toBe(0)
   expect(text.stdout).toContain('Exit codes:')
+})
+
+test('what was compiled is kept in the folder of the user, or where Node is told to', async () => {
+  const [own, given] = [newFolder(), newFolder()]
+  expect(await ended(start(['--help'], { XDG_CACHE_HOME: own }).child)).toBe(0)
+  expect(readdirSync(join(own, 'berth', 'node'))).toHaveLength(1)
+  const both = { XDG_CACHE_HOME: newFolder(), NODE_COMPILE_CACHE: given }
+  expect(await ended(start(['--help'], both).child)).toBe(0)
+  expect([readdirSync(given).length, readdirSync(both.XDG_CACHE_HOME).length]).toEqual([1, 0])
 })
 
 test('a job through the process: submitted from standard input, followed, its result printed', async () => {

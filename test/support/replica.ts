@@ -1,6 +1,6 @@
 // One of several servers on one PostgreSQL, as a process of its own, with accounts that another process keeps. Run by
 // itself this file is that process: what `npm start` runs, given the accounts besides.
-import { enableCompileCache } from 'node:module'
+import { keepCompiled } from '../../cli/compile-cache.ts'
 import { freePort, type RunningServer, startServer } from './server.ts'
 
 export interface ReplicaOptions {
@@ -29,7 +29,7 @@ export async function startReplica(options: ReplicaOptions): Promise<RunningServ
 }
 
 if (import.meta.main) {
-  enableCompileCache()
+  keepCompiled()
   const [{ main }, { loadConfig }, { connectClouds }] = await Promise.all([
     import('../../infra/serve.ts'),
     import('../../infra/config.ts'),
