@@ -90,8 +90,9 @@ for each; do
   args+=("\${each/https:\\/\\/${host}/${ecs_url.replaceAll('/', String.raw`\/`)}}")
 done
 exec ${curl} "\${args[@]}"`
+  // A line is written at once: what runs in the background writes beside the others.
   const noted = (name: string, text: string) => `#!/bin/bash
-printf '%q ' ${name} "$@" >>"$FAKES/calls"; echo >>"$FAKES/calls"
+printf '%s\\n' "$(printf '%q ' ${name} "$@")" >>"$FAKES/calls"
 for file in "$FAKES/fails/${name}" "$FAKES/fails/${name}-$1"; do [ ! -e "$file" ] || { cat "$file" >&2; exit 1; }; done
 ${text}
 `
