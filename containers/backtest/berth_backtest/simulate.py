@@ -266,7 +266,6 @@ class Simulator:
         """Returns a market's tables, those of the rows after the known ones."""
         before = 0 if known is None else known.rows
         block = Block(market, before + len(rows), np.empty((before + len(rows)) * market.starts[-1]))
-
         groups = alike_of(rows)
 
         def fill(books: range) -> None:

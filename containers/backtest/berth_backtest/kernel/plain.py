@@ -223,7 +223,6 @@ def follow(
         base = min(at, own - WORD) if own > WORD else 0
         rest = np.uint64(at - base)
         valid = ALL >> np.uint64(WORD - min(WORD, own - at))
-        begins = leaves = changes = NO
         if kind == COMPARES and not within(table[picks[0]], table[picks[1]], near_most, base):
             # Without a tie what is not above is below: each change begins the one or leaves it.
             up = ~lower(table[picks[0]], table[picks[1]], base) >> rest
