@@ -19,19 +19,19 @@ export async function openDoors(
   server: Server,
   { host, port, tls }: { host: string; port: number; tls: boolean },
 ): Promise<Doors> {
-  // Only Linux spreads connections over the sockets of one address.
-  if (process.platform !== 'linux')
-    return { at: await listenAt(server, { host, port }), close: closing([server]) }
   // Sockets that share an address would share it with another server's too, and nobody would be told: it must be free before.
-  const alone = createServer()
-  const { port: free } = await listenAt(alone, { host, port })
-  await closing([alone])()
-  const others = Array.from({ length: doors - 1 }, () =>
+  const { port: free } = await tried({ host, port })
+  // Linux and some others spread connections over the sockets of one address; elsewhere there is one.
+  const shares = await tried({ host, port: free, reusePort: true }).then(
+    () => true,
+    () => false,
+  )
+  const others = Array.from({ length: shares ? doors - 1 : 0 }, () =>
     createServer({ allowHalfOpen: !tls, noDelay: true }, (socket) => server.emit('connection', socket)),
   )
   const all = [server, ...others]
   try {
-    const [at] = await Promise.all(all.map((each) => listenAt(each, { host, port: free, reusePort: true })))
+    const [at] = await Promise.all(all.map((each) => listenAt(each, { host, port: free, reusePort: shares })))
     return { at: at as AddressInfo, close: closing(all) }
   } catch (error) {
     for (const each of all) each.close()
@@ -39,10 +39,21 @@ export async function openDoors(
   }
 }
 
-async function listenAt(
-  server: Server,
-  where: { host: string; port: number; reusePort?: boolean },
-): Promise<AddressInfo> {
+interface Where {
+  host: string
+  port: number
+  reusePort?: boolean
+}
+
+/** Listens for a moment; rejects where that cannot be. It is closed in the same turn of the loop: nobody is taken in. */
+async function tried(where: Where): Promise<AddressInfo> {
+  const server = createServer()
+  const at = await listenAt(server, where)
+  await closing([server])()
+  return at
+}
+
+async function listenAt(server: Server, where: Where): Promise<AddressInfo> {
   server.listen(where)
   await once(server, 'listening')
   return server.address() as AddressInfo
