@@ -40,6 +40,7 @@ export default defineConfig({
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
     testTimeout: 240_000,
     hookTimeout: 240_000,
+    expect: { poll: { timeout: 60_000 } },
     // What a failed check saw, whole: CI shows little else of it.
     chaiConfig: { truncateThreshold: 2_000 },
     coverage: {

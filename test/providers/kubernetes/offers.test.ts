@@ -1,4 +1,5 @@
 // Nodes of all kinds on a real API, as offers and devices.
+import type { V1DaemonSet } from '@kubernetes/client-node'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Offer } from '../../../providers/provider.ts'
 import { type KubeAccount, openKubeAccount, openProvider } from '../../support/kube-account.ts'
@@ -169,13 +170,24 @@ test('what the nodes’ own agents take is no room for work, and spot nodes are 
     labels: { 'karpenter.sh/capacity-type': 'spot' },
     resources: { cpu: '4', memory: '16Gi' },
   })
+  const name = `agent-${account.namespace}`
+  const agent = { matchLabels: { agent: account.namespace } }
+  const template = {
+    metadata: { labels: agent.matchLabels },
+    spec: { containers: [{ name: 'a', image: 'example.test/agent:1' }] },
+  }
+  // A real one: the pod of an owner that there is not is collected as garbage, sooner or later.
+  const owner = await cluster.objects.create<V1DaemonSet>({
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: { name, namespace: 'default' },
+    spec: { selector: agent, template },
+  })
+  const uid = owner.metadata?.uid ?? ''
   await cluster.core.createNamespacedPod({
     namespace: 'default',
     body: {
-      metadata: {
-        name: `agent-${account.namespace}`,
-        ownerReferences: [{ apiVersion: 'apps/v1', kind: 'DaemonSet', name: 'agent', uid: 'a' }],
-      },
+      metadata: { name, ownerReferences: [{ apiVersion: 'apps/v1', kind: 'DaemonSet', name, uid }] },
       spec: {
         nodeName: node,
         tolerations: [{ operator: 'Exists' }],
