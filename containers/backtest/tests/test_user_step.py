@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -374,6 +375,7 @@ def test_the_loop_over_the_sets_is_vectorised(tmp_path: Path, monkeypatch: pytes
 
 
 @compiled
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_compilation_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # An empty cache: an earlier run's, which was let go, may have come to its end all the same.
     monkeypatch.setattr(generate, "cache_folder", lambda: str(tmp_path))
@@ -381,6 +383,33 @@ def test_a_compilation_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch:
     text = "\n".join(f"x = {i} if bar.i > {i} else s.pos" for i in range(300)) + "\nreturn units(x)"
     with pytest.raises(ProgramError, match=r"takes more than 0\.01 s to compile"):
         load_module(read_source(klass(text), "X"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_bound_that_strikes_where_errors_are_ignored_strikes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "COMPILE_S", 0.01)
+    monkeypatch.setattr(generate, "AGAIN_S", 0.01)
+    most = time.monotonic() + 60  # a bound that never strikes fails and does not hang
+    struck = []
+
+    class Finalized:
+        def __del__(self) -> None:
+            try:
+                while time.monotonic() < most:
+                    pass
+            except ProgramError:
+                struck.append(True)
+                raise
+
+    def compile_on() -> None:
+        with generate.compile_bound():
+            Finalized()
+            while time.monotonic() < most:
+                pass
+
+    with pytest.raises(ProgramError, match="to compile"):
+        compile_on()
+    assert struck == [True]
 
 
 def test_to_hold_nothing_of_what_is_not_held_is_no_order(tmp_path: Path) -> None:

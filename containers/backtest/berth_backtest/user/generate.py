@@ -22,6 +22,7 @@ from berth_backtest.user.rebalance import FIELDS, SCALARS
 from berth_backtest.user.subset import Checked
 
 COMPILE_S = 120.0  # what compiles for longer is not a strategy: most take a second
+AGAIN_S = 1.0  # from one try to end it to the next
 
 CPU, GPU = "berth_backtest.kernel", "berth_backtest.gpu.kernel"  # what it is compiled beside
 
@@ -198,7 +199,8 @@ def compile_bound() -> Iterator[None]:
         raise invalid("strategy.source", f"it takes more than {COMPILE_S:g} s to compile: make it smaller")
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, COMPILE_S)
+    # Again and again: what is raised within a finalizer or a callback of the garbage collector is ignored.
+    signal.setitimer(signal.ITIMER_REAL, COMPILE_S, AGAIN_S)
     try:
         yield
     finally:
