@@ -1,4 +1,4 @@
-import { TypeID } from 'typeid-js'
+import { fromUUIDBytes, TypeID } from 'typeid-js'
 import { v7 } from 'uuid'
 
 export type IdPrefix =
@@ -26,8 +26,8 @@ export type IdPrefix =
 
 /** A TypeID: `<prefix>_` and 26 base32 characters of a UUIDv7, so that ids sort by time. */
 export function newId(prefix: IdPrefix, at: Date, random: (bytes: number) => Uint8Array): string {
-  const uuid = v7({ msecs: at.getTime(), random: random(16) })
-  return TypeID.fromUUID(prefix, uuid).toString()
+  const uuid = v7({ msecs: at.getTime(), random: random(16) }, new Uint8Array(16))
+  return fromUUIDBytes(prefix, uuid)
 }
 
 export function isId(prefix: IdPrefix, text: string): boolean {
