@@ -99,6 +99,7 @@ export const measure: Measurement = async (options) => {
     await Promise.all(sending)
     const left = await rest(db)
     const counts = await countsOf(db)
+    await tellFailures(db)
     const seen = witness.saw('ended')
     for (const { child } of servers) servers_s += cpuSeconds(child.pid ?? 0)
     const { user, system } = process.cpuUsage()
@@ -257,6 +258,15 @@ async function countsOf(db: Database) {
     succeeded: Number(rows[0]?.succeeded),
     attempts: Number(rows[0]?.attempts),
   }
+}
+
+/** Says why jobs failed, and what became of their attempts: three of them may have met machines that went away. */
+async function tellFailures(db: Database): Promise<void> {
+  const { rows } = await sql<object>`
+    select id, error, warnings, (select json_agg(attempt order by number) from attempts attempt
+      where attempt.job_id = jobs.id) as attempts
+    from jobs where state <> 'succeeded' order by id limit 5`.execute(db)
+  for (const row of rows) console.log(JSON.stringify(row))
 }
 
 /** The last third beside the one after everything is warm. */

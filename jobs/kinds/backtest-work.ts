@@ -7,11 +7,13 @@ import { pointsOf } from './backtest-strategy.ts'
 import { samples } from './samples.ts'
 
 /**
- * Bar-updates a second of one core and seconds from the process's start to the first bar, as `npm run bench --
- * backtest` and `-- start-latency` measured them on two shared cores (bench/results/): 0.2 G/s on two, 2.5 s.
+ * Bar-updates a second of one core: half of what two shared cores made in `npm run bench -- backtest` and `-- portfolio`
+ * (bench/results/), by what a bar may change. `states`: a built-in state alone decides; `bars`: each bar may end a position
+ * (stops, shorts, rules of an exchange); `step`: a user's; `shared`: orders of all symbols meet in one purse.
  */
-const updatesPerCore = 100_000_000
-const start_s = 2.5
+const updatesPerCore = { states: 900_000_000, bars: 200_000_000, step: 240_000_000, shared: 15_000_000 }
+/** From the process's start to its end, with its files and tear sheet, but for the bars: `npm run backtest` of a few symbols. */
+const start_s = 1.2
 /** The kernel's threads; more cores than this have not been measured. */
 const maxCores = 64
 /** A merge reads and writes the points that are kept. */
@@ -61,8 +63,21 @@ export function backtestSeconds(
   }
   const updates = barUpdates(params, rows)
   if (updates === null) return null
-  const core_s = updates / of / updatesPerCore
+  const core_s = updates / of / updatesPerCore[paceOf(params)]
   return ({ cpu }) => start_s + core_s / Math.min(cpu, maxCores)
+}
+
+const stops = ['stop_loss', 'take_profit', 'trailing_stop'] as const
+
+/** As the program's plain.py tells what its data does not. */
+function paceOf(params: BacktestParams): keyof typeof updatesPerCore {
+  const { strategy, portfolio, execution = {}, parameters = {} } = params
+  if (portfolio?.mode === 'shared') return 'shared'
+  if (strategy.source !== undefined) return 'step'
+  const isStopped = stops.some((stop) => (parameters[stop] ?? execution[stop] ?? 0) !== 0)
+  const { direction = 'long', profile = null, close_at_end = false } = execution
+  const isPlain = direction === 'long' && profile === null && !close_at_end && !isStopped
+  return isPlain && strategy.name !== undefined && strategy.entry !== 'level' ? 'states' : 'bars'
 }
 
 /** Equal for work whose durations foretell each other: the same data, strategy and, within a factor of two, size. */

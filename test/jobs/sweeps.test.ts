@@ -163,6 +163,29 @@ describe('a sweep is cut', () => {
     expect(four.estimated_usd).toBeGreaterThan(one.estimated_usd)
     expect(four.estimated_usd).toBeLessThan(one.estimated_usd * 1.5)
   })
+
+  test('an estimate knows that bars on which more may happen take longer', async () => {
+    await using world = await open()
+    const { stop_loss: _, ...points } = large
+    const seconds = async (params: Record<string, unknown>) => {
+      const body = sweep({ parallelism: { max_shards: 1 } }, points) as { params: object }
+      const answer = await world.request('POST', '/v1/jobs/estimate', {
+        body: { ...body, params: { ...body.params, ...params } },
+      })
+      const { offers } = (await answer.json()) as { offers: { expected_duration_s: number }[] }
+      return offers[0]?.expected_duration_s ?? 0
+    }
+    const source =
+      'from berth import strategy\n@strategy\nclass A:\n    def step(s, bar, t, t1, p):\n        return keep()\n'
+    const [states, stopped, short, stepped] = [
+      await seconds({}),
+      await seconds({ execution: { stop_loss: 0.05 } }),
+      await seconds({ execution: { direction: 'both' } }),
+      await seconds({ strategy: { source, class: 'A' } }),
+    ]
+    expect(stopped).toBe(short)
+    expect([stopped > 2 * states, stepped > 2 * states, stepped < stopped]).toEqual([true, true, true])
+  })
 })
 
 describe('its parts', () => {
