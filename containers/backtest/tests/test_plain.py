@@ -120,6 +120,20 @@ def test_a_fee_above_what_a_sale_brings_is_left_to_the_other_way(tmp_path: Path)
     assert raw[layout.RUINED] == 1.0
 
 
+def test_a_sale_that_leaves_nothing_at_all_ruins_too(tmp_path: Path) -> None:
+    # Bought at 100 with a fee of 5, sold at 5 with a fee of 5: nothing is owed, and nothing is left.
+    closes = [100.0, 99, 98, 100, 5, 4, 6, 3, 7]
+    path = closes_csv(tmp_path / "prices.csv", closes)
+    spec = spec_of(path, execution={**FREE, "fractional": False, "fee_min": 5, "cash": 105, "fill": "close"})
+    simulator = simulator_of(spec)
+    assert check(simulator) == [True]
+    raw = simulator.run(np.array([0]))[0, 0]
+    assert [raw[layout.RUINED], raw[layout.TRADES], raw[layout.CASH_ORDERS]] == [1.0, 1.0, 0.0]
+    recorded = run_spec(tmp_path / "out", spec)
+    assert "ruined" in recorded.codes()
+    assert recorded.result["rejected_orders"] == {}
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -100,4 +100,4 @@ class Scratch(NamedTuple):
     peaks: NDArray[np.uint8]
 
 
-C_WAITING, C_TRADES, C_EVENTS, C_DEBTS = range(4)  # C_DEBTS: 1 once a purse was below 0
+C_WAITING, C_TRADES, C_EVENTS, C_DEBTS = range(4)  # C_DEBTS: 1 once a sale left no cash

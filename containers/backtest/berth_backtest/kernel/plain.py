@@ -100,7 +100,7 @@ def run_plain(
 ) -> None:
     """Fills raw[book, set, field] of some books; counts[book] sets are `left` to run_moves.
 
-    Those are sets whose cash fell below 0. The arguments are those of run_moves.
+    Those are sets that a sale left no cash. The arguments are those of run_moves.
     """
     scratch = scratch_of(markets, 1, 1)
     for row in range(len(books)):
@@ -209,7 +209,7 @@ def follow(
     levels: Floats,
     near_most: float,
 ) -> bool:
-    """Runs one set from its first defined bar on; says whether its cash stayed above 0.
+    """Runs one set from its first defined bar on; says whether each sale left cash.
 
     Rows that are compared are no tie where they are further apart than `near_most`.
     """
@@ -249,7 +249,7 @@ def follow(
             t = at + j + line.shift + line.delay
             if t < n:
                 order(line, t, long)
-                sound = sound and (p[CASH, 0] >= 0.0 or not long)
+                sound = sound and (p[CASH, 0] > 0.0 or not long)
             elif not long or line.trade[P_UNITS] > 0.0:
                 p[END_ORDERS, 0] += 1.0
             long = not long

@@ -117,7 +117,7 @@ def sell_all(b: Book, c: Floats, p: Floats, t: int, price: float) -> None:
         p[GAINS] += pnl
     else:
         p[LOSSES] -= pnl
-    if p[CASH] < 0.0:
+    if p[CASH] <= 0.0:
         b.counts[C_DEBTS] = 1
     b.counts[C_EVENTS] += 1
     b.counts[C_TRADES] += 1

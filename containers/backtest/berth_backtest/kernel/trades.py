@@ -123,7 +123,7 @@ def decrease(b: Book, cell: int, t: int, units: float, p: float, cost: float, re
     c[TRADE_FEES, cell] += cost
     note_exit(b, cell, units, p)
     c[UNITS, cell] -= side * units
-    if b.purses[CASH, purse] < 0.0:
+    if b.purses[CASH, purse] <= 0.0:
         b.counts[C_DEBTS] = 1
     note(b, t, cell, FILLS_AT, reason, -side * units, p, cost)
     if c[UNITS, cell] == 0.0:
