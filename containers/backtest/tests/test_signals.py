@@ -154,7 +154,8 @@ def expected(
         for name in closes:
             if (t - 1, name) in wanted:
                 more = wanted[t - 1, name] * equity / price[name] - units[name]
-                orders.append((more * price[name], list(closes).index(name), name, more))
+                value = wanted[t - 1, name] * equity - units[name] * price[name]
+                orders.append((value, list(closes).index(name), name, more))
         for _, _, name, more in sorted(orders):
             size = math.floor(abs(more) * (1 + 1e-12))
             if wanted[t - 1, name] == 0:
