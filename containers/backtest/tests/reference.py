@@ -25,6 +25,7 @@ class Rules:
     slippage: float = 0.0005
     borrow: float = 0.0
     lot: float = 1.0
+    least: float = 0.0
     fractional: bool = False
     stop_reference: str = "fill"
     stop_slippage: bool = True
@@ -36,6 +37,12 @@ class Rules:
     has_open: bool = True
     has_range: bool = True
     periods: float = 252.0
+    t_plus_1: bool = False
+    day_of: list[int] = field(default_factory=list)  # of each bar; empty: a day each
+    limits: list[tuple[float, float]] = field(default_factory=list)  # of each bar, down and up; empty: none
+
+    def is_same_day(self, t: int, other: int) -> bool:
+        return self.day_of[t] == self.day_of[other] if self.day_of else t == other
 
 
 @dataclass
@@ -85,6 +92,7 @@ class Engine:
         self.position: Position | None = None
         self.run = Run()
         self.missed = False  # the order that waits is counted as not filled already
+        self.reason = "signal"  # of the exit that waits
 
     def costs(self, value: float, sale: bool) -> float:
         r = self.rules
@@ -114,7 +122,7 @@ class Engine:
             lots = math.floor(min(budget / p, most) / r.lot * (1 + 1e-12))
             while lots > 0 and not fits(lots * r.lot):
                 lots -= 1
-            return lots * r.lot
+            return lots * r.lot if lots * r.lot >= r.least else 0.0
         low, high = 0.0, min(max(budget, 0.0) / p, most)
         if fits(high):
             return high
@@ -123,13 +131,34 @@ class Engine:
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
-    def open(self, t: int, price: float, side: int, close: float, decided: float) -> None:
-        p = price * (1 + side * self.rules.slippage)
+    def is_limited(self, t: int, price: float, buys: bool) -> bool:
+        if not self.rules.limits:
+            return False
+        down, up = self.rules.limits[t]
+        return price >= up if buys else price <= down
+
+    def slipped(self, t: int, price: float, buys: bool, slippage: float) -> float:
+        """Returns the fill price, which is not beyond a limit."""
+        p = price * (1 + slippage if buys else 1 - slippage)
+        down, up = self.rules.limits[t] if self.rules.limits else (-math.inf, math.inf)
+        return min(p, up) if buys else max(p, down)
+
+    def miss(self, reason: str) -> None:
+        """Counts an order once, by its first reason."""
+        if not self.missed:
+            self.reject(reason)
+        self.missed = True
+
+    def open(self, t: int, price: float, side: int, close: float, decided: float) -> bool:
+        """Says whether nothing of the order is left."""
+        if self.is_limited(t, price, side > 0):
+            self.miss("limit")
+            return not self.rules.retry
+        p = self.slipped(t, price, side > 0, self.rules.slippage)
         units = self.size(p, side < 0)
         if units <= 1e-12:
-            if not self.missed:
-                self.reject("cash")
-            return
+            self.miss("cash")
+            return True
         cost = self.costs(units * p, side < 0)
         self.cash -= side * units * p + cost
         if abs(self.cash) <= 1e-12 * units * p:
@@ -138,12 +167,32 @@ class Engine:
         self.run.traded += units * p
         reference = {"fill": p, "entry_close": close, "decision_close": decided}[self.rules.stop_reference]
         self.position = Position(side * units, p, t, cost, reference, reference)
+        return True
 
-    def close(self, t: int, price: float, reason: str, slip: bool = True, costs: bool = True) -> None:
+    def leave(self, t: int, price: float, reason: str, slip: bool = True) -> bool:
+        """Closes the position where the rules of the exchange let it; says whether it did."""
         held = self.position
         assert held is not None
-        worse = self.rules.slippage if slip else 0.0
-        p = price * (1 - worse) if held.units > 0 else price * (1 + worse)
+        if self.is_limited(t, price, held.units < 0):
+            self.miss("limit")
+            return False
+        if self.rules.t_plus_1 and held.units > 0 and self.rules.is_same_day(t, held.at):
+            self.miss("t_plus_1")
+            return False
+        slippage = self.rules.slippage if slip else 0.0
+        self.close(t, self.slipped(t, price, held.units < 0, slippage), reason)
+        return True
+
+    def close_at(self, t: int, mark: float, reason: str) -> None:
+        """Closes the position at the last close, which no rule of an exchange is asked for."""
+        held = self.position
+        assert held is not None
+        worse = self.rules.slippage
+        self.close(t, mark * (1 - worse if held.units > 0 else 1 + worse), reason)
+
+    def close(self, t: int, p: float, reason: str, costs: bool = True) -> None:
+        held = self.position
+        assert held is not None
         if costs:
             cost = self.costs(abs(held.units) * p, held.units > 0)
             self.run.fees += cost
@@ -169,22 +218,25 @@ class Engine:
             }
         )
 
-    def fill(self, t: int, order: int, price: float, close: float, decided: float) -> None:
-        if self.position is not None:
-            self.close(t, price, "signal")
-        if order != 0:
-            self.open(t, price, order, close, decided)
+    def fill(self, t: int, order: int, price: float, close: float, decided: float) -> int | None:
+        """Returns what of the order is tried again."""
+        if self.position is not None and not self.leave(t, price, self.reason):
+            return order if self.rules.retry else 0
+        if order != 0 and not self.open(t, price, order, close, decided):
+            return order
+        return None
 
-    def stop(self, t: int, bar: Bar) -> bool:
-        """Tests the stops of one bar; says whether one hit."""
+    def stop(self, t: int, bar: Bar) -> str | None:
+        """Tests the stops of one bar; says which hit. What could not be sold is still held then."""
         held, r = self.position, self.rules
         if held is None:
-            return False
+            return None
         o, h, low, c = bar if r.has_range else (bar[3],) * 4
         long = held.units > 0
         sign = 1 if long else -1
         blind = r.stop_reference == "entry_close" and held.at == t
-        if not blind:
+        sleeps = r.t_plus_1 and long and r.is_same_day(t, held.at)
+        if not blind and not sleeps:
             level, reason = None, ""
             if r.stop_loss:
                 level, reason = held.reference * (1 - sign * r.stop_loss), "stop_loss"
@@ -197,18 +249,21 @@ class Engine:
                 if (low <= level) if long else (h >= level):
                     beyond = min(o, level) if long else max(o, level)
                     price = c if not r.has_range else beyond if r.has_open else level
-                    self.close(t, price, reason, slip=r.stop_slippage)
-                    return True
+                    self.leave(t, price, reason, slip=r.stop_slippage)
+                    return self.extended(held, h, low, reason)
             if r.take_profit:
                 level = held.reference * (1 + sign * r.take_profit)
                 level = h if long and near(h, level) else low if not long and near(low, level) else level
                 if (h >= level) if long else (low <= level):
                     beyond = max(o, level) if long else min(o, level)
                     price = c if not r.has_range else beyond if r.has_open else level
-                    self.close(t, price, "take_profit", slip=False)
-                    return True
-        held.extreme = max(held.extreme, h) if long else min(held.extreme, low)
-        return False
+                    self.leave(t, price, "take_profit", slip=False)
+                    return self.extended(held, h, low, "take_profit")
+        return self.extended(held, h, low, None)
+
+    def extended(self, held: Position, h: float, low: float, reason: str | None) -> str | None:
+        held.extreme = max(held.extreme, h) if held.units > 0 else min(held.extreme, low)
+        return reason
 
 
 def wanted(rules: Rules, before: int | None, now: int | None, units: float) -> int | None:
@@ -224,6 +279,14 @@ def wanted(rules: Rules, before: int | None, now: int | None, units: float) -> i
     return None
 
 
+def withdraws(rules: Rules, before: int | None, now: int | None, units: float, order: int) -> bool:
+    """Says whether a close takes back the order that waits: its state is over, or its exit's is back."""
+    if units == 0:
+        return now != order
+    begins = rules.entry == "level" or (before is not None and now != before)
+    return now is not None and units * now > 0 and begins
+
+
 def simulate(
     rules: Rules,
     fast: int,
@@ -237,7 +300,8 @@ def simulate(
     engine = Engine(rules, n)
     closes = list(early)
     before = state_of(closes, fast, slow)
-    mark, order, decided_at = 0.0, None, -1
+    mark = decided = 0.0
+    order: int | None = None
     last_e = rules.cash
     for t, bar in enumerate(bars):
         held = engine.position
@@ -246,41 +310,48 @@ def simulate(
             engine.cash -= charge
             held.borrow += charge
         if t == delisted and engine.position is not None:
-            engine.close(t, mark, "delisted")
+            engine.close_at(t, mark, "delisted")
         if isinstance(bar, tuple):
             if order is not None and rules.fill == "next_open":
-                engine.fill(t, order, bar[0], bar[3], mark)
-                order = None
+                order = engine.fill(t, order, bar[0], bar[3], decided)
+            if order is None:
+                engine.missed = False
             hit = engine.stop(t, bar)
-            if order is not None and rules.fill == "next_close":
-                if not hit:
-                    engine.fill(t, order, bar[3], bar[3], mark)
-                order = None
+            if hit is not None:
+                # What could not be sold is an exit that is tried again; what was due at the close is dropped.
+                keeps = engine.position is not None
+                order = 0 if keeps else order if rules.fill == "next_open" else None
+                engine.reason = hit if keeps else engine.reason
+            elif order is not None and rules.fill == "next_close":
+                order = engine.fill(t, order, bar[3], bar[3], decided)
             mark = bar[3]
             closes.append(mark)
             now = state_of(closes, fast, slow)
             units = engine.position.units if engine.position else 0.0
-            order = None if engine.run.ruined else wanted(rules, before, now, units)
-            engine.missed = False
-            before, decided_at = now, t
-            if order is not None and rules.fill == "close":
-                if not hit:
-                    engine.fill(t, order, mark, mark, mark)
+            new = None if engine.run.ruined else wanted(rules, before, now, units)
+            if new is not None and not new == order == 0:
+                order, decided, engine.missed, engine.reason = new, mark, False, "signal"
+            elif order is not None and withdraws(rules, before, now, units, order):
                 order = None
-        elif order is not None and decided_at == t - 1:
-            engine.reject("suspended" if bar == "suspended" else "no_bar")
-            engine.missed = True
+            before = now
+            if order is not None and rules.fill == "close":
+                if hit is None:
+                    order = engine.fill(t, order, mark, mark, decided)
+                elif engine.reason == "signal":
+                    order = None
+        elif order is not None:
+            engine.miss("suspended" if bar == "suspended" else "no_bar")
             if not rules.retry:
                 order = 0 if engine.position is not None else None
         if t == n - 1:
-            if order is not None and decided_at == t:
-                engine.reject("end_of_data")
+            if order is not None:
+                engine.miss("end_of_data")
             if rules.close_at_end and engine.position is not None:
-                engine.close(t, mark, "end")
+                engine.close_at(t, mark, "end")
         e = engine.cash + (engine.position.units * mark if engine.position else 0.0)
         if e <= 0 and last_e > 0:
             if engine.position is not None:
-                engine.close(t, mark, "ruined", slip=False, costs=False)
+                engine.close(t, mark, "ruined", costs=False)
             engine.cash, engine.run.ruined, order, e = 0.0, True, None, 0.0
         engine.run.equity.append(max(e, 0.0))
         engine.run.units.append(engine.position.units if engine.position else 0.0)

@@ -107,6 +107,16 @@ def test_a_limit_stops_buys_above_and_sales_below(tmp_path: Path) -> None:
     assert held(retried) == [0, 0, 100, 100, 100, 0]
 
 
+def test_an_entry_that_is_tried_again_is_taken_back_when_its_state_ends(tmp_path: Path) -> None:
+    # Decided on the 4th, refused at the limit of the 5th, whose close ends the state.
+    closes = [(2, 10, 10), (3, 10, 10), (4, 10.5, 11), (5, 12.1, 10.5), (8, 10.4, 10.4), (9, 10.4, 10.3)]
+    path = write(tmp_path, [(d, o, max(o, c), min(o, c), c) for d, o, c in closes])
+    execution = {**CN, "cash": 100_000, "retry_entries": True}
+    run = run_spec(tmp_path / "out", {**spec_of(path, data={"adjustment": "none"}), "execution": execution})
+    assert held(run) == [0] * 6
+    assert run.result["rejected_orders"] == {"limit": 1}
+
+
 def test_slippage_ends_at_the_limit(tmp_path: Path) -> None:
     bars = [
         (2, 10, 10, 10, 10),

@@ -3,6 +3,7 @@
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,23 +127,33 @@ def test_every_run_equals_the_second_engine(seed: int, tmp_path: Path) -> None:
         risk_free=risk_free,
     )
     ran = run_spec(tmp_path / "out", spec, threads=1 + seed % 2)
-    compare(ran, {**markets, "ZZ": steady}, rules_of(execution, entry, columns), risk_free)
+    markets["ZZ"] = steady
+    compare(ran, markets, dict.fromkeys(markets, rules_of(execution, entry, columns)), risk_free)
 
 
-def compare(ran: Ran, markets: dict[str, list[Bar | str | None]], rules: Rules, risk_free: float) -> None:
+def compare(
+    ran: Ran,
+    markets: dict[str, list[Bar | str | None]],
+    rules_by_symbol: dict[str, Rules],
+    risk_free: float,
+    warm_up: int = WARM_UP,
+    date_of: Callable[[int], str] = day,
+) -> None:
+    """Compares a run with what the second engine makes of each symbol and set; `date_of` shows dates."""
     rows = {(row["point"], row["symbol"]): row for row in ran.rows("metrics")}
     points = {row["point"]: row for row in ran.rows("points")}
     order = sorted(points, key=lambda point: (-(points[point]["objective"]), point))
     equity, trades = ran.rows("equity"), ran.rows("trades")
     rejected: Counter[str] = Counter()
-    noise = 1e-12 * rules.cash  # what a float of the cash that was lost leaves behind
     for (point, symbol), row in rows.items():
+        rules = rules_by_symbol[symbol]
+        noise = 1e-12 * rules.cash  # what a float of the cash that was lost leaves behind
         rules.stop_loss = row.get("stop_loss") or 0.0
         rules.take_profit = row.get("take_profit") or 0.0
         rules.trailing = row.get("trailing_stop") or 0.0
         bars = markets[symbol]
-        early = [bar[3] for bar in bars[:WARM_UP] if isinstance(bar, tuple)]
-        expected = simulate(rules, row["fast"], row["slow"], early, bars[WARM_UP:])
+        early = [bar[3] for bar in bars[:warm_up] if isinstance(bar, tuple)]
+        expected = simulate(rules, row["fast"], row["slow"], early, bars[warm_up:])
         rank = order.index(point) + 1
         if rank == 1:
             rejected.update(expected.rejected)
@@ -150,7 +161,7 @@ def compare(ran: Ran, markets: dict[str, list[Bar | str | None]], rules: Rules, 
         assert [line["equity"] for line in curve] == pytest.approx(expected.equity, rel=1e-11, abs=noise)
         assert [line["position"] for line in curve] == pytest.approx(expected.units, rel=1e-11, abs=1e-9)
         mine = [line for line in trades if line["rank"] == rank and line["symbol"] == symbol]
-        compare_trades(mine, expected.trades)
+        compare_trades(mine, expected.trades, lambda t: date_of(warm_up + t))
         for name, value in metrics(expected, rules, risk_free).items():
             if value is None:
                 assert row[name] is None, name
@@ -161,16 +172,18 @@ def compare(ran: Ran, markets: dict[str, list[Bar | str | None]], rules: Rules, 
     assert ran.result["rejected_orders"] == dict(rejected)
 
 
-def compare_trades(mine: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+def compare_trades(
+    mine: list[dict[str, Any]], expected: list[dict[str, Any]], date_of: Callable[[int], str]
+) -> None:
     assert len(mine) == len(expected)
     for got, want in zip(mine, expected, strict=True):
-        assert got["entry_date"].isoformat() == day(WARM_UP + want["entry"])
+        assert got["entry_date"].isoformat() == date_of(want["entry"])
         assert got["exit_reason"] == want["reason"]
         assert got["open"] == (want["exit"] is None)
         if want["exit"] is None:
             assert got["exit_date"] is got["exit_price"] is got["bars"] is None
         else:
-            assert got["exit_date"].isoformat() == day(WARM_UP + want["exit"])
+            assert got["exit_date"].isoformat() == date_of(want["exit"])
             assert got["bars"] == want["exit"] - want["entry"]
             assert got["exit_price"] == pytest.approx(want["exit_price"], rel=1e-12)
         for name in ("entry_price", "units", "fees", "pnl", "return"):

@@ -67,6 +67,18 @@ def wait(b: Book, cell: int) -> None:
 
 
 @inner
+def withdraw(b: Book, cell: int) -> None:
+    """Takes back an order that waits."""
+    left = 0
+    for i in range(b.counts[C_WAITING]):
+        if b.waiting[i] != cell:
+            b.waiting[left] = b.waiting[i]
+            left += 1
+    b.counts[C_WAITING] = left
+    b.cells[ORDER, cell] = NONE
+
+
+@inner
 def by_moves(b: Book, t: int, move: int, moves: NDArray[np.int32]) -> None:
     """Decides where a built-in strategy's state changes on this bar, `move` being the first of them.
 
@@ -106,8 +118,13 @@ def by_sign(b: Book, cell: int, t: int, sign: float, enters: bool) -> None:
         order = GO_FLAT if b.cells[ORDER, cell] != GO_FLAT else NONE
     elif units != 0.0 and enters and b.cells[ORDER, cell] != NONE:
         # The state came back before its exit could fill: an order for the side that is held is none.
-        b.cells[ORDER, cell] = GO_LONG if units > 0.0 else GO_SHORT
-        b.cells[COUNTED, cell] = 1.0
+        withdraw(b, cell)
+    elif units == 0.0 and (
+        (b.cells[ORDER, cell] == GO_LONG and not sign > 0.5)
+        or (b.cells[ORDER, cell] == GO_SHORT and not sign < -0.5)
+    ):
+        # The state ended before its entry could fill.
+        withdraw(b, cell)
     if order != NONE:
         set_order(b, cell, t, order, 0.0)
 
