@@ -53,7 +53,7 @@ class Position:
     fees: float
     reference: float
     extreme: float
-    borrow: float = 0.0
+    borrow: float = 0.0  # less the dividends that it got
 
 
 @dataclass
@@ -202,6 +202,19 @@ class Engine:
         self.book(held, t, p, reason)
         self.position = None
 
+    def act(self, ratio: float, dividend: float) -> None:
+        held = self.position
+        if held is None:
+            return
+        self.cash += held.units * dividend
+        held.borrow -= held.units * dividend
+        held.units *= ratio
+        held.entry, held.reference, held.extreme = (
+            held.entry / ratio,
+            held.reference / ratio,
+            held.extreme / ratio,
+        )
+
     def book(self, held: Position, t: int | None, p: float, reason: str | None) -> None:
         pnl = held.units * (p - held.entry) - held.fees - held.borrow
         self.run.trades.append(
@@ -294,11 +307,16 @@ def simulate(
     early: list[float],
     bars: list[Bar | str | None],
     delisted: int | None = None,
+    actions: dict[int, tuple[float, float]] | None = None,
 ) -> Run:
-    """Runs one symbol: `early` closes before the run; a bar, "suspended" or None at each date."""
+    """Runs one symbol: `early` closes before the run; a bar, "suspended" or None at each date.
+
+    `actions` are the split ratio and the dividend of dates.
+    """
     n = len(bars)
     engine = Engine(rules, n)
-    closes = list(early)
+    closes = list(early)  # as the strategy sees them: neither a split nor a dividend is a move
+    factor, last = 1.0, closes[-1] if closes else 0.0
     before = state_of(closes, fast, slow)
     mark = decided = 0.0
     order: int | None = None
@@ -309,6 +327,11 @@ def simulate(
             charge = -held.units * mark * rules.borrow / rules.periods
             engine.cash -= charge
             held.borrow += charge
+        if actions and t in actions:
+            ratio, dividend = actions[t]
+            engine.act(ratio, dividend)
+            factor *= ratio * (last / (last - dividend) if last > 0 else 1.0)
+            mark, decided, last = mark / ratio, decided / ratio, last / ratio
         if t == delisted and engine.position is not None:
             engine.close_at(t, mark, "delisted")
         if isinstance(bar, tuple):
@@ -324,8 +347,8 @@ def simulate(
                 engine.reason = hit if keeps else engine.reason
             elif order is not None and rules.fill == "next_close":
                 order = engine.fill(t, order, bar[3], bar[3], decided)
-            mark = bar[3]
-            closes.append(mark)
+            mark = last = bar[3]
+            closes.append(mark * factor)
             now = state_of(closes, fast, slow)
             units = engine.position.units if engine.position else 0.0
             new = None if engine.run.ruined else wanted(rules, before, now, units)

@@ -26,6 +26,14 @@ def test_a_split_multiplies_units_and_is_no_move(tmp_path: Path) -> None:
     assert run.equity() == [1500, 1500, 1500, 1500, 1600, 1800, 1200, 1200]
 
 
+def test_the_close_that_decided_follows_a_split_before_the_fill(tmp_path: Path) -> None:
+    # Decided at 12, 6 after the split: 10 % below that is 5.4, and above 10.8 there is nothing to sell at.
+    rows = [(10, 1, 0), (9, 1, 0), (12, 1, 0), (6.5, 2, 0), (7, 1, 0), (7.5, 1, 0)]
+    run = ran(tmp_path, rows, stop_loss=0.1, stop_reference="decision_close")
+    [trade] = run.trades()
+    assert (trade["entry_price"], trade["open"]) == (6.5, True)
+
+
 def test_an_adjusted_run_gains_the_same(tmp_path: Path) -> None:
     closes = [10 + (i * 7919 % 13) for i in range(40)]
     factor = [1, 1, 1, 1, 1, 1, 1, 4, 4, 4] + [4] * 10 + [2] * 20

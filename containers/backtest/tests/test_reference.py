@@ -3,7 +3,7 @@
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,15 @@ def rows_of(symbol: str, bars: list[Bar | str | None], columns: str) -> list[lis
         cells = {"open": o, "high": h, "low": low, "close": c, "volume": 0 if isinstance(bar, str) else 9}
         rows.append([day(i), symbol, *[cells[name] for name in columns.split(",")[2:]]])
     return rows
+
+
+Actions = dict[int, tuple[float, float]]  # split ratio and dividend by date
+
+
+def draw_actions(rng: random.Random, bars: list[Bar | str | None]) -> Actions:
+    """Returns splits and dividends on some of the dates that have a row, none of them before the run."""
+    dates = [t for t in range(WARM_UP, len(bars)) if bars[t] is not None and rng.random() < 0.15]
+    return {t: rng.choice([(2.0, 0.0), (0.5, 0.0), (1.0, 0.1), (3.0, 0.05)]) for t in dates}
 
 
 def draw_execution(rng: random.Random, has_open: bool) -> dict[str, Any]:
@@ -102,10 +111,16 @@ def test_every_run_equals_the_second_engine(seed: int, tmp_path: Path) -> None:
         + ["date,symbol,close,volume", "date,symbol,open,close,volume", "date,symbol,high,low,close,volume"]
     )
     markets = {symbol: market(rng, n + WARM_UP) for symbol in SYMBOLS}
-    rows = [row for symbol in SYMBOLS for row in rows_of(symbol, markets[symbol], columns)]
+    actions = {symbol: draw_actions(rng, markets[symbol]) if rng.random() < 0.5 else {} for symbol in SYMBOLS}
     # One symbol with a bar at every date fixes the run's dates.
     steady: list[Bar | str | None] = [(50.0 + i % 3, 60.0, 40.0, 50.0 + i % 5) for i in range(n + WARM_UP)]
-    rows += rows_of("ZZ", steady, columns)
+    markets["ZZ"], actions["ZZ"] = steady, draw_actions(rng, steady) if rng.random() < 0.3 else {}
+    acting = {(day(t), symbol): action for symbol, of in actions.items() for t, action in of.items()}
+    rows = [
+        [*row, *acting.get((str(row[0]), symbol), (1, 0))]
+        for symbol, bars in markets.items()
+        for row in rows_of(symbol, bars, columns)
+    ]
     execution = draw_execution(rng, "open" in columns)
     entry, risk_free = rng.choice(["cross", "cross", "level"]), rng.choice([0.0, 0.03])
     stops = {
@@ -113,13 +128,13 @@ def test_every_run_equals_the_second_engine(seed: int, tmp_path: Path) -> None:
         "take_profit": {"values": rng.sample([0, 0.03, 0.1], 2)},
         "trailing_stop": rng.choice([0, 0.04, 0.1]),
     }
-    path = write_csv(tmp_path / "prices.csv", columns, rows)
+    path = write_csv(tmp_path / "prices.csv", f"{columns},split_ratio,dividend", rows)
     spec = spec_of(
         path,
         fast={"values": [1, 2]},
         slow={"values": [2, 5]},
         parameters=stops if rng.random() < 0.6 else {},
-        data={"symbols": [*SYMBOLS, "ZZ"], "start": day(WARM_UP)},
+        data={"symbols": [*SYMBOLS, "ZZ"], "start": day(WARM_UP), "adjustment": "none"},
         strategy={"entry": entry},
         execution=execution,
         output={"top_k": 100},
@@ -127,8 +142,9 @@ def test_every_run_equals_the_second_engine(seed: int, tmp_path: Path) -> None:
         risk_free=risk_free,
     )
     ran = run_spec(tmp_path / "out", spec, threads=1 + seed % 2)
-    markets["ZZ"] = steady
-    compare(ran, markets, dict.fromkeys(markets, rules_of(execution, entry, columns)), risk_free)
+    compare(
+        ran, markets, dict.fromkeys(markets, rules_of(execution, entry, columns)), risk_free, actions=actions
+    )
 
 
 def compare(
@@ -138,6 +154,7 @@ def compare(
     risk_free: float,
     warm_up: int = WARM_UP,
     date_of: Callable[[int], str] = day,
+    actions: Mapping[str, Actions] = {},
 ) -> None:
     """Compares a run with what the second engine makes of each symbol and set; `date_of` shows dates."""
     rows = {(row["point"], row["symbol"]): row for row in ran.rows("metrics")}
@@ -152,8 +169,9 @@ def compare(
         rules.take_profit = row.get("take_profit") or 0.0
         rules.trailing = row.get("trailing_stop") or 0.0
         bars = markets[symbol]
+        acts = {t - warm_up: action for t, action in actions.get(symbol, {}).items()}
         early = [bar[3] for bar in bars[:warm_up] if isinstance(bar, tuple)]
-        expected = simulate(rules, row["fast"], row["slow"], early, bars[warm_up:])
+        expected = simulate(rules, row["fast"], row["slow"], early, bars[warm_up:], actions=acts)
         rank = order.index(point) + 1
         if rank == 1:
             rejected.update(expected.rejected)

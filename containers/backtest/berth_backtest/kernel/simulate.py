@@ -16,6 +16,7 @@ from .layout import (
     CLOSE,
     CLOSE_AT_END,
     COUNTED,
+    DECIDED,
     DELISTED,
     DELISTING,
     END,
@@ -200,6 +201,7 @@ def act(b: Book, t: int, symbol: int, ratio: float, dividend: float) -> None:
             for field in (HIGH, LOWEST, ENTRY_PRICE, EXIT_PRICE, REFERENCE):
                 c[field, cell] /= ratio
         c[WANT, cell] *= ratio if c[ORDER, cell] > TO_TARGET else 1.0
+        c[DECIDED, cell] /= ratio
     b.now[symbol] /= ratio
 
 
