@@ -47,12 +47,22 @@ class Rules:
 
 @dataclass
 class Position:
-    units: float
-    entry: float
+    """A trade under way. Prices are means by units, of all entries and of all exits so far."""
+
+    side: int
     at: int
-    fees: float
-    reference: float
-    extreme: float
+    added: int
+    units: float = 0.0  # signed
+    entry: float = 0.0
+    bought: float = 0.0
+    value: float = 0.0
+    exit: float = 0.0
+    sold: float = 0.0
+    proceeds: float = 0.0
+    most: float = 0.0
+    fees: float = 0.0
+    reference: float = 0.0
+    extreme: float | None = None  # of the bars after the fill
     borrow: float = 0.0  # less the dividends that it got
 
 
@@ -102,15 +112,26 @@ class Engine:
         self.run.rejected[reason] = self.run.rejected.get(reason, 0) + 1
 
     def size(self, p: float, short: bool) -> float:
+        """Returns the units of an entry by the sizing."""
         r = self.rules
-        budget, most = self.cash, math.inf
+        budget, most = self.free(), math.inf
         if isinstance(r.sizing, dict):
             if "fraction" in r.sizing:
                 budget = r.sizing["fraction"] * self.cash
             elif "cash" in r.sizing:
-                budget = min(self.cash, r.sizing["cash"])
+                budget = min(budget, r.sizing["cash"])
             else:
                 most = r.sizing["units"]
+        return self.fitting(p, short, budget, most)
+
+    def free(self) -> float:
+        """Returns the cash that no short ties up: its proceeds, and as much again."""
+        held = self.position
+        return self.cash - (2 * -held.units * held.entry if held is not None and held.units < 0 else 0.0)
+
+    def fitting(self, p: float, short: bool, budget: float, most: float) -> float:
+        """Returns the most units, cut to lots, whose value and costs fit a budget."""
+        r = self.rules
 
         def fits(units: float) -> bool:
             value = units * p
@@ -149,28 +170,38 @@ class Engine:
             self.reject(reason)
         self.missed = True
 
-    def open(self, t: int, price: float, side: int, close: float, decided: float) -> bool:
-        """Says whether nothing of the order is left."""
+    def open(
+        self, t: int, price: float, side: int, close: float, decided: float, wanted: float | None = None
+    ) -> bool:
+        """Buys or sells short by the sizing, or what is wanted; says whether nothing of the order is left."""
         if self.is_limited(t, price, side > 0):
             self.miss("limit")
             return not self.rules.retry
         p = self.slipped(t, price, side > 0, self.rules.slippage)
-        units = self.size(p, side < 0)
+        units = self.size(p, side < 0) if wanted is None else self.fitting(p, side < 0, self.free(), wanted)
         if units <= 1e-12:
             self.miss("cash")
             return True
-        cost = self.costs(units * p, side < 0)
-        self.cash -= side * units * p + cost
-        if abs(self.cash) <= 1e-12 * units * p:
+        value = units * p
+        cost = self.costs(value, side < 0)
+        self.cash -= side * value + cost
+        if abs(self.cash) <= 1e-12 * value:
             self.cash = 0.0  # what rounding leaves is none
         self.run.fees += cost
-        self.run.traded += units * p
+        self.run.traded += value
         reference = {"fill": p, "entry_close": close, "decision_close": decided}[self.rules.stop_reference]
-        self.position = Position(side * units, p, t, cost, reference, reference)
+        held = self.position = self.position or Position(side, t, t)
+        share = units / (held.bought + units)
+        held.entry += (p - held.entry) * share
+        held.reference += (reference - held.reference) * share
+        held.units += side * units
+        held.bought, held.value, held.added = held.bought + units, held.value + value, t
+        held.most = max(held.most, abs(held.units))
+        held.fees += cost
         return True
 
-    def leave(self, t: int, price: float, reason: str, slip: bool = True) -> bool:
-        """Closes the position where the rules of the exchange let it; says whether it did."""
+    def leave(self, t: int, price: float, reason: str, slip: bool = True, units: float | None = None) -> bool:
+        """Closes the position, or units of it, where the exchange's rules let it; says whether it did."""
         held = self.position
         assert held is not None
         if self.is_limited(t, price, held.units < 0):
@@ -180,7 +211,7 @@ class Engine:
             self.miss("t_plus_1")
             return False
         slippage = self.rules.slippage if slip else 0.0
-        self.close(t, self.slipped(t, price, held.units < 0, slippage), reason)
+        self.close(t, self.slipped(t, price, held.units < 0, slippage), reason, units=units)
         return True
 
     def close_at(self, t: int, mark: float, reason: str) -> None:
@@ -190,43 +221,52 @@ class Engine:
         worse = self.rules.slippage
         self.close(t, mark * (1 - worse if held.units > 0 else 1 + worse), reason)
 
-    def close(self, t: int, p: float, reason: str, costs: bool = True) -> None:
+    def close(self, t: int, p: float, reason: str, costs: bool = True, units: float | None = None) -> None:
         held = self.position
         assert held is not None
+        leaves = abs(held.units) if units is None else units
+        value = leaves * p
         if costs:
-            cost = self.costs(abs(held.units) * p, held.units > 0)
+            cost = self.costs(value, held.units > 0)
             self.run.fees += cost
-            self.run.traded += abs(held.units) * p
+            self.run.traded += value
             held.fees += cost
-            self.cash += held.units * p - cost
-        self.book(held, t, p, reason)
-        self.position = None
+            self.cash += held.side * value - cost
+        held.exit += (p - held.exit) * leaves / (held.sold + leaves)
+        held.sold, held.proceeds = held.sold + leaves, held.proceeds + value
+        held.units -= held.side * leaves
+        if held.units == 0 or units is None:
+            held.units = 0.0
+            self.book(held, t, held.exit, reason)
+            self.position = None
 
     def act(self, ratio: float, dividend: float) -> None:
+        """Pays a dividend and splits."""
         held = self.position
         if held is None:
             return
         self.cash += held.units * dividend
         held.borrow -= held.units * dividend
-        held.units *= ratio
-        held.entry, held.reference, held.extreme = (
-            held.entry / ratio,
-            held.reference / ratio,
-            held.extreme / ratio,
-        )
+        for name in ("units", "bought", "sold", "most"):
+            setattr(held, name, getattr(held, name) * ratio)
+        for name in ("entry", "exit", "reference"):
+            setattr(held, name, getattr(held, name) / ratio)
+        held.extreme = None if held.extreme is None else held.extreme / ratio
 
     def book(self, held: Position, t: int | None, p: float, reason: str | None) -> None:
-        pnl = held.units * (p - held.entry) - held.fees - held.borrow
+        pnl = held.side * (held.proceeds - held.value) - held.fees - held.borrow
+        if t is None:
+            pnl += held.units * p
         self.run.trades.append(
             {
                 "entry": held.at,
                 "exit": t,
                 "entry_price": held.entry,
                 "exit_price": None if t is None else p,
-                "units": held.units,
+                "units": held.side * held.most,
                 "fees": held.fees,
                 "pnl": pnl,
-                "return": pnl / (abs(held.units) * held.entry),
+                "return": pnl / held.value,
                 "reason": reason,
             }
         )
@@ -247,14 +287,16 @@ class Engine:
         o, h, low, c = bar if r.has_range else (bar[3],) * 4
         long = held.units > 0
         sign = 1 if long else -1
-        blind = r.stop_reference == "entry_close" and held.at == t
+        blind = r.stop_reference == "entry_close" and held.added == t
         sleeps = r.t_plus_1 and long and r.is_same_day(t, held.at)
         if not blind and not sleeps:
             level, reason = None, ""
             if r.stop_loss:
                 level, reason = held.reference * (1 - sign * r.stop_loss), "stop_loss"
             if r.trailing:
-                trail = held.extreme * (1 - sign * r.trailing)
+                trail = held.reference if held.extreme is None else held.extreme
+                trail = max(trail, held.reference) if long else min(trail, held.reference)
+                trail *= 1 - sign * r.trailing
                 if level is None or (sign * trail > sign * level and not near(trail, level)):
                     level, reason = trail, "trailing_stop"
             if level is not None:
@@ -275,7 +317,8 @@ class Engine:
         return self.extended(held, h, low, None)
 
     def extended(self, held: Position, h: float, low: float, reason: str | None) -> str | None:
-        held.extreme = max(held.extreme, h) if held.units > 0 else min(held.extreme, low)
+        reach, farther = (h, max) if held.side > 0 else (low, min)
+        held.extreme = reach if held.extreme is None else farther(held.extreme, reach)
         return reason
 
 
