@@ -172,7 +172,7 @@ test('the death of a runner takes everything with it and reads as exited', async
 })
 
 test('a pid that belongs to somebody else now is neither seen as alive nor killed', async () => {
-  const stranger = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' })
+  const stranger = spawn('sleep', ['3600'], { detached: true, stdio: 'ignore' })
   try {
     const path = join(world.attempts, a)
     await mkdir(path, { recursive: true })
