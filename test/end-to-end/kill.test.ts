@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isPostgres } from '../support/database.ts'
-import { type Desk, openDesk, realBacktest } from '../support/desk.ts'
+import { type Desk, realBacktest } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 
 const kills = 20
 const seed = 'kill'
@@ -13,7 +14,7 @@ const within_ms = 2_500
 describe.skipIf(isPostgres)(`kill -9 of the server with a job at work, ${kills} times`, () => {
   let desk: Desk
   beforeAll(async () => {
-    desk = await openDesk()
+    desk = await openMigratedDesk()
   })
   afterAll(async () => desk[Symbol.asyncDispose]())
 
