@@ -31,6 +31,8 @@ export interface LocalWorld {
   inspect(provider: Provider, attempt_id: string, handle?: Ref['handle']): Promise<Observation>
   /** Until the program of the attempt has printed `up`. */
   up(attempt_id: string): Promise<void>
+  /** Its last report, but for a heartbeat that was under way. */
+  finished(attempt_id: string): Record<string, unknown> | undefined
   /** Of a file in the folder of attempt `a`. */
   pid(name: string): Promise<number>
   /** Stops what runs; fails when something cannot be stopped. */
@@ -82,6 +84,7 @@ export async function openLocalWorld(): Promise<LocalWorld> {
       return observation as Observation
     },
     up: (attempt_id) => until(() => berth.said(attempt_id).log['stdout']?.includes('up\n')),
+    finished: (attempt_id) => berth.said(attempt_id).reports.findLast(({ type }) => type === 'finished'),
     async pid(name) {
       const value = JSON.parse(await readFile(join(world.attempts, a, name), 'utf8')) as
         | number
