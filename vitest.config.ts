@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
+import { patience_ms } from './test/support/patience.ts'
+import { LongestFirst } from './test/support/sequencer.ts'
 
 // Plain JavaScript, without types.
 const kubeEnv = new URL('infra/kube-env.mjs', import.meta.url).href
@@ -37,10 +39,11 @@ export default defineConfig({
     // One less than there are cores is Vitest's own choice: on two they would run one after the other.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup,
+    sequence: { sequencer: LongestFirst },
     // Bounds against a hang and not promises of speed: CI machines are slow and shared.
     testTimeout: 240_000,
     hookTimeout: 240_000,
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: patience_ms } },
     // What a failed check saw, whole: CI shows little else of it.
     chaiConfig: { truncateThreshold: 2_000 },
     coverage: {

@@ -55,7 +55,10 @@ export interface BackEnd {
    */
   fail?(call: Call, fault: Fault, after?: number): boolean
   calm?(): void
-  /** Adapters made from now on give a call up after a second or two: asked for before a hang, so that it ends soon. */
+  /**
+   * Adapters made from now on give a call up after a second or two: asked for before what some notice by
+   * their bound alone, so that it ends soon.
+   */
   hurry?(): void
   /** The next launch or stop takes effect, and its answer is lost. */
   loseAnswer?(call: 'launch' | 'stop'): void

@@ -3,7 +3,8 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { noBrowser, openBrowser } from '../support/browser.ts'
 import { type Opened, openPage, overflow, violations } from '../support/console.ts'
-import { type Desk, openDesk } from '../support/desk.ts'
+import type { Desk } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 
 const small = { cpu: 1, memory_gib: 1, disk_gib: 1 }
 const sweep = {
@@ -36,7 +37,7 @@ describe.skipIf(noBrowser !== null)('the console', () => {
   let ended: string
 
   beforeAll(async () => {
-    ;[browser, desk] = await Promise.all([openBrowser(), openDesk({ BERTH_LOCAL_SLOTS: '2' })])
+    ;[browser, desk] = await Promise.all([openBrowser(), openMigratedDesk({ BERTH_LOCAL_SLOTS: '2' })])
     ended = (await desk.submit({ ...sweep, name: 'a sweep' })).id
     await desk.submit(waiting)
     await desk.ended(ended)

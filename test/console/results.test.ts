@@ -6,7 +6,8 @@ import type { JobView } from '../../jobs/view.ts'
 import { noBrowser, openBrowser } from '../support/browser.ts'
 import { type Opened, openPage, overflow, violations } from '../support/console.ts'
 import { isPostgres } from '../support/database.ts'
-import { type Desk, openDesk, realBacktest } from '../support/desk.ts'
+import { type Desk, realBacktest } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 
 let desk: Desk
 let browser: Browser
@@ -49,7 +50,7 @@ describe.skipIf(noBrowser !== null || isPostgres)('pages of results', () => {
     const built = new URL('../../infra/console-env.mjs', import.meta.url).href
     const { ensureConsole } = (await import(built)) as { ensureConsole: (options: object) => Promise<void> }
     await ensureConsole({ log: () => undefined })
-    desk = await openDesk()
+    desk = await openMigratedDesk()
     const specs = [realBacktest({ name: 'a sweep' }), one(), training]
     const made = await Promise.all(specs.map((spec) => desk.submit(spec)))
     ;[browser] = await Promise.all([openBrowser(), ...made.map(({ id }) => desk.ended(id))])

@@ -17,10 +17,8 @@ import { nomadToken, openNomad } from '../fakes/nomad.ts'
 import { createPostgresDatabase, isPostgres } from '../support/database.ts'
 import { type EdgeWorld, openEdgeWorld } from '../support/edge-world.ts'
 import { mailServer } from '../support/mail-server.ts'
+import { patience_ms } from '../support/patience.ts'
 import { noRuntime, type RunningEdge, startEdge } from '../support/edge-runtimes.ts'
-
-/** A bound against a hang. */
-const until_ms = 30_000
 
 const job = {
   kind: 'custom',
@@ -104,7 +102,7 @@ describe.runIf(isPostgres).each(edgeRuntimes)('%s', (runtime) => {
   const get = async <Body>(path: string) => (await (await ask(path)).json()) as Body
   /** Triggers the work behind the API until something has come of it. */
   const until = async <Found>(look: () => Promise<Found | null>): Promise<Found> => {
-    for (const end = performance.now() + until_ms; performance.now() < end;) {
+    for (const end = performance.now() + patience_ms; performance.now() < end;) {
       await edge.trigger()
       const found = await look()
       if (found !== null) return found

@@ -10,7 +10,8 @@ import { describe, expect, test } from 'vitest'
 import { openDatabase } from '../../infra/db.ts'
 import { openapiText } from '../../infra/write-openapi.ts'
 import { heldIn, heldInProcesses, heldInFiles, heldInTables } from '../support/canaries.ts'
-import { type Desk, openDesk, realBacktest } from '../support/desk.ts'
+import { type Desk, realBacktest } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 import { canary, furnish } from '../support/tenant.ts'
 import { password } from '../support/people.ts'
 import { openTestWorld } from '../support/world.ts'
@@ -118,7 +119,7 @@ const sealing = Buffer.from('canary-of-32-bytes-that-seals-it').toString('base64
 describe.skipIf(process.platform !== 'linux')('secrets in a run of real processes', () => {
   test('none is in logs, events, errors, answers, tables, files or command lines', async () => {
     using mails = await openMails()
-    await using desk = await openDesk({
+    await using desk = await openMigratedDesk({
       // Nothing answers by this name: programs of this machine ask the server itself.
       BERTH_PUBLIC_URL: 'https://berth.invalid',
       BERTH_REGISTRATION: 'open',

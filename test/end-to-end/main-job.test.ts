@@ -1,10 +1,11 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { JobView } from '../../jobs/view.ts'
 import { isPostgres } from '../support/database.ts'
-import { openDesk, realBacktest } from '../support/desk.ts'
+import { type Desk, openDesk, realBacktest } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 import { startServer } from '../support/server.ts'
 
 /** Long enough to be at work when something happens to it. */
@@ -18,8 +19,13 @@ function bigBacktest() {
 }
 
 describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default', () => {
+  let desk: Desk
+  beforeAll(async () => {
+    desk = await openDesk()
+  })
+  afterAll(async () => desk[Symbol.asyncDispose]())
+
   test('it is placed, launched, followed, finished, paid for, and its files are whole', async () => {
-    await using desk = await openDesk()
     const { id } = await desk.submit(realBacktest({ budget_usd: 0.05 }))
     const job = await desk.ended(id)
     expect(job).toMatchObject({
@@ -52,12 +58,10 @@ describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default'
   })
 
   test('a second server on the same folder is refused, and says what to do', async () => {
-    await using desk = await openDesk()
     await expect(startServer(desk.folder, 0)).rejects.toThrow(/is in use by process \d+.*BERTH_DATA_DIR/s)
   })
 
   test('a cancel ends the program and its group', async () => {
-    await using desk = await openDesk()
     const { id } = await desk.submit(bigBacktest())
     await desk.until(async () => (await desk.log(id)).length > 0)
     expect(
@@ -69,7 +73,6 @@ describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default'
   })
 
   test('a program that needs more memory than it asked for fails and says so', async () => {
-    await using desk = await openDesk()
     const { id } = await desk.submit(
       realBacktest({ resources: { memory_gib: 0.03 }, retry: { max_attempts: 1 } }),
     )
@@ -80,7 +83,6 @@ describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default'
   })
 
   test('a program that something kills fails, and says that it was killed', async () => {
-    await using desk = await openDesk()
     const { id } = await desk.submit({ ...bigBacktest(), retry: { max_attempts: 1 } })
     await desk.until(async () => (await desk.log(id)).length > 0)
     const { attempts } = await desk.get<JobView>(`/v1/jobs/${id}`)
@@ -90,9 +92,9 @@ describe.skipIf(isPostgres)('a real backtest over REST, on the embedded default'
   })
 
   test('without Python the job fails and says what is missing', async () => {
-    await using desk = await openDesk({ BERTH_PYTHON: '/nonexistent/python' })
-    const { id } = await desk.submit(realBacktest())
-    const job = await desk.ended(id)
+    await using without = await openMigratedDesk({ BERTH_PYTHON: '/nonexistent/python' })
+    const { id } = await without.submit(realBacktest())
+    const job = await without.ended(id)
     expect(job).toMatchObject({ state: 'failed', error: { code: 'provider', where: 'provider' } })
     expect(job.error?.message).toContain('/nonexistent/python')
   })

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { DatasetView } from '../../jobs/datasets.ts'
 import { newFolder } from '../infra/new-folder.ts'
-import { openDesk, realBacktest } from '../support/desk.ts'
+import { realBacktest } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 import { noS3Server, startS3Server } from '../support/s3-server.ts'
 import { startServer } from '../support/server.ts'
 
@@ -14,7 +15,7 @@ const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 test('a job reads its dataset from a bucket, and its files are read from there', async (context) => {
   if (noS3Server !== null) return context.skip(noS3Server)
   await using bucket = await startS3Server()
-  await using desk = await openDesk(bucket.env)
+  await using desk = await openMigratedDesk(bucket.env)
   const post = async (path: string, body: object) =>
     (await (await desk.request(path, { method: 'POST', body: JSON.stringify(body) })).json()) as DatasetView
   const about = { name: 'indices', format: 'parquet', adjustment: 'total', bytes: file.length }

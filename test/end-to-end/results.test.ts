@@ -6,7 +6,8 @@ import type { SurfaceView } from '../../jobs/surface.ts'
 import type { TableView } from '../../jobs/tables.ts'
 import type { TradeView } from '../../jobs/trades.ts'
 import { isPostgres } from '../support/database.ts'
-import { openDesk, realBacktest } from '../support/desk.ts'
+import { realBacktest } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 
 interface Told {
   best: { point: number; metrics: Record<string, number> }
@@ -14,7 +15,7 @@ interface Told {
 
 describe.skipIf(isPostgres)('the tables of a real backtest', () => {
   test('curves, trades and points agree with the result', async () => {
-    await using desk = await openDesk()
+    await using desk = await openMigratedDesk()
     const { id } = await desk.submit(realBacktest())
     const { result } = await desk.ended(id)
     const { metrics } = (result as unknown as Told).best

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { openDesk } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 import { noSchemathesis, runSchemathesis } from '../support/schemathesis.ts'
 
 /** A bound against a hang: it takes a minute on two idle cores. `npm run bench -- fuzz` sends more, from other seeds. */
@@ -9,7 +9,7 @@ describe.skipIf(noSchemathesis !== null)('what the document allows, and what it 
   test(
     'is answered, and never by a 5xx',
     async () => {
-      await using desk = await openDesk()
+      await using desk = await openMigratedDesk()
       const { url, key } = desk.server()
       const { output, ...fuzzed } = await runSchemathesis(url, key, { examples: 40, seed: 1 })
       expect([fuzzed, output]).toEqual([

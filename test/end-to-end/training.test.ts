@@ -1,9 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isPostgres } from '../support/database.ts'
-import { openDesk } from '../support/desk.ts'
+import type { Desk } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 
 /** A few seconds: two years of six symbols. */
 const training = (more: Record<string, unknown> = {}) => ({
@@ -32,8 +33,19 @@ interface Trained {
 }
 
 describe.skipIf(isPostgres)('a real training over REST, on the embedded default', () => {
+  /** Whose files jobs may read. */
+  let folder: string
+  let desk: Desk
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-training-'))
+    desk = await openMigratedDesk({ BERTH_LOCAL_DATA_DIRS: folder })
+  })
+  afterAll(async () => {
+    await desk[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true })
+  })
+
   test('it runs, is paid for, and leaves a model, predictions and a report', async () => {
-    await using desk = await openDesk()
     const { id, priority } = await desk.submit({ ...training(), resources: { cpu: 1 } })
     expect(priority).toBe('high')
     const job = await desk.ended(id)
@@ -61,8 +73,6 @@ describe.skipIf(isPostgres)('a real training over REST, on the embedded default'
   })
 
   test('a backtest trades on its predictions, and refuses those of dates that were trained on', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'berth-predictions-'))
-    await using desk = await openDesk({ BERTH_LOCAL_DATA_DIRS: folder })
     const { id } = await desk.submit(training())
     await desk.ended(id)
     const file = await desk.request(`/v1/jobs/${id}/artifacts/predictions.parquet`)
@@ -95,7 +105,6 @@ describe.skipIf(isPostgres)('a real training over REST, on the embedded default'
   })
 
   test('what only the program can tell is the user’s to mend, and is not tried again', async () => {
-    await using desk = await openDesk()
     const { id } = await desk.submit(training({ model: { name: 'xgboost', params: { max_dept: 3 } } }))
     const job = await desk.ended(id)
     expect(job).toMatchObject({
@@ -107,13 +116,11 @@ describe.skipIf(isPostgres)('a real training over REST, on the embedded default'
   })
 
   test('a table from a named folder is trained on, and too little memory is told with the figure', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'berth-table-'))
     const rows = Array.from({ length: 200 }, (_, i) => {
       const day = new Date(Date.UTC(2020, 0, 1 + i)).toISOString().slice(0, 10)
       return `${day},${Math.sin(i * 1.7)},${Math.sin(i * 1.7) + Math.cos(i * 12.9) / 10}`
     })
     writeFileSync(join(folder, 't.csv'), ['date,f,y', ...rows, ''].join('\n'))
-    await using desk = await openDesk({ BERTH_LOCAL_DATA_DIRS: folder })
     const table = { url: `file://${folder}/t.csv`, target: 'y', time: 'date', horizon: 1 }
     const spec = { kind: 'training', params: { table, model: { name: 'ridge' }, validation: { folds: 3 } } }
     const job = await desk.ended((await desk.submit(spec)).id)

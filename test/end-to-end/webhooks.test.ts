@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest'
 import type { DeliveryView } from '../../jobs/deliveries.ts'
 import type { FeedEvent } from '../../jobs/feed.ts'
 import { isPostgres } from '../support/database.ts'
-import { openDesk, realBacktest } from '../support/desk.ts'
+import { realBacktest } from '../support/desk.ts'
+import { openMigratedDesk } from '../support/migrated-desk.ts'
 
 const kills = 5
 
@@ -42,7 +43,7 @@ async function openHolder() {
 describe.skipIf(isPostgres)('kill -9 of the server between the claim of messages and their answers', () => {
   test(`${kills} times: every event arrives, signed, under the id it was written with`, async () => {
     await using holder = await openHolder()
-    await using desk = await openDesk()
+    await using desk = await openMigratedDesk()
     const made = await desk.request('/v1/webhooks', {
       method: 'POST',
       body: JSON.stringify({ url: holder.url, events: ['job.queued'] }),

@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest'
 import { keepAccounts } from '../../infra/accounts.ts'
 import { startLoops } from '../../infra/loops.ts'
 import { keepOffers } from '../../infra/offers.ts'
+import { patience_ms } from '../support/patience.ts'
 import { backtest, openTestWorld } from '../support/world.ts'
 
 test('a replica shows that it lives while its pass waits for a slow vendor', async () => {
@@ -49,7 +50,7 @@ test('a replica shows that it lives while its pass waits for a slow vendor', asy
         .executeTakeFirstOrThrow()
       expect(row.renewed_at.getTime()).toBeGreaterThan(asked_at.getTime() + 2_000)
     },
-    { timeout: 60_000, interval: 100 },
+    { timeout: patience_ms, interval: 100 },
   )
   slow.resolve([])
   await loops.stop()
@@ -81,7 +82,7 @@ test('a server writes down which keys are used, and measures its passes', async 
       expect(last_used_at).not.toBe(null)
       expect(await world.deps.meter?.text()).toMatch(/^berth_pass_seconds_count [1-9]/m)
     },
-    { timeout: 60_000, interval: 100 },
+    { timeout: patience_ms, interval: 100 },
   )
   await loops.stop()
 })

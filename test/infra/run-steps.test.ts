@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { patience_ms } from '../support/patience.ts'
 import { newFolder } from './new-folder.ts'
 
 interface Step {
@@ -158,7 +159,7 @@ test('nothing that a step started outlives it', async () => {
     const path = `/proc/${pid}/stat`
     return existsSync(path) ? readFileSync(path, 'utf8').split(') ')[1]?.[0] : 'gone'
   }
-  await vi.waitFor(() => expect(['gone', 'Z', undefined]).toContain(state()), { timeout: 60_000 })
+  await vi.waitFor(() => expect(['gone', 'Z', undefined]).toContain(state()), { timeout: patience_ms })
 })
 
 test('a step gets its own environment and the packages of the checkout first', async () => {

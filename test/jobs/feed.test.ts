@@ -6,6 +6,7 @@ import { appendEvents, eventRow, renumberFeed } from '../../jobs/store/events.ts
 import type { FeedEvent } from '../../jobs/feed.ts'
 import type { Tx } from '../../jobs/store/schema.ts'
 import { isPostgres } from '../support/database.ts'
+import { patience_ms } from '../support/patience.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 interface Page {
@@ -41,7 +42,7 @@ async function othersOver({ deps: { db } }: World): Promise<void> {
     ).rows.map(({ xid }) => xid)
   const before = new Set(await running())
   await vi.waitFor(async () => expect((await running()).filter((xid) => before.has(xid))).toEqual([]), {
-    timeout: 120_000,
+    timeout: patience_ms,
   })
 }
 

@@ -276,7 +276,9 @@ describe('errors', () => {
     'an answer that cannot be read is loss of sight: %s',
     async (fault) => {
       tencent.wire.spoil(() => true, fault)
-      const provider = openProvider(tencent, { call_ms: fault === 'hang' ? 300 : 20_000 })
+      // Its SDK's client does not notice that an answer breaks off.
+      const isSilent = fault === 'hang' || fault === 'truncated'
+      const provider = openProvider(tencent, { call_ms: isSilent ? 300 : 20_000 })
       expect(await failureOf(provider.offers(signal))).toMatchObject({ code: 'unavailable' })
       tencent.wire.calm()
       expect(await provider.offers(signal)).not.toEqual([])

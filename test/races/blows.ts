@@ -55,14 +55,14 @@ export async function strike(fleet: Fleet, turn: number, lasts_ms: number): Prom
   await client.connect()
   const end_ms = performance.now() + lasts_ms
   const rounds = [
-    rounds_of([1_500, 4_000], async () => {
+    rounds_of('killed', [1_500, 4_000], async () => {
       done.killed++
       await fleet.kill(draw.between(0, 99))
     }),
-    rounds_of([200, 900], async () => {
+    rounds_of('cut', [200, 900], async () => {
       done.cut += await cut(client, draw.between(1, 3))
     }),
-    rounds_of([100, 700], async () => {
+    rounds_of('locks', [100, 700], async () => {
       done.locks++
       await lock(fleet.database_url, draw.pick(tables), draw.between(50, longestLock_ms))
     }),
@@ -74,10 +74,15 @@ export async function strike(fleet: Fleet, turn: number, lasts_ms: number): Prom
   fleet.faults.loss = 0
   return done
 
-  async function rounds_of(pause_ms: readonly [number, number], blow: () => Promise<void>): Promise<void> {
+  /** Each strikes once at least, however slow the machine is. */
+  async function rounds_of(
+    kind: keyof Blows,
+    pause_ms: readonly [number, number],
+    blow: () => Promise<void>,
+  ): Promise<void> {
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, draw.between(...pause_ms)))
-      if (performance.now() > end_ms) return
+      if (performance.now() > end_ms && done[kind] > 0) return
       await blow()
     }
   }
@@ -100,7 +105,8 @@ async function lock(database_url: string, table: string, ms: number): Promise<vo
   const client = new pg.Client({ connectionString: database_url, application_name: 'blows' })
   await client.connect()
   try {
-    await client.query(`set statement_timeout = '5s'`)
+    // A bound against a hang: it waits behind the statements of servers that may stand still.
+    await client.query(`set statement_timeout = '60s'`)
     await client.query('begin')
     await client.query(`lock table ${table} in share mode`)
     await client.query('select pg_sleep($1)', [ms / 1_000])

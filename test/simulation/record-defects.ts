@@ -72,7 +72,7 @@ export const recordDefects: readonly Defect[] = [
       ['!live.has(attempt_id))', '!known.some(({ id }) => id === attempt_id))'],
     ],
     by: /is an orphan, and its attempt is/,
-    seed: 13,
+    seed: 1,
   },
   {
     name: 'a report counts after the outcome',
@@ -89,7 +89,7 @@ export const recordDefects: readonly Defect[] = [
       ],
     ],
     by: /has reported its success and is/,
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'a log line sent again takes the place of the first',

@@ -59,14 +59,14 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/store/commit.ts',
     edits: [['  return !fixed || classOf', "  return fixed !== 'none' || classOf"]],
     by: /two classes of device/,
-    seed: 2,
+    seed: 1,
   },
   {
     name: 'the launches of one batch count once against a limit or the slots',
     file: 'jobs/store/commit.ts',
     edits: [['  if (launch) countPlace(batch.places, launch)\n', '']],
     by: /is one of \d+ attempts, and \d+ may run|attempts are at \w+\/\w+, which has/,
-    seed: 32,
+    seed: 7,
   },
   {
     name: 'limits are those of the time of the decision',
@@ -78,6 +78,6 @@ export const sweepDefects: readonly Defect[] = [
       ],
     ],
     by: /is one of \d+ attempts, and \d+ may run/,
-    seed: 2,
+    seed: 5,
   },
 ]

@@ -5,10 +5,8 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import { withConsole } from '../../infra/console.ts'
+import { patience_ms } from './patience.ts'
 import type { World } from './world.ts'
-
-/** A bound against a hang, on a machine that does other things. */
-const shown_ms = 60_000
 
 export interface Opened {
   page: Page
@@ -35,7 +33,7 @@ export async function openPage(browser: Browser, viewer: Viewer): Promise<Opened
     viewport: size,
     reducedMotion: 'reduce',
   })
-  context.setDefaultTimeout(shown_ms)
+  context.setDefaultTimeout(patience_ms)
   if (key !== null) await context.addInitScript(`sessionStorage.setItem('berth.key', ${JSON.stringify(key)})`)
   const page = await context.newPage()
   const wrong: string[] = []

@@ -1,21 +1,22 @@
 // A desk for end-to-end tests: a server as a process, a webhook receiver, and what a client asks.
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LogLine } from '../../jobs/logs.ts'
 import type { JobView } from '../../jobs/view.ts'
+import { patience_ms } from './patience.ts'
 import { freePort, type RunningServer, startServer } from './server.ts'
-
-/** A bound against a hang, on a machine that does other things. */
-const job_ms = 120_000
 
 export type Desk = Awaited<ReturnType<typeof openDesk>>
 
-export async function openDesk(env: Record<string, string> = {}) {
+/** `image`: of a migrated database (PGlite's dump), which the server finds in its folder; without one its first start makes it. */
+export async function openDesk(env: Record<string, string> = {}, image: Buffer | null = null) {
   const folder = mkdtempSync(join(tmpdir(), 'berth-desk-'))
+  if (image !== null) unpack(image, join(folder, 'pg'))
   const port = await freePort()
   const hooks: { id: string; headers: Record<string, string>; body: string }[] = []
   const receiver = createServer((request, response) => {
@@ -53,7 +54,7 @@ export async function openDesk(env: Record<string, string> = {}) {
       return (await answer.json()) as JobView
     },
     /** Waits until the job has ended and nothing of it is left. */
-    async ended(id: string, bound_ms = job_ms): Promise<JobView> {
+    async ended(id: string, bound_ms = patience_ms): Promise<JobView> {
       for (const until = Date.now() + bound_ms; ;) {
         const job = await get<JobView>(`/v1/jobs/${id}?wait_s=2`)
         if (job.finished_at !== null && job.cost.final) return job
@@ -63,7 +64,7 @@ export async function openDesk(env: Record<string, string> = {}) {
     },
     /** Waits for something to become true. */
     async until(holds: () => boolean | Promise<boolean>): Promise<void> {
-      for (const until = Date.now() + job_ms; !(await holds());) {
+      for (const until = Date.now() + patience_ms; !(await holds());) {
         if (Date.now() > until) throw new Error('it did not become true')
         await new Promise((done) => setTimeout(done, 50))
       }
@@ -86,6 +87,12 @@ export async function openDesk(env: Record<string, string> = {}) {
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function unpack(image: Buffer, folder: string): void {
+  mkdirSync(folder, { mode: 0o700 })
+  const { status, stderr } = spawnSync('tar', ['--extract', '--directory', folder], { input: image })
+  if (status !== 0) throw new Error(`tar: ${String(stderr)}`)
 }
 
 function pidOf(file: string): number[] {

@@ -7,12 +7,11 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { EdgeRuntime } from '../../infra/edge/build.ts'
 import { openLambda } from './lambda.ts'
+import { patience_ms } from './patience.ts'
 import { freePort } from './server.ts'
 
 const env = resolve(import.meta.dirname, '../../infra/edge-runtimes-env.mjs')
 export const { edgeRuntime: edgeBinary } = (await import(env)) as { edgeRuntime: (name: string) => string }
-/** A bound against a hang. */
-const ready_ms = 30_000
 
 /** Why a runtime cannot be tried here; null: it can. */
 export const noRuntime = (runtime: EdgeRuntime): string | null =>
@@ -114,7 +113,7 @@ function run(command: string, args: readonly string[], env: Record<string, strin
 async function saysReady(child: ChildProcess): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   child.once('exit', (code) => reject(new Error(`it ended before it was ready (${code})`)))
-  const timer = setTimeout(() => reject(new Error(`it is not ready after ${ready_ms} ms`)), ready_ms)
+  const timer = setTimeout(() => reject(new Error(`it is not ready after ${patience_ms} ms`)), patience_ms)
   if (child.stdout)
     createInterface({ input: child.stdout }).on(
       'line',
@@ -124,7 +123,7 @@ async function saysReady(child: ChildProcess): Promise<void> {
 }
 
 async function answering(url: string, child: ChildProcess): Promise<void> {
-  for (const until = performance.now() + ready_ms; ;) {
+  for (const until = performance.now() + patience_ms; ;) {
     const isUp = await fetch(`${url}/healthz`).then(
       () => true,
       () => false,

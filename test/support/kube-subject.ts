@@ -27,8 +27,8 @@ import {
 /** A machine with other work to do can take seconds to answer; where a case waits for the end of it, it is short. */
 const [call_ms, hurried_ms] = [30_000, 1_500]
 
-/** A minute in which nothing must happen is waited for no longer. */
-const pass_most_ms = 5_000
+/** A minute in which nothing must happen is waited for no longer: what is counted by the second would show it. */
+const pass_most_ms = 2_500
 
 /** An adapter of a cloud whose Kubernetes the cluster is, in place of the one of Kubernetes alone. */
 export interface Over {

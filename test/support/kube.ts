@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as kube from '@kubernetes/client-node'
 import { inject } from 'vitest'
+import { patience_ms } from './patience.ts'
 
-/** A bound against a hang: it starts in five seconds. */
-const ready_ms = 120_000
 const look_ms = 50
 
 export interface KubeCluster {
@@ -30,7 +29,7 @@ export async function kubeCluster(): Promise<KubeCluster> {
   const folder = inject('kube_folder')
   writeFileSync(join(folder, 'wanted'), '')
   const at = (name: string) => join(folder, name)
-  for (const until = Date.now() + ready_ms; !existsSync(at('ready.json')); await sleep(look_ms)) {
+  for (const until = Date.now() + patience_ms; !existsSync(at('ready.json')); await sleep(look_ms)) {
     if (existsSync(at('failed')))
       throw new Error(`the cluster did not start: ${readFileSync(at('failed'), 'utf8')}`)
     if (Date.now() > until) throw new Error('the cluster did not start in time')
@@ -144,9 +143,8 @@ export async function setFate({ core }: KubeCluster, pod: kube.V1Pod, fate: Fate
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | null | undefined | false>,
-  within_ms = 30_000,
 ): Promise<T> {
-  for (const until = Date.now() + within_ms; ; await sleep(look_ms)) {
+  for (const until = Date.now() + patience_ms; ; await sleep(look_ms)) {
     const seen = await look()
     if (seen) return seen
     if (Date.now() > until) throw new Error(`it did not come to it: ${what}`)

@@ -48,6 +48,8 @@ const resources = { cpu: 0.5, memory_gib: 0.5, disk_gib: 0.5 }
 const call_ms = 60_000
 const hour_ms = 3_600_000
 const between_scans_s = 60
+/** A step while no server is up: nothing is launched then, and a vendor that is real takes its time for each. */
+const unwatched_s = 300
 
 /** Of a vendor that is real, and takes real time: no step of it waits for longer than this. */
 export const paced = (subject: Subject, most_ms: number): Subject => ({
@@ -171,7 +173,7 @@ function heard({ machines, draw }: Life, provider: Provider): Provider {
 
 async function hourWithoutServer(life: Life): Promise<void> {
   life.replica = null
-  for (let minute = 0; minute < 60; minute++) await pass(life, 60)
+  for (let away_s = 0; away_s < hour_ms / 1_000; away_s += unwatched_s) await pass(life, unwatched_s)
   await start(life, 'rep_two')
 }
 

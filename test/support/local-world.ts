@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { createLocalProvider, type LocalProviderOptions } from '../../providers/local/local.ts'
 import type { Found, LaunchRequest, Observation, Provider, Ref } from '../../providers/provider.ts'
+import { patience_ms } from './patience.ts'
 import { createRunnerServer, type RunnerServer } from './runner-server.ts'
 
 export const token = 'the-attempts-own-secret'
@@ -14,8 +15,6 @@ export const signal = new AbortController().signal
 /** Two attempts. */
 export const a = 'att_01jd3m4k5nep7r8r9s0t1v2w3x'
 export const b = 'att_01jd3m4k5nep7r8r9s0t1v2w3y'
-// Real processes on a loaded machine; a test that waits for it has failed.
-const patience_ms = 60_000
 
 export interface LocalWorld {
   folder: string
@@ -32,6 +31,8 @@ export interface LocalWorld {
   inspect(provider: Provider, attempt_id: string, handle?: Ref['handle']): Promise<Observation>
   /** Until the program of the attempt has printed `up`. */
   up(attempt_id: string): Promise<void>
+  /** Its last report, but for a heartbeat that was under way. */
+  finished(attempt_id: string): Record<string, unknown> | undefined
   /** Of a file in the folder of attempt `a`. */
   pid(name: string): Promise<number>
   /** Stops what runs; fails when something cannot be stopped. */
@@ -63,7 +64,13 @@ export async function openLocalWorld(): Promise<LocalWorld> {
         berth_url: berth.url,
         clock: { now: () => new Date(world.now_ms) },
         ...options,
-        env: { BERTH_RUNNER_HEARTBEAT_S: '0.1', BERTH_RUNNER_BACKOFF_MAX_S: '0.2', ...options.env },
+        env: {
+          BERTH_RUNNER_HEARTBEAT_S: '0.1',
+          BERTH_RUNNER_BACKOFF_MAX_S: '0.2',
+          // A program that obeys must not be late because the machine stands still.
+          BERTH_RUNNER_PREEMPT_GRACE_S: String(patience_ms / 1_000),
+          ...options.env,
+        },
       }),
     request: (attempt_id) => ({ ...requestOf(attempt_id), berth_url: berth.url() }),
     refOf: (attempt_id) => {
@@ -77,6 +84,7 @@ export async function openLocalWorld(): Promise<LocalWorld> {
       return observation as Observation
     },
     up: (attempt_id) => until(() => berth.said(attempt_id).log['stdout']?.includes('up\n')),
+    finished: (attempt_id) => berth.said(attempt_id).reports.findLast(({ type }) => type === 'finished'),
     async pid(name) {
       const value = JSON.parse(await readFile(join(world.attempts, a, name), 'utf8')) as
         | number

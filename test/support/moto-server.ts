@@ -5,11 +5,10 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { patience_ms } from './patience.ts'
 import { freePort } from './server.ts'
 
 const program = resolve(import.meta.dirname, '../../.venv/bin/moto_server')
-/** A bound against a hang: it starts in three seconds. */
-const ready_ms = 60_000
 
 /** Why there is none; null: there is one. */
 export const noMoto = existsSync(program)
@@ -34,7 +33,11 @@ export async function startMoto() {
 }
 
 async function ready(child: ChildProcess, url: string): Promise<void> {
-  for (const until = Date.now() + ready_ms; Date.now() < until && child.exitCode === null; await sleep(100))
+  for (
+    const until = Date.now() + patience_ms;
+    Date.now() < until && child.exitCode === null;
+    await sleep(100)
+  )
     if (
       await fetch(`${url}/moto-api/`).then(
         ({ ok }) => ok,

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { patience_ms } from './patience.ts'
 
 // In a virtual machine without CAP_SYS_RESOURCE and with hybrid cgroups crun cannot start a container; runc can, with
 // these bounds. Without a network of its own none has to be set up.
@@ -28,9 +29,6 @@ const busybox = '/usr/bin/busybox'
 const applets =
   'awk base64 basename cat cp cut date dd dirname env find grep head id kill ls mkdir mkfifo mktemp mount mv nc od printf ' +
   'ps pwd rm sed setsid sh sha256sum sleep sort stat sync tail test timeout touch tr true uname wc wget'
-/** Bounds against a hang. */
-const start_ms = 30_000
-const run_ms = 120_000
 
 export interface ContainerEngine {
   socket: string
@@ -102,7 +100,7 @@ export async function openEngine(): Promise<ContainerEngine> {
       })
       const began = performance.now()
       while (!existsSync(socket)) {
-        if (performance.now() - began > start_ms) throw new Error('podman does not start')
+        if (performance.now() - began > patience_ms) throw new Error('podman does not start')
         await new Promise((resolve) => setTimeout(resolve, 20))
       }
     },
@@ -139,7 +137,7 @@ function importBusybox(folder: string) {
 
 function importFolder(folder: string, from: string, name: string) {
   const archive = join(folder, 'image.tar')
-  const tar = spawnSync('tar', ['-C', from, '-cf', archive, '.'], { timeout: run_ms })
+  const tar = spawnSync('tar', ['-C', from, '-cf', archive, '.'], { timeout: patience_ms })
   if (tar.status !== 0) throw new Error(`tar: ${words(tar.stderr)}`)
   const made = podman(folder, ['import', '--quiet', archive, name])
   rmSync(archive)
@@ -157,12 +155,12 @@ function removeFolder(folder: string) {
   podman(folder, ['rm', '--all', '--force', '--time', '0'])
   podman(folder, ['umount', '--all'])
   // The store binds its own folder to keep the mounts of containers private.
-  spawnSync('umount', [join(folder, 'root', 'overlay')], { timeout: run_ms })
+  spawnSync('umount', [join(folder, 'root', 'overlay')], { timeout: patience_ms })
   rmSync(folder, { recursive: true, force: true })
 }
 
 function podman(folder: string, args: readonly string[], input = '') {
-  const given = { cwd: folder, env: environment(folder), timeout: run_ms, input }
+  const given = { cwd: folder, env: environment(folder), timeout: patience_ms, input }
   return spawnSync('podman', [...store(folder), ...args], given)
 }
 

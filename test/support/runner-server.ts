@@ -97,6 +97,6 @@ const defaultSpec = {
   shard: { index: 0, of: 1, role: 'work' },
   inputs: [],
   checkpoint: null,
-  timeout_s: 60,
+  timeout_s: 3_600,
   grace_ms: 1000,
 }

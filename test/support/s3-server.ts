@@ -7,12 +7,11 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { CreateBucketCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { createS3Client, type S3Settings } from '../../infra/s3-client.ts'
+import { patience_ms } from './patience.ts'
 import { freePort } from './server.ts'
 
 const env = resolve(import.meta.dirname, '../../infra/s3-server-env.mjs')
 const { s3ServerJar } = (await import(env)) as { s3ServerJar: () => string }
-/** A bound against a hang: it starts in three seconds. */
-const ready_ms = 60_000
 
 /** Why there is none; null: there is one. */
 export const noS3Server = existsSync(s3ServerJar())
@@ -94,7 +93,7 @@ async function ready(child: ChildProcess, endpoint: string): Promise<void> {
   let said = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-10_000)))
-  for (const until = Date.now() + ready_ms; ;) {
+  for (const until = Date.now() + patience_ms; ;) {
     const answer = await fetch(endpoint).catch(() => null)
     await answer?.body?.cancel()
     if (answer) return

@@ -5,10 +5,9 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { patience_ms } from './patience.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-/** A bound against a hang: the first start makes a database. */
-const ready_ms = 60_000
 
 export interface RunningServer {
   url: string
@@ -43,8 +42,8 @@ export async function startServer(
   const exited = new Promise<void>((done) => child.once('exit', () => done()))
   void exited.then(() => reject(new Error(`the server ended before it was ready:\n${said}`)))
   const timer = setTimeout(
-    () => reject(new Error(`the server is not ready after ${ready_ms} ms:\n${said}`)),
-    ready_ms,
+    () => reject(new Error(`the server is not ready after ${patience_ms} ms:\n${said}`)),
+    patience_ms,
   )
   createInterface({ input: child.stdout }).on('line', (line) => {
     const url = /^Berth is ready at (\S+)$/.exec(line)?.[1]

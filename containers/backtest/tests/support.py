@@ -16,7 +16,7 @@ from berth_backtest.report import Progress, Stop
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_DAY = date(2020, 1, 1)
 FREE = {"fee_bps": 0, "slippage_bps": 0, "fractional": True}  # no costs, no lots: round numbers
-RUN_BOUND_S = 120  # of one subprocess, compilation included
+RUN_BOUND_S = 600  # against a hang, of one subprocess: a shared machine may stand still for a minute
 
 Json = dict[str, Any]
 

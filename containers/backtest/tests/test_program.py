@@ -14,7 +14,7 @@ import pytest
 from berth_backtest import cli, warm
 from berth_backtest.report import Progress
 
-from tests.support import FREE, ROOT, program, run_spec, write_spec
+from tests.support import FREE, ROOT, RUN_BOUND_S, program, run_spec, write_spec
 
 FILES = {
     "result.json",
@@ -38,7 +38,7 @@ def test_a_run_of_parquet_imports_neither_pandas_nor_the_functions_of_arrow(tmp_
     code += "print({'pandas', 'pyarrow.compute'} & set(sys.modules)); sys.exit(code)"
     command = [sys.executable, "-c", code, str(path), str(tmp_path / "out")]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120)
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=RUN_BOUND_S)
     assert ran.stdout.splitlines()[-1] == "set()"
 
 
@@ -48,7 +48,7 @@ def test_garbage_is_collected_once_all_is_imported(tmp_path: Path) -> None:
     code += "runpy.run_module('berth_backtest', run_name='__main__')"
     command = [sys.executable, "-c", code, str(write_spec(tmp_path)), str(tmp_path / "out")]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120)
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=RUN_BOUND_S)
     assert ran.stdout.splitlines()[-1] == "True True"
 
 
@@ -65,7 +65,7 @@ def test_a_run_writes_its_files_and_tells_its_progress(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=RUN_BOUND_S,
     )
     os.close(writing)
     with os.fdopen(reading) as stream:

@@ -17,7 +17,7 @@ from berth_backtest.job import run_job as run
 from berth_backtest.kept import Every
 from berth_backtest.report import Progress, Stop
 
-from tests.support import ROOT, Ran, day, run_spec, spec_of, write_csv, write_spec
+from tests.support import ROOT, RUN_BOUND_S, Ran, day, run_spec, spec_of, write_csv, write_spec
 
 FILES = {
     "result.json",
@@ -146,7 +146,7 @@ def test_sigterm_ends_with_75_and_the_next_start_goes_on(tmp_path: Path) -> None
         if "chunk" in line:
             child.send_signal(signal.SIGTERM)
             break
-    child.communicate(timeout=120)
+    child.communicate(timeout=RUN_BOUND_S)
     assert child.returncode == 75
     manifest = json.loads((tmp_path / "kept" / "manifest.json").read_text())
     assert 64 <= manifest["state"]["tried"] < 400
@@ -168,7 +168,7 @@ chunks.CHUNK_UPDATES = 1
 honest = chunks.run_chunk
 def slow(*parts):
     print("chunk", flush=True)
-    came.wait(60)
+    came.wait(600)
     return honest(*parts)
 chunks.run_chunk = slow
 sys.exit(main(sys.argv[1:]))

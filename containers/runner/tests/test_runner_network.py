@@ -134,16 +134,19 @@ def test_a_superseded_start_never_runs_the_program(tmp_path: Path) -> None:
 
 
 def test_a_chunk_that_is_refused_for_good_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    refused: list[Call] = []
+
     def picky(call: Call) -> Reply | None:
-        return (
-            json_reply(422, {"detail": "no"})
-            if call.path.endswith("/logs") and b"evil" in call.body
-            else None
-        )
+        if not (call.path.endswith("/logs") and b"evil" in call.body):
+            return None
+        refused.append(call)
+        return json_reply(422, {"detail": "no"})
 
     with open_world(tmp_path, Berth()) as world:
         world.berth.fault = picky
-        runner = world.run("print('evil'); time.sleep(0.2); print('good'); result()")
+        runner = world.run("print('evil'); until('refused'); print('good'); result()")
+        poll(lambda: refused)
+        world.let("refused")
         assert runner.wait() == 0
         assert world.berth.text() == "good\n"
         assert "were refused here: 422 no" in world.berth.text("runner")

@@ -138,17 +138,24 @@ def test_points_that_are_not_as_they_must_be_are_left_out_and_told(
 def test_partial_points_go_out_with_a_heartbeat_once_and_the_newest_count(tmp_path: Path) -> None:
     source = f"""
 say(progress=0.1, points={rows(100)!r})
-for i in range(30): time.sleep(0.01); say(progress=0.1 + i / 100)
+until("more", lambda: say(progress=0.2))
 say(progress=0.6, points={rows(2, objective=0.7)!r})
-for i in range(30): time.sleep(0.01); say(progress=0.6 + i / 100)
+until("end", lambda: say(progress=0.7))
 result()
 """
     with open_world(tmp_path, Berth()) as world:
-        assert world.run(source).wait() == 0
-        beats = world.berth.of("heartbeat")
-        told = [beat["points"] for beat in beats if "points" in beat]
-        assert told in ([rows(100), rows(2, objective=0.7)], [rows(2, objective=0.7)])
-        assert len(beats) > len(told)
+        runner = world.run(source)
+
+        def told() -> list[Any]:
+            return [beat["points"] for beat in world.berth.of("heartbeat") if "points" in beat]
+
+        for count, name in enumerate(["more", "end"], 1):
+            world.berth.wait(lambda count=count: len(told()) == count)
+            beats = len(world.berth.of("heartbeat"))
+            world.berth.wait(lambda beats=beats: len(world.berth.of("heartbeat")) > beats + 2)
+            world.let(name)
+        assert runner.wait() == 0
+        assert told() == [rows(100), rows(2, objective=0.7)]
 
 
 def test_partial_points_that_berth_did_not_get_are_sent_again(tmp_path: Path) -> None:
@@ -177,10 +184,13 @@ say(progress=0.1, points={rows(101)!r})
 say(progress=0.2, points=7)
 say(progress=0.3, points={rows(100, metrics={f"name-{i}" * 8: 1 for i in range(90)})!r})
 say(progress=0.4, points={rows(1)!r})
-time.sleep(0.3); result()
+until("told"); result()
 """
     with open_world(tmp_path, Berth()) as world:
-        assert world.run(source).wait() == 0
+        runner = world.run(source)
+        world.berth.wait(lambda: any("points" in beat for beat in world.berth.of("heartbeat")))
+        world.let("told")
+        assert runner.wait() == 0
         told = [beat["points"] for beat in world.berth.of("heartbeat") if "points" in beat]
         assert told == [rows(1)]
         text = world.berth.text("runner")

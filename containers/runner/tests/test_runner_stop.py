@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from scripted_berth import Berth, Call, Reply
-from world import World, is_alive, open_world, poll
+from scripted_berth import PATIENCE_S, Berth, Call, Reply
+from world import World, born_deaf, is_alive, open_world, poll
 
 POLITE = """
 def end(*_): result(best=1); print("saved"); sys.exit(75)
@@ -22,7 +22,7 @@ def test_a_stop_in_any_answer_gives_the_program_its_grace(tmp_path: Path) -> Non
     with open_world(tmp_path, Berth()) as world:
         runner = world.run(POLITE)
         wait_up(world)
-        world.berth.answer = {"stop": {"reason": "stop", "grace_ms": 10_000}}
+        world.berth.answer = {"stop": {"reason": "stop", "grace_ms": int(PATIENCE_S * 1000)}}
         assert runner.wait() == 75
         finished = world.berth.finished
         assert (finished["exit_code"], finished["failure"]) == (75, None)
@@ -68,7 +68,7 @@ def test_a_notice_before_the_start_ends_it_without_running_the_program(tmp_path:
 
 
 def test_the_time_limit_is_kept_without_berth(tmp_path: Path) -> None:
-    with open_world(tmp_path, Berth(timeout_s=0.3, grace_ms=200)) as world:
+    with open_world(tmp_path, Berth(timeout_s=0.3, grace_ms=200)) as world, born_deaf():
         runner = world.run(DEAF)
         assert runner.wait() == 137
         assert (world.berth.finished["exit_code"], world.berth.finished["failure"]) == (137, "timed_out")
@@ -77,9 +77,10 @@ def test_the_time_limit_is_kept_without_berth(tmp_path: Path) -> None:
 def test_a_program_that_comes_to_its_end_within_the_grace_has_succeeded(tmp_path: Path) -> None:
     source = """
 signal.signal(signal.SIGTERM, lambda *_: (result(), sys.exit(0)))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 while True: signal.pause()
 """
-    with open_world(tmp_path, Berth(timeout_s=0.4)) as world:
+    with open_world(tmp_path, Berth(timeout_s=0.4)) as world, born_deaf():
         assert world.run(source).wait() == 0
         assert world.berth.finished["failure"] is None
 

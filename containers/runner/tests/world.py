@@ -54,7 +54,7 @@ class World:
         self.address.write_text(self.berth.url)
 
     def run(self, source: str = "", home: str = "home", **env: str) -> Runner:
-        """Starts a runner; its program is `source`, with OUT, SPEC and say(progress) ready to use."""
+        """Starts a runner; its program is `source`, with the names of PRELUDE ready to use."""
         path = self.folder / "program.py"
         if source:
             path.write_text(PRELUDE + source)
@@ -74,7 +74,7 @@ class World:
                 "BERTH_RUNNER_MEMORY_EVERY_S": "0.05",
                 "BERTH_RUNNER_FLUSH_S": "0.05",
                 "BERTH_RUNNER_BACKOFF_MAX_S": "0.2",
-                "BERTH_RUNNER_PREEMPT_GRACE_S": "5",
+                "BERTH_RUNNER_PREEMPT_GRACE_S": str(PATIENCE_S),
                 **env,
             },
             cwd=self.folder,
@@ -83,12 +83,18 @@ class World:
         self.runners.append(runner)
         return runner
 
+    def let(self, name: str) -> None:
+        """Ends the program's until(name)."""
+        (self.folder / "home" / name).touch()
+
 
 PRELUDE = """\
 import json, os, signal, sys, time
 SPEC, OUT = json.load(open(sys.argv[1])), sys.argv[2]
 def say(**fields): os.write(3, json.dumps(fields).encode() + b"\\n")
 def result(**fields): open(OUT + "/result.json", "w").write(json.dumps(fields))
+def until(name, meanwhile=lambda: None):
+    while not os.path.exists(name): meanwhile(); time.sleep(0.01)
 """
 
 
@@ -104,6 +110,16 @@ def open_world(folder: Path, berth: Berth) -> Iterator[World]:
             if runner.process.poll() is None:
                 runner.kill()
         berth.stop()
+
+
+@contextmanager
+def born_deaf() -> Iterator[None]:
+    """What is started meanwhile has SIGTERM blocked: one that comes before its first line waits for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def is_alive(pid: int) -> bool:

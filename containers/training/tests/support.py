@@ -16,7 +16,7 @@ from berth_training.job import run_job
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_DAY = date(2020, 1, 1)
-RUN_BOUND_S = 120  # of one subprocess, imports included
+RUN_BOUND_S = 600  # against a hang, of one subprocess: a shared machine may stand still for a minute
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from berth_training import cli
 
-from tests.support import Json, planted, program, spec_of
+from tests.support import RUN_BOUND_S, Json, planted, program, spec_of
 
 FILES = {"result.json", "predictions.parquet", "importance.parquet", "report.html", "model"}
 
@@ -33,7 +33,7 @@ def test_a_run_writes_its_files_and_tells_its_progress(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=RUN_BOUND_S,
     )
     os.close(writing)
     with os.fdopen(reading) as stream:
