@@ -48,10 +48,9 @@ export async function listen(
   if (tls) renewAtSignal(server as Server, tls, log)
   server.on('clientError', refuseConnection)
   try {
-    const { at, close } = await openDoors(server, { host, port: wanted, tls: tls !== null })
+    const { at, close, cut } = await openDoors(server, { host, port: wanted, tls: tls !== null })
     const named = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
     const authority = `${named.includes(':') ? `[${named}]` : named}:${at.port}`
-    const cut = () => 'closeAllConnections' in server && server.closeAllConnections()
     return { address: `${tls ? 'https' : 'http'}://${authority}`, close, cut }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
