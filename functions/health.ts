@@ -67,7 +67,9 @@ function shared(ask: () => Promise<unknown>, clock: Clock): () => Promise<unknow
     }
   }
   return async () => {
-    const age_ms = clock.now().getTime() - answered_ms
+    const since_ms = clock.now().getTime() - answered_ms
+    // A database that took over may go by an earlier time: then how old the answer is is not known.
+    const age_ms = since_ms < 0 ? Number.POSITIVE_INFINITY : since_ms
     if (age_ms <= fresh_ms) return
     asked ??= begin()
     if (age_ms > holds_ms) return asked
