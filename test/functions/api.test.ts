@@ -239,6 +239,39 @@ test('a stream that fails ends, and its error is logged once, without what was a
   printed.mockRestore()
 })
 
+test('a client that goes away in the middle of a body is no failure of the database', async () => {
+  await using world = await openTestWorld()
+  const { key, attempt_id } = await launched(world)
+  const send = (method: string, path: string, headers: Record<string, string>) => {
+    const pieces = ['e30K'].values()
+    const body = new ReadableStream<Uint8Array>({
+      pull(stream) {
+        const { value } = pieces.next()
+        if (value !== undefined) stream.enqueue(new TextEncoder().encode(value))
+        // As Node says it of the connection of a request.
+        else stream.error(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
+      },
+    })
+    const half = { duplex: 'half' } as RequestInit
+    return world.app.request(path, { method, body, headers, ...half })
+  }
+  const asJson = (more: object) => ({
+    authorization: `Bearer ${world.key}`,
+    'content-type': 'application/json',
+    ...more,
+  })
+  const upload = { authorization: `Bearer ${key}` }
+  const answers = await Promise.all([
+    send('POST', '/v1/jobs', asJson({ 'content-length': '100' })),
+    send('POST', '/v1/jobs', asJson({})),
+    send('PUT', `/v1/attempts/${attempt_id}/artifacts/a.html`, upload),
+    send('POST', `/v1/attempts/${attempt_id}/artifacts/a.html`, upload),
+  ])
+  for (const answer of answers)
+    expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'malformed_request' }])
+  expect(world.logged).toEqual([])
+})
+
 test('artifacts come back as they were sent, and no name leaves the folder', async () => {
   await using world = await openTestWorld()
   const { job, key, attempt_id, post } = await launched(world)
