@@ -158,6 +158,27 @@ test('of two servers that begin at one moment on one port one is refused', async
   }
 })
 
+test('a server that stops ends each connection with the answer that is under way on it', async () => {
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<Response>()
+  const { address, close } = await listen(
+    { host: '127.0.0.1', port: 0, tls: null },
+    () => {
+      asked.resolve()
+      return answer.promise
+    },
+    () => undefined,
+  )
+  // It keeps connections for its next requests.
+  const waiting = fetch(address)
+  await asked.promise
+  const closed = close()
+  answer.resolve(new Response('served'))
+  const { headers, status } = await waiting
+  expect([status, headers.get('connection')]).toEqual([200, 'close'])
+  await closed
+})
+
 test('who has begun no TLS, and who waits for an answer, is cut with the others', async () => {
   const tls = certificate(newFolder(), 'cut')
   const asked = Promise.withResolvers<void>()
