@@ -60,13 +60,7 @@ export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
     return answer(c, 'malformed_json', 'The body is not valid JSON.', [])
   if (error instanceof HTTPException && error.status === 415)
     return answer(c, 'unsupported_media_type', 'Send the body as "Content-Type: application/json".', [])
-  const isBusy = error instanceof Error && passing.has(faultOf(error))
-  log(isBusy ? 'warn' : 'error', isBusy ? 'the database did not answer' : 'a request failed', {
-    request_id: c.get('request_id'),
-    method: c.req.method,
-    path: c.req.path,
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-  })
+  const isBusy = logFailure(error, c, log)
   if (error instanceof StoreFailed)
     return answer(c, 'busy', 'The object store failed; the request id is in the log.', [], {
       'Retry-After': '5',
@@ -76,6 +70,18 @@ export function problemOf(error: unknown, c: Context<Env>, log: Log): Response {
       'Retry-After': '1',
     })
   return answer(c, 'internal', 'Berth failed; the request id is in its log.', [])
+}
+
+/** Logs what is no client's fault; answers whether it is one of the database that passes. */
+export function logFailure(error: unknown, c: Context<Env>, log: Log): boolean {
+  const isBusy = error instanceof Error && passing.has(faultOf(error))
+  log(isBusy ? 'warn' : 'error', isBusy ? 'the database did not answer' : 'a request failed', {
+    request_id: c.get('request_id'),
+    method: c.req.method,
+    path: c.req.path,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  })
+  return isBusy
 }
 
 /** Faults of the database that pass: nothing was done, or with an Idempotency-Key the same again finds what was. */

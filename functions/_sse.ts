@@ -3,6 +3,7 @@ import { streamSSE } from 'hono/streaming'
 import type { Deps } from '../jobs/deps.ts'
 import { topics } from '../jobs/deps.ts'
 import type { Env } from './_env.ts'
+import { clientsFault, logFailure } from './_problem.ts'
 import { poll_ms } from './_wait.ts'
 
 /** Between two comments that keep proxies from closing a quiet stream. */
@@ -41,9 +42,8 @@ export function streamEvents(
   { start, next, wait }: Source,
   ended = () => {},
 ): Response {
-  c.header('Cache-Control', 'no-store')
   c.header('X-Accel-Buffering', 'no')
-  return streamSSE(c, async (stream) => {
+  const answer = streamSSE(c, async (stream) => {
     const gone = new AbortController()
     stream.onAbort(() => gone.abort())
     const end = deps.clock.now().getTime() + deps.settings.sse_max_s * 1_000
@@ -65,8 +65,14 @@ export function streamEvents(
           spoke_at = deps.clock.now().getTime()
         }
       }
+    } catch (error) {
+      // The status has gone out: the stream ends, and its reader comes again. The library would print the error, parameters and all.
+      if (!clientsFault(error)) logFailure(error, c, deps.log)
     } finally {
       ended()
     }
   })
+  // The library has another.
+  answer.headers.set('Cache-Control', 'no-store')
+  return answer
 }

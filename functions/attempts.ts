@@ -11,6 +11,7 @@ import { readLaunched, runnerSpec } from '../jobs/runner-spec.ts'
 import { shellSpec } from '../jobs/shell-spec.ts'
 import { bearer } from './_auth.ts'
 import { fromBase64 } from './_base64.ts'
+import { bodyOf } from './_body.ts'
 import type { Env } from './_env.ts'
 import { objectAnswers, sendObject } from './_object.ts'
 import { problemAnswers } from './_problem.ts'
@@ -168,8 +169,7 @@ export const putArtifact =
   async (c) => {
     const { id, name } = c.req.valid('param')
     const attempt = await attemptOfToken(deps, id, bearer(c))
-    const body = c.req.raw.body ?? new Blob([]).stream()
-    return c.json(await storeArtifact(deps, attempt, name, body), 200)
+    return c.json(await storeArtifact(deps, attempt, name, bodyOf(c)), 200)
   }
 
 export const postRoute = createRoute({
@@ -188,8 +188,7 @@ export const postArtifact =
   async (c) => {
     const { id, name } = c.req.valid('param')
     const attempt = await attemptOfToken(deps, id, bearer(c))
-    const body = c.req.raw.body ?? new Blob([]).stream()
-    return c.json(await storeArtifact(deps, attempt, name, body.pipeThrough(fromBase64())), 200)
+    return c.json(await storeArtifact(deps, attempt, name, bodyOf(c).pipeThrough(fromBase64())), 200)
   }
 
 export const checkpointRoute = createRoute({

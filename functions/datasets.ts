@@ -9,6 +9,7 @@ import {
 } from '../jobs/datasets.ts'
 import { completeDataset, dropParts, putPart } from '../jobs/uploads.ts'
 import type { Deps } from '../jobs/deps.ts'
+import { bodyOf } from './_body.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
 import { idParam, json200, limit, octetBody, page } from './_schemas.ts'
@@ -87,7 +88,7 @@ export const part =
   async (c) => {
     const { id, number } = c.req.valid('param')
     const row = await findDataset(deps, c.get('principal').project_id, id)
-    return c.json(await putPart(deps, row, number, c.req.raw.body ?? new Blob([]).stream()), 200)
+    return c.json(await putPart(deps, row, number, bodyOf(c)), 200)
   }
 
 export const completeRoute = createRoute({

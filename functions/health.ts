@@ -22,7 +22,8 @@ export const readyRoute = createRoute({
   method: 'get',
   path: '/readyz',
   operationId: 'readyz',
-  summary: 'Whether the server can take work: its database answers and has the schema it needs',
+  summary:
+    'Whether the server can take work: its database answers, takes writes, and has the schema it needs',
   tags: ['server'],
   responses: { 200: json200('It can'), ...problemAnswers },
 })
@@ -38,13 +39,22 @@ const fresh_ms = 1_000
 const holds_ms = 3_000
 
 export const ready = (deps: Deps): RouteHandler<typeof readyRoute, Env> => {
-  const ask = () => sql`select 1 from installation`.execute(deps.db)
+  const ask = async () => {
+    const { rows } = await sql<{ takes_writes: boolean }>`
+      select current_setting('transaction_read_only') = 'off' as takes_writes from installation`.execute(
+      deps.db,
+    )
+    if (rows[0]?.takes_writes === false) throw new Error('the database takes no writes')
+  }
   const answers = deps.gather === null ? ask : shared(ask, deps.clock)
   return async (c) => {
     try {
       await answers()
     } catch (cause) {
-      throw new AppError('busy', 'The database does not answer.', { cause, headers: { 'Retry-After': '5' } })
+      throw new AppError('busy', 'The database does not answer, or takes no writes.', {
+        cause,
+        headers: { 'Retry-After': '5' },
+      })
     }
     return c.json({ status: 'ok' as const }, 200)
   }
@@ -67,7 +77,9 @@ function shared(ask: () => Promise<unknown>, clock: Clock): () => Promise<unknow
     }
   }
   return async () => {
-    const age_ms = clock.now().getTime() - answered_ms
+    const since_ms = clock.now().getTime() - answered_ms
+    // A database that took over may go by an earlier time: then how old the answer is is not known.
+    const age_ms = since_ms < 0 ? Number.POSITIVE_INFINITY : since_ms
     if (age_ms <= fresh_ms) return
     asked ??= begin()
     if (age_ms > holds_ms) return asked

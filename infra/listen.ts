@@ -1,6 +1,6 @@
 // The server's socket: plain, or TLS 1.3 with a certificate that can be renewed while it serves.
 import { readFileSync } from 'node:fs'
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { createAdaptorServer } from '@hono/node-server'
@@ -47,18 +47,46 @@ export async function listen(
     : createAdaptorServer({ ...where, serverOptions: bounds })
   if (tls) renewAtSignal(server as Server, tls, log)
   server.on('clientError', refuseConnection)
+  const letGo = lettingGo(server as Server)
   try {
-    const { at, close } = await openDoors(server, { host, port: wanted, tls: tls !== null })
+    const { at, close, cut } = await openDoors(server, { host, port: wanted, tls: tls !== null })
     const named = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
     const authority = `${named.includes(':') ? `[${named}]` : named}:${at.port}`
-    const cut = () => 'closeAllConnections' in server && server.closeAllConnections()
-    return { address: `${tls ? 'https' : 'http'}://${authority}`, close, cut }
+    return {
+      address: `${tls ? 'https' : 'http'}://${authority}`,
+      close() {
+        letGo()
+        return close()
+      },
+      cut,
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
       throw new Error(`port ${wanted} is in use: set BERTH_PORT to another, or stop what listens there`, {
         cause: error,
       })
     throw error
+  }
+}
+
+/**
+ * Answers what says, from now on, that a connection ends with its answer. Who keeps one busy, as a balancer does, would else send request
+ * after request, and be cut in the middle of one.
+ */
+function lettingGo(server: Server): () => void {
+  const underWay = new Set<ServerResponse>()
+  let isStopping = false
+  const letGo = (answer: ServerResponse) => {
+    if (!answer.headersSent) answer.setHeader('Connection', 'close')
+  }
+  server.prependListener('request', (_, answer) => {
+    if (isStopping) return letGo(answer)
+    underWay.add(answer)
+    answer.once('close', () => underWay.delete(answer))
+  })
+  return () => {
+    isStopping = true
+    for (const answer of underWay) letGo(answer)
   }
 }
 

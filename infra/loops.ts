@@ -66,7 +66,18 @@ interface Work {
   folders: { present: () => Promise<string[]>; remove: (attempt_ids: string[]) => Promise<unknown> } | null
 }
 
-export function startLoops(work: Work, roles: readonly string[]): Loops {
+/** The time of this process: what it measures its rounds by, and waits by between them. */
+export interface ProcessTime {
+  now_ms: () => number
+  /** Resolves after this time, or when the signal aborts. */
+  pause: (ms: number, signal: AbortSignal) => Promise<void>
+}
+const processTime: ProcessTime = {
+  now_ms: () => performance.now(),
+  pause: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+}
+
+export function startLoops(work: Work, roles: readonly string[], time = processTime): Loops {
   const { deps } = work
   const ended = new AbortController()
   const { signal } = ended
@@ -81,7 +92,7 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
     ...(roles.includes('webhooks') ? [sender.loop] : []),
     every('offers', offers_ms, () => work.offers.look(deps)),
   ]
-  const running = loops.map((each) => run(deps, signal, each))
+  const running = loops.map((each) => run(deps, signal, each, time))
   return {
     async stop() {
       ended.abort()
@@ -95,14 +106,14 @@ export function startLoops(work: Work, roles: readonly string[]): Loops {
 /** What is done again and again, and the pause after it. */
 interface Loop {
   name: string
-  round: () => Promise<unknown>
-  pause: (signal: AbortSignal) => Promise<unknown>
+  round: (time: ProcessTime) => Promise<unknown>
+  pause: (signal: AbortSignal, time: ProcessTime) => Promise<unknown>
 }
 
 const every = (name: string, ms: number, round: Loop['round']): Loop => ({
   name,
   round,
-  pause: (signal) => pauseFor(ms, signal),
+  pause: (signal, time) => time.pause(ms, signal),
 })
 
 function passLoops(work: Work): Loop[] {
@@ -115,16 +126,16 @@ function passLoops(work: Work): Loop[] {
     every('renewal', renew_ms, () => renew(work, state)),
     {
       name: 'pass',
-      async round() {
-        const began_ms = performance.now()
+      async round({ now_ms }) {
+        const began_ms = now_ms()
         pace.begin(began_ms)
         const decided = await pass(work, calls, state)
-        const ended_ms = performance.now()
+        const ended_ms = now_ms()
         pace.end(ended_ms, decided)
         deps.meter?.observe('berth_pass_seconds', {}, (ended_ms - began_ms) / 1_000)
       },
-      async pause(signal) {
-        await pauseFor(pace.wait_ms(performance.now()), signal)
+      async pause(signal, { now_ms, pause }) {
+        await pause(pace.wait_ms(now_ms()), signal)
         await deps.waker.wait(topics.pass, poll_ms, signal)
       },
     },
@@ -220,21 +231,22 @@ async function pass(
   return done.decided
 }
 
-async function run(deps: Deps, signal: AbortSignal, { name, round, pause }: Loop): Promise<void> {
+async function run(
+  deps: Deps,
+  signal: AbortSignal,
+  { name, round, pause }: Loop,
+  time: ProcessTime,
+): Promise<void> {
   while (!signal.aborted) {
     try {
-      await round()
+      await round(time)
     } catch (error) {
       if (signal.aborted) return
       deps.log('error', `${name} failed`, {
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       })
-      await pauseFor(afterError_ms, signal)
+      await time.pause(afterError_ms, signal)
     }
-    await pause(signal)
+    await pause(signal, time)
   }
-}
-
-async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined)
 }

@@ -1,4 +1,5 @@
 // Nudges across processes on one PostgreSQL: a coalesced NOTIFY, outside every transaction that it tells of.
+import { Socket } from 'node:net'
 import pg from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, topics, type Waker } from '../jobs/deps.ts'
@@ -41,10 +42,17 @@ export function nudgeByPostgres(url: string, timeout_ms: number, local: Waker, l
 
   const listen = async () => {
     while (!ended.signal.aborted) {
+      const socket = new Socket()
+      const cut = () => void socket.destroy()
+      ended.signal.addEventListener('abort', cut)
+      const bounds = connectionBounds(timeout_ms)
       const next = new pg.Client({
         connectionString: url,
         application_name: 'berth nudges',
-        ...connectionBounds(timeout_ms),
+        ...bounds,
+        // The other end may take a connection, and not begin to speak.
+        connectionTimeoutMillis: bounds.query_timeout,
+        stream: () => socket,
       })
       const { promise: lost, resolve } = Promise.withResolvers<void>()
       next.on('error', () => resolve())
@@ -60,10 +68,12 @@ export function nudgeByPostgres(url: string, timeout_ms: number, local: Waker, l
         client = next
         await lost
       } catch (error) {
-        log('warn', 'nudges are not heard', { error: error instanceof Error ? error.message : 'failed' })
+        if (!ended.signal.aborted)
+          log('warn', 'nudges are not heard', { error: error instanceof Error ? error.message : 'failed' })
       }
       client = null
       await next.end().catch(() => undefined)
+      ended.signal.removeEventListener('abort', cut)
       await sleep(reconnect_ms, undefined, { signal: ended.signal }).catch(() => undefined)
     }
   }
@@ -79,9 +89,9 @@ export function nudgeByPostgres(url: string, timeout_ms: number, local: Waker, l
       },
       wait: local.wait,
     },
+    // Cut without a word: whoever waits for a silent end to hear it waits for long.
     async close() {
       ended.abort()
-      await client?.end().catch(() => undefined)
       await listening
     },
   }

@@ -28,7 +28,9 @@ export function createBreaker(): Breaker {
   return {
     admits(now_ms) {
       if (!opened) return 'call'
-      if (opened.probing || now_ms < opened.probe_ms) return null
+      // Before the pause began it is not: the clock was set back, and how much of it is over is not known.
+      const isPause = now_ms < opened.probe_ms && now_ms >= opened.probe_ms - opened.pause_ms
+      if (opened.probing || isPause) return null
       opened.probing = true
       return 'probe'
     },

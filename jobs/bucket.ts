@@ -11,8 +11,12 @@ export interface Bucket {
 export function createBucket(): Bucket {
   /** When the calls that were let through would be over at a steady rate. */
   let over_ms = 0
+  let last_ms = Number.NEGATIVE_INFINITY
   return {
     take(now_ms, per_s, most_ms) {
+      // The time of the database goes back where one takes over whose clock is behind.
+      if (now_ms < last_ms) over_ms -= last_ms - now_ms
+      last_ms = now_ms
       const each_ms = 1_000 / per_s
       // A second's worth, as quotas of a second allow.
       const burst_ms = (Math.max(leastBurst, per_s) - 1) * each_ms

@@ -13,6 +13,8 @@ const states: Readonly<Record<string, Fault>> = {
   '08': 'lost',
   '57P': 'lost',
   '53': 'lost',
+  // Reads alone: it stands by since another took over, to which a new connection leads.
+  '25006': 'lost',
   // idle_in_transaction_session_timeout ends the session.
   '25P03': 'lost',
   // statement_timeout and lock_timeout.

@@ -1,5 +1,5 @@
 // The command as people start it: a process of its own.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -45,6 +45,24 @@ test('what was compiled is kept in the folder of the user, or where Node is told
   const both = { XDG_CACHE_HOME: newFolder(), NODE_COMPILE_CACHE: given }
   expect(await ended(start(['--help'], both).child)).toBe(0)
   expect([readdirSync(given).length, readdirSync(both.XDG_CACHE_HOME).length]).toEqual([1, 0])
+})
+
+// A container may run as one; only root can become another.
+const unknown = { uid: 54_321, gid: 54_321, env: {} }
+test.skipIf(spawnSync(process.execPath, ['--eval', ''], unknown).status !== 0)(
+  'a user whom the system does not know, and who has no home, has the command all the same',
+  () => {
+    const { status, stderr } = spawnSync(process.execPath, [berth, '--help'], unknown)
+    expect([status, String(stderr)]).toEqual([0, ''])
+  },
+)
+
+test('nothing is kept in the folder that a command is given in', () => {
+  const cwd = newFolder()
+  for (const env of [{ HOME: '' }, { HOME: cwd, XDG_CACHE_HOME: 'caches' }]) {
+    const { status } = spawnSync(process.execPath, [berth, '--help'], { cwd, env })
+    expect([status, readdirSync(cwd)]).toEqual([0, []])
+  }
 })
 
 test('a job through the process: submitted from standard input, followed, its result printed', async () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { expect, test, vi } from 'vitest'
 import { createApp } from '../../functions/_app.ts'
 import { createRates } from '../../jobs/rates.ts'
 import { openapiText } from '../../infra/write-openapi.ts'
@@ -220,6 +221,55 @@ test('events stream from where the reader was', async () => {
   const stream = await (await world.request('GET', `/v1/jobs/${id}/events`, { headers })).text()
   expect(stream).toContain('event: job.cancelled')
   expect(stream).not.toContain('job.queued')
+})
+
+test('a stream that fails ends, and its error is logged once, without what was asked for', async () => {
+  await using world = await openTestWorld()
+  const { id } = await submitted(world)
+  const printed = vi.spyOn(console, 'error')
+  await sql`alter table events rename to away`.execute(world.deps.db)
+  const headers = { accept: 'text/event-stream' }
+  const answer = await world.request('GET', `/v1/jobs/${id}/events`, { headers })
+  expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
+  expect(await answer.text()).toBe(': here\n\n')
+  await sql`alter table away rename to events`.execute(world.deps.db)
+  const failed = { level: 'error', message: 'a request failed', fields: { path: `/v1/jobs/${id}/events` } }
+  expect(world.logged.filter(({ level }) => level === 'error')).toMatchObject([failed])
+  expect(printed.mock.calls).toEqual([])
+  printed.mockRestore()
+})
+
+test('a client that goes away in the middle of a body is no failure of the database', async () => {
+  await using world = await openTestWorld()
+  const { key, attempt_id } = await launched(world)
+  const send = (method: string, path: string, headers: Record<string, string>) => {
+    const pieces = ['e30K'].values()
+    const body = new ReadableStream<Uint8Array>({
+      pull(stream) {
+        const { value } = pieces.next()
+        if (value !== undefined) stream.enqueue(new TextEncoder().encode(value))
+        // As Node says it of the connection of a request.
+        else stream.error(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
+      },
+    })
+    const half = { duplex: 'half' } as RequestInit
+    return world.app.request(path, { method, body, headers, ...half })
+  }
+  const asJson = (more: object) => ({
+    authorization: `Bearer ${world.key}`,
+    'content-type': 'application/json',
+    ...more,
+  })
+  const upload = { authorization: `Bearer ${key}` }
+  const answers = await Promise.all([
+    send('POST', '/v1/jobs', asJson({ 'content-length': '100' })),
+    send('POST', '/v1/jobs', asJson({})),
+    send('PUT', `/v1/attempts/${attempt_id}/artifacts/a.html`, upload),
+    send('POST', `/v1/attempts/${attempt_id}/artifacts/a.html`, upload),
+  ])
+  for (const answer of answers)
+    expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'malformed_request' }])
+  expect(world.logged).toEqual([])
 })
 
 test('artifacts come back as they were sent, and no name leaves the folder', async () => {

@@ -55,6 +55,13 @@ const cases: [string, unknown, number, string, string][] = [
   ['a NUL character in a name', { ...backtest(), labels: { 'a\0': 'b' } }, 422, 'invalid_request', 'labels'],
   ['half a surrogate pair', '{"kind":"backtest","name":"\\ud800"}', 422, 'invalid_request', 'name'],
   ['a prototype key', '{"kind":"backtest","__proto__":{"a":1}}', 422, 'invalid_request', '__proto__'],
+  [
+    'a prototype key in other letters',
+    JSON.stringify({ ...backtest(), labels: { desk: 'x' } }).replace('desk', '\\u005f_proto__'),
+    422,
+    'invalid_request',
+    'labels has the name "__proto__"',
+  ],
   ['an endless number', '{"kind":"backtest","timeout_s":1e400}', 422, 'invalid_request', 'timeout_s'],
   ['deep nesting', { ...backtest(), labels: nested(40) }, 422, 'invalid_request', 'labels'],
   ['deeper nesting', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 422, 'invalid_request', 'nested deeper'],

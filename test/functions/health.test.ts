@@ -20,4 +20,15 @@ test('the last answer of the database holds for some seconds while it is asked a
   await rename('installation', 'away')
   world.advance(3.1)
   expect(await ready(), 'too old to hold').toBe(503)
+  await rename('away', 'installation')
+})
+
+test('an answer from before the clock was set back does not hold', async () => {
+  await using world = await openTestWorld()
+  const ready = async () => (await world.request('GET', '/readyz', { key: null })).status
+  expect(await ready()).toBe(200)
+  await sql`alter table installation rename to away`.execute(world.deps.db)
+  world.advance(-3_600)
+  expect(await ready()).toBe(503)
+  await sql`alter table away rename to installation`.execute(world.deps.db)
 })

@@ -1,5 +1,5 @@
 // What the first start of a database makes, once, however many servers start on it.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -44,11 +44,16 @@ test('the embedded database has one folder: a file that is gone is written again
     expect(await ensureAdminKey(world.start, file, false)).toBe(true)
 })
 
-test('a server without the role api tells its health and its figures, and nothing else', async () => {
-  const server = await startServer(newFolder(), await freePort(), { BERTH_ROLES: 'pass,webhooks,offers' })
+test('a server without the role api tells its health and its figures alone, and has kept what it compiled when it is ready', async () => {
+  const caches = newFolder()
+  const env = { BERTH_ROLES: 'pass,webhooks,offers', XDG_CACHE_HOME: caches }
+  const server = await startServer(newFolder(), await freePort(), env)
   try {
     const answers = ['/readyz', '/metrics', '/v1/jobs'].map((path) => fetch(`${server.url}${path}`))
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 404])
+    // One that is killed from now on has left it to the next.
+    const kept = readdirSync(join(caches, 'berth', 'node'), { recursive: true, withFileTypes: true })
+    expect(kept.filter((each) => each.isFile()).length).toBeGreaterThan(100)
   } finally {
     await server.stop()
   }

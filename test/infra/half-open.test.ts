@@ -81,6 +81,23 @@ describe.skipIf(!isPostgres)('a line to PostgreSQL that goes silent', () => {
     await near.close()
   })
 
+  test('or that now leads to one who stands by is replaced by one to who took over', async () => {
+    const database_url = await createFleetDatabase(inject('postgres_url'))
+    const { db, close } = await openDatabase({ database_url, data_dir: '', database_connections: 1 })
+    await using world = await openTestWorld({ db, close })
+    const ready = async () => (await world.request('GET', '/readyz', { key: null })).status
+    const readsAlone = sql`set default_transaction_read_only = on`
+    expect(await ready()).toBe(200)
+    await readsAlone.execute(db)
+    world.advance(10)
+    expect(await ready()).toBe(503)
+    const answer = await world.request('POST', '/v1/jobs', { body: backtest() })
+    expect([answer.status, await ready()]).toEqual([201, 200])
+    await readsAlone.execute(db)
+    expect(await world.pass().catch((error: Error) => error.message)).toMatch(/read-only transaction/)
+    expect(await world.pass()).toBe(1)
+  })
+
   test('in a transaction is given up once, and not again for the rollback', async () => {
     const database_url = await createFleetDatabase(inject('postgres_url'))
     using line = await openLine(database_url)

@@ -136,6 +136,76 @@ test.skipIf(process.platform !== 'linux')(
   },
 )
 
+test('of two servers that begin at one moment on one port one is refused', async () => {
+  const at = (port: number) =>
+    listen(
+      { host: '127.0.0.1', port, tls: null },
+      () => new Response('served'),
+      () => undefined,
+    )
+  // The second begins so many steps after the first, wherever that stands then.
+  for (let steps = 0; steps < 20; steps++) {
+    const free = await at(0)
+    const port = Number(new URL(free.address).port)
+    await free.close()
+    const first = at(port)
+    for (let step = 0; step < steps; step++) await new Promise((resolve) => process.nextTick(resolve))
+    const both = await Promise.allSettled([first, at(port)])
+    const [one] = both.filter((each) => each.status === 'fulfilled')
+    const refused = both.filter((each) => each.status === 'rejected').map(({ reason }) => String(reason))
+    expect(refused, `${steps} steps after`).toEqual([expect.stringMatching(/is in use: set BERTH_PORT/)])
+    await one?.value.close()
+  }
+})
+
+test('a server that stops ends each connection with the answer that is under way on it', async () => {
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<Response>()
+  const { address, close } = await listen(
+    { host: '127.0.0.1', port: 0, tls: null },
+    () => {
+      asked.resolve()
+      return answer.promise
+    },
+    () => undefined,
+  )
+  // It keeps connections for its next requests.
+  const waiting = fetch(address)
+  await asked.promise
+  const closed = close()
+  answer.resolve(new Response('served'))
+  const { headers, status } = await waiting
+  expect([status, headers.get('connection')]).toEqual([200, 'close'])
+  await closed
+})
+
+test('who has begun no TLS, and who waits for an answer, is cut with the others', async () => {
+  const tls = certificate(newFolder(), 'cut')
+  const asked = Promise.withResolvers<void>()
+  const { address, close, cut } = await listen(
+    { host: '127.0.0.1', port: 0, tls },
+    () => {
+      asked.resolve()
+      return new Promise(() => undefined)
+    },
+    () => undefined,
+  )
+  const port = Number(new URL(address).port)
+  const ended = Promise.withResolvers<void>()
+  connectPlain(port, '127.0.0.1')
+    .on('close', () => ended.resolve())
+    .on('error', () => undefined)
+  const waiting = ask(address, readFileSync(tls.cert)).then(
+    () => 'answered',
+    () => 'cut',
+  )
+  await asked.promise
+  const closed = close()
+  cut()
+  await Promise.all([closed, ended.promise])
+  expect(await waiting).toBe('cut')
+})
+
 test('a port that another server listens on is refused with what to do', async () => {
   const at = (port: number) =>
     listen(

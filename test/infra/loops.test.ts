@@ -1,9 +1,25 @@
+import { once } from 'node:events'
 import { expect, test, vi } from 'vitest'
 import { keepAccounts } from '../../infra/accounts.ts'
 import { startLoops } from '../../infra/loops.ts'
 import { keepOffers } from '../../infra/offers.ts'
 import { patience_ms } from '../support/patience.ts'
+import type { Deps } from '../../jobs/deps.ts'
 import { backtest, openTestWorld } from '../support/world.ts'
+
+/** What the loops of a server are given; nothing outside the world changes. */
+function workOf(deps: Deps, replica: string) {
+  const accounts = keepAccounts(deps.providers)
+  return {
+    deps,
+    accounts,
+    offers: keepOffers(accounts, { asks: false }),
+    replica,
+    sync: () => Promise.resolve(),
+    raise_high_water: () => Promise.resolve(),
+    folders: null,
+  }
+}
 
 test('a replica shows that it lives while its pass waits for a slow vendor', async () => {
   await using world = await openTestWorld()
@@ -27,17 +43,7 @@ test('a replica shows that it lives while its pass waits for a slow vendor', asy
     ],
   }
   const replica = 'rep_slow'
-  const accounts = keepAccounts(deps.providers)
-  const work = {
-    deps,
-    accounts,
-    offers: keepOffers(accounts, { asks: false }),
-    replica,
-    sync: () => Promise.resolve(),
-    raise_high_water: () => Promise.resolve(),
-    folders: null,
-  }
-  const loops = startLoops(work, ['pass'])
+  const loops = startLoops(workOf(deps, replica), ['pass'])
   await world.request('POST', '/v1/jobs', { body: backtest() })
   const asked_at = await asked.promise
   // Two renewals after the call: the first might have been under way.
@@ -59,19 +65,7 @@ test('a replica shows that it lives while its pass waits for a slow vendor', asy
 test('a server writes down which keys are used, and measures its passes', async () => {
   await using world = await openTestWorld()
   await world.request('GET', '/v1/jobs')
-  const accounts = keepAccounts(world.deps.providers)
-  const loops = startLoops(
-    {
-      deps: world.deps,
-      accounts,
-      offers: keepOffers(accounts, { asks: false }),
-      replica: 'rep_one',
-      sync: () => Promise.resolve(),
-      raise_high_water: () => Promise.resolve(),
-      folders: null,
-    },
-    ['pass'],
-  )
+  const loops = startLoops(workOf(world.deps, 'rep_one'), ['pass'])
   await vi.waitFor(
     async () => {
       const { last_used_at } = await world.deps.db
@@ -84,5 +78,29 @@ test('a server writes down which keys are used, and measures its passes', async 
     },
     { timeout: patience_ms, interval: 100 },
   )
+  await loops.stop()
+})
+
+test('a server rests after a pass that took long and decided nothing, and stops while it rests', async () => {
+  await using world = await openTestWorld()
+  let now_ms = 1_000
+  const rested = Promise.withResolvers<number>()
+  const deps = {
+    ...world.deps,
+    // Each pass looks at them.
+    offers() {
+      now_ms += 40
+      return world.deps.offers()
+    },
+  }
+  const loops = startLoops(workOf(deps, 'rep_one'), ['pass'], {
+    now_ms: () => now_ms,
+    async pause(ms, signal) {
+      // No other loop comes again within a second.
+      if (ms < 1_000) rested.resolve(ms)
+      if (!signal.aborted) await once(signal, 'abort')
+    },
+  })
+  expect(await rested.promise).toBe(160)
   await loops.stop()
 })

@@ -1,4 +1,5 @@
-import { getEventListeners } from 'node:events'
+import { getEventListeners, once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, inject, test } from 'vitest'
 import { topics } from '../../jobs/deps.ts'
@@ -44,6 +45,32 @@ describe('waking within a process', () => {
     waker.wake(topics.pass)
     await wait
     expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+})
+
+describe('a database that takes connections and says nothing', () => {
+  /** `unheard`: resolves when it was told that nudges are not heard. */
+  async function openSilent(timeout_ms: number) {
+    const server = createServer((socket) => void socket.on('error', () => undefined)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const { promise: unheard, resolve } = Promise.withResolvers<void>()
+    const url = `postgres://berth@127.0.0.1:${port}/berth`
+    const nudges = nudgeByPostgres(url, timeout_ms, createWaker(), () => resolve())
+    const connected = once(server, 'connection')
+    return { nudges, connected, unheard, [Symbol.dispose]: () => void server.close() }
+  }
+
+  test('does not hold up a server that stops', async () => {
+    using silent = await openSilent(bound_ms)
+    await silent.connected
+    await silent.nudges.close()
+  })
+
+  test('is given up after the time in which every answer must come', async () => {
+    using silent = await openSilent(20)
+    await silent.unheard
+    await silent.nudges.close()
   })
 })
 

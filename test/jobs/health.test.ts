@@ -231,6 +231,15 @@ test('a bucket that was full for long lets no more through than a burst', () => 
   expect(turns(1_000_000).filter((ms) => ms === 0)).toHaveLength(20)
 })
 
+test('a clock that is set back holds up no call', () => {
+  const bucket = createBucket()
+  for (let call = 0; call < 5; call++) expect(bucket.take(7_200_000, 5, 60_000)).toBe(0)
+  expect(bucket.take(3_600_000, 5, 60_000)).toBe(200)
+  const breaker = createBreaker()
+  for (let call = 0; call < 5; call++) breaker.failed(7_200_000, 'call')
+  expect([breaker.admits(7_200_000), breaker.admits(3_600_000)]).toEqual([null, 'probe'])
+})
+
 test('what parks an account is told once, and a free check unparks it when it is in order again', async () => {
   await using world = await openTestWorld()
   const provider = watch(world)
