@@ -60,6 +60,7 @@ class Position:
     sold: float = 0.0
     proceeds: float = 0.0
     most: float = 0.0
+    opened: float = 0.0  # what the units that are held were bought or sold short for
     fees: float = 0.0
     reference: float = 0.0
     extreme: float | None = None  # of the bars after the fill
@@ -127,7 +128,7 @@ class Engine:
     def free(self) -> float:
         """Returns the cash that no short ties up: its proceeds, and as much again."""
         held = self.position
-        return self.cash - (2 * -held.units * held.entry if held is not None and held.units < 0 else 0.0)
+        return self.cash - (2 * held.opened if held is not None and held.side < 0 else 0.0)
 
     def fitting(self, p: float, short: bool, budget: float, most: float) -> float:
         """Returns the most units, cut to lots, whose value and costs fit a budget."""
@@ -197,6 +198,7 @@ class Engine:
         held.units += side * units
         held.bought, held.value, held.added = held.bought + units, held.value + value, t
         held.most = max(held.most, abs(held.units))
+        held.opened += value
         held.fees += cost
         return True
 
@@ -234,6 +236,7 @@ class Engine:
             self.cash += held.side * value - cost
         held.exit += (p - held.exit) * leaves / (held.sold + leaves)
         held.sold, held.proceeds = held.sold + leaves, held.proceeds + value
+        held.opened -= leaves * held.entry
         held.units -= held.side * leaves
         if held.units == 0 or units is None:
             held.units = 0.0
