@@ -22,6 +22,8 @@ class TargetEngine(Engine):
             self.leave(t, price, self.reason)
             held = 0.0
         more = abs(wanted) - abs(held)
+        if abs(more) <= 1e-12 * abs(held):
+            return None
         if more > 0 and self.lots(more) > 0:
             self.open(t, price, 1 if wanted > 0 else -1, close, decided, more)
         elif more < 0 and self.lots(-more) > 0:

@@ -49,6 +49,8 @@ def test_wanted_fractions_equal_the_second_engine(seed: int, tmp_path: Path) -> 
     run = run_spec(tmp_path / "out", spec, threads=1)
     rejected: dict[str, int] = {}
     for symbol, bars in markets.items():
+        if bars.count(None) == len(bars):
+            continue  # it has no row, and so no run
         expected = simulate(rules, targets[symbol], bars)
         for reason, count in expected.rejected.items():
             rejected[reason] = rejected.get(reason, 0) + count

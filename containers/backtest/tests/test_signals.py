@@ -140,6 +140,18 @@ def test_parquet_with_null_symbols_or_columns_that_lack(tmp_path: Path) -> None:
         run_spec(tmp_path / "out", spec)
 
 
+def test_a_fraction_that_is_wanted_again_orders_nothing(tmp_path: Path) -> None:
+    # All of the equity on each date: what a rounding of it would order costs the least fee each time.
+    closes = [[50 + 7 * math.sin(t), 40 + 3 * math.cos(t)] for t in range(40)]
+    prices = {"AA": [a for a, _ in closes], "BB": [b for _, b in closes]}
+    rows = [(day(t), name, 1) for t in range(39) for name in prices]
+    costs = {"fee_bps": 10, "fee_min": 5, "slippage_bps": 5, "fractional": True}
+    run = ran(tmp_path, rows, prices, "per_symbol", **costs)
+    assert len({row["position"] for row in run.rows("equity")}) == 3
+    assert run.result["rejected_orders"] == {}
+    assert run.metrics["fees"] == 5
+
+
 def expected(
     closes: dict[str, list[float]], wanted: dict[tuple[int, str], float], ex: dict[str, Any]
 ) -> list[float]:

@@ -78,7 +78,7 @@ def fill_order(b: Book, cell: int, t: int, price: float, close: float, equity: f
     if side != 0.0 and sized and held == 0.0:
         done = enter(b, cell, t, price, side, math.inf, close, equity)
     elif side != 0.0 and not sized:
-        more = abs(wanted) - abs(held)
+        more = beyond(wanted, held)
         if more > 0.0:
             done = enter(b, cell, t, price, side, more, close, equity)
         elif more < 0.0:
@@ -86,6 +86,13 @@ def fill_order(b: Book, cell: int, t: int, price: float, close: float, equity: f
     if done:
         b.cells[ORDER, cell] = NONE
     return done
+
+
+@hot
+def beyond(wanted: float, held: float) -> float:
+    """Returns how many units more are wanted; what rounding leaves is none: it would cost the least fee."""
+    more = abs(wanted) - abs(held)
+    return 0.0 if abs(more) <= TIE * abs(held) else more
 
 
 @inner
