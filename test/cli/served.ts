@@ -8,6 +8,7 @@ import { Readable, Writable } from 'node:stream'
 import { type Http2Bindings, type HttpBindings, serve } from '@hono/node-server'
 import type { Io } from '../../cli/io.ts'
 import { run } from '../../cli/run.ts'
+import { patience_ms } from '../support/patience.ts'
 import { backtest, openTestWorld } from '../support/world.ts'
 
 export interface Wire {
@@ -164,7 +165,7 @@ export async function until<Value>(
   look: () => Value | Promise<Value>,
   what: string,
 ): Promise<NonNullable<Value>> {
-  for (let tries = 0; tries < 1_000; tries++) {
+  for (const until_ms = performance.now() + patience_ms; performance.now() < until_ms;) {
     const found = await look()
     if (found) return found
     await new Promise((resolve) => setTimeout(resolve, 20))

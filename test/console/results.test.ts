@@ -122,6 +122,7 @@ describe.skipIf(noBrowser !== null || isPostgres)('pages of results', () => {
     await open(`/jobs/${jobs.sweep}?tab=sweep`)
     await page.getByRole('heading', { name: 'Sharpe over fast and slow' }).waitFor()
     const row = page.getByRole('table', { name: 'Points' }).getByRole('row').nth(1)
+    await row.getByRole('cell').nth(3).waitFor()
     const shown = await row.getByRole('cell').allInnerTexts()
     expect(shown.slice(1, 4)).toEqual([
       String(best.parameters['fast']),

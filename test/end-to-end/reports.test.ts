@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { noBrowser, openBrowser } from '../support/browser.ts'
+import { patience_ms } from '../support/patience.ts'
 import { overflow, violations } from '../support/console.ts'
 import { isPostgres } from '../support/database.ts'
 
@@ -31,6 +32,7 @@ async function ran(module: string, spec: unknown): Promise<string> {
 async function opened(page: Page, path: string): Promise<{ wrong: string[]; asked: string[] }> {
   const [wrong, asked]: [string[], string[]] = [[], []]
   const address = pathToFileURL(path).href
+  page.setDefaultTimeout(patience_ms)
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) wrong.push(message.text())
   })
@@ -181,6 +183,7 @@ describe.skipIf(isPostgres)('reports in a real browser', () => {
         expect(wrong).toEqual([])
         const plain = await browser.newContext({ javaScriptEnabled: false })
         const still = await plain.newPage()
+        still.setDefaultTimeout(patience_ms)
         await still.goto(pathToFileURL(file).href)
         expect(await still.locator('figure[data-curve=equity] path.series').getAttribute('d')).toMatch(
           /^M0\.0 /,

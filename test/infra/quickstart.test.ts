@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { processStart } from '../../infra/folder-lock.ts'
 import { isPostgres } from '../support/database.ts'
+import { patience_ms } from '../support/patience.ts'
 import { newFolder } from './new-folder.ts'
 
 interface Server {
@@ -304,7 +305,7 @@ async function ended(child: ChildProcess): Promise<number | null> {
 }
 
 async function until(look: () => boolean, what: string): Promise<void> {
-  for (let tries = 0; tries < 2_000; tries++) {
+  for (const until_ms = performance.now() + patience_ms; performance.now() < until_ms;) {
     if (look()) return
     await new Promise((wait) => setTimeout(wait, 25))
   }
