@@ -77,9 +77,13 @@ def in_turn(calls: Calls, _bars: int) -> None:
 
 
 def market_of(
-    plan: Plan, panel: Panel, symbols: Sequence[int], each: Callable[[Calls, int], object] = in_turn
+    plan: Plan,
+    panel: Panel,
+    symbols: Sequence[int],
+    each: Callable[[Calls, int], object] = in_turn,
+    levels: int = 1,
 ) -> Market:
-    """Returns a book for each of some symbols; `each` makes calls of as many bars."""
+    """Returns a book for each of some symbols, with levels of extremes; `each` makes calls of some bars."""
     chosen = chosen_of(symbols)
     bars = prices_of(panel, chosen)[:, :, np.newaxis]
     states = np.ascontiguousarray(panel.state[chosen])[:, :, np.newaxis]
@@ -92,7 +96,7 @@ def market_of(
         Markets(
             bars,
             states,
-            *lines_of(plan, bars, states, actions, action_at, each),
+            *lines_of(plan, bars, states, actions, action_at, each, levels),
             rules.lots[:, np.newaxis],
             rules.rates,
             np.ascontiguousarray(limits)[:, :, np.newaxis],
@@ -225,15 +229,16 @@ def lines_of(
     actions: Floats,
     action_at: Index,
     each: Callable[[Calls, int], object],
+    levels: int,
 ) -> Lines:
-    """Returns each book's last closes, their sums, returns and extremes by block, with room for a block."""
+    """Returns each book's last closes, their sums, returns and extremes, with room for a block."""
     free = plan.spec.risk_free / plan.periods  # of a bar
     books, n = states.shape[:2]
     ratios = np.ones((books, n if len(actions) else 0))
     if len(actions):
         book = np.repeat(np.arange(books), np.diff(action_at))
         ratios[book, actions[:, 0].astype(np.int64)] = actions[:, 2]
-    lines = room_for(books, n, plan.spec.execution.direction != "long")
+    lines = room_for(books, n, min(levels, n.bit_length()))
     step = -(-SHORT_BARS // n)
     parts = [slice(first, first + step) for first in range(0, books, step)]
 
@@ -245,14 +250,14 @@ def lines_of(
     return lines
 
 
-def room_for(books: int, bars: int, shorts: bool) -> Lines:
-    """Returns room for the lines of books of one symbol each; lowest marks are those that shorts have."""
+def room_for(books: int, bars: int, levels: int) -> Lines:
+    """Returns room for the lines of books of one symbol each."""
     return (
         np.zeros((books, 1, bars + WIDTH)),
         np.zeros((books, 1, bars + 1)),
         np.zeros((books, 1, bars, GROWTH)),
-        np.zeros((books, 1, WIDTH, bars + WIDTH)),
-        np.zeros((books, 1, WIDTH, bars + WIDTH if shorts else 0)),
+        np.empty((books, 1, levels, bars + WIDTH)),
+        np.empty((books, 1, levels, bars + WIDTH)),
     )
 
 

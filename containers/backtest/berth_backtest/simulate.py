@@ -208,7 +208,8 @@ class Simulator:
             return
         for part in self.blocks(symbols, rows):
             self.check_stop()
-            self.run_block(self.block(part, rows), points, picks, raw[part.start : part.stop])
+            block = self.block(part, rows, layout.SPANS)
+            self.run_block(block, points, picks, raw[part.start : part.stop])
 
     def fits(self, rows: list[Row]) -> bool:
         """Says whether the tables of all symbols may be kept."""
@@ -247,7 +248,7 @@ class Simulator:
         if not self.fits([*self.rows, *new]):
             self.rows, self.kept, new = {}, None, rows
         if self.kept is None:
-            self.kept = self.block(range(len(self.panel.symbols)), new)
+            self.kept = self.block(range(len(self.panel.symbols)), new, layout.SPANS)
         elif new:
             self.kept = self.with_rows(self.kept.market, new, self.kept)
         for row in new:
@@ -256,11 +257,11 @@ class Simulator:
 
     def size(self, rows: list[Row]) -> int:
         """Returns the bytes of one symbol's market and tables."""
-        return (self.panel.bars + 1) * (len(rows) + 2 * layout.WIDTH + layout.GROWTH + 8) * 8
+        return (self.panel.bars + 1) * (len(rows) + 2 * layout.SPANS + layout.GROWTH + 8) * 8
 
-    def block(self, symbols: Sequence[int], rows: list[Row]) -> Block:
-        """Returns some symbols' markets and indicator tables."""
-        return self.with_rows(market_of(self.plan, self.panel, symbols, self.each), rows)
+    def block(self, symbols: Sequence[int], rows: list[Row], levels: int = 1) -> Block:
+        """Returns some symbols' markets and indicator tables; many sets are worth levels of extremes."""
+        return self.with_rows(market_of(self.plan, self.panel, symbols, self.each, levels), rows)
 
     def with_rows(self, market: Market, rows: list[Row], known: Block | None = None) -> Block:
         """Returns a market's tables, those of the rows after the known ones."""

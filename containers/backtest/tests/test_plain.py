@@ -110,6 +110,37 @@ def test_averages_that_differ_by_a_rounding_alone_do_not_cross(tmp_path: Path) -
     assert (raw[:, layout.TRADES] == 0).all()
 
 
+def test_a_tie_that_single_precision_rounds_apart_is_one(tmp_path: Path) -> None:
+    between, tiny = 100 + 2**-18, 2**-44  # half way between two numbers of single precision
+    tied = [between + 3.5 - tiny, between - 3.5, between + 6.25, between - 6.25 + tiny]
+    closes = [*(80.0 + i for i in range(20)), *tied, *(120.0 + i for i in range(20))]
+    simulator = simulator_of(spec_of(closes_csv(tmp_path / "prices.csv", closes), 2, 4))
+    assert check(simulator) == [True]
+    assert simulator.run(np.array([0]))[0, 0, layout.TIES] == 1
+
+
+@pytest.mark.parametrize("unit", [1e-40, 1.0, 1e40])
+def test_crossings_that_single_precision_cannot_tell_are_found(tmp_path: Path, unit: float) -> None:
+    rng = random.Random(24)
+    closes = [unit * (100 + rng.uniform(-1e-6, 1e-6)) for _ in range(3 * WORD)]
+    parameters = {"fast": {"values": [2, 5]}, "slow": {"values": [9, 20]}}
+    execution = {**FREE, "fill": "close", "cash": 1e4 * min(unit, 1.0)}
+    path = closes_csv(tmp_path / "prices.csv", closes)
+    simulator = simulator_of(spec_of(path, parameters=parameters, execution=execution))
+    assert check(simulator) == [True]
+    assert (simulator.run(np.arange(simulator.grid.total))[:, 0, layout.TRADES] > 5).all()
+
+
+def test_positions_longer_than_the_tables_of_extremes_are_the_same(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "prices.csv", PRICES, prices(random.Random(5), 1500))
+    parameters = {"fast": {"values": [40, 90, 150]}, "slow": {"values": [160, 250, 400]}}
+    simulator = simulator_of(spec_of(path, parameters=parameters, execution={**FREE, "fill": "close"}))
+    assert check(simulator) == [True, True, False]
+    raw = simulator.run(np.arange(simulator.grid.total))
+    longest = raw[..., layout.HELD] / (raw[..., layout.TRADES] + 1)
+    assert longest.max() > 2 << layout.SPANS
+
+
 def test_a_fee_above_what_a_sale_brings_is_left_to_the_other_way(tmp_path: Path) -> None:
     closes = [100.0, 99, 98, 100, 101, 0.02, 0.01, 0.01, 0.01, 0.02, 0.03, 0.01]
     rows: list[list[object]] = [[day(i), "AA", c, c, c, c] for i, c in enumerate(closes)]

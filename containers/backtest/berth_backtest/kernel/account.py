@@ -1,18 +1,18 @@
 """Equity, returns and drawdown of the bars between two fills, many bars at once.
 
 Between two fills cash and units stand still, so equity is cash + units x mark, and a bar on which
-nothing is held needs no work at all. Bars go into WIDTH partial sums in turn; that order depends only
+nothing is held needs no work at all. Held bars go into WIDTH partial sums in turn; that order depends only
 on the set's own fills, never on threads or on how the work was split. On a GPU, whose threads walk
 side by side over the same bars, each held bar is accounted at its end (EACH_BAR), with the same sums.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .book import Book
-from .jit import EACH_BAR, climb_of, get, hold_of, hot, inner
+from .jit import EACH_BAR, climb_of, hot, inner, returns_of
 from .layout import (
     A_D2,
     A_LOW,
@@ -51,120 +51,165 @@ Bytes = NDArray[np.uint8]
 NO, ONE = np.uint64(0), np.uint64(1)
 
 
+class Course(NamedTuple):
+    """What the accounted bars of a purse come to, but for partial sums: kept in registers."""
+
+    equity: float
+    peak: float
+    below: float  # bars below the peak up to now ...
+    most: float  # ... and the longest run of them
+    r: float
+    r2: float
+    d2: float
+    low: float
+    low_peak: float
+
+
+@hot
+def begun(cash: float) -> Course:
+    return Course(cash, cash, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
+
+
+@hot
+def course_of(p: Floats, purse: int) -> Course:
+    return Course(
+        p[EQUITY, purse],
+        p[PEAK, purse],
+        p[BELOW, purse],
+        p[MAX_BELOW, purse],
+        p[SUM_R, purse],
+        p[SUM_R2, purse],
+        p[SUM_D2, purse],
+        p[LOW, purse],
+        p[LOW_PEAK, purse],
+    )
+
+
+@hot
+def keep(p: Floats, purse: int, c: Course) -> None:
+    p[EQUITY, purse] = c.equity
+    p[PEAK, purse] = c.peak
+    p[BELOW, purse] = c.below
+    p[MAX_BELOW, purse] = c.most
+    p[SUM_R, purse] = c.r
+    p[SUM_R2, purse] = c.r2
+    p[SUM_D2, purse] = c.d2
+    p[LOW, purse] = c.low
+    p[LOW_PEAK, purse] = c.low_peak
+
+
 @inner
 def settle(b: Book, purse: int, t: int) -> None:
     """Accounts the bars before `t` that are not accounted yet; only cells with their own purse wait."""
-    if b.own == 1 and b.purses[SINCE, purse] < t:
-        symbol = purse * b.many
-        settle_bars(
-            b.purses,
-            b.sums[purse],
-            b.marks[symbol],
-            b.totals[symbol],
-            b.growth[symbol],
-            b.tops[symbol],
-            b.bottoms[symbol],
-            b.peaks,
-            b.equity,
-            purse,
-            b.cells[UNITS, purse],
-            b.rules[RISK_FREE],
-            t,
-        )
+    p = b.purses
+    if b.own == 0 or p[SINCE, purse] >= t:
+        return
+    symbol = purse * b.many
+    since, cash, units = int(p[SINCE, purse]), p[CASH, purse], b.cells[UNITS, purse]
+    mark, total = b.marks[symbol], b.totals[symbol]
+    p[SUM_E, purse] += cash * (t - since) + units * (total[t] - total[since])
+    if len(b.equity) > 0:
+        for i in range(since, t):
+            b.equity[i, purse] = cash + units * mark[i]
+    lines = Lines(mark, b.growth[symbol], b.tops[symbol], b.bottoms[symbol], b.sums[purse], b.peaks)
+    keep(p, purse, settled(course_of(p, purse), lines, since, t, cash, units, b.rules[RISK_FREE]))
+    p[SINCE, purse] = t
+
+
+class Lines(NamedTuple):
+    """Of a book's symbol and purse, what accounting reads and writes."""
+
+    mark: Floats
+    growth: Floats
+    tops: Floats
+    bottoms: Floats
+    sums: Floats
+    peaks: Bytes
 
 
 @hot
-def settle_bars(
-    purses: Floats,
-    sums: Floats,
-    mark: Floats,
-    total: Floats,
-    growth: Floats,
-    tops: Floats,
-    bottoms: Floats,
-    peaks: Bytes,
-    equity: Floats,
-    purse: int,
-    units: float,
-    free: float,
-    t: int,
-) -> None:
-    since = int(purses[SINCE, purse])
-    cash = purses[CASH, purse]
-    purses[SUM_E, purse] += cash * (t - since) + units * (total[t] - total[since])
-    if len(equity) > 0:
-        for i in range(since, t):
-            equity[i, purse] = cash + units * mark[i]
+def settled(c: Course, lines: Lines, since: int, t: int, cash: float, units: float, free: float) -> Course:
+    """Accounts the bars from `since` to t, on which cash and units stand still."""
     if not EACH_BAR:
-        account_bar(purses, sums, purse, cash + units * mark[since], free)
+        c = ended(c, cash + units * lines.mark[since], free)
     if since + 1 < t:
         if units == 0.0:
-            stand_still(purses, sums, purse, t - since - 1, free)
+            c = stood(c, t - since - 1, free)
         else:
             if cash == 0.0:
-                add_growth(sums, growth, since, t - 1)
+                c = grown(c, lines.growth[since], lines.growth[t - 1])
+            elif not EACH_BAR:
+                add_returns(lines.sums, lines.mark, since + 1, t, cash, units, free)
             if not EACH_BAR:
-                phase = (since + 1) % WIDTH
-                extremes = tops[phase] if units > 0.0 else bottoms[phase]
-                hold(purses, sums, purse, since + 1, t, cash, units, mark, extremes, free, peaks)
-    purses[SINCE, purse] = t
+                c = held(c, lines, since + 1, t, cash, units)
+    return c
 
 
 @hot
-def account_bar(p: Floats, sums: Floats, purse: int, equity: float, free: float) -> None:
+def ended(c: Course, equity: float, free: float) -> Course:
     """Adds one bar that ends with this equity."""
-    last = p[EQUITY, purse]
-    p[EQUITY, purse] = equity
     # Once ruined, equity stays 0 and so do the returns.
-    r = equity / last - 1.0 if last > 0.0 else 0.0
+    r = equity / c.equity - 1.0 if c.equity > 0.0 else 0.0
     d = min(r - free, 0.0)
-    sums[A_R] += r
-    sums[A_R2] += r * r
-    sums[A_D2] += d * d
-    peak = max(p[PEAK, purse], equity)
-    p[PEAK, purse] = peak
-    p[BELOW, purse] = p[BELOW, purse] + 1.0 if equity < peak else 0.0
-    p[MAX_BELOW, purse] = max(p[MAX_BELOW, purse], p[BELOW, purse])
-    # equity / peak < low / low_peak, without dividing.
-    if equity * sums[A_LOW_PEAK] < sums[A_LOW] * peak:
-        sums[A_LOW] = equity
-        sums[A_LOW_PEAK] = peak
+    peak = max(c.peak, equity)
+    below = c.below + 1.0 if equity < peak else 0.0
+    low, low_peak = deeper(c, equity, peak)
+    return Course(equity, peak, below, max(c.most, below), c.r + r, c.r2 + r * r, c.d2 + d * d, low, low_peak)
 
 
 @hot
-def stand_still(p: Floats, sums: Floats, purse: int, bars: int, free: float) -> None:
+def deeper(c: Course, equity: float, peak: float) -> tuple[float, float]:
+    """Returns the deepest equity and its peak: equity / peak < low / low_peak, without dividing."""
+    found = equity * c.low_peak < c.low * peak
+    return (equity if found else c.low), (peak if found else c.low_peak)
+
+
+@hot
+def stood(c: Course, bars: int, free: float) -> Course:
     """Adds bars on which equity does not move."""
     d = min(-free, 0.0)
-    sums[A_D2] += d * d * bars
-    if p[EQUITY, purse] < p[PEAK, purse]:
-        p[BELOW, purse] += bars
-        p[MAX_BELOW, purse] = max(p[MAX_BELOW, purse], p[BELOW, purse])
+    below = c.below + bars if c.equity < c.peak else c.below
+    d2 = c.d2 + d * d * bars
+    return Course(c.equity, c.peak, below, max(c.most, below), c.r, c.r2, d2, c.low, c.low_peak)
 
 
 @hot
-def hold(
-    p: Floats,
-    sums: Floats,
-    purse: int,
-    first: int,
-    end: int,
-    cash: float,
-    units: float,
-    mark: Floats,
-    phase: Floats,
-    free: float,
-    peaks: Bytes,
-) -> None:
-    """Adds the bars of a position that stands still; `phase` holds its running extremes per block."""
-    if cash == 0.0:
-        p[PEAK, purse] = climb_bars(sums, mark, phase, first, end, cash, units, p[PEAK, purse], free, peaks)
-    else:
-        p[PEAK, purse] = hold_bars(sums, mark, phase, first, end, cash, units, p[PEAK, purse], free, peaks)
-    below = p[BELOW, purse]
-    most = p[MAX_BELOW, purse]
-    for k in range(0, end - first, WORD):
-        bars = min(WORD, end - first - k)
-        bits = word_at(peaks, k // WIDTH, bars)
+def grown(c: Course, a: Floats, z: Floats) -> Course:
+    """Adds the returns of the bars after that of growth `a` to that of z where all is in units."""
+    return Course(
+        c.equity,
+        c.peak,
+        c.below,
+        c.most,
+        c.r + ((z[G_R] - a[G_R]) + (z[G_R_REST] - a[G_R_REST])),
+        c.r2 + ((z[G_R2] - a[G_R2]) + (z[G_R2_REST] - a[G_R2_REST])),
+        c.d2 + ((z[G_D2] - a[G_D2]) + (z[G_D2_REST] - a[G_D2_REST])),
+        c.low,
+        c.low_peak,
+    )
+
+
+@hot
+def held(c: Course, lines: Lines, first: int, end: int, cash: float, units: float) -> Course:
+    """Follows peak and drawdown over the bars of a position that stands still."""
+    equity = cash + units * lines.mark[end - 1]
+    high, low = extremes(lines, first, end)
+    if units < 0.0:
+        high, low = low, high
+    # Rounding keeps the order: the highest mark gives the highest equity exactly.
+    high, low = cash + units * high, cash + units * low
+    if high < c.peak:
+        # Seven of ten positions of a sweep never come to the peak: their lowest bar is the deepest.
+        low, low_peak = deeper(c, low, c.peak)
+        below = c.below + (end - first)
+        return Course(equity, c.peak, below, max(c.most, below), c.r, c.r2, c.d2, low, low_peak)
+    blocks = lines.tops[0] if units > 0.0 else lines.bottoms[0]
+    climb_bars(lines.sums, lines.mark, blocks, first, end, cash, units, c.peak, lines.peaks)
+    base = first - first % WIDTH
+    below, most = c.below - (first - base), c.most
+    for k in range(0, end - base, WORD):
+        bars = min(WORD, end - base - k)
+        bits = word_at(lines.peaks, k // WIDTH, bars)
         if bits == NO:
             below += bars
         else:
@@ -172,9 +217,24 @@ def hold(
             if most < bars:
                 most = max(most, longest_gap(bits))
             below = float(bars - 1 - last_bit(bits))
-    p[BELOW, purse] = below
-    p[MAX_BELOW, purse] = max(most, below)
-    p[EQUITY, purse] = cash + units * mark[end - 1]
+    return Course(equity, high, below, max(most, below), c.r, c.r2, c.d2, c.low, c.low_peak)
+
+
+@hot
+def extremes(lines: Lines, first: int, end: int) -> tuple[float, float]:
+    """Returns the highest and the lowest mark of some bars: of two spans of the tables that cover them."""
+    if end - first == 1 or len(lines.tops) == 1:
+        high = low = lines.mark[first]
+        for t in range(first + 1, end):
+            high, low = max(high, lines.mark[t]), min(low, lines.mark[t])
+        return high, low
+    level = min(last_bit(np.uint64(end - first)), len(lines.tops) - 1)
+    last = end - (1 << level)
+    high = max(lines.tops[level, first], lines.tops[level, last])
+    low = min(lines.bottoms[level, first], lines.bottoms[level, last])
+    for t in range(first + (1 << level), last, 1 << level):
+        high, low = max(high, lines.tops[level, t]), min(low, lines.bottoms[level, t])
+    return high, low
 
 
 @inner
@@ -188,72 +248,41 @@ def longest_gap(bits: Any) -> float:
     return float(gap)
 
 
-@hot
-def add_growth(sums: Floats, growth: Floats, before: int, last: int) -> None:
-    """Adds the returns of the bars after `before` to `last` where all is in units: they are the prices'."""
-    a, z = growth[before], growth[last]
-    sums[A_R] += (z[G_R] - a[G_R]) + (z[G_R_REST] - a[G_R_REST])
-    sums[A_R2] += (z[G_R2] - a[G_R2]) + (z[G_R2_REST] - a[G_R2_REST])
-    sums[A_D2] += (z[G_D2] - a[G_D2]) + (z[G_D2_REST] - a[G_D2_REST])
-
-
-@hold_of
-def hold_bars(
-    sums: Floats,
-    mark: Floats,
-    phase: Floats,
-    first: int,
-    end: int,
-    cash: float,
-    units: float,
-    peak: float,
-    free: float,
-    peaks: Bytes,
-) -> float:
-    """Adds the bars from first to end to the sums, WIDTH at a time; returns the peak after them.
-
-    Bit j of peaks[block] says whether bar j of the block ends at the peak.
-    """
-    for block in range((end - first + WIDTH - 1) // WIDTH):
-        t = first + block * WIDTH
-        left = min(WIDTH, end - t)
-        bits = 0
-        for j in range(left):
-            e = cash + units * get(mark, t + j)
-            last = cash + units * get(mark, t + j - 1)
-            # Rounding keeps the order, so the highest mark gives the highest equity exactly.
-            top = max(peak, cash + units * get(phase, t + j))
-            add_return(sums, j, e, last, free)
-            bits += 1 << j if place(sums, j, e, top) else 0
-        peak = max(peak, cash + units * get(phase, t + left - 1))
-        peaks[block] = bits
-    return peak
+@returns_of
+def add_returns(
+    sums: Floats, mark: Floats, first: int, end: int, cash: float, units: float, free: float
+) -> None:
+    """Adds the returns of the bars from first to end to the partial sums, WIDTH at a time."""
+    for i in range(end - first):
+        e, last = cash + units * mark[first + i], cash + units * mark[first + i - 1]
+        add_return(sums, i % WIDTH, e, last, free)
 
 
 @climb_of
 def climb_bars(
     sums: Floats,
     mark: Floats,
-    phase: Floats,
+    _blocks: Floats,
     first: int,
     end: int,
     cash: float,
     units: float,
     peak: float,
-    _free: float,
     peaks: Bytes,
-) -> float:
-    """Does what hold_bars does, but for the returns."""
-    for block in range((end - first + WIDTH - 1) // WIDTH):
-        t = first + block * WIDTH
-        left = min(WIDTH, end - t)
-        bits = 0
-        for j in range(left):
-            top = max(peak, cash + units * get(phase, t + j))
-            bits += 1 << j if place(sums, j, cash + units * get(mark, t + j), top) else 0
-        peak = max(peak, cash + units * get(phase, t + left - 1))
-        peaks[block] = bits
-    return peak
+) -> None:
+    """Notes the deepest bars from first to end: bar t among those of t % WIDTH.
+
+    `blocks` are the extremes from the beginning of each block of WIDTH bars on. Bit j of peaks[i] says
+    whether bar j of the block i after that of `first` ends at the peak.
+    """
+    base = first // WIDTH
+    for t in range(first, end):
+        if t == first or t % WIDTH == 0:
+            peaks[t // WIDTH - base] = 0
+        e = cash + units * mark[t]
+        peak = max(peak, e)
+        if place(sums, t % WIDTH, e, peak):
+            peaks[t // WIDTH - base] |= 1 << t % WIDTH
 
 
 @hot
@@ -276,6 +305,12 @@ def place(sums: Floats, j: int, e: float, top: float) -> bool:
 
 
 @hot
+def account_bar(p: Floats, purse: int, equity: float, free: float) -> None:
+    """Adds one bar that ends with this equity."""
+    keep(p, purse, ended(course_of(p, purse), equity, free))
+
+
+@hot
 def account_now(b: Book, purse: int, t: int) -> None:
     """Adds bar t at its end, where each bar is (EACH_BAR); flat bars wait for `settle`."""
     since = int(b.purses[SINCE, purse])
@@ -285,7 +320,7 @@ def account_now(b: Book, purse: int, t: int) -> None:
     units = b.cells[UNITS, purse]
     e = p[CASH, purse] + units * b.marks[purse * b.many, t]
     if t == since:
-        account_bar(p, b.sums[purse], purse, e, b.rules[RISK_FREE])
+        account_bar(p, purse, e, b.rules[RISK_FREE])
     elif units != 0.0:
         top = max(p[PEAK, purse], e)
         j = (t - since - 1) & (WIDTH - 1)
@@ -312,7 +347,7 @@ def account_shared(b: Book, t: int) -> None:
     b.purses[SUM_E, 0] += equity
     b.purses[HELD, 0] += 1.0 if held > 0 else 0.0
     b.purses[OPEN, 0] = held
-    account_bar(b.purses, b.sums[0], 0, equity, b.rules[RISK_FREE])
+    account_bar(b.purses, 0, equity, b.rules[RISK_FREE])
     b.purses[SINCE, 0] = t + 1
     if len(b.equity) > 0:
         b.equity[t, 0] = equity
@@ -320,24 +355,31 @@ def account_shared(b: Book, t: int) -> None:
 
 @inner
 def start_sums(b: Book, purse: int, cash: float) -> None:
-    for field in (CASH, EQUITY, PEAK):
-        b.purses[field, purse] = cash
-    b.sums[purse, :] = 0.0
+    b.purses[CASH, purse] = cash
+    keep(b.purses, purse, begun(cash))
+    clear_sums(b.sums[purse])
+
+
+@hot
+def clear_sums(sums: Floats) -> None:
     for j in range(WIDTH):
-        b.sums[purse, A_LOW + j] = 1.0
-        b.sums[purse, A_LOW_PEAK + j] = 1.0
+        sums[A_R + j] = sums[A_R2 + j] = sums[A_D2 + j] = 0.0
+        sums[A_LOW + j] = sums[A_LOW_PEAK + j] = 1.0
 
 
 @inner
 def finish_sums(b: Book, purse: int) -> None:
-    """Joins the partial sums, always in the same order."""
-    sums = b.sums[purse]
-    low, low_peak = 1.0, 1.0
+    keep(b.purses, purse, joined(course_of(b.purses, purse), b.sums[purse]))
+
+
+@hot
+def joined(c: Course, sums: Floats) -> Course:
+    """Adds the partial sums, always in the same order."""
+    r, r2, d2, low, low_peak = c.r, c.r2, c.d2, c.low, c.low_peak
     for j in range(WIDTH):
-        b.purses[SUM_R, purse] += sums[A_R + j]
-        b.purses[SUM_R2, purse] += sums[A_R2 + j]
-        b.purses[SUM_D2, purse] += sums[A_D2 + j]
+        r += sums[A_R + j]
+        r2 += sums[A_R2 + j]
+        d2 += sums[A_D2 + j]
         if sums[A_LOW + j] * low_peak < low * sums[A_LOW_PEAK + j]:
             low, low_peak = sums[A_LOW + j], sums[A_LOW_PEAK + j]
-    b.purses[LOW, purse] = low
-    b.purses[LOW_PEAK, purse] = low_peak
+    return Course(c.equity, c.peak, c.below, c.most, r, r2, d2, low, low_peak)

@@ -21,7 +21,7 @@ class Book(NamedTuple):
     marks: Floats  # [symbol, bar]: last closes, with room for WIDTH more
     totals: Floats  # [symbol, bar + 1]: sums of the marks before a bar
     growth: Floats  # [symbol, bar, column]: sums of the marks' returns up to a bar
-    tops: Floats  # [symbol, phase, bar]: highest mark of the WIDTH bars from phase on
+    tops: Floats  # [symbol, level, bar]: highest mark of the 2^level bars from a bar on; of level 0 in blocks
     bottoms: Floats
     lots: Floats  # [symbol, (least, step)]; step 0 = any
     rates: Floats  # [bar or 1, (fee, least fee, transfer, stamp)]

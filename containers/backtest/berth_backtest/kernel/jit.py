@@ -16,7 +16,7 @@ import numba
 from numba.extending import intrinsic
 
 from .reference import refer
-from .vectors import climb_code, hold_code
+from .vectors import climb_code, returns_code
 
 LANES = 64  # sets that a user's step works on in one call
 EACH_BAR = False  # held bars are accounted many at once, when the position changes
@@ -141,7 +141,7 @@ def by_reference(held: T) -> T:
 
 
 # As names of their own: a GPU has no vectors.
-hold_of, climb_of = hold_code, climb_code
+returns_of, climb_of = returns_code, climb_code
 
 
 def get(array: Any, i: int) -> float:

@@ -4,6 +4,7 @@ A cell holds one position: a parameter set's in one symbol. A purse holds the ca
 own (`per_symbol`), or all cells of a set share one (`shared`). Both are columns of float64 tables.
 """
 
+SPANS = 8  # levels of the tables of extremes: of up to 2 ** 7 bars
 WIDTH = 8  # bars accounted together: one vector of float64 on AVX-512, two on AVX2
 
 # How a strategy's states follow from table rows: two rows compared, a row against levels, a close against

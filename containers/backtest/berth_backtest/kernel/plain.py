@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .account import finish_sums, settle_bars, start_sums
+from .account import Lines, begun, clear_sums, joined, settled
 from .book import Book, Markets, Records
 from .jit import by_reference, entry, hot, inner, unowned
 from .layout import (
-    CASH,
     CASH_ORDERS,
     CLOSE,
     COMPARES,
     END_ORDERS,
+    EQUITY,
     FEES,
     FILL,
     FRACTION,
@@ -26,17 +26,22 @@ from .layout import (
     HELD,
     LEVELS,
     LOSSES,
+    LOW,
+    LOW_PEAK,
+    MAX_BELOW,
     NEXT_OPEN,
     OPEN_TRADES,
-    RAW,
     RISK_FREE,
-    SINCE,
     SIZE,
     SIZE_CASH,
     SIZE_UNITS,
     SIZING,
     SLIPPAGE,
     START_CASH,
+    SUM_D2,
+    SUM_E,
+    SUM_R,
+    SUM_R2,
     TIE,
     TIES,
     TRADED,
@@ -49,34 +54,28 @@ from .run import book_of, scratch_of, table_of
 from .words import WORD, above, at_least, count_bits, first_bit, lower, near, over, under, within
 
 Floats = NDArray[np.float64]
+Narrow = NDArray[np.float32]
 Index = NDArray[np.int64]
 
 NO, ONE, ALL = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
 LAST = np.uint64(WORD - 1)
 
-# Of the position and its trade.
-P_UNITS, P_ENTRY, P_VALUE, P_COST = range(4)
+# Rows are compared in float32, half the size: rounding keeps the order of two numbers, but what is equal but
+# for TIE may come to lie this share apart. Numbers too small or too large for it are left to float64.
+ROUNDING = 2.0**-22
+SMALLEST, LARGEST = 1e-30, 1e30
+NARROW_ROOM = 1 << 22  # numbers of a book's rows: of more than a cache holds a second copy gains nothing
 
 
 class Line(NamedTuple):
-    """What is read and written at each fill, as values: through the book each would be looked up again."""
+    """What is read at each fill, as values: through the book each would be looked up again."""
 
-    purses: Floats
-    sums: Floats
-    bars: Floats
-    mark: Floats
-    total: Floats
-    growth: Floats
-    tops: Floats
-    bottoms: Floats
-    peaks: Any
-    equity: Floats
-    trade: Floats
-    shift: int  # bar i + shift of the run is own bar i
-    delay: int  # bars from a decision to its fill
-    field: int  # of a bar, that orders fill at
+    prices: Floats  # [bar]: what orders fill at
+    totals: Floats
+    lines: Lines
     rates: Floats
     lots: Floats
+    cash: float
     sizing: float
     size: float
     slippage: float
@@ -128,10 +127,10 @@ def with_room(table: Floats) -> Floats:
 
 @inner
 def follow_book(
-    given: Book,
+    b: Book,
     kind: int,
-    given_table: Floats,
-    given_closes: Floats,
+    table: Floats,
+    closes: Floats,
     own: int,
     shift: int,
     picks: Index,
@@ -144,121 +143,176 @@ def follow_book(
     The table and the closes have room for a word at least, `own` are the bars that they hold; bar
     i + shift of the run is own bar i.
     """
-    b: Book = by_reference(given)
-    table, closes = unowned(given_table), unowned(given_closes)
     firsts = np.zeros(len(table), dtype=np.int64)
     for row in range(len(table)):
         firsts[row] = first_defined(table[row][:own])
-    trade = np.zeros(4)
+    narrows = kind == COMPARES and table.size <= NARROW_ROOM
+    narrow = np.empty((len(table) if narrows else 0, -(-own // WORD) * WORD), dtype=np.float32)
+    widest = np.full(len(narrow), np.float32(-1.0))
+    field = 0 if b.rules[FILL] == NEXT_OPEN else 3
+    prices = np.empty(len(b.bars))
+    for t in range(len(prices)):
+        prices[t] = b.bars[t, 0, field]
+    changes = np.empty(own + 2, dtype=np.int64)
+    return follow_sets(
+        b, kind, table, closes, firsts, narrow, widest, prices, changes, own, shift, picks, levels, raw, left
+    )
+
+
+@inner
+def follow_sets(
+    given: Book,
+    kind: int,
+    given_table: Floats,
+    given_closes: Floats,
+    given_firsts: Index,
+    given_narrow: Narrow,
+    given_widest: Narrow,
+    given_prices: Floats,
+    given_changes: Index,
+    own: int,
+    shift: int,
+    given_picks: Index,
+    given_levels: Floats,
+    given_raw: Floats,
+    left: Index,
+) -> int:
+    """Runs a book's sets; the caller holds the arrays, which nothing counts here."""
+    b: Book = by_reference(given)
+    table, closes, firsts = unowned(given_table), unowned(given_closes), unowned(given_firsts)
+    narrow, widest, changes = unowned(given_narrow), unowned(given_widest), unowned(given_changes)
+    picks, levels, raw = unowned(given_picks), unowned(given_levels), unowned(given_raw)
     line = Line(
-        unowned(b.purses),
-        unowned(b.sums)[0],
-        unowned(b.bars),
-        unowned(b.marks)[0],
+        unowned(given_prices),
         unowned(b.totals)[0],
-        unowned(b.growth)[0],
-        unowned(b.tops)[0],
-        unowned(b.bottoms)[0],
-        unowned(b.peaks),
-        unowned(b.equity),
-        unowned(trade),
-        shift,
-        0 if b.rules[FILL] == CLOSE else 1,
-        0 if b.rules[FILL] == NEXT_OPEN else 3,
+        Lines(
+            unowned(b.marks)[0],
+            unowned(b.growth)[0],
+            unowned(b.tops)[0],
+            unowned(b.bottoms)[0],
+            unowned(b.sums)[0],
+            unowned(b.peaks),
+        ),
         unowned(b.rates)[0],
         unowned(b.lots)[0],
+        b.rules[START_CASH],
         b.rules[SIZING],
         b.rules[SIZE],
         b.rules[SLIPPAGE],
         b.rules[RISK_FREE],
     )
+    begin = shift + (0 if b.rules[FILL] == CLOSE else 1)
     count = 0
-    widest = np.full(len(table), -1.0)  # what TIE is relative to, at most, in the rows that it is in
     for i in range(len(picks)):
-        scale = picks[i, 2] if kind == COMPARES else 0
-        if kind == COMPARES and widest[scale] < 0.0:
-            for t in range(firsts[scale], own):
-                widest[scale] = max(widest[scale], table[scale, t])
-        b.purses[:] = 0.0
-        line.trade[:] = 0.0
-        start_sums(b, 0, b.rules[START_CASH])
         first = 0
-        for k in range(picks.shape[1]):
-            first = max(first, firsts[picks[i, k]])
-        near_most = TIE * widest[scale]
-        if not follow(
-            line, kind, table, closes, first, own, unowned(picks)[i], unowned(levels)[i], near_most
-        ):
+        for pick in picks[i]:
+            first = max(first, firsts[pick])
+        found, ties = -1, 0
+        if kind == COMPARES and len(narrow) > 0:
+            for k in range(3):
+                row = picks[i, k]
+                if widest[row] < 0.0:
+                    widest[row] = narrow_row(table[row], firsts[row], own, narrow[row])
+            y, scale = widest[picks[i, 1]], widest[picks[i, 2]]
+            if SMALLEST < y < LARGEST:
+                x, most = narrow[picks[i, 0]], np.float32(ROUNDING * y + TIE * scale)
+                found = crossings(x, narrow[picks[i, 1]], most, first, own, begin, changes)
+        if found < 0:
+            found, ties = all_changes(
+                kind, table, closes, first, own, shift, begin, picks[i], levels[i], changes
+            )
+        if not trade(line, changes, found, ties, raw[i]):
             left[count] = i
             count += 1
-        finish_sums(b, 0)
-        for field in range(RAW):
-            raw[i, field] = b.purses[field, 0]
     return count
 
 
+@inner
+def narrow_row(values: Floats, first: int, own: int, out: Narrow) -> float:
+    """Fills a row of half the size, up to a whole word with what is not defined; returns its largest size."""
+    for i in range(own):
+        out[i] = values[i]
+    out[own:] = np.nan
+    # As whole numbers the bits have the order of the sizes, and are compared several at once.
+    bits, most = out[first:own].view(np.int32), np.int32(0)
+    for i in range(len(bits)):
+        most = max(most, bits[i] & np.int32(2**31 - 1))
+    return float(np.full(1, most, dtype=np.int32).view(np.float32)[0])
+
+
 @hot
-def follow(
-    line: Line,
+def crossings(
+    x: Narrow, y: Narrow, most: np.float32, first: int, own: int, begin: int, changes: Index
+) -> int:
+    """Fills the bars at which to buy and to sell in turn; returns how many, -1 where rows are too near.
+
+    An order of own bar i fills at bar i + begin of the run.
+    """
+    tied = False
+    count, base = 0, first - first % WORD
+    place = np.uint64(first - base)
+    begins = (ALL << place) << ONE  # what holds at the first bar already is no beginning
+    began = NO
+    for at in range(base, own, WORD):
+        tied = tied or within(x, y, most, at)
+        up = ~lower(x, y, at)
+        if at == base:
+            count -= int((up >> place) & ONE)  # nothing is left there
+        found = (up ^ ((up << ONE) | began)) & begins & (ALL >> np.uint64(WORD - min(WORD, own - at)))
+        began, begins = up >> LAST, ALL
+        # Two without a branch: more in a word are few, and a wrong guess takes as long as all else here.
+        for _ in range(2):
+            j = first_bit(found) & (WORD - 1)
+            changes[max(count, 0)] = at + j + begin
+            count += 1 if found != NO else 0
+            found &= ~(ONE << np.uint64(j))
+        while found != NO:
+            j = first_bit(found)
+            changes[count] = at + j + begin
+            count += 1
+            found &= ~(ONE << np.uint64(j))
+    return -1 if tied else max(count, 0)
+
+
+@hot
+def all_changes(
     kind: int,
     table: Floats,
     closes: Floats,
     first: int,
     own: int,
+    shift: int,
+    begin: int,
     picks: Index,
     levels: Floats,
-    near_most: float,
-) -> bool:
-    """Runs one set from its first defined bar on; says whether each sale left cash.
-
-    Rows that are compared are no tie where they are further apart than `near_most`.
-    """
-    p = line.purses
-    n = line.bars.shape[0]
-    long = False
-    sound = True
+    changes: Index,
+) -> tuple[int, int]:
+    """Fills the bars at which to buy and to sell in turn; returns how many, and the ties."""
+    count = ties = 0
     began = fell = NO
     for at in range(first, own, WORD):
         # The last word begins earlier, so that it lies within the rows.
         base = min(at, own - WORD) if own > WORD else 0
         rest = np.uint64(at - base)
         valid = ALL >> np.uint64(WORD - min(WORD, own - at))
-        if kind == COMPARES and not within(table[picks[0]], table[picks[1]], near_most, base):
-            # Without a tie what is not above is below: each change begins the one or leaves it.
-            up = ~lower(table[picks[0]], table[picks[1]], base) >> rest
-            changes = (up ^ ((up << ONE) | (up & ONE if at == first else began))) & valid
-            began, fell = up >> LAST, ONE ^ (up >> LAST)
-            if changes == NO:
-                continue
-            begins, leaves = changes & up, changes & ~up
-        else:
-            up, down, out = conditions(kind, table, closes, picks, levels, base)
-            up, down, out = up >> rest, down >> rest, out >> rest
-            if kind == COMPARES:
-                # A tie on the bar before the run is none of its own.
-                counted = valid ^ ONE if at + line.shift < 0 else valid
-                p[TIES, 0] += count_bits(~(up | down) & counted)
-            # What holds at the first bar already is no beginning, and nothing is left there.
-            begins = up & ~((up << ONE) | (up & ONE if at == first else began)) & valid
-            falls = down & ~((down << ONE) | (down & ONE if at == first else fell))
-            leaves = ((out & ~begins) | (~out & falls)) & (valid ^ ONE if at == first else valid)
-            began, fell = up >> LAST, down >> LAST
-        found = leaves if long else begins
+        up, down, out = conditions(kind, table, closes, picks, levels, base)
+        up, down, out = up >> rest, down >> rest, out >> rest
+        if kind == COMPARES:
+            # A tie on the bar before the run is none of its own.
+            counted = valid ^ ONE if at + shift < 0 else valid
+            ties += count_bits(~(up | down) & counted)
+        # What holds at the first bar already is no beginning, and nothing is left there.
+        begins = up & ~((up << ONE) | (up & ONE if at == first else began)) & valid
+        falls = down & ~((down << ONE) | (down & ONE if at == first else fell))
+        leaves = ((out & ~begins) | (~out & falls)) & (valid ^ ONE if at == first else valid)
+        began, fell = up >> LAST, down >> LAST
+        found = leaves if count & 1 else begins
         while found != NO:
             j = first_bit(found)
-            t = at + j + line.shift + line.delay
-            if t < n:
-                order(line, t, long)
-                sound = sound and (p[CASH, 0] > 0.0 or not long)
-            elif not long or line.trade[P_UNITS] > 0.0:
-                p[END_ORDERS, 0] += 1.0
-            long = not long
-            found = (leaves if long else begins) & ((ALL << np.uint64(j)) << ONE)
-    account(line, n)
-    if line.trade[P_UNITS] > 0.0:
-        p[OPEN_TRADES, 0] += 1.0
-        p[HELD, 0] += n - line.trade[P_ENTRY]
-    return sound
+            changes[count] = at + j + begin
+            count += 1
+            found = (leaves if count & 1 else begins) & ((ALL << np.uint64(j)) << ONE)
+    return count, ties
 
 
 @hot
@@ -278,64 +332,68 @@ def conditions(
 
 
 @hot
-def order(line: Line, t: int, sale: bool) -> None:
-    """Sells what is held at bar t, or buys; counts where the cash is too little."""
-    p, trade = line.purses, line.trade
-    price = line.bars[t, 0, line.field] * (1.0 - line.slippage if sale else 1.0 + line.slippage)
-    units = trade[P_UNITS]
-    if not sale:
-        budget = p[CASH, 0]
-        wanted = np.inf
-        if line.sizing == FRACTION:
-            budget = min(budget, line.size * budget)
-        elif line.sizing == SIZE_CASH:
-            budget = min(budget, line.size)
-        elif line.sizing == SIZE_UNITS:
-            wanted = line.size
-        units, tie = cut(line.lots, min(fitting_at(line.rates, price, False, budget), wanted))
-        if tie:
-            p[TIES, 0] += 1.0
+def trade(line: Line, changes: Index, count: int, ties: int, raw: Floats) -> bool:
+    """Buys and sells in turn at the bars of some changes; says whether each sale left cash."""
+    prices, totals, lines, n = line.prices, line.totals, line.lines, len(line.prices)
+    clear_sums(lines.sums)
+    raw[:] = 0.0
+    raw[TIES] = ties
+    cash, course, since, sound = line.cash, begun(line.cash), 0, True
+    for k in range(0, count, 2):
+        t, end = changes[k], changes[k + 1] if k + 1 < count else n
+        if t >= n:
+            raw[END_ORDERS] = 1.0
+            break
+        price = prices[t] * (1.0 + line.slippage)
+        units, tie = bought(line, price, cash)
+        raw[TIES] += 1.0 if tie else 0.0
         if not units > 0.0:
-            p[CASH_ORDERS, 0] += 1.0
-    if not units > 0.0:
-        return
-    value = units * price
-    cost = costs_at(line.rates, value, sale)
-    account(line, t)
-    p[FEES, 0] += cost
-    p[TRADED, 0] += value
-    if not sale:
-        p[CASH, 0] = left_of(p[CASH, 0] - (value + cost), value)
-        trade[P_UNITS], trade[P_ENTRY], trade[P_VALUE], trade[P_COST] = units, t, value, cost
-        return
-    p[CASH, 0] += value - cost
-    pnl = value - trade[P_VALUE] - (trade[P_COST] + cost)
-    p[HELD, 0] += t - trade[P_ENTRY]
-    p[TRADES, 0] += 1.0
-    if pnl > 0.0:
-        p[WINS, 0] += 1.0
-        p[GAINS, 0] += pnl
-    else:
-        p[LOSSES, 0] -= pnl
-    trade[P_UNITS] = 0.0
+            raw[CASH_ORDERS] += 1.0
+            continue
+        value = units * price
+        cost = costs_at(line.rates, value, False)
+        if since < t:
+            raw[SUM_E] += cash * (t - since)
+            course = settled(course, lines, since, t, cash, 0.0, line.free)
+        cash = left_of(cash - (value + cost), value)
+        since = min(end, n)
+        raw[SUM_E] += cash * (since - t) + units * (totals[since] - totals[t])
+        course = settled(course, lines, t, since, cash, units, line.free)
+        raw[HELD] += since - t
+        raw[FEES] += cost
+        raw[TRADED] += value
+        if end >= n:
+            raw[END_ORDERS] = 1.0 if k + 1 < count else 0.0
+            raw[OPEN_TRADES] = 1.0
+            break
+        sold = units * (prices[end] * (1.0 - line.slippage))
+        sale_cost = costs_at(line.rates, sold, True)
+        cash += sold - sale_cost
+        sound = sound and cash > 0.0
+        raw[FEES] += sale_cost
+        raw[TRADED] += sold
+        pnl = sold - value - (cost + sale_cost)
+        raw[TRADES] += 1.0
+        raw[WINS] += 1.0 if pnl > 0.0 else 0.0
+        raw[GAINS] += max(pnl, 0.0)
+        raw[LOSSES] -= min(pnl, 0.0)
+    if since < n:
+        raw[SUM_E] += cash * (n - since)
+        course = settled(course, lines, since, n, cash, 0.0, line.free)
+    course = joined(course, lines.sums)
+    raw[SUM_R], raw[SUM_R2], raw[SUM_D2], raw[EQUITY] = course.r, course.r2, course.d2, course.equity
+    raw[LOW], raw[LOW_PEAK], raw[MAX_BELOW] = course.low, course.low_peak, course.most
+    return sound
 
 
 @hot
-def account(line: Line, t: int) -> None:
-    """Accounts the bars before t."""
-    if line.purses[SINCE, 0] < t:
-        settle_bars(
-            line.purses,
-            line.sums,
-            line.mark,
-            line.total,
-            line.growth,
-            line.tops,
-            line.bottoms,
-            line.peaks,
-            line.equity,
-            0,
-            line.trade[P_UNITS],
-            line.free,
-            t,
-        )
+def bought(line: Line, price: float, cash: float) -> tuple[float, bool]:
+    """Returns the units that an order buys, and whether a rounding could turn them."""
+    budget, wanted = cash, np.inf
+    if line.sizing == FRACTION:
+        budget = min(budget, line.size * budget)
+    elif line.sizing == SIZE_CASH:
+        budget = min(budget, line.size)
+    elif line.sizing == SIZE_UNITS:
+        wanted = line.size
+    return cut(line.lots, min(fitting_at(line.rates, price, False, budget), wanted))

@@ -75,7 +75,7 @@ def tiny_markets() -> Markets:
     """Returns two bars of one symbol."""
     bars, states = np.ones((1, 2, 1, 4)), np.ones((1, 2, 1), dtype=np.int8)
     marks, totals, growth = np.zeros((1, 1, 2 + WIDTH)), np.zeros((1, 1, 3)), np.zeros((1, 1, 2, GROWTH))
-    tops, bottoms = np.zeros((1, 1, WIDTH, 2 + WIDTH)), np.zeros((1, 1, WIDTH, 2 + WIDTH))
+    tops, bottoms = np.zeros((1, 1, 1, 2 + WIDTH)), np.zeros((1, 1, 1, 2 + WIDTH))
     follow_marks(bars, states, np.ones((1, 0)), marks, totals, growth, tops, bottoms, 0.0)
     return Markets(
         bars,

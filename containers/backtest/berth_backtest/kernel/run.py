@@ -357,10 +357,9 @@ def follow_marks(
 ) -> None:
     """Fills each book's last closes, their running sums and returns, and extremes by block: [book, ...].
 
-    The books are those of one symbol each; `ratios` [book, bar] are of its splits, if any has one. Lowest
-    marks are filled if there is room for them: without shorts nobody reads them.
-    tops[phase, t] is the highest mark from the beginning of t's block, the blocks of WIDTH bars
-    beginning where bar % WIDTH is the phase.
+    The books are those of one symbol each; `ratios` [book, bar] are of its splits, if any has one.
+    tops[level, t] is the highest mark of the 2^level bars from t on, tops[0, t] that from the beginning
+    of a block of WIDTH bars to t.
     """
     for book in range(len(bars)):
         follow_symbol(
@@ -402,15 +401,21 @@ def follow_symbol(
         d = min(r - free, 0.0)
         for column, x in ((G_R, r), (G_R2, r * r), (G_D2, d * d)):
             grow(growth, t, column, x)
-    for phase in range(WIDTH):
-        top, begins = marks[0], phase
-        for t in range(n):
-            top = marks[t] if t == begins else max(top, marks[t])
-            begins += WIDTH if t == begins else 0
-            tops[phase, t] = top
-    for phase in range(WIDTH if bottoms.shape[1] > 0 else 0):
-        bottom, begins = marks[0], phase
-        for t in range(n):
-            bottom = marks[t] if t == begins else min(bottom, marks[t])
-            begins += WIDTH if t == begins else 0
-            bottoms[phase, t] = bottom
+    for t in range(n):
+        begins = t % WIDTH == 0
+        tops[0, t] = marks[t] if begins else max(tops[0, t - 1], marks[t])
+        bottoms[0, t] = marks[t] if begins else min(bottoms[0, t - 1], marks[t])
+    for level in range(1, len(tops)):
+        half = 1 << level >> 1
+        high, low = (marks, marks) if level == 1 else (tops[level - 1], bottoms[level - 1])
+        spans(high[: n - half], high[half:n], low[: n - half], low[half:n], tops[level], bottoms[level])
+
+
+@inner
+def spans(
+    high: Floats, next_high: Floats, low: Floats, next_low: Floats, top: Floats, bottom: Floats
+) -> None:
+    """Fills the extremes of twice as many bars. Over slices from 0 on: then several at once (moves.py)."""
+    for t in range(len(high)):
+        top[t] = next_high[t] if next_high[t] > high[t] else high[t]
+        bottom[t] = next_low[t] if next_low[t] < low[t] else low[t]

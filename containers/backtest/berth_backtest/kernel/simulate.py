@@ -326,7 +326,7 @@ def find_ruin(b: Book, t: int, purse: int) -> None:
     if equity <= 0.0 and b.purses[RUINED, purse] < 0.5:
         settle(b, purse, t)
         ruin(b, t, purse)
-        account_bar(b.purses, b.sums[purse], purse, 0.0, b.rules[RISK_FREE])
+        account_bar(b.purses, purse, 0.0, b.rules[RISK_FREE])
         b.purses[SINCE, purse] = t + 1
 
 

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from .vectors import BYTE, LANES, VECTOR, WHOLE, coded, data_of, load, spread
 
 Floats = NDArray[np.float64]
+Narrow = NDArray[np.float32]
 
 WORD = 64  # bars of a word
 BIT = ir.IntType(1)
+NARROW = ir.VectorType(ir.FloatType(), 2 * LANES)
 
 
-def _bits(builder: Any, test: Callable[[int], Any]) -> Any:
-    """Returns the word of what `test` says of the eight bars from each place on."""
-    parts = [test(place) for place in range(0, WORD, LANES)]
+def _bits(builder: Any, test: Callable[[int], Any], lanes: int = LANES) -> Any:
+    """Returns the word of what `test` says of the bars from each place on, as many as lanes."""
+    parts = [test(place) for place in range(0, WORD, lanes)]
     while len(parts) > 1:
         bits = 2 * parts[0].type.count
         order = ir.Constant(ir.VectorType(ir.IntType(32), bits), list(range(bits)))
@@ -29,10 +31,12 @@ def _bits(builder: Any, test: Callable[[int], Any]) -> Any:
     return builder.bitcast(parts[0], WHOLE)
 
 
-def _rows(context: Any, builder: Any, kinds: Any, values: Any, at: Any) -> Callable[[int], list[Any]]:
-    """Returns a function that loads eight bars of each array from a place after `at` on."""
+def _rows(
+    context: Any, builder: Any, kinds: Any, values: Any, at: Any, vector: Any = VECTOR
+) -> Callable[[int], list[Any]]:
+    """Returns a function that loads a vector of bars of each array from a place after `at` on."""
     data = [data_of(context, builder, kind, value) for kind, value in zip(kinds, values, strict=True)]
-    return lambda place: [load(builder, one, builder.add(at, WHOLE(place))) for one in data]
+    return lambda place: [load(builder, one, builder.add(at, WHOLE(place)), vector) for one in data]
 
 
 def _above(_typing: Any, fast: Any, slow: Any, scale: Any, _tie: Any, _at: Any) -> Any:
@@ -68,33 +72,33 @@ def _near(_typing: Any, fast: Any, slow: Any, scale: Any, _tie: Any, _at: Any) -
 
 def _lower(_typing: Any, x: Any, y: Any, _at: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        rows = _rows(context, builder, signature.args[:2], values[:2], values[2])
-        whole = ir.VectorType(WHOLE, LANES)
-        zero = ir.Constant(whole, [0] * LANES)
+        rows = _rows(context, builder, signature.args[:2], values[:2], values[2], NARROW)
+        bits = ir.VectorType(ir.IntType(32), NARROW.count)
+        zero = ir.Constant(bits, [0] * NARROW.count)
 
         def test(place: int) -> Any:
             # The sign of the difference is a bit of it: nothing is compared.
-            return builder.icmp_signed("<", builder.bitcast(builder.fsub(*rows(place)), whole), zero)
+            return builder.icmp_signed("<", builder.bitcast(builder.fsub(*rows(place)), bits), zero)
 
-        return _bits(builder, test)
+        return _bits(builder, test, NARROW.count)
 
     return numba.types.uint64(x, y, numba.types.int64), build
 
 
 def _within(_typing: Any, x: Any, y: Any, _most: Any, _at: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        rows = _rows(context, builder, signature.args[:2], values[:2], values[3])
-        most = spread(builder, values[2])
-        whole = ir.VectorType(WHOLE, LANES)
-        size = ir.Constant(whole, [2**63 - 1] * LANES)  # all but the sign
-        found = ir.Constant(ir.VectorType(BIT, LANES), [0] * LANES)
-        for place in range(0, WORD, LANES):
-            bits = builder.bitcast(builder.fsub(*rows(place)), whole)
-            gap = builder.bitcast(builder.and_(bits, size), VECTOR)
-            found = builder.or_(found, builder.fcmp_unordered("<=", gap, most))
-        return builder.icmp_unsigned("!=", builder.bitcast(found, BYTE), BYTE(0))
+        rows = _rows(context, builder, signature.args[:2], values[:2], values[3], NARROW)
+        most = spread(builder, values[2], NARROW.count)
+        bits = ir.VectorType(ir.IntType(32), NARROW.count)
+        size = ir.Constant(bits, [2**31 - 1] * NARROW.count)  # all but the sign
+        found = ir.Constant(ir.VectorType(BIT, NARROW.count), [0] * NARROW.count)
+        for place in range(0, WORD, NARROW.count):
+            gap = builder.and_(builder.bitcast(builder.fsub(*rows(place)), bits), size)
+            found = builder.or_(found, builder.fcmp_ordered("<=", builder.bitcast(gap, NARROW), most))
+        some = builder.bitcast(found, ir.IntType(NARROW.count))
+        return builder.icmp_unsigned("!=", some, some.type(0))
 
-    return numba.types.boolean(x, y, numba.types.float64, numba.types.int64), build
+    return numba.types.boolean(x, y, numba.types.float32, numba.types.int64), build
 
 
 def _against(operator: str) -> Callable[..., Any]:
@@ -121,7 +125,7 @@ def _against(operator: str) -> Callable[..., Any]:
 
 def _first(_typing: Any, _word: Any) -> Any:
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return builder.cttz(values[0], BIT(1))
+        return builder.cttz(values[0], BIT(0))
 
     return numba.types.int64(numba.types.uint64), build
 
@@ -168,15 +172,15 @@ def near(fast: Floats, slow: Floats, scale: Floats, tie: float, at: int) -> bool
 
 
 @coded(_lower)
-def lower(x: Floats, y: Floats, at: int) -> Any:
+def lower(x: Narrow, y: Narrow, at: int) -> Any:
     """Returns the bars from `at` on where x is lower than y, of those where they differ."""
     return word_of(np.signbit(x[at : at + WORD] - y[at : at + WORD]))
 
 
 @coded(_within)
-def within(x: Floats, y: Floats, most: float, at: int) -> bool:
-    """Says whether one of 64 bars from `at` on has x and y no further apart than `most`, or one undefined."""
-    return bool((~(abs(x[at : at + WORD] - y[at : at + WORD]) > most)).any())
+def within(x: Narrow, y: Narrow, most: np.float32, at: int) -> bool:
+    """Says whether one of 64 bars from `at` on has x and y no further apart than `most`."""
+    return bool((abs(x[at : at + WORD] - y[at : at + WORD]) <= most).any())
 
 
 @coded(_against(">"))
@@ -199,8 +203,8 @@ def at_least(x: Floats, y: Any, at: int) -> Any:
 
 @coded(_first)
 def first_bit(word: Any) -> int:
-    """Returns the place of a word's first bit; there must be one."""
-    return (int(word) & -int(word)).bit_length() - 1
+    """Returns the place of a word's first bit, 64 without one."""
+    return (int(word) & -int(word)).bit_length() - 1 if word else WORD
 
 
 @coded(_last)

@@ -39,11 +39,11 @@ def by_reference(held: Any) -> Any:
     return held
 
 
-def hold_of(plain: Any) -> Any:
+def returns_of(plain: Any) -> Any:
     return device_function(plain)
 
 
-climb_of = hold_of
+climb_of = returns_of
 
 
 def unowned(array: Any) -> Any:
