@@ -11,7 +11,7 @@ import { samples } from './samples.ts'
  * (bench/results/), by what a bar may change. `states`: a built-in state alone decides; `bars`: each bar may end a position
  * (stops, shorts, rules of an exchange); `step`: a user's; `shared`: orders of all symbols meet in one purse.
  */
-const updatesPerCore = { states: 900_000_000, bars: 200_000_000, step: 240_000_000, shared: 15_000_000 }
+const updatesPerCore = { states: 1_100_000_000, bars: 210_000_000, step: 270_000_000, shared: 15_000_000 }
 /** From the process's start to its end, with its files and tear sheet, but for the bars: `npm run backtest` of a few symbols. */
 const start_s = 1.2
 /** The kernel's threads; more cores than this have not been measured. */
