@@ -1,7 +1,7 @@
 // What Node compiles is kept, so that the next start does not do it again.
 import { enableCompileCache } from 'node:module'
-import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { homeOf } from './home.ts'
 
 /**
  * Keeps it in the user's own folder, or where NODE_COMPILE_CACHE says. Node's own choice is a folder of temporary files, where another
@@ -16,13 +16,4 @@ function ownFolder(env: NodeJS.ProcessEnv): string | null {
   const caches = env['XDG_CACHE_HOME'] || join(homeOf() ?? '', '.cache')
   // From here it would be a folder of whoever owns this one.
   return isAbsolute(caches) ? join(caches, 'berth', 'node') : null
-}
-
-/** A container may run as a user whom its system does not know; such a one has none. */
-function homeOf(): string | null {
-  try {
-    return homedir()
-  } catch {
-    return null
-  }
 }

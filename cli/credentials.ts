@@ -1,8 +1,8 @@
 // What `berth login` keeps: for each server a credential, in a file that its user alone reads.
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { clientError } from './exit.ts'
+import { homeOf } from './home.ts'
 import type { Io } from './io.ts'
 
 /** `session`: of a person who has logged in; it ends by `berth logout`. */
@@ -16,7 +16,8 @@ type Credentials = Record<string, Credential>
 
 /** By the XDG Base Directory Specification: `$XDG_CONFIG_HOME/berth/credentials.json`, or under `~/.config`. */
 export function credentialsFile({ env, cwd }: Io): string {
-  const home = env['HOME']?.trim() || homedir()
+  // Where there is none it is the root, as a container engine says for such a user.
+  const home = env['HOME']?.trim() || (homeOf() ?? '/')
   const folder = env['XDG_CONFIG_HOME']?.trim() || join(home, '.config')
   return join(resolve(cwd, folder), 'berth', 'credentials.json')
 }

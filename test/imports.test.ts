@@ -61,6 +61,8 @@ const table: Record<string, Row> = {
     computed: true,
   },
   'test/**': { files: ['**'], packages: 'any', computed: true },
+  // How the tests run.
+  'vitest.config.ts': { files: ['test/support/**'], packages: 'any', computed: true },
   '*.config.ts': { files: [], packages: 'any', computed: true },
 }
 

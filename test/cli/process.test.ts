@@ -52,8 +52,12 @@ const unknown = { uid: 54_321, gid: 54_321, env: {} }
 test.skipIf(spawnSync(process.execPath, ['--eval', ''], unknown).status !== 0)(
   'a user whom the system does not know, and who has no home, has the command all the same',
   () => {
-    const { status, stderr } = spawnSync(process.execPath, [berth, '--help'], unknown)
-    expect([status, String(stderr)]).toEqual([0, ''])
+    const said = (...args: string[]) => {
+      const { status, stderr } = spawnSync(process.execPath, [berth, ...args], unknown)
+      return [status, String(stderr)]
+    }
+    expect(said('--help')).toEqual([0, ''])
+    expect(said('list')).toEqual([4, expect.stringMatching(/key/)])
   },
 )
 
