@@ -115,6 +115,8 @@ describe('servers', () => {
     vendor.hangs = true
     const dead = server()
     await dead.look()
+    // The call is under way: it begins after the look.
+    await expect.poll(() => vendor.asked).toBe(1)
     vendor.hangs = false
     const other = server()
     await other.refresh()
