@@ -149,11 +149,15 @@ result()
         def told() -> list[Any]:
             return [beat["points"] for beat in world.berth.of("heartbeat") if "points" in beat]
 
-        for count, name in enumerate(["more", "end"], 1):
-            world.berth.wait(lambda count=count: len(told()) == count)
+        def let_after(count: int, name: str) -> None:
+            """Lets the program go on some heartbeats after so many told of points."""
+            world.berth.wait(lambda: len(told()) == count)
             beats = len(world.berth.of("heartbeat"))
-            world.berth.wait(lambda beats=beats: len(world.berth.of("heartbeat")) > beats + 2)
+            world.berth.wait(lambda: len(world.berth.of("heartbeat")) > beats + 2)
             world.let(name)
+
+        let_after(1, "more")
+        let_after(2, "end")
         assert runner.wait() == 0
         assert told() == [rows(100), rows(2, objective=0.7)]
 
