@@ -153,6 +153,23 @@ class Engine:
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
+    def end_date(self, t: int, mark: float, waits: bool) -> bool:
+        """Does what comes after a date's decisions; says whether the equity is gone."""
+        if t == self.n - 1:
+            if waits:
+                self.miss("end_of_data")
+            if self.rules.close_at_end and self.position is not None:
+                self.close_at(t, mark, "end")
+        e = self.cash + (self.position.units * mark if self.position else 0.0)
+        gone = e <= 0 and not self.run.ruined
+        if gone:
+            if self.position is not None:
+                self.close(t, mark, "ruined", costs=False)
+            self.cash, self.run.ruined, e = 0.0, True, 0.0
+        self.run.equity.append(max(e, 0.0))
+        self.run.units.append(self.position.units if self.position else 0.0)
+        return gone
+
     def is_limited(self, t: int, price: float, buys: bool) -> bool:
         if not self.rules.limits:
             return False
@@ -366,7 +383,6 @@ def simulate(
     before = state_of(closes, fast, slow)
     mark = decided = 0.0
     order: int | None = None
-    last_e = rules.cash
     for t, bar in enumerate(bars):
         held = engine.position
         if held is not None and held.units < 0:
@@ -412,19 +428,8 @@ def simulate(
             engine.miss("suspended" if bar == "suspended" else "no_bar")
             if not rules.retry:
                 order = 0 if engine.position is not None else None
-        if t == n - 1:
-            if order is not None:
-                engine.miss("end_of_data")
-            if rules.close_at_end and engine.position is not None:
-                engine.close_at(t, mark, "end")
-        e = engine.cash + (engine.position.units * mark if engine.position else 0.0)
-        if e <= 0 and last_e > 0:
-            if engine.position is not None:
-                engine.close(t, mark, "ruined", costs=False)
-            engine.cash, engine.run.ruined, order, e = 0.0, True, None, 0.0
-        engine.run.equity.append(max(e, 0.0))
-        engine.run.units.append(engine.position.units if engine.position else 0.0)
-        last_e = e
+        if engine.end_date(t, mark, order is not None):
+            order = None
     if engine.position is not None:
         engine.book(engine.position, None, mark, None)
     return engine.run

@@ -47,7 +47,6 @@ def simulate(rules: Rules, targets: dict[int, float], bars: list[Bar | str | Non
     engine = TargetEngine(rules, len(bars))
     order: float | None = None
     mark = decided = 0.0
-    last_e = rules.cash
     for t, bar in enumerate(bars):
         held = engine.position
         if held is not None and held.units < 0:
@@ -71,19 +70,8 @@ def simulate(rules: Rules, targets: dict[int, float], bars: list[Bar | str | Non
         elif order is not None:
             engine.miss("suspended" if bar == "suspended" else "no_bar")
             order = engine.miss_target(order, mark)
-        if t == len(bars) - 1:
-            if order is not None:
-                engine.miss("end_of_data")
-            if rules.close_at_end and engine.position is not None:
-                engine.close_at(t, mark, "end")
-        e = engine.cash + (engine.position.units * mark if engine.position else 0.0)
-        if e <= 0 and last_e > 0:
-            if engine.position is not None:
-                engine.close(t, mark, "ruined", costs=False)
-            engine.cash, engine.run.ruined, order, e = 0.0, True, None, 0.0
-        engine.run.equity.append(max(e, 0.0))
-        engine.run.units.append(engine.position.units if engine.position else 0.0)
-        last_e = e
+        if engine.end_date(t, mark, order is not None):
+            order = None
     if engine.position is not None:
         engine.book(engine.position, None, mark, None)
     return engine.run
