@@ -177,13 +177,20 @@ describe('a sweep is cut', () => {
     }
     const source =
       'from berth import strategy\n@strategy\nclass A:\n    def step(s, bar, t, t1, p):\n        return keep()\n'
-    const [states, stopped, short, stepped] = [
+    const ranks = {
+      strategy: { name: 'momentum_top_k' },
+      parameters: { k: { range: [1, 1_000, 1] }, window: { range: [1, 1_000, 1] } },
+      portfolio: { mode: 'shared' },
+    }
+    const [states, stopped, short, stepped, shared] = [
       await seconds({}),
       await seconds({ execution: { stop_loss: 0.05 } }),
       await seconds({ execution: { direction: 'both' } }),
       await seconds({ strategy: { source, class: 'A' } }),
+      await seconds(ranks),
     ]
     expect(stopped).toBe(short)
+    expect(shared).toBeGreaterThan(5 * stopped)
     expect([stopped > 2 * states, stepped > 2 * states, stepped < stopped]).toEqual([true, true, true])
   })
 })
