@@ -39,13 +39,13 @@ def explain(plan: Plan, simulator: Simulator, point: int, symbol: str, text: str
             "", f"--explain: {symbol[:60]} is no symbol of the run: {', '.join(panel.symbols[:20])}"
         )
     s, t = panel.symbols.index(symbol), bar_at(panel, text)
-    run = simulator.record(point)
+    run, orders = simulator.record_orders(point)
     chosen = ", ".join(f"{name} {value:g}" for name, value in plan.grid.parameters(point).items())
     date = day(panel, t)
     lines = [f"{symbol} on {date}, point {point} ({chosen or 'no parameters'})"]
     lines.append(f"  bar       {shown_bar(panel, s, t)}")
     lines += [f"  table     {line}" for line in shown_tables(plan, panel, s, t, point)]
-    mine = run.events[run.events[:, k.L_CELL] == s]
+    mine = orders.events[orders.events[:, k.L_CELL] == s]
     before = run.units[t - 1, s] if t > 0 else 0.0
     lines.append(f"  before    {holding(float(before))}")
     happened = [told(panel, mine, row) for row in mine[mine[:, k.L_BAR] == t]]

@@ -50,16 +50,14 @@ def run_in(
     log(f"data: {len(panel.symbols)} symbols, {panel.bars} bars{where}; {sets_of(grid.total, grid.known)}")
     out.mkdir(parents=True, exist_ok=True)
     progress.tell(0.05, "compile")
-    from berth_backtest.kernel.ready import compile_runs, compile_sweeps
+    from berth_backtest.kernel.ready import compile_kernel
     from berth_backtest.output.files import write_files
     from berth_backtest.output.shard import write_shard
     from berth_backtest.simulate import make_simulator
     from berth_backtest.sweep import keeps_all
 
     keeps_all(plan)
-    compile_runs()
-    if grid.total > 1:
-        compile_sweeps()
+    compile_kernel()
     keep_imports()
     compiled = time.monotonic()
     log(f"kernel ready after {compiled - loaded:.2f} s; running on {threads} threads")
@@ -94,10 +92,10 @@ def kernel_beside() -> Iterator[None]:
     """
 
     def load() -> None:
-        from berth_backtest.kernel.ready import compile_runs, is_kept
+        from berth_backtest.kernel.ready import compile_kernel, is_kept
 
         if is_kept():
-            compile_runs()
+            compile_kernel()
 
     thread = Thread(target=load)
     thread.start()

@@ -61,11 +61,11 @@ def first_difference(
     plan: Plan, simulator: Simulator, symbols: Sequence[int], points: Index, cuts: list[int]
 ) -> tuple[int, int, int, int] | None:
     """Returns cut, point, bar and symbol of the first order of some symbols that a cut changes."""
-    whole = [simulator.record(int(point), symbols).decided for point in points]
+    whole = [simulator.record_orders(int(point), symbols)[1].decided for point in points]
     for cut in cuts:
         short = make_simulator(plan, simulator.threads, truncate(plan.panel, cut + 1, symbols))
         for point, orders in zip(points, whole, strict=True):
-            known = short.record(int(point), symbols).decided
+            known = short.record_orders(int(point), symbols)[1].decided
             different = np.argwhere(known != orders[: cut + 1])
             if len(different):
                 bar, at = (int(x) for x in different[0][:2])

@@ -22,6 +22,7 @@ Index = NDArray[np.int64]
 Calls = list[Callable[[], None]]
 
 SHORT_BARS = 20_000  # of a call: below it threads would wait for each other longer than it takes
+LINE_BARS = 200_000  # of a call that only follows the marks: some 5 ns each
 Lines = tuple[Floats, Floats, Floats, Floats, Floats]  # marks, totals, growth, tops, bottoms
 
 NONE2 = np.empty((0, 0))
@@ -37,8 +38,9 @@ class Room:
 
     trades: int = 0
     events: int = 0
-    whole: bool = False
-    curve: bool = False  # of a run that is not whole: the equity alone
+    equity: bool = False
+    held: bool = False
+    decided: bool = False
 
     def records(self, books: int, bars: int, purses: int, cells: int) -> Records:
         """Returns room for the records of so many books."""
@@ -47,9 +49,9 @@ class Room:
             return np.zeros((books, *(shape if there else (0,) * len(shape))))
 
         return Records(
-            equity=room(self.whole or self.curve, bars, purses),
-            held=room(self.whole, bars, cells),
-            decided=room(self.whole, bars, cells, 2),
+            equity=room(self.equity, bars, purses),
+            held=room(self.held, bars, cells),
+            decided=room(self.decided, bars, cells, 2),
             trades=room(True, self.trades, TRADE),
             events=room(True, self.events, EVENT),
             counts=np.zeros((books, 4), dtype=np.int64),
@@ -239,7 +241,7 @@ def lines_of(
         book = np.repeat(np.arange(books), np.diff(action_at))
         ratios[book, actions[:, 0].astype(np.int64)] = actions[:, 2]
     lines = room_for(books, n, min(levels, n.bit_length()))
-    step = -(-SHORT_BARS // n)
+    step = -(-LINE_BARS // n)
     parts = [slice(first, first + step) for first in range(0, books, step)]
 
     def follow(part: slice) -> None:
@@ -252,10 +254,12 @@ def lines_of(
 
 def room_for(books: int, bars: int, levels: int) -> Lines:
     """Returns room for the lines of books of one symbol each."""
+    marks, totals = np.empty((books, 1, bars + WIDTH)), np.empty((books, 1, bars + 1))
+    marks[:, :, bars:] = totals[:, :, 0] = 0.0
     return (
-        np.zeros((books, 1, bars + WIDTH)),
-        np.zeros((books, 1, bars + 1)),
-        np.zeros((books, 1, bars, GROWTH)),
+        marks,
+        totals,
+        np.empty((books, 1, bars, GROWTH)),
         np.empty((books, 1, levels, bars + WIDTH)),
         np.empty((books, 1, levels, bars + WIDTH)),
     )

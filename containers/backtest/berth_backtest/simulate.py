@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -62,15 +63,23 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Orders:
+    """What a run of one set decided, and what came of it."""
+
+    decided: Floats  # [bar, symbol, (order, want)]
+    events: Floats  # [event, column]: L_CELL is the symbol
+
+
+@dataclass(frozen=True)
 class Recording:
     """A whole run of one set. Accounts are the symbols, or the one of a shared purse."""
 
     raw: Floats  # [account, field]
     equity: Floats  # [bar, account]
     units: Floats  # [bar, symbol]
-    decided: Floats  # [bar, symbol, (order, want)]
     trades: Floats  # [trade, column]: T_CELL is the symbol; closed in order of exit, then open ones
-    events: Floats  # [event, column]: L_CELL is the symbol
+    fills: int
+    orders: Orders | None  # where they were asked for
 
 
 class Simulator:
@@ -294,13 +303,24 @@ class Simulator:
         if not plain.all():
             raw[~plain] = self.run_cells(block, books[~plain], points, picks)
 
-    def run_plain(self, block: Block, books: Index, points: Index, picks: Index, raw: Floats) -> Floats:
-        """Fills raw with what run_cells returns, of books where nothing happens but the orders of a state."""
+    def run_plain(
+        self,
+        block: Block,
+        books: Index,
+        points: Index,
+        picks: Index,
+        raw: Floats,
+        records: Records | None = None,
+    ) -> Floats:
+        """Fills raw with what run_cells returns, of books where nothing happens but the orders of a state.
+
+        Of one set it records all but orders and events.
+        """
         left, counts = np.empty(raw.shape[:2], dtype=np.int64), np.empty(len(books), dtype=np.int64)
         run_plain(
             block.market.books,
             books,
-            Room().records(len(books), self.panel.bars, 1, 1),
+            records or Room().records(len(books), self.panel.bars, 1, 1),
             self.rules,
             self.definition.move_kind,
             block.tables,
@@ -313,7 +333,8 @@ class Simulator:
         )
         for i in np.flatnonzero(counts):
             sets = left[i, : counts[i]]
-            raw[i, sets] = self.run_cells(block, books[i : i + 1], points[sets], picks[sets])[0]
+            again = None if records is None else cleared(records.part(slice(i, i + 1)))
+            raw[i, sets] = self.run_cells(block, books[i : i + 1], points[sets], picks[sets], again)[0]
         return raw
 
     def run_cells(
@@ -393,64 +414,99 @@ class Simulator:
         return [chosen[first : first + step] for first in range(0, len(chosen), step)]
 
     def record(self, point: int, symbols: Sequence[int] | None = None) -> Recording:
-        """Returns the whole run of one set, each symbol's or those of some symbols."""
-        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
-        if (
-            self.recorded is not None
-            and self.recorded[0] == point
-            and chosen == range(len(self.panel.symbols))
-        ):
+        """Returns the whole run of one set, each symbol's or those of some symbols, without its orders."""
+        every = range(len(self.panel.symbols))
+        chosen = every if symbols is None else symbols
+        if self.recorded is not None and self.recorded[0] == point and chosen == every:
             return self.recorded[1]
+        return self.record_all(point, chosen, ordered=False)
+
+    def record_orders(self, point: int, symbols: Sequence[int] | None = None) -> tuple[Recording, Orders]:
+        """Returns what `record` does, and the run's orders."""
+        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
+        found = self.record_all(point, chosen, ordered=True)
+        assert found.orders is not None  # they were asked for
+        return found, found.orders
+
+    def record_all(self, point: int, symbols: Sequence[int], ordered: bool) -> Recording:
         if self.shared:
-            raw = np.empty((1, layout.RAW))
-            counts = self.run_set(point, raw, Room()).counts[0]
-            room = Room(int(counts[C_TRADES]), int(counts[C_EVENTS]), whole=True)
-            kept = self.run_set(point, raw, room)
-            return Recording(
-                raw, kept.equity[0], kept.held[0], kept.decided[0], kept.trades[0], kept.events[0]
-            )
+            return self.record_shared(point)
         rows, picks = rows_of(self.definition.series, self.grid, np.array([point]))
         if self.kept is not None and all(row in self.rows for row in rows):
             places = np.array([[self.rows[rows[at]] for at in picks[0]]], dtype=np.int64)
-            return self.record_books(self.kept, np.array(chosen), point, places)
+            return self.record_books(self.kept, np.array(symbols), point, places, ordered)
         return join(
             [
-                self.record_books(self.block(part, rows), np.arange(len(part)), point, picks)
-                for part in self.blocks(chosen, rows)
+                self.record_books(self.block(part, rows), np.arange(len(part)), point, picks, ordered)
+                for part in self.blocks(symbols, rows)
             ]
         )
 
-    def record_books(self, block: Block, books: Index, point: int, picks: Index) -> Recording:
+    def record_shared(self, point: int) -> Recording:
+        raw = np.empty((1, layout.RAW))
+        counts = self.run_set(point, raw, Room()).counts[0]
+        room = Room(int(counts[C_TRADES]), int(counts[C_EVENTS]), equity=True, held=True, decided=True)
+        kept = self.run_set(point, raw, room)
+        orders = Orders(kept.decided[0], kept.events[0])
+        return Recording(raw, kept.equity[0], kept.held[0], kept.trades[0], fills_in(orders.events), orders)
+
+    def record_books(self, block: Block, books: Index, point: int, picks: Index, ordered: bool) -> Recording:
         """Returns the whole run of one set over some symbols of a block."""
         one, bars = np.array([point]), self.panel.bars
-        records = Room(SOME_TRADES, SOME_EVENTS, whole=True).records(len(books), bars, 1, 1)
+        plain = plain_books(self.definition.move_kind, self.rules, block.market)[books] & (not ordered)
+        room = Room(SOME_TRADES, 0 if plain.all() else SOME_EVENTS, True, True, decided=ordered)
+        records = room.records(len(books), bars, 1, 1)
+        raw = np.empty((len(books), 1, layout.RAW))
+
+        def run(part: slice) -> None:
+            if plain[part.start]:
+                self.run_plain(block, books[part], one, picks, raw[part], records.part(part))
+            else:
+                raw[part] = self.run_cells(block, books[part], one, picks, records.part(part))
+
         step = -(-len(books) // self.threads)
-        parts = [slice(first, first + step) for first in range(0, len(books), step)]
-        calls = [
-            partial(self.run_cells, block, books[part], one, picks, records.part(part)) for part in parts
+        edges = [0, *(np.flatnonzero(plain[1:] != plain[:-1]) + 1), len(books)]
+        parts = [
+            slice(at, min(at + step, end)) for first, end in pairwise(edges) for at in range(first, end, step)
         ]
-        raw = np.concatenate(self.each(calls, step * bars))
+        self.each([partial(run, part) for part in parts], 0 if plain.all() else step * bars)
         trades, events = (
             [rows[:count] for rows, count in zip(values, records.counts[:, column], strict=True)]
             for values, column in ((records.trades, C_TRADES), (records.events, C_EVENTS))
         )
         counts = records.counts[:, [C_TRADES, C_EVENTS]]
-        for i in np.flatnonzero((counts > [SOME_TRADES, SOME_EVENTS]).any(axis=1)):
-            room = Room(int(counts[i, 0]), int(counts[i, 1])).records(1, bars, 1, 1)
-            self.run_cells(block, books[i : i + 1], one, picks, room)
-            trades[i], events[i] = room.trades[0], room.events[0]
+        for i in np.flatnonzero((counts > [room.trades, room.events]).any(axis=1)):
+            more = Room(int(counts[i, 0]), int(counts[i, 1])).records(1, bars, 1, 1)
+            self.run_cells(block, books[i : i + 1], one, picks, more)
+            trades[i], events[i] = more.trades[0], more.events[0]
         symbols = np.array(block.market.symbols)[books]
-        recording = Recording(
+        every, told = np.concatenate(trades), np.concatenate(events)
+        every[:, layout.T_CELL] = np.repeat(symbols, counts[:, 0])
+        told[:, layout.L_CELL] = np.repeat(symbols, counts[:, 1])
+        return Recording(
             raw[:, 0],
             records.equity[:, :, 0].T,
             records.held[:, :, 0].T,
-            records.decided[:, :, 0].transpose(1, 0, 2),
-            np.concatenate(trades),
-            np.concatenate(events),
+            every,
+            fills_in(told) + fills_of(every[np.repeat(plain & (counts[:, 1] == 0), counts[:, 0])]),
+            Orders(records.decided[:, :, 0].transpose(1, 0, 2), told) if ordered else None,
         )
-        recording.trades[:, layout.T_CELL] = np.repeat(symbols, counts[:, 0])
-        recording.events[:, layout.L_CELL] = np.repeat(symbols, counts[:, 1])
-        return recording
+
+
+def cleared(records: Records) -> Records:
+    """Returns records for another run in their place."""
+    for values in records:
+        values[...] = 0
+    return records
+
+
+def fills_in(events: Floats) -> int:
+    return int((events[:, layout.L_WHAT] == layout.FILLS_AT).sum())
+
+
+def fills_of(trades: Floats) -> int:
+    """Returns the fills of trades that are each one purchase and, unless they are open, one sale."""
+    return len(trades) + int((trades[:, layout.T_EXIT_BAR] >= 0).sum())
 
 
 def sets_at_once(bars: int) -> int:
@@ -466,8 +522,17 @@ def join(runs: list[Recording]) -> Recording:
         np.concatenate([run.raw for run in runs]),
         np.concatenate([run.equity for run in runs], axis=1),
         np.concatenate([run.units for run in runs], axis=1),
-        np.concatenate([run.decided for run in runs], axis=1),
         np.concatenate([run.trades for run in runs]),
+        sum(run.fills for run in runs),
+        join_orders([run.orders for run in runs if run.orders is not None]),
+    )
+
+
+def join_orders(runs: list[Orders]) -> Orders | None:
+    if not runs:
+        return None
+    return Orders(
+        np.concatenate([run.decided for run in runs], axis=1),
         np.concatenate([run.events for run in runs]),
     )
 

@@ -76,7 +76,18 @@ def check(simulator: Simulator) -> list[bool]:
         if found[-1]:
             again = simulator.run_plain(block, only, points, picks, np.empty((1, *raw.shape)))
             assert (again[0] == raw).all()
+    check_recorded(simulator, points)
     return found
+
+
+def check_recorded(simulator: Simulator, points: np.ndarray) -> None:
+    """Compares what is recorded of each set with what is recorded bar by bar, with its orders."""
+    for point in points:
+        quick, (whole, _) = simulator.record(int(point)), simulator.record_orders(int(point))
+        assert quick.orders is None
+        for name in ("raw", "equity", "units", "trades"):
+            np.testing.assert_array_equal(getattr(quick, name), getattr(whole, name), name)
+        assert quick.fills == whole.fills
 
 
 @pytest.mark.parametrize("name", GRIDS)

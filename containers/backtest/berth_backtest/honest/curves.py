@@ -40,7 +40,7 @@ def curves_of(simulator: Simulator, points: Index) -> Floats:
 
 def add_set(simulator: Simulator, point: int, total: Floats) -> None:
     raw = np.empty((1, layout.RAW))
-    total += simulator.run_set(point, raw, Room(curve=True)).equity[0, :, 0]
+    total += simulator.run_set(point, raw, Room(equity=True)).equity[0, :, 0]
 
 
 def add_sets(simulator: Simulator, points: Index, places: Index | None, total: Floats) -> None:
@@ -51,7 +51,7 @@ def add_sets(simulator: Simulator, points: Index, places: Index | None, total: F
         if places is None or block is None:
             simulator.check_stop()
             block, at = simulator.block(range(s, s + 1), rows), 0
-        records = Room(curve=True).records(1, simulator.panel.bars, len(points), len(points))
+        records = Room(equity=True).records(1, simulator.panel.bars, len(points), len(points))
         some = picks if places is None else places
         simulator.run_cells(block, np.array([at]), points, some, records)
         total += records.equity[0].T

@@ -2,7 +2,7 @@
 
 No short, no stop, no split, no price limit, a bar on each date: then a set changes only where its state
 does. These bars are found 64 at a time, as the bits of a word, and what lies between them is accounted
-at once. The results are those of run.run_moves to the last bit.
+at once. The results are those of run.run_moves to the last bit, and so is what is recorded of one set.
 """
 
 from typing import Any, NamedTuple
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .account import Lines, begun, clear_sums, joined, settled
-from .book import Book, Markets, Records
+from .account import Course, Lines, begun, clear_sums, joined, settled
+from .book import C_TRADES, Book, Markets, Records
 from .jit import by_reference, entry, hot, inner, unowned
 from .layout import (
     CASH_ORDERS,
@@ -32,6 +32,7 @@ from .layout import (
     NEXT_OPEN,
     OPEN_TRADES,
     RISK_FREE,
+    SIGNAL,
     SIZE,
     SIZE_CASH,
     SIZE_UNITS,
@@ -42,6 +43,16 @@ from .layout import (
     SUM_E,
     SUM_R,
     SUM_R2,
+    T_CELL,
+    T_ENTRY,
+    T_ENTRY_BAR,
+    T_EXIT,
+    T_EXIT_BAR,
+    T_FEES,
+    T_PNL,
+    T_REASON,
+    T_UNITS,
+    T_VALUE,
     TIE,
     TIES,
     TRADED,
@@ -82,6 +93,15 @@ class Line(NamedTuple):
     free: float
 
 
+class Curve(NamedTuple):
+    """What is recorded of a set, each bar and each trade."""
+
+    equity: Floats  # [bar]
+    held: Floats  # [bar]
+    trades: Floats  # [trade, column]
+    counts: Index
+
+
 @entry
 def run_plain(
     markets: Markets,
@@ -99,7 +119,8 @@ def run_plain(
 ) -> None:
     """Fills raw[book, set, field] of some books; counts[book] sets are `left` to run_moves.
 
-    Those are sets that a sale left no cash. The arguments are those of run_moves.
+    Those are sets that a sale left no cash. The arguments are those of run_moves; recorded are equity,
+    units and trades, of one set, where there is room for them.
     """
     scratch = scratch_of(markets, 1, 1)
     for row in range(len(books)):
@@ -221,7 +242,12 @@ def follow_sets(
             found, ties = all_changes(
                 kind, table, closes, first, own, shift, begin, picks[i], levels[i], changes
             )
-        if not trade(line, changes, found, ties, raw[i]):
+        if len(b.equity) > 0:
+            curve = Curve(b.equity[:, 0], b.held[:, 0], b.trades, b.counts)
+            sound = trade(line, changes, found, ties, raw[i], curve)
+        else:
+            sound = trade(line, changes, found, ties, raw[i], None)
+        if not sound:
             left[count] = i
             count += 1
     return count
@@ -332,10 +358,10 @@ def conditions(
 
 
 @hot
-def trade(line: Line, changes: Index, count: int, ties: int, raw: Floats) -> bool:
+def trade(line: Line, changes: Index, count: int, ties: int, raw: Floats, curve: Curve | None) -> bool:
     """Buys and sells in turn at the bars of some changes; says whether each sale left cash."""
-    prices, totals, lines, n = line.prices, line.totals, line.lines, len(line.prices)
-    clear_sums(lines.sums)
+    prices, totals, n = line.prices, line.totals, len(line.prices)
+    clear_sums(line.lines.sums)
     raw[:] = 0.0
     raw[TIES] = ties
     cash, course, since, sound = line.cash, begun(line.cash), 0, True
@@ -354,33 +380,34 @@ def trade(line: Line, changes: Index, count: int, ties: int, raw: Floats) -> boo
         cost = costs_at(line.rates, value, False)
         if since < t:
             raw[SUM_E] += cash * (t - since)
-            course = settled(course, lines, since, t, cash, 0.0, line.free)
+            course = followed(line, curve, course, since, t, cash, 0.0)
         cash = left_of(cash - (value + cost), value)
         since = min(end, n)
         raw[SUM_E] += cash * (since - t) + units * (totals[since] - totals[t])
-        course = settled(course, lines, t, since, cash, units, line.free)
+        course = followed(line, curve, course, t, since, cash, units)
         raw[HELD] += since - t
-        raw[FEES] += cost
-        raw[TRADED] += value
+        pay(raw, value, cost)
         if end >= n:
             raw[END_ORDERS] = 1.0 if k + 1 < count else 0.0
             raw[OPEN_TRADES] = 1.0
+            if curve is not None:
+                pnl = units * line.lines.mark[n - 1] - value - cost
+                keep_trade(curve, t, -1, units, price, np.nan, value, cost, pnl, -1.0)
             break
-        sold = units * (prices[end] * (1.0 - line.slippage))
+        paid = prices[end] * (1.0 - line.slippage)
+        sold = units * paid
         sale_cost = costs_at(line.rates, sold, True)
         cash += sold - sale_cost
         sound = sound and cash > 0.0
-        raw[FEES] += sale_cost
-        raw[TRADED] += sold
+        pay(raw, sold, sale_cost)
         pnl = sold - value - (cost + sale_cost)
-        raw[TRADES] += 1.0
-        raw[WINS] += 1.0 if pnl > 0.0 else 0.0
-        raw[GAINS] += max(pnl, 0.0)
-        raw[LOSSES] -= min(pnl, 0.0)
+        count_trade(raw, pnl)
+        if curve is not None:
+            keep_trade(curve, t, end, units, price, paid, value, cost + sale_cost, pnl, SIGNAL)
     if since < n:
         raw[SUM_E] += cash * (n - since)
-        course = settled(course, lines, since, n, cash, 0.0, line.free)
-    course = joined(course, lines.sums)
+        course = followed(line, curve, course, since, n, cash, 0.0)
+    course = joined(course, line.lines.sums)
     raw[SUM_R], raw[SUM_R2], raw[SUM_D2], raw[EQUITY] = course.r, course.r2, course.d2, course.equity
     raw[LOW], raw[LOW_PEAK], raw[MAX_BELOW] = course.low, course.low_peak, course.most
     return sound
@@ -397,3 +424,54 @@ def bought(line: Line, price: float, cash: float) -> tuple[float, bool]:
     elif line.sizing == SIZE_UNITS:
         wanted = line.size
     return cut(line.lots, min(fitting_at(line.rates, price, False, budget), wanted))
+
+
+@hot
+def followed(
+    line: Line, curve: Curve | None, course: Course, first: int, end: int, cash: float, units: float
+) -> Course:
+    """Accounts the bars from first to end, which end with as much cash and as many units."""
+    if curve is not None:
+        for t in range(first, end):
+            curve.equity[t] = cash + units * line.lines.mark[t]
+            curve.held[t] = units
+    return settled(course, line.lines, first, end, cash, units, line.free)
+
+
+@hot
+def pay(raw: Floats, value: float, cost: float) -> None:
+    raw[FEES] += cost
+    raw[TRADED] += value
+
+
+@hot
+def count_trade(raw: Floats, pnl: float) -> None:
+    raw[TRADES] += 1.0
+    raw[WINS] += 1.0 if pnl > 0.0 else 0.0
+    raw[GAINS] += max(pnl, 0.0)
+    raw[LOSSES] -= min(pnl, 0.0)
+
+
+@hot
+def keep_trade(
+    curve: Curve,
+    t: int,
+    end: int,
+    units: float,
+    price: float,
+    paid: float,
+    value: float,
+    fees: float,
+    pnl: float,
+    reason: float,
+) -> None:
+    """Counts a trade, and records it where there is room; an open one ends at bar -1."""
+    place = curve.counts[C_TRADES]
+    curve.counts[C_TRADES] += 1
+    if place < len(curve.trades):
+        row = curve.trades[place]
+        row[T_CELL] = 0.0
+        row[T_ENTRY_BAR], row[T_EXIT_BAR] = t, end
+        row[T_ENTRY], row[T_EXIT] = price, paid
+        row[T_UNITS], row[T_FEES], row[T_PNL] = units, fees, pnl
+        row[T_REASON], row[T_VALUE] = reason, value

@@ -20,15 +20,9 @@ def is_kept() -> bool:
     return any(Path(KEPT).rglob("run.run_moves-*.nbc"))
 
 
-def compile_kernel() -> None:
-    """Makes all of the kernel ready."""
-    compile_runs()
-    compile_sweeps()
-
-
 @cache
-def compile_runs() -> None:
-    """Makes ready what every run needs, by running it on two bars."""
+def compile_kernel() -> None:
+    """Makes all of the kernel ready, by running it on two bars."""
     fill_metrics(np.ones((1, RAW)), np.ones(4), np.empty((1, METRICS)))
     run_moves(
         tiny_markets(),
@@ -50,11 +44,6 @@ def compile_runs() -> None:
         np.zeros((1, FAULT)),
         np.empty((1, 1, RAW)),
     )
-
-
-@cache
-def compile_sweeps() -> None:
-    """Makes ready what only runs of several sets need."""
     run_plain(
         tiny_markets(),
         np.zeros(1, dtype=np.int64),

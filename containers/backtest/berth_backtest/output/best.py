@@ -137,7 +137,7 @@ def best_of(plan: Plan, runs: Iterable[Run], metrics: Floats | None = None) -> B
         add_held(plan.panel, symbols, run.units, long, short)
         raws.append(run.raw)
         trades.append(run.trades)
-        fills += int((run.events[:, layout.L_WHAT] == layout.FILLS_AT).sum())
+        fills += run.fills
     raw = np.concatenate(raws)
     if metrics is None:
         metrics = metrics_of(raw, n, cash, plan.periods, plan.spec.risk_free)

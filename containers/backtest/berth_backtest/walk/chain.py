@@ -1,7 +1,7 @@
 """The tests one after the other, each from the equity at the end of the one before: what is out of sample."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -50,9 +50,9 @@ def run_chain(plan: Plan, folds: tuple[Fold, ...], points: list[int], threads: i
         chained_raw(runs, plan.spec.execution.cash),
         np.concatenate([run.equity for run in runs]),
         np.concatenate([run.units for run in runs]),
-        np.concatenate([run.decided for run in runs]),
         np.concatenate([run.trades for run in runs]),
-        np.concatenate([run.events for run in runs]),
+        sum(run.fills for run in runs),
+        None,
     )
     every = metrics_from(whole, run.raw, np.full(len(plan.accounts), plan.spec.execution.cash))
     return Chain(whole, run, best_of(whole, [(range(len(whole.panel.symbols)), run)], every), tuple(found))
@@ -88,12 +88,11 @@ def metrics_from(plan: Plan, raw: Floats, cash: Floats) -> Floats:
 
 
 def moved(run: Recording, bars: int) -> Recording:
-    """Returns a run whose trades and events are counted from an earlier bar."""
-    trades, events = run.trades.copy(), run.events.copy()
+    """Returns a run whose trades are counted from an earlier bar."""
+    trades = run.trades.copy()
     for column in (layout.T_ENTRY_BAR, layout.T_EXIT_BAR):
         trades[:, column] += np.where(trades[:, column] >= 0, bars, 0)
-    events[:, layout.L_BAR] += bars
-    return Recording(run.raw, run.equity, run.units, run.decided, trades, events)
+    return replace(run, trades=trades)
 
 
 def chained_raw(runs: list[Recording], cash: float) -> Floats:
