@@ -59,7 +59,7 @@ def random_panel(symbols: int, bars: int) -> Panel:
         own_row=np.tile(np.arange(bars) + 1, symbols),
         own_start=np.arange(symbols + 1) * bars,
         actions=np.empty((0, 4)),
-        sha256="",
+        hashing=str,
         warnings=(),
     )
 

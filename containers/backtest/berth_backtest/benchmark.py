@@ -61,7 +61,7 @@ def panel_of_file(spec: BenchmarkSpec, data: DataSpec, panel: Panel) -> Panel:
         raise source.wrong(0, "date", "is a time in one file and a date in another")
     first, last = int(panel.dates[0]), int(panel.dates[-1])
     merged = merge([rows], (rows.symbols[0],), china=False)
-    found = build_panel(merged, (rows.symbols[0],), rows.dated, first, last, "", [])
+    found = build_panel(merged, (rows.symbols[0],), rows.dated, first, last, str, [])
     if found is None:
         raise source.wrong(None, None, "has no row for the run's dates")
     return found

@@ -109,11 +109,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
-def open_checkpoint(identity: str) -> Checkpoint:
-    """Returns the checkpoint of BERTH_CHECKPOINT_DIR, one that keeps nothing without it."""
+def open_checkpoint(identity: Callable[[], str]) -> Checkpoint:
+    """Returns the checkpoint of BERTH_CHECKPOINT_DIR, one that keeps nothing without it.
+
+    `identity` returns what is the same for the same run: to know it may take as long as hashing its data.
+    """
     folder = os.environ.get("BERTH_CHECKPOINT_DIR")
     try:
         every_s = float(os.environ.get("BERTH_CHECKPOINT_EVERY_S", EVERY_S))
     except ValueError:
         every_s = EVERY_S
-    return Checkpoint(Path(folder) if folder else None, identity, every_s, time.monotonic)
+    if not folder:
+        return Checkpoint(None, "", every_s, time.monotonic)
+    return Checkpoint(Path(folder), identity(), every_s, time.monotonic)

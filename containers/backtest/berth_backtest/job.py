@@ -3,10 +3,10 @@
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from berth_backtest.errors import StoppedError, invalid
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
     from berth_backtest.sweep import Sweep
 
 SCRATCH = "berth-backtest-"  # folders in TMPDIR
+READY = Event()  # this process has the kernel
 
 
 def run_job(
     value: object, out: Path, progress: Progress, stop: Stop, threads: int, shard: Shard = WHOLE
 ) -> dict[str, object]:
     """Runs a spec, or a shard of it, and writes its files to `out`; returns what result.json holds."""
-    with TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as scratch:
-        return run_in(Path(scratch), value, out, progress, stop, threads, shard)
+    with ExitStack() as ended:
+        return run_until(ended, value, out, progress, stop, threads, shard)
 
 
-def run_in(
-    scratch: Path, value: object, out: Path, progress: Progress, stop: Stop, threads: int, shard: Shard
+def run_until(
+    ended: ExitStack, value: object, out: Path, progress: Progress, stop: Stop, threads: int, shard: Shard
 ) -> dict[str, object]:
-    """Runs a spec; `scratch` is a folder for prices that are larger than the memory."""
+    """Runs a spec; what it leaves goes when all has `ended`."""
     began = time.monotonic()
     progress.tell(0.0, "load")
     spec = parse_spec(value)
@@ -43,7 +44,7 @@ def run_in(
     if spec.search.method == "tpe" and shard != WHOLE:
         raise invalid("search.method", "tpe draws by all trials before: it is not run in shards")
     with kernel_beside():
-        plan = plan_of(spec, scratch, threads)
+        plan = plan_of(spec, ended, threads)
         panel, grid = plan.panel, plan.grid
         loaded = time.monotonic()
     where = "" if panel.folder is None else ", from the disk"
@@ -58,6 +59,7 @@ def run_in(
 
     keeps_all(plan)
     compile_kernel()
+    READY.set()
     keep_imports()
     compiled = time.monotonic()
     log(f"kernel ready after {compiled - loaded:.2f} s; running on {threads} threads")
@@ -97,6 +99,9 @@ def kernel_beside() -> Iterator[None]:
         if is_kept():
             compile_kernel()
 
+    if READY.is_set():
+        yield
+        return
     thread = Thread(target=load)
     thread.start()
     try:
@@ -115,14 +120,17 @@ def keep_imports() -> None:
         gc.enable()
 
 
-def plan_of(spec: "Spec", scratch: Path, threads: int) -> "Plan":
-    """Returns the plan; its prices lie in `scratch` where they are larger than the memory."""
+def plan_of(spec: "Spec", ended: ExitStack, threads: int) -> "Plan":
+    """Returns the plan; prices larger than the memory lie in a folder that goes when all has `ended`."""
     # Imported late: the first line of the log must not wait for them, nor a wrong spec for its error.
     from berth_backtest.data.load import load_panel
     from berth_backtest.memory import must_lie_on_disk
     from berth_backtest.plan import make_plan
 
-    folder = scratch if must_lie_on_disk(spec) else None
+    folder = None
+    if must_lie_on_disk(spec):
+        scratch = TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True)
+        folder = Path(ended.enter_context(scratch))
     return make_plan(spec, load_panel(spec.data, spec.execution.profile == "cn_a", folder, threads))
 
 
@@ -164,7 +172,7 @@ def sweep_of(
         return merge(plan, shard)
     began = time.monotonic()
     span = shard.span(plan.grid.total)
-    checkpoint = open_checkpoint(f"{identity_of(plan)} {span[0]} {span[1]}")
+    checkpoint = open_checkpoint(lambda: f"{identity_of(plan)} {span[0]} {span[1]}")
     sweep = run_sweep(plan, simulator, span, checkpoint, progress, stop)
     return sweep, time.monotonic() - began - sweep.sampled_s
 
@@ -185,8 +193,8 @@ def explain_job(
     spec = parse_spec(value)
     if spec.validation is not None:
         raise invalid("validation", "--explain is of one run over all dates: leave validation out for it")
-    with TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as scratch:
-        plan = plan_of(spec, Path(scratch), threads)
+    with ExitStack() as ended:
+        plan = plan_of(spec, ended, threads)
         best = known_best(out, plan)
         if best is None:
             run_job(value, out, progress, stop, threads)

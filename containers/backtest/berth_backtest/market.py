@@ -85,7 +85,11 @@ def market_of(
     each: Callable[[Calls, int], object] = in_turn,
     levels: int = 1,
 ) -> Market:
-    """Returns a book for each of some symbols, with levels of extremes; `each` makes calls of some bars."""
+    """Returns a book for each of some symbols, with levels of extremes; `each` makes calls of some bars.
+
+    With 0 levels each call that runs books makes their lines (`with_lines`): of one set they are as much work
+    as the set, and to keep those of all books takes longer than both.
+    """
     chosen = chosen_of(symbols)
     bars = prices_of(panel, chosen)[:, :, np.newaxis]
     states = np.ascontiguousarray(panel.state[chosen])[:, :, np.newaxis]
@@ -177,8 +181,9 @@ def own_of(panel: Panel, symbols: Sequence[int]) -> OwnBars:
         own = np.repeat(first - edges[:-1], end - first) + np.arange(edges[-1])
     rows, closes = panel.own_row[own], panel.own["close"][own]
     kept = rows >= 0
-    if not kept.all():
-        rows, closes = rows[kept], closes[kept]
+    if kept.all():
+        return OwnBars(closes, rows - 1, edges, np.zeros(len(symbols), dtype=np.int64))
+    rows, closes = rows[kept], closes[kept]
     starts = np.concatenate([[0], np.cumsum(kept)])[edges]
     return OwnBars(closes, rows - 1, starts, np.diff(edges) - np.diff(starts))
 
@@ -236,20 +241,27 @@ def lines_of(
     """Returns each book's last closes, their sums, returns and extremes, with room for a block."""
     free = plan.spec.risk_free / plan.periods  # of a bar
     books, n = states.shape[:2]
-    ratios = np.ones((books, n if len(actions) else 0))
-    if len(actions):
-        book = np.repeat(np.arange(books), np.diff(action_at))
-        ratios[book, actions[:, 0].astype(np.int64)] = actions[:, 2]
-    lines = room_for(books, n, min(levels, n.bit_length()))
+    if levels == 0 and books > 1:
+        return room_for(0, n, 1)
+    lines = room_for(books, n, max(1, min(levels, n.bit_length())))
     step = -(-LINE_BARS // n)
     parts = [slice(first, first + step) for first in range(0, books, step)]
 
     def follow(part: slice) -> None:
         marks, totals, growth, tops, bottoms = (line[part] for line in lines)
-        follow_marks(bars[part], states[part], ratios[part], marks, totals, growth, tops, bottoms, free)
+        at = action_at[part.start : part.stop + 1]
+        follow_marks(bars[part], states[part], actions, at, marks, totals, growth, tops, bottoms, free)
 
     each([partial(follow, part) for part in parts], step * n)
     return lines
+
+
+def with_lines(books: Markets) -> Markets:
+    """Returns books for a call of the kernel, with room for the lines of one of them if they have none."""
+    if len(books.marks) > 0:
+        return books
+    marks, totals, growth, tops, bottoms = room_for(1, books.states.shape[1], 1)
+    return books._replace(marks=marks, totals=totals, growth=growth, tops=tops, bottoms=bottoms)
 
 
 def room_for(books: int, bars: int, levels: int) -> Lines:

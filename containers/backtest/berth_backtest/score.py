@@ -18,9 +18,13 @@ def mean_of(values: Floats) -> Floats:
     """
     there = ~np.isnan(values)
     known, count = np.where(there, values, 0.0), there.sum(axis=1)
-    total = np.zeros(values.shape[:1] + values.shape[2:])
-    for s in range(values.shape[1]):
-        total += known[:, s]
+    if len(values) == 1:
+        # In the same order from 0 on, without a call for each symbol.
+        total = np.add.accumulate(known, axis=1)[:, -1] + 0.0
+    else:
+        total = np.zeros(values.shape[:1] + values.shape[2:])
+        for s in range(values.shape[1]):
+            total += known[:, s]
     with np.errstate(invalid="ignore"):
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

@@ -23,14 +23,22 @@ from berth_backtest.market import (
     Market,
     Room,
     market_of,
-    own_bars,
     own_columns,
     shared_market,
+    with_lines,
 )
 from berth_backtest.plain import plain_books
 from berth_backtest.plan import Plan, kernel_rules
 from berth_backtest.strategies.definition import Definition
-from berth_backtest.strategies.series import Row, alike_of, fill_rows, fill_symbols, rows_of
+from berth_backtest.strategies.series import (
+    Alike,
+    Row,
+    alike_of,
+    fill_means,
+    fill_rows,
+    fill_symbols,
+    rows_of,
+)
 from berth_backtest.user.generate import load_module
 from berth_backtest.user.signals import Signals
 from berth_backtest.user.strategy import calendar_of, fields_read, wrong_order
@@ -268,7 +276,7 @@ class Simulator:
         """Returns the bytes of one symbol's market and tables."""
         return (self.panel.bars + 1) * (len(rows) + 2 * layout.SPANS + layout.GROWTH + 8) * 8
 
-    def block(self, symbols: Sequence[int], rows: list[Row], levels: int = 1) -> Block:
+    def block(self, symbols: Sequence[int], rows: list[Row], levels: int = 0) -> Block:
         """Returns some symbols' markets and indicator tables; many sets are worth levels of extremes."""
         return self.with_rows(market_of(self.plan, self.panel, symbols, self.each, levels), rows)
 
@@ -276,20 +284,30 @@ class Simulator:
         """Returns a market's tables, those of the rows after the known ones."""
         before = 0 if known is None else known.rows
         block = Block(market, before + len(rows), np.empty((before + len(rows)) * market.starts[-1]))
-        groups = alike_of(rows)
+        means: list[Alike] = []
+        others: list[Alike] = []
+        for group in alike_of(rows):
+            (means if group.is_mean and group.is_together else others).append(group)
+        columns, starts = own_columns(self.panel), self.panel.own_start
+        symbols = np.array(market.symbols)
+        spans = np.stack([starts[symbols], starts[symbols + 1]], axis=1)
 
-        def fill(books: range) -> None:
-            for i in books:
+        def fill(some: slice) -> None:
+            bars = np.diff(market.starts)[some]
+            for group in means:
+                places = block.rows * market.starts[:-1][some] + (before + group.places[0]) * bars
+                fill_means(group, columns["close"], spans[some], market.skips[some], block.tables, places)
+            for i in range(some.start, some.stop) if known is not None or others else ():
                 table = block.table(i)
                 if known is not None:
                     table[:before] = known.table(i)
-                own, skip = own_bars(self.panel, market.symbols[i]), int(market.skips[i])
-                fill_rows(rows, own, skip, table[before:], groups)
+                own = {name: values[slice(*spans[i])] for name, values in columns.items()}
+                fill_rows(rows, own, int(market.skips[i]), table[before:], others)
 
-        books = range(len(market.symbols))
-        some = self.share(len(books), (len(rows) + 1) * self.panel.bars)
-        calls = [partial(fill, books[first : first + some]) for first in range(0, len(books), some)]
-        self.each(calls, len(rows) * self.panel.bars)
+        books = len(market.symbols)
+        step = self.share(books, (len(rows) + 1) * self.panel.bars)
+        parts = [slice(first, min(first + step, books)) for first in range(0, books, step)]
+        self.each([partial(fill, some) for some in parts], len(rows) * self.panel.bars)
         return block
 
     def run_books(self, block: Block, books: Index, points: Index, picks: Index, raw: Floats) -> None:
@@ -318,7 +336,7 @@ class Simulator:
         """
         left, counts = np.empty(raw.shape[:2], dtype=np.int64), np.empty(len(books), dtype=np.int64)
         run_plain(
-            block.market.books,
+            with_lines(block.market.books),
             books,
             records or Room().records(len(books), self.panel.bars, 1, 1),
             self.rules,
@@ -350,7 +368,7 @@ class Simulator:
         cells = -(-len(points) // -(-len(points) // sets_at_once(own)))
         raw, faults = np.empty((len(books), len(points), layout.RAW)), np.zeros((len(books), FAULT))
         run_moves(
-            market.books,
+            with_lines(market.books),
             books,
             records or Room().records(len(books), market.bars, cells, cells),
             self.rules,
@@ -464,12 +482,12 @@ class Simulator:
             else:
                 raw[part] = self.run_cells(block, books[part], one, picks, records.part(part))
 
-        step = -(-len(books) // self.threads)
+        step = len(books) if plain.all() else -(-len(books) // self.threads)
         edges = [0, *(np.flatnonzero(plain[1:] != plain[:-1]) + 1), len(books)]
         parts = [
             slice(at, min(at + step, end)) for first, end in pairwise(edges) for at in range(first, end, step)
         ]
-        self.each([partial(run, part) for part in parts], 0 if plain.all() else step * bars)
+        self.each([partial(run, part) for part in parts], step * bars)
         trades, events = (
             [rows[:count] for rows, count in zip(values, records.counts[:, column], strict=True)]
             for values, column in ((records.trades, C_TRADES), (records.events, C_EVENTS))

@@ -169,6 +169,39 @@ def test_csv_and_parquet_in_either_order_give_the_same_run(tmp_path: Path) -> No
             assert same, name
 
 
+def test_blocks_of_several_lengths_in_any_order_are_put_in_order(tmp_path: Path) -> None:
+    rows = [
+        [day(i), s, 10 * (k + 1) + i]
+        for k, (s, n) in enumerate((("CC", 5), ("AA", 3), ("BB", 4)))
+        for i in range(n)
+    ]
+    path = write_csv(tmp_path / "a.csv", "date,symbol,close", rows)
+    table = pacsv.read_csv(path)
+    names = table.column("symbol").to_pylist()
+    codes = pa.array(["AA", "BB", "CC"].index(name) for name in names)
+    table = table.set_column(1, "symbol", pa.DictionaryArray.from_arrays(codes, ["AA", "BB", "CC"]))
+    papq.write_table(table, tmp_path / "b.parquet")
+    for panel in (load(path), load(tmp_path / "b.parquet")):
+        # Arrays that may not be written to are another type to the kernel, which would be compiled again.
+        assert all(values.flags.writeable for values in (panel.close, panel.dates, *panel.own.values()))
+        assert panel.symbols == ("AA", "BB", "CC")
+        assert panel.own["close"].tolist() == [20, 21, 22, 30, 31, 32, 33, 10, 11, 12, 13, 14]
+        assert panel.own_start.tolist() == [0, 3, 7, 12]
+        assert panel.close[:, 2].tolist() == [22, 32, 12]
+
+
+def test_of_two_files_one_may_have_splits_and_delistings(tmp_path: Path) -> None:
+    first = write_csv(tmp_path / "a.csv", "date,symbol,close", [[day(i), "AA", 10] for i in range(4)])
+    columns = "date,symbol,close,split_ratio,delist_date"
+    rows = [[day(i), "BB", 20 if i < 2 else 10, 2 if i == 2 else 1, day(3)] for i in range(4)]
+    second = write_csv(tmp_path / "b.csv", columns, rows)
+    for paths in ((first, second), (second, first)):
+        panel = load(*paths, adjustment="none")
+        assert panel.actions.tolist() == [[2, 1, 2, 0]]
+        assert panel.delisted.tolist() == [4, 4]
+        assert panel.own["close"].tolist() == [10, 10, 10, 10, 20, 20, 20, 20]
+
+
 def test_several_files_are_one_data_set(tmp_path: Path) -> None:
     first = write_csv(tmp_path / "a.csv", OHLCV, GOOD[:4])
     second = write_csv(tmp_path / "b.csv", OHLCV, GOOD[4:])
@@ -280,3 +313,9 @@ def test_times_of_leaving_the_market_need_no_zone_where_there_is_none(tmp_path: 
     )
     papq.write_table(table, tmp_path / "p.parquet")
     assert list(load(tmp_path / "p.parquet").delisted) == [2, 2]
+
+
+def test_prices_that_lie_in_order_may_be_written_to(tmp_path: Path) -> None:
+    papq.write_table(pacsv.read_csv(write_csv(tmp_path / "a.csv", OHLCV, GOOD)), tmp_path / "b.parquet")
+    panel = load(tmp_path / "b.parquet")
+    assert all(values.flags.writeable for values in (panel.close, panel.dates, *panel.own.values()))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from berth_backtest.metrics import NAMES
-from berth_backtest.score import objectives, ranking
+from berth_backtest.score import mean_of, objectives, ranking
 from berth_backtest.spec.types import Search
 
 from tests.support import FREE, closes_csv, day, run_spec, spec_of, write_csv
@@ -148,3 +148,13 @@ def test_the_means_of_a_point_leave_nulls_out(tmp_path: Path) -> None:
     by_symbol = {row["symbol"]: row for row in run.rows("metrics")}
     assert run.metrics["sharpe"] == by_symbol["AA"]["sharpe"]
     assert run.metrics["final_equity"] == (by_symbol["AA"]["final_equity"] + 10_000) / 2
+
+
+def test_a_mean_is_the_same_for_one_set_and_for_many() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(3, 50, 4)) * 10.0 ** rng.uniform(-9, 9, (3, 50, 4))
+    values[:, rng.integers(0, 50, 5)] = np.nan
+    values[:, :, 0], values[:, :, 1] = -0.0, np.nan
+    many = mean_of(values)
+    for i in range(3):
+        assert mean_of(values[i : i + 1]).tobytes() == many[i].tobytes()

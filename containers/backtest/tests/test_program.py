@@ -144,9 +144,12 @@ def test_an_out_dir_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.C
 def test_planted_look_ahead_ends_with_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from berth_backtest.kernel.tables import sma_tables as honest
 
-    def leaking(closes: Any, skip: int, windows: Any, out: Any) -> None:
-        honest(closes, skip, windows, out)
-        out[:, :-1] = out[:, 1:]  # each average as it will be at the next bar
+    def leaking(closes: Any, spans: Any, skips: Any, windows: Any, tables: Any, places: Any) -> None:
+        honest(closes, spans, skips, windows, tables, places)
+        for (first, end), skip, place in zip(spans, skips, places, strict=True):
+            shape = (len(windows), int(end - first - skip))
+            out = tables[place : place + shape[0] * shape[1]].reshape(shape)
+            out[:, :-1] = out[:, 1:]  # each average as it will be at the next bar
 
     monkeypatch.setattr("berth_backtest.strategies.series.sma_tables", leaking)
     spec = write_spec(tmp_path, output={"look_ahead_check": True})

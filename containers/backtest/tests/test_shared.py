@@ -36,6 +36,15 @@ def test_sales_pay_for_purchases_of_the_same_bar(tmp_path: Path) -> None:
     assert [row["position"] for row in run.rows("equity")] == [0, 0, 0, 1, 1, 1]
 
 
+def test_trades_are_written_by_symbol_and_entry(tmp_path: Path) -> None:
+    # BB is sold before AA, which is bought again: they end as BB, AA, and AA is open.
+    closes = {"AA": [10, 9, 12, 15, 16, 12, 14, 16.0], "BB": [10, 9, 12, 15, 12, 12, 12, 12.0]}
+    execution = {**FREE, "sizing": {"cash": 700}}
+    run = shared(tmp_path, "date,symbol,close", closes_rows(closes), execution=execution)
+    trades = [(trade["symbol"], str(trade["entry_date"]), trade["open"]) for trade in run.trades()]
+    assert trades == [("AA", day(3), False), ("AA", day(7), True), ("BB", day(3), False)]
+
+
 def test_given_keeps_the_order_of_the_symbols(tmp_path: Path) -> None:
     closes = {"BB": [10, 10, 9, 9, 12, 12.0], "AA": [10, 9, 12, 15, 12, 12.0]}
     parts: Any = {"execution": {**FREE, "cash": 1500}, "data": {"symbols": ["BB", "AA"]}}

@@ -11,7 +11,8 @@ def test_averages_are_exact_to_the_last_digits_however_large_earlier_prices_were
     windows = np.array([1, 2, 7, 30, 200, 400])
     skip = 20
     out = np.empty((len(windows), len(closes) - skip))
-    sma_tables(closes, skip, windows, out)
+    span, place = np.array([[0, len(closes)]]), np.array([0])
+    sma_tables(closes, span, np.array([skip]), windows, out.reshape(-1), place)
     for w, window in enumerate(windows):
         for i in range(skip, len(closes)):
             if i < window - 1:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from berth_backtest.data.china import read_china
-from berth_backtest.data.columns import by_dictionary, indices_of, nulls_of, numbers_of
+from berth_backtest.data.columns import by_dictionary, constant, indices_of, nulls_of, numbers_of
 from berth_backtest.data.dates import NEVER, first_true, read_dates
 from berth_backtest.data.order import blocks_of
 from berth_backtest.data.read import PRICES, Source
@@ -75,15 +75,14 @@ def check_rows(
         suspended |= zero & (volume == 0)
     check_prices(source, columns, nulls, suspended, volume)
     splits, dividends = read_actions(source, table, adjustment)
-    state = np.where(nulls, NO_BAR, BAR).astype(np.int8)
+    state = np.where(nulls, np.int8(NO_BAR), np.int8(BAR))
     state[suspended] = SUSPENDED
     absent = state != BAR
     if absent.any():
-        for values in columns.values():
-            values[absent] = np.nan
+        columns = {name: np.where(absent, np.nan, values) for name, values in columns.items()}
     if volume is not None:
         columns["volume"] = np.where(state == BAR, np.nan_to_num(volume), np.nan)
-    delisted = np.full(len(dates), NEVER)
+    delisted = constant(np.int64(NEVER), len(dates))
     if "delist_date" in table.column_names:
         delisted, _ = read_dates(source, table.column("delist_date"), timezone, "delist_date")
         late = (dates > delisted) & (state == BAR)
@@ -149,12 +148,12 @@ def read_numbers(source: Source, table: Any, name: str) -> Floats:
     values: Floats = numbers_of(column, column.type.to_pandas_dtype()).astype(np.float64, copy=False)
     if column.null_count:
         absent = nulls_of(column)
-        values[absent] = np.nan
-        bad = ~np.isfinite(values) & ~absent
+        values = np.where(absent, np.nan, values)
+        fine = np.isfinite(values) | absent
     else:
-        bad = ~np.isfinite(values)
-    if bad.any():
-        row = int(np.argmax(bad))
+        fine = np.isfinite(values)
+    if not fine.all():
+        row = int(np.argmin(fine))
         raise source.wrong(row, name, f"{values[row]} is not a finite number")
     return values
 
@@ -179,23 +178,25 @@ def check_prices(
     bar = ~nulls & ~suspended
     faults: list[tuple[int, str, str]] = []
 
-    def note(mask: Mask, name: str, text: str, values: Floats) -> None:
-        if mask.any():
-            row = int(np.argmax(mask))
+    def note(wrong: Mask, where: Mask, name: str, text: str, values: Floats) -> None:
+        # Mostly nothing is: then no row is looked at twice.
+        if wrong.any() and (wrong & where).any():
+            row = int(np.argmax(wrong & where))
             faults.append((row, name, f"{values[row]:.17g} {text}"))
 
     for name, values in columns.items():
-        note(bar & (values <= 0), name, "must be more than 0", values)
-        note(suspended & (values < 0), name, "must not be negative", values)
+        note(values <= 0, bar, name, "must be more than 0", values)
+        if suspended.any():
+            note(values < 0, suspended, name, "must not be negative", values)
     if volume is not None:
-        note(volume < 0, "volume", "must not be negative", volume)
+        note(volume < 0, volume < 0, "volume", "must not be negative", volume)
     for name in ("open", "close"):
         if name in columns and "high" in columns:
-            note(bar & (columns["high"] < columns[name]), "high", f"is below the {name}", columns["high"])
+            note(columns["high"] < columns[name], bar, "high", f"is below the {name}", columns["high"])
         if name in columns and "low" in columns:
-            note(bar & (columns["low"] > columns[name]), "low", f"is above the {name}", columns["low"])
+            note(columns["low"] > columns[name], bar, "low", f"is above the {name}", columns["low"])
     if "high" in columns and "low" in columns:
-        note(bar & (columns["high"] < columns["low"]), "high", "is below the low", columns["high"])
+        note(columns["high"] < columns["low"], bar, "high", "is below the low", columns["high"])
     if faults:
         row, name, text = min(faults, key=lambda fault: fault[0])
         raise source.wrong(row, name, text)
@@ -238,7 +239,7 @@ class Order:
 
 def read_actions(source: Source, table: Any, adjustment: str) -> tuple[Floats, Floats]:
     """Returns split ratios and dividends; prices that are adjusted for them have none to apply."""
-    splits, dividends = np.ones(table.num_rows), np.zeros(table.num_rows)
+    splits, dividends = constant(1.0, table.num_rows), constant(0.0, table.num_rows)
     if adjustment != "none":
         return splits, dividends
     if "split_ratio" in table.column_names:

@@ -28,7 +28,7 @@ def read_dates(
         return np.full(len(column), NEVER), True
     if pa.types.is_date(kind):
         days = column if pa.types.is_date32(kind) else column.cast(pa.date32())
-        return with_never(column, numbers_of(days, np.int32).astype(np.int64) * DAY_US), True
+        return with_never(column, np.multiply(numbers_of(days, np.int32), DAY_US, dtype=np.int64)), True
     if not pa.types.is_timestamp(kind):
         raise source.wrong(0, name, f"must be a date such as 2010-01-31, not {column[0].as_py()!s:.40}")
     stamps = column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
@@ -70,9 +70,7 @@ def micros(column: Any) -> NDArray[np.int64]:
 
 
 def with_never(column: Any, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    if column.null_count:
-        numbers[nulls_of(column)] = NEVER
-    return numbers
+    return np.where(nulls_of(column), NEVER, numbers) if column.null_count else numbers
 
 
 def first_true(mask: Any) -> int:

@@ -7,6 +7,7 @@ Bars are made of a symbol's rows by the code that makes them in memory, so every
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def panel_on_disk(spec: DataSpec, folder: Path, threads: int) -> Panel:
     panel = empty_panel(chosen, run, scans[0].dated, written, folder)
     panel = fill_panel(spec, panel, written, (start, end), scans)
     warnings = tuple(warnings_of(spec, written.nulls))
-    return replace(panel, sha256=digest_of(hashes), warnings=warnings)
+    return replace(panel, hashing=partial(digest_of, hashes), warnings=warnings)
 
 
 def places_of(scans: list[Scan], chosen: tuple[str, ...]) -> Index:
@@ -158,7 +159,7 @@ def empty_panel(chosen: tuple[str, ...], run: Index, dated: bool, rows: Written,
         own_row=rows.dates,
         own_start=np.zeros(len(chosen) + 1, dtype=np.int64),
         actions=np.empty((0, 4)),
-        sha256="",
+        hashing=str,  # not known yet
         warnings=(),
         folder=folder,
     )
@@ -172,7 +173,7 @@ def fill_panel(
     for first, end in tiles(rows.places, panel.bars):
         symbols = panel.symbols[first:end]
         merged = merged_rows(spec, rows, (first, end), symbols, scans)
-        part = build_panel(merged, symbols, panel.dated, *span, "", [], dates=panel.dates)
+        part = build_panel(merged, symbols, panel.dated, *span, str, [], dates=panel.dates)
         assert part is not None  # the run has dates
         for name in ("open", "high", "low", "close", "state", "volume"):
             values = getattr(part, name)

@@ -4,7 +4,8 @@ import difflib
 import hashlib
 import os
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +14,9 @@ import pyarrow as pa
 
 from berth_backtest.data.check import Rows, check_file
 from berth_backtest.data.china import CHINA_COLUMNS
+from berth_backtest.data.columns import constant, is_constant
 from berth_backtest.data.dates import instant, shown_date
-from berth_backtest.data.order import order_of, those
+from berth_backtest.data.order import blocks_of, in_order, those
 from berth_backtest.data.panel import Merged, Panel, build_panel
 from berth_backtest.data.read import COLUMNS, PRICES, Source, checked_digest, read_table, source_of
 from berth_backtest.errors import ProgramError, invalid
@@ -44,29 +46,45 @@ def load_panel(spec: DataSpec, china: bool = False, folder: Path | None = None, 
         from berth_backtest.data.disk import panel_on_disk
 
         return panel_on_disk(spec, folder, threads)
-    wanted = (*COLUMNS, *CHINA_COLUMNS) if china else COLUMNS
-    files, hashes = [], []
-    with ThreadPoolExecutor(1) as beside:
-        for path, label, sha256 in sources(spec):
-            source = source_of(path, label)
-            hashing = beside.submit(checked_digest, source, sha256)
-            try:
-                table = read_table(source, wanted)
-                files.append(check_file(source, table, spec.timezone, spec.adjustment, china))
-            except pa.ArrowException as error:
-                raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
-            finally:
-                hashes.append(hashing.result())  # a file that is not the one asked for is told first
+    files, hashes = read_files(spec, china)
     check_alike(files)
     chosen = choose_symbols(spec, files)
     merged = merge(files, chosen, china)
     warnings = warnings_of(spec, sum(rows.null_bars for rows in files))
     first, last = int(merged.dates.min()), int(merged.dates.max())
     start, end = span_of(spec, first, last)
-    panel = build_panel(merged, chosen, files[0].dated, start, end, digest_of(hashes), warnings)
+    panel = build_panel(merged, chosen, files[0].dated, start, end, partial(digest_when, hashes), warnings)
     if panel is None:
         raise no_bars(spec, first, last, files[0].dated)
     return panel
+
+
+def read_files(spec: DataSpec, china: bool) -> tuple[list[Rows], list[Future[str]]]:
+    """Returns the rows of all files, and their sha256: of those for which the spec has none a promise."""
+    wanted = (*COLUMNS, *CHINA_COLUMNS) if china else COLUMNS
+    files: list[Rows] = []
+    hashes: list[Future[str]] = []
+    beside = ThreadPoolExecutor(1)
+    try:
+        for path, label, sha256 in sources(spec):
+            source = source_of(path, label)
+            hashes.append(beside.submit(checked_digest, source, sha256))
+            try:
+                table = read_table(source, wanted)
+                files.append(check_file(source, table, spec.timezone, spec.adjustment, china))
+            except pa.ArrowException as error:
+                raise source.wrong(None, None, f"cannot be read: {str(error)[:300]}") from None
+            finally:
+                if sha256:
+                    hashes[-1].result()  # a file that is not the one asked for is told first
+    finally:
+        beside.shutdown(wait=False)
+    return files, hashes
+
+
+def digest_when(hashes: list[Future[str]]) -> str:
+    """Returns the data's sha256 once its files are hashed."""
+    return digest_of([one.result() for one in hashes])
 
 
 def digest_of(hashes: list[str]) -> str:
@@ -173,16 +191,22 @@ def merge(files: list[Rows], chosen: tuple[str, ...], china: bool) -> Merged:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     code, dates = together(codes), together([rows.dates for rows in files])
-    order = order_of(code, dates, len(chosen))
-    code, dates = code[order], dates[order]
-    twice = np.flatnonzero((code[1:] == code[:-1]) & (dates[1:] == dates[:-1]))
-    if len(twice):
-        numbers = [np.arange(len(one.codes))[keep] for one, keep in zip(files, kept, strict=True)]
-        position = int(np.arange(len(code))[order][twice[0] + 1])
-        report_twice(files, numbers, position, chosen[code[twice[0]]])
+    starts = blocks_of(code, dates, len(chosen))
+    ordered = in_order(code, dates, starts)
+    code, dates = ordered(code), ordered(dates)
+    if starts is None:
+        twice = np.flatnonzero((code[1:] == code[:-1]) & (dates[1:] == dates[:-1]))
+        if len(twice):
+            numbers = [np.arange(len(one.codes))[keep] for one, keep in zip(files, kept, strict=True)]
+            position = int(ordered(np.arange(len(code)))[twice[0] + 1])
+            report_twice(files, numbers, position, chosen[code[twice[0]]])
 
     def joined(values: list[Any]) -> Any:
-        return together(values)[order]
+        if all(is_constant(one) and one[0] == values[0][0] for one in values):
+            return constant(values[0][0], len(code))
+        # The kernel is compiled for arrays that may be written to; a file's own columns may not.
+        found = ordered(together(values))
+        return found if found.flags.writeable else found.copy()
 
     return Merged(
         codes=code,

@@ -1,9 +1,12 @@
 """The order of rows: most files have each symbol's rows together, by date, and need no sorting."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from berth_backtest.data.columns import starts_of
 
 Index = NDArray[np.int64]
 
@@ -13,25 +16,31 @@ def blocks_of(codes: Index, dates: Index, symbols: int) -> Index | None:
 
     None where they do not: then a date may be there twice, and the rows must be sorted.
     """
-    edges = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-    if len(edges) >= symbols:
+    starts = starts_of(codes)
+    if len(starts) > symbols:
         return None
     ascends = dates[1:] > dates[:-1]
-    ascends[edges - 1] = True
-    starts = np.concatenate([[0], edges])
+    ascends[starts[1:] - 1] = True
     return starts if ascends.all() and len(np.unique(codes[starts])) == len(starts) else None
 
 
-def order_of(codes: Index, dates: Index, symbols: int) -> Index | slice:
-    """Returns the order of rows by symbol and date; a slice if it is theirs, which copies nothing."""
-    starts = blocks_of(codes, dates, symbols)
+def in_order(codes: Index, dates: Index, starts: Index | None) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Returns what puts values of rows in the order of symbols and dates; what is in it is not copied.
+
+    `starts` are those of blocks_of.
+    """
     if starts is None:
-        return np.lexsort((dates, codes))
+        rows = np.lexsort((dates, codes))
+        return lambda values: values[rows]
     order = np.argsort(codes[starts])
     if (np.diff(order) > 0).all():
-        return slice(None)
-    sizes = np.diff(starts, append=len(codes))[order]
-    return np.repeat(starts[order] - (np.cumsum(sizes) - sizes), sizes) + np.arange(len(codes))
+        return lambda values: values
+    sizes = np.diff(starts, append=len(codes))
+    if (sizes == sizes[0]).all():
+        return lambda values: values.reshape(len(order), -1)[order].reshape(-1)
+    sizes = sizes[order]
+    rows = np.repeat(starts[order] - (np.cumsum(sizes) - sizes), sizes) + np.arange(len(codes))
+    return lambda values: values[rows]
 
 
 def those(mask: NDArray[np.bool_]) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from berth_backtest.china import China
 from berth_backtest.data.check import BAR, NO_BAR
 from berth_backtest.data.china import china_of
+from berth_backtest.data.columns import is_all
 from berth_backtest.data.dates import NEVER
 from berth_backtest.data.order import common_dates, those
 
@@ -38,7 +39,7 @@ class Panel:
     own_row: NDArray[np.int64]  # the row of a table for each: 0 = last before `start`, 1 + bar; -1 = earlier
     own_start: NDArray[np.int64]  # [symbol + 1]: where a symbol's own closes begin
     actions: Floats  # [action, (bar, symbol, split ratio, dividend)] by bar
-    sha256: str
+    hashing: Callable[[], str]  # returns the data's sha256, once it is known
     warnings: tuple[tuple[str, str], ...]
     china: China | None = None  # of A-shares
     folder: Path | None = None  # where the prices lie if they are larger than the memory
@@ -46,6 +47,10 @@ class Panel:
     @property
     def bars(self) -> int:
         return len(self.dates)
+
+    @property
+    def sha256(self) -> str:
+        return self.hashing()
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def build_panel(
     dated: bool,
     start: int,
     end: int,
-    sha256: str,
+    hashing: Callable[[], str],
     warnings: list[tuple[str, str]],
     dates: Index | None = None,
 ) -> Panel | None:
@@ -110,8 +115,10 @@ def build_panel(
     # A symbol's last bar before `start` is the bar before the first that may decide: row 0.
     early_bars = np.bincount(own_code[early], minlength=len(symbols))
     own_row[(own_start[:-1] + early_bars - 1)[early_bars > 0]] = 0
-    leaves, leaving = np.full(len(symbols), NEVER), rows.delisted != NEVER
-    np.minimum.at(leaves, rows.codes[leaving], rows.delisted[leaving])
+    leaves = np.full(len(symbols), NEVER)
+    if not is_all(rows.delisted, NEVER):
+        leaving = rows.delisted != NEVER
+        np.minimum.at(leaves, rows.codes[leaving], rows.delisted[leaving])
     return Panel(
         symbols=symbols,
         dates=dates,
@@ -129,7 +136,7 @@ def build_panel(
         actions=actions_of(rows, inside, bar),
         own_row=own_row,
         own_start=own_start,
-        sha256=sha256,
+        hashing=hashing,
         warnings=tuple(warnings),
         china=rules_of(rows, len(symbols), grid) if rows.china else None,
     )
@@ -188,14 +195,27 @@ def share_factors(rows: Merged, acts: list[slice]) -> Floats:
 
 def acting(rows: Merged) -> list[slice]:
     """Returns the rows of each symbol that has a split or a dividend."""
-    codes = np.unique(rows.codes[(rows.splits != 1.0) | (rows.dividends != 0.0)])
+    there = acts_in(rows)
+    if there is None:
+        return []
+    codes = np.unique(rows.codes[there])
     first, end = (np.searchsorted(rows.codes, codes, side=side) for side in ("left", "right"))
     return [slice(int(a), int(b)) for a, b in zip(first, end, strict=True)]
 
 
+def acts_in(rows: Merged) -> NDArray[np.bool_] | None:
+    """Says which rows have a split or a dividend; None if no row has."""
+    if is_all(rows.splits, 1.0) and is_all(rows.dividends, 0.0):
+        return None
+    return np.asarray((rows.splits != 1.0) | (rows.dividends != 0.0))
+
+
 def actions_of(rows: Merged, inside: NDArray[np.bool_], bar: NDArray[np.int64]) -> Floats:
     """Returns the splits and dividends of the run's dates, by bar and symbol."""
-    there = inside & ((rows.splits != 1.0) | (rows.dividends != 0.0))
+    acts = acts_in(rows)
+    if acts is None:
+        return np.empty((0, 4))
+    there = inside & acts
     columns = (bar, rows.codes, rows.splits, rows.dividends)
     found = np.stack([values[there] for values in columns], axis=1)
     return np.ascontiguousarray(found[np.lexsort((found[:, 1], found[:, 0]))])
@@ -229,7 +249,7 @@ def truncate(panel: Panel, bars: int, symbols: Iterable[int] | None = None) -> P
         own_row=np.concatenate([panel.own_row[part] for part in parts]),
         own_start=np.concatenate([[0], np.cumsum(kept)]),
         actions=panel.actions[panel.actions[:, 0] < bars],
-        sha256=panel.sha256,
+        hashing=panel.hashing,
         warnings=panel.warnings,
         china=panel.china and replace(panel.china, limits=panel.china.limits[:bars]),
     )

@@ -36,11 +36,12 @@ def probabilistic(sharpe: float, bars: int, skewness: float, kurtosis: float, ab
 def moments_of(returns: Floats) -> tuple[float, float, float] | None:
     """Returns standard deviation (ddof 1), skewness and kurtosis (both biased); None without a deviation."""
     away = returns - returns.mean()
-    second = float((away * away).mean())
+    squares = away * away
+    second = float(squares.mean())
     if len(returns) < 2 or second <= 0.0:
         return None
-    skewness = float((away**3).mean()) / second**1.5
-    kurtosis = float((away**4).mean()) / second**2
+    skewness = float((squares * away).mean()) / second**1.5
+    kurtosis = float((squares * squares).mean()) / second**2
     return math.sqrt(second * len(returns) / (len(returns) - 1.0)), skewness, kurtosis
 
 

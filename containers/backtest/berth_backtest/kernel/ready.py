@@ -65,7 +65,8 @@ def tiny_markets() -> Markets:
     bars, states = np.ones((1, 2, 1, 4)), np.ones((1, 2, 1), dtype=np.int8)
     marks, totals, growth = np.zeros((1, 1, 2 + WIDTH)), np.zeros((1, 1, 3)), np.zeros((1, 1, 2, GROWTH))
     tops, bottoms = np.zeros((1, 1, 1, 2 + WIDTH)), np.zeros((1, 1, 1, 2 + WIDTH))
-    follow_marks(bars, states, np.ones((1, 0)), marks, totals, growth, tops, bottoms, 0.0)
+    actions, action_at = np.empty((0, 4)), np.zeros(2, dtype=np.int64)
+    follow_marks(bars, states, actions, action_at, marks, totals, growth, tops, bottoms, 0.0)
     return Markets(
         bars,
         states,
@@ -78,8 +79,8 @@ def tiny_markets() -> Markets:
         rates=np.zeros((1, 4)),
         limits=np.empty((1, 0, 1, 0)),
         dates=np.empty(0, dtype=np.int64),
-        actions=np.empty((0, 4)),
-        action_at=np.array([0, 0]),
+        actions=actions,
+        action_at=action_at,
         delisted=np.array([[2]]),
         closes=np.ones(2),
         bar_of=np.arange(2),

@@ -8,12 +8,16 @@ from .jit import LANES, by_reference, entry, hot, inner, unowned
 from .layout import (
     CELL,
     G_D2,
+    G_D2_REST,
     G_R,
     G_R2,
+    G_R2_REST,
+    G_R_REST,
     HIT,
     ORDER_STOP_LOSS,
     PURSE,
     RAW,
+    RISK_FREE,
     SET_STOP_LOSS,
     SIGN,
     SUMS,
@@ -58,9 +62,11 @@ def book_of(
 ) -> Book:
     """Returns the book of the market at a place, which records in a row of the records.
 
-    Its arrays have no owner: whoever runs the book holds the markets, the records and the scratch.
+    Its arrays have no owner: whoever runs the book holds the markets, the records and the scratch. Markets
+    with room for the lines of one book have one book at a time.
     """
     first, end = markets.action_at[place], markets.action_at[place + 1]
+    line = lines_at(markets, place, rules[RISK_FREE])
     return Book(
         unowned(scratch.cells),
         unowned(scratch.purses),
@@ -68,11 +74,11 @@ def book_of(
         unowned(markets.bars)[place],
         unowned(markets.states)[place],
         unowned(scratch.now),
-        unowned(markets.marks)[place],
-        unowned(markets.totals)[place],
-        unowned(markets.growth)[place],
-        unowned(markets.tops)[place],
-        unowned(markets.bottoms)[place],
+        unowned(markets.marks)[line],
+        unowned(markets.totals)[line],
+        unowned(markets.growth)[line],
+        unowned(markets.tops)[line],
+        unowned(markets.bottoms)[line],
         unowned(markets.lots)[place],
         unowned(markets.rates),
         unowned(markets.limits)[place],
@@ -333,21 +339,39 @@ def copy_raw(b: Book, base: int, raw: Floats) -> None:
 
 
 @hot
-def grow(growth: Floats, t: int, column: int, x: float) -> None:
-    """Adds x to a running sum, and what rounding leaves out to the column after it (Knuth's two-sum)."""
-    before = growth[t - 1, column] if t > 0 else 0.0
+def grown(sums: tuple[float, float], x: float) -> tuple[float, float]:
+    """Adds x to a sum, and what rounding leaves out to the number beside it (Knuth's two-sum)."""
+    before, rest = sums
     total = before + x
     part = total - before
-    growth[t, column] = total
-    rest = growth[t - 1, column + 1] if t > 0 else 0.0
-    growth[t, column + 1] = rest + ((before - (total - part)) + (x - part))
+    return total, rest + ((before - (total - part)) + (x - part))
+
+
+@inner
+def lines_at(markets: Markets, place: int, free: float) -> int:
+    """Returns where a book's lines lie; where there is room for one book's alone, they are made there now."""
+    if len(markets.marks) == len(markets.bars):
+        return place
+    follow_symbol(
+        markets.bars[place],
+        markets.states[place],
+        markets.actions[markets.action_at[place] : markets.action_at[place + 1]],
+        markets.marks[0, 0],
+        markets.totals[0, 0],
+        markets.growth[0, 0],
+        markets.tops[0, 0],
+        markets.bottoms[0, 0],
+        free,
+    )
+    return 0
 
 
 @entry
 def follow_marks(
     bars: Floats,
     states: NDArray[np.int8],
-    ratios: Floats,
+    actions: Floats,
+    action_at: Index,
     marks: Floats,
     totals: Floats,
     growth: Floats,
@@ -357,7 +381,7 @@ def follow_marks(
 ) -> None:
     """Fills each book's last closes, their running sums and returns, and extremes by block: [book, ...].
 
-    The books are those of one symbol each; `ratios` [book, bar] are of its splits, if any has one.
+    The books are those of one symbol each, which has the actions from its place of `action_at` on.
     tops[level, t] is the highest mark of the 2^level bars from t on, tops[0, t] that from the beginning
     of a block of WIDTH bars to t.
     """
@@ -365,7 +389,7 @@ def follow_marks(
         follow_symbol(
             bars[book],
             states[book],
-            ratios[book],
+            actions[action_at[book] : action_at[book + 1]],
             marks[book, 0],
             totals[book, 0],
             growth[book, 0],
@@ -379,7 +403,7 @@ def follow_marks(
 def follow_symbol(
     bars: Floats,
     states: NDArray[np.int8],
-    ratios: Floats,
+    actions: Floats,
     marks: Floats,
     totals: Floats,
     growth: Floats,
@@ -389,18 +413,27 @@ def follow_symbol(
 ) -> None:
     """Fills one book; states and bars are [bar, 1, ...]."""
     n = len(bars)
-    mark = 0.0
+    mark = total = 0.0
+    action = 0
     for t in range(n):
-        if len(ratios) > 0:
-            mark /= ratios[t]
+        if action < len(actions) and actions[action, 0] == t:
+            mark /= actions[action, 2]
+            action += 1
         if states[t, 0] == 1:
             mark = bars[t, 0, 3]
         marks[t] = mark
-        totals[t + 1] = totals[t] + mark
-        r = mark / marks[t - 1] - 1.0 if t > 0 and marks[t - 1] > 0.0 else 0.0
+        total += mark
+        totals[t + 1] = total
+    returns = np.zeros(n)
+    fill_returns(marks[: n - 1], marks[1:n], returns[1:])
+    sums = (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)
+    for t in range(n):
+        r = returns[t]
         d = min(r - free, 0.0)
-        for column, x in ((G_R, r), (G_R2, r * r), (G_D2, d * d)):
-            grow(growth, t, column, x)
+        sums = grown(sums[0], r), grown(sums[1], r * r), grown(sums[2], d * d)
+        growth[t, G_R], growth[t, G_R_REST] = sums[0]
+        growth[t, G_R2], growth[t, G_R2_REST] = sums[1]
+        growth[t, G_D2], growth[t, G_D2_REST] = sums[2]
     for t in range(n):
         begins = t % WIDTH == 0
         tops[0, t] = marks[t] if begins else max(tops[0, t - 1], marks[t])
@@ -409,6 +442,13 @@ def follow_symbol(
         half = 1 << level >> 1
         high, low = (marks, marks) if level == 1 else (tops[level - 1], bottoms[level - 1])
         spans(high[: n - half], high[half:n], low[: n - half], low[half:n], tops[level], bottoms[level])
+
+
+@inner
+def fill_returns(before: Floats, marks: Floats, out: Floats) -> None:
+    """Fills the return of each mark, 0 after none. Over slices from 0 on: then several at once (moves.py)."""
+    for t in range(len(out)):
+        out[t] = marks[t] / before[t] - 1.0 if before[t] > 0.0 else 0.0
 
 
 @inner

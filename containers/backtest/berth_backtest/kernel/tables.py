@@ -32,11 +32,30 @@ def running_sums(values: Floats, high: Floats, low: Floats) -> None:
 
 
 @entry
-def sma_tables(closes: Floats, skip: int, windows: NDArray[np.int64], out: Floats) -> None:
+def sma_tables(
+    closes: Floats,
+    spans: NDArray[np.int64],
+    skips: NDArray[np.int64],
+    windows: NDArray[np.int64],
+    tables: Floats,
+    places: NDArray[np.int64],
+) -> None:
+    """Fills tables [window, own bar] of some symbols, each beginning at its place of `tables`.
+
+    A symbol's own bars are closes[spans[s, 0] : spans[s, 1]], of which the first skips[s] only warm up.
+    """
+    for s in range(len(spans)):
+        own = closes[spans[s, 0] : spans[s, 1]]
+        bars = len(own) - skips[s]
+        table = tables[places[s] : places[s] + len(windows) * bars]
+        fill_means(own, skips[s], windows, table.reshape((len(windows), bars)))
+
+
+@inner
+def fill_means(closes: Floats, skip: int, windows: NDArray[np.int64], out: Floats) -> None:
     """Fills out[w, i] with the mean of the last windows[w] closes up to closes[skip + i].
 
-    `closes` are a symbol's own bars in order, of which the first `skip` only warm up. What is not
-    defined yet is NaN.
+    What is not defined yet is NaN.
     """
     n = len(closes)
     high = np.empty(n + 1)

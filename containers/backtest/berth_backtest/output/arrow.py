@@ -33,8 +33,10 @@ def texts(values: Sequence[str], which: NDArray[np.integer[Any]], absent: Mask |
     ends = np.cumsum([0, *(len(value) for value in encoded)]).astype(np.int32)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
     known = pa.Array.from_buffers(pa.string(), len(encoded), buffers)
-    codes = np.array([places[value] for value in values], dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(numbers(codes[which], absent), known, safe=False)
+    if len(places) < len(values):
+        which = np.array([places[value] for value in values])[which]
+    codes = which.astype(np.int32, copy=False)
+    return pa.DictionaryArray.from_arrays(numbers(codes, absent), known, safe=False)
 
 
 def validity(absent: Mask | None) -> Any:

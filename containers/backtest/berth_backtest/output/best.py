@@ -1,8 +1,9 @@
 """The second pass: whole runs of the best sets, written rank by rank."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,31 +53,33 @@ class Best:
 
 
 def write_best(
-    out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int, others: Callable[[], None]
+    out: Path, plan: Plan, simulator: Simulator, ranked: Index, keep: int, others: Callable[[Best], None]
 ) -> Best:
     """Writes trades.parquet and equity.parquet of the first `keep` sets; returns rank 1.
 
-    `others` writes other files: beside the first curves, for Arrow writes without the interpreter.
+    `others` does what else is to be done with it, beside its curves: Arrow writes without the interpreter.
     """
     if keep == 0:
-        others()
-        return best_of(plan, recorded(simulator, int(ranked[0])))
+        best = best_of(plan, recorded(simulator, int(ranked[0])))
+        others(best)
+        return best
     found: list[Best] = []
-    waiting = [others]
 
     def write(trades_part: Path, equity_part: Path) -> None:
         with (
-            open_parquet(trades_part, trade_schema(plan)) as trades,
             open_parquet(equity_part, equity_schema(plan)) as equity,
+            open_parquet(trades_part, trade_schema(plan)) as trades,
             ThreadPoolExecutor(1) as beside,
         ):
+            files = Files(trades.write_table, equity.write_table, beside, [])
             for rank, point in enumerate(ranked[:keep], 1):
-                runs = recorded(simulator, int(point))
-                written = writing(plan, rank, runs, trades.write_table, equity.write_table, beside, waiting)
+                written = writing(plan, rank, recorded(simulator, int(point)), files)
                 if rank == 1:
                     found.append(best_of(plan, written))
+                    others(found[0])
                 for _ in written:
                     pass
+            files.wait()
 
     write_atomically(
         out / "trades.parquet",
@@ -98,31 +101,35 @@ def recorded(simulator: Simulator, point: int) -> Iterator[Run]:
         yield symbols, simulator.record(point, symbols)
 
 
-def writing(
-    plan: Plan,
-    rank: int,
-    runs: Iterator[Run],
-    trades: Callable[[Any], None],
-    equity: Callable[[Any], None],
-    beside: Executor,
-    waiting: list[Callable[[], None]],
-) -> Iterator[Run]:
-    """Yields the parts of a run as they are written, the curves beside what is done with a part.
+@dataclass(frozen=True)
+class Files:
+    """Where a run's trades and curves are written, and what is not written yet."""
 
-    What is waiting is called once a part's curves are on their way.
-    """
+    trades: Callable[[Any], None]
+    equity: Callable[[Any], None]
+    beside: Executor
+    waiting: list[Future[None]]
 
-    def write_curves(symbols: Sequence[int], run: Recording) -> None:
-        for table in equity_tables(plan, rank, symbols, run):
-            equity(table)
+    def wait(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0).result()
+
+
+def writing(plan: Plan, rank: int, runs: Iterator[Run], files: Files) -> Iterator[Run]:
+    """Yields the parts of a run while they are written, one at a time: more would fill the memory."""
+
+    def write_curves(tables: Iterator[Any]) -> None:
+        for table in tables:
+            files.equity(table)
 
     for symbols, run in runs:
-        curves = beside.submit(write_curves, symbols, run)
-        trades(trade_table(plan, rank, run))
+        tables = equity_tables(plan, rank, symbols, run)
+        # What is written first is made here: two threads that are both in Python wait for one another.
+        first = next(tables)
+        files.wait()
+        files.waiting.append(files.beside.submit(write_curves, chain([first], tables)))
+        files.waiting.append(files.beside.submit(files.trades, trade_table(plan, rank, run)))
         yield symbols, run
-        while waiting:
-            waiting.pop()()
-        curves.result()
 
 
 def best_of(plan: Plan, runs: Iterable[Run], metrics: Floats | None = None) -> Best:

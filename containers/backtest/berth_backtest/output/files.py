@@ -8,7 +8,7 @@ import numpy as np
 from berth_backtest.errors import Problem, ProgramError
 from berth_backtest.honest.robustness import robustness_of
 from berth_backtest.look_ahead import LookAhead, check_look_ahead
-from berth_backtest.output.best import write_best, write_run
+from berth_backtest.output.best import Best, write_best, write_run
 from berth_backtest.output.result import Found, Trained, make_result, write_json
 from berth_backtest.output.tables import write_metrics, write_points
 from berth_backtest.plan import Plan
@@ -48,17 +48,20 @@ def write_files(
     else:
         metrics, kept = sweep.metrics, sweep.points
 
-    def write_sets() -> None:
+    made: list[dict[str, object]] = []
+
+    def write_others(best: Best) -> None:
         write_points(out / "points.parquet", plan, sweep)
         write_metrics(out / "metrics.parquet", plan, metrics, kept)
         write_leaders(out, plan, sweep)
+        robustness = None
+        if output.robustness and sweep.finished:
+            robustness = robustness_of(plan, simulator, int(ranked[0]), best.equity)
+        found = Found(sweep, best, int(order[0]), look_ahead, robustness)
+        made.append(make_result(plan, found, simulator.threads, timing))
 
-    best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)), write_sets)
-    robustness = None
-    if output.robustness and sweep.finished:
-        robustness = robustness_of(plan, simulator, int(ranked[0]), best.equity)
-    found = Found(sweep, best, int(order[0]), look_ahead, robustness)
-    result = make_result(plan, found, simulator.threads, timing)
+    best = write_best(out, plan, simulator, ranked, min(output.top_k, len(order)), write_others)
+    result = made[0]
     if output.tearsheet:
         from berth_backtest.output.tearsheet import write_tearsheet
 
@@ -124,14 +127,15 @@ def end_result(
 
 def clear(out: Path) -> None:
     """Removes what an earlier run left, which is not this run's."""
-    for name in FILES:
-        (out / name).unlink(missing_ok=True)
+    for path in out.iterdir():
+        if path.name in FILES:
+            path.unlink()
 
 
 def write_leaders(out: Path, plan: Plan, sweep: Sweep) -> None:
     """Writes points.json: what a control plane shows of a sweep without reading its tables."""
     rows = {"points": sweep.points, "objective": sweep.objective, "means": sweep.means}
-    write_json(out / "points.json", point_rows(plan, rows, FILE_ROWS, FILE_BYTES), indent=None)
+    write_json(out / "points.json", point_rows(plan, rows, FILE_ROWS, FILE_BYTES))
 
 
 def refuse_look_ahead(found: dict[str, object]) -> None:

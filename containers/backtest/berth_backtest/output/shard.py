@@ -44,7 +44,7 @@ def write_shard(
         "run_s": timing["run_s"],
         "device": to_json(sweep.device),
     }
-    write_json(out / SHARD_FILE, state, indent=None)
+    write_json(out / SHARD_FILE, state)
     now = time.monotonic()
     whole = {**timing, "write_s": now - started, "total_s": now - began}
     updates = plan.panel.bars * len(plan.panel.symbols) * sweep.tried

@@ -24,8 +24,10 @@ Index = NDArray[np.int64]
 
 Segment = tuple[int | None, str]  # the fold, counted from 0, and all, train, test or oos
 WHOLE: Segment = (None, "all")
-VARIED = ("equity", "drawdown")  # hardly a value comes twice: a dictionary would be larger than they are
-PACKED = ("rank", "date")  # a dictionary is as small, but a search for each value takes longer than all else
+# Hardly a value comes twice: a dictionary would be larger than they are.
+VARIED = ("equity", "drawdown", *(name for name in NAMES if name not in COUNTS))
+# A dictionary would make these no smaller, and to look each value up takes longer than all else.
+PACKED = ("rank", "date", "position")
 PACKED_ROWS = 1 << 15  # of a column at once: by Arrow's own 1,024 curves take a tenth longer
 ROWS_AT_ONCE = 200_000  # of a table under construction: bounds memory, not the file
 
@@ -183,11 +185,14 @@ def date_type(plan: Plan) -> Any:
     return pa.date32() if plan.panel.dated else pa.timestamp("us", tz="UTC")
 
 
+def dates_of(plan: Plan) -> NDArray[Any]:
+    """Returns the run's dates as numbers of date_type."""
+    return (plan.panel.dates // DAY_US).astype(np.int32) if plan.panel.dated else plan.panel.dates
+
+
 def date_column(plan: Plan, bars: Index) -> Any:
     """Returns the dates of bars; null below 0."""
-    dates = plan.panel.dates // DAY_US if plan.panel.dated else plan.panel.dates
-    known = dates.astype(np.int32 if plan.panel.dated else np.int64)[np.maximum(bars, 0)]
-    return numbers(known, bars < 0, date_type(plan))
+    return numbers(dates_of(plan)[np.maximum(bars, 0)], bars < 0, date_type(plan))
 
 
 def trade_schema(plan: Plan) -> Any:
@@ -213,7 +218,7 @@ def trade_schema(plan: Plan) -> Any:
 
 def trade_table(plan: Plan, rank: int, run: Recording) -> Any:
     """Returns a run's trades by symbol, in the order of their entries."""
-    rows = run.trades[np.lexsort((run.trades[:, layout.T_ENTRY_BAR], run.trades[:, layout.T_CELL]))]
+    rows = by_symbol(run.trades)
     entry, leave = (rows[:, i].astype(np.int64) for i in (layout.T_ENTRY_BAR, layout.T_EXIT_BAR))
     reason = rows[:, layout.T_REASON].astype(np.int64)
     columns = [
@@ -232,6 +237,13 @@ def trade_table(plan: Plan, rank: int, run: Recording) -> Any:
         flags(leave < 0),
     ]
     return pa.Table.from_arrays(columns, schema=trade_schema(plan))
+
+
+def by_symbol(trades: Floats) -> Floats:
+    """Returns trades by symbol, in the order of their entries; mostly they are in it."""
+    symbol, entry = trades[:, layout.T_CELL], trades[:, layout.T_ENTRY_BAR]
+    follows = (symbol[1:] > symbol[:-1]) | ((symbol[1:] == symbol[:-1]) & (entry[1:] >= entry[:-1]))
+    return trades if follows.all() else trades[np.lexsort((entry, symbol))]
 
 
 def equity_schema(plan: Plan) -> Any:
@@ -264,10 +276,10 @@ def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording)
         count = len(equity)
         columns = [
             numbers(np.full(count * n, rank, dtype=np.int32)),
-            texts(names[some], np.repeat(np.arange(count), n)),
-            date_column(plan, np.tile(np.arange(n), count)),
+            texts(names[some], np.repeat(np.arange(count, dtype=np.int32), n)),
+            numbers(np.tile(dates_of(plan), count), kind=date_type(plan)),
             numbers(equity.reshape(-1)),
-            numbers(held[:, some].T.astype(np.float64).reshape(-1)),
+            numbers(held[:, some].T.astype(np.float64, copy=False).reshape(-1)),
             numbers(drawdowns(equity, cash).reshape(-1)),
         ]
         yield pa.Table.from_arrays(columns, schema=equity_schema(plan))
@@ -275,7 +287,8 @@ def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording)
 
 def drawdowns(equity: Floats, cash: float) -> Floats:
     """Returns equity / peak - 1 of [account, bar] or [bar], the peak starting at the cash."""
-    found: Floats = np.maximum.accumulate(equity, axis=-1)
-    np.maximum(found, cash, out=found)
+    found: Floats = equity.copy()
+    np.maximum(equity[..., 0], cash, out=found[..., 0])
+    np.maximum.accumulate(found, axis=-1, out=found)
     np.divide(equity, found, out=found)
     return np.subtract(found, 1.0, out=found)

@@ -72,6 +72,24 @@ class Alike:
     def function(self) -> str:
         return self.name.removeprefix(PREVIOUS)
 
+    @property
+    def is_mean(self) -> bool:
+        """Averages of closes have tables of their own."""
+        return self.windows is not None and self.name == "sma" and self.columns == ("close",)
+
+    @property
+    def is_together(self) -> bool:
+        """Says whether its rows lie one after the other."""
+        return self.places[-1] + 1 - self.places[0] == len(self.places)
+
+
+def fill_means(
+    group: Alike, closes: Floats, spans: Index, skips: Index, tables: Floats, places: Index
+) -> None:
+    """Fills the averages of many symbols at once, each one's from its place of `tables` on."""
+    assert group.windows is not None  # those of averages are known
+    sma_tables(closes, spans, skips, group.windows, tables, places)
+
 
 def alike_of(rows: list[Row]) -> list[Alike]:
     """Returns the rows by function and columns."""
@@ -104,18 +122,17 @@ def fill_rows(
     out = np.empty((len(rows), bars)) if room is None else room
     for group in alike_of(rows) if groups is None else groups:
         places, given = group.places, [own[column] for column in group.columns]
-        first, end = places[0], places[-1] + 1
         # Written where it stays, mostly: touching as much memory once more takes as long as the windows do.
-        together = end - first == len(places)
-        table = out[first:end] if together else np.empty((len(places), bars))
+        table = out[places[0] : places[-1] + 1] if group.is_together else np.empty((len(places), bars))
         if group.windows is None:
             table[:] = [column_of(rows[i], given)[skip:] for i in places]
-        elif group.name == "sma" and group.columns == ("close",):
-            sma_tables(given[0], skip, group.windows, table)
+        elif group.is_mean:
+            span, place = np.array([[0, len(given[0])]]), np.zeros(1, dtype=np.int64)
+            fill_means(group, given[0], span, np.array([skip]), table.reshape(-1), place)
         else:
             back = 0 if group.name == group.function else 1
             window_tables(of_window(group.function), given[0], skip, back, group.windows, table)
-        if not together:
+        if not group.is_together:
             out[places] = table
     return out
 

@@ -109,7 +109,7 @@ def choice_of(plan: Plan, sweep: Sweep) -> Choice:
 
 def fold_checkpoint(identity: str, number: int) -> Checkpoint:
     """Returns a checkpoint in a folder of the fold's own, which goes when the fold is done."""
-    checkpoint = open_checkpoint(f"{identity} fold {number}")
+    checkpoint = open_checkpoint(lambda: f"{identity} fold {number}")
     if checkpoint.folder is not None:
         checkpoint.folder /= f"fold-{number}"
     return checkpoint
@@ -129,7 +129,7 @@ def keep_choices(identity: str, choices: list[Choice], done: Checkpoint) -> None
 
 def read_choices(identity: str, most: int) -> list[Choice]:
     """Returns the choices of folds that an earlier start of this very run has finished."""
-    folder = open_checkpoint(identity).folder
+    folder = open_checkpoint(lambda: identity).folder
     try:
         found = json.loads((Path(folder or "") / CHOICES).read_text()) if folder else {}
         if found.get("identity") != identity:
