@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as papq
 from backtest import DEFAULT, GRID, THREADS, random_panel, seconds
 from berth_backtest.data.panel import Panel
+from berth_backtest.heap import keep_freed
 from berth_backtest.job import run_job
 from berth_backtest.plan import make_plan
 from berth_backtest.report import Progress, Stop
@@ -87,6 +88,7 @@ def single_run_ms(folder: Path, panel: Panel) -> tuple[float, float]:
         "output": {"tearsheet": False, "look_ahead_check": False, "robustness": False},
     }
     out = folder / "out"
+    keep_freed()  # as a notebook does
     warm = min(
         seconds(lambda: run_job(spec, out, Progress(None), Stop(), THREADS))
         for _ in range(SHORT_ROUNDS)

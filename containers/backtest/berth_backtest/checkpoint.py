@@ -105,8 +105,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(part)
         part.replace(path)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 def open_checkpoint(identity: Callable[[], str]) -> Checkpoint:

@@ -13,6 +13,7 @@ import pyarrow.parquet as papq
 
 from berth_backtest.cli import thread_count
 from berth_backtest.errors import invalid
+from berth_backtest.heap import keep_freed
 from berth_backtest.job import run_job
 from berth_backtest.report import Progress, Stop
 
@@ -63,6 +64,7 @@ class Result(Ran):
 
 def run_here(spec: dict[str, Any], data: Any, threads: int | None) -> Result:
     """Runs a spec in this process, its files in a folder that is gone afterwards."""
+    keep_freed()
     with tempfile.TemporaryDirectory(prefix="berth-backtest-") as folder:
         root = Path(folder)
         if data is not None:

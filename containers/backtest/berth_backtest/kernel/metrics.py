@@ -49,6 +49,16 @@ def fill_metrics(raw: Floats, year: Floats, out: Floats) -> None:
         metrics_row(raw[i], year, out[i])
 
 
+@entry
+def fill_drawdowns(equity: Floats, cash: float, out: Floats) -> None:
+    """Fills out[account, bar] with equity / peak - 1, the peak starting at the cash."""
+    for i in range(len(equity)):
+        peak = cash
+        for t in range(equity.shape[1]):
+            peak = max(peak, equity[i, t])
+            out[i, t] = equity[i, t] / peak - 1.0
+
+
 @inner
 def metrics_row(raw: Floats, year: Floats, out: Floats) -> None:
     """Fills a run's metrics, in the order of NAMES, by their standard definitions; NaN where undefined."""

@@ -8,7 +8,7 @@ import numpy as np
 from .book import Markets, Records
 from .jit import KEPT
 from .layout import COMPARES, GROWTH, RAW, RULES, WIDTH
-from .metrics import METRICS, fill_metrics
+from .metrics import METRICS, fill_drawdowns, fill_metrics
 from .plain import run_plain
 from .run import follow_marks, run_moves
 from .steps import FAULT, NO_STEPS
@@ -24,6 +24,7 @@ def is_kept() -> bool:
 def compile_kernel() -> None:
     """Makes all of the kernel ready, by running it on two bars."""
     fill_metrics(np.ones((1, RAW)), np.ones(4), np.empty((1, METRICS)))
+    fill_drawdowns(np.ones((1, 1)), 1.0, np.empty((1, 1)))
     run_moves(
         tiny_markets(),
         np.zeros(1, dtype=np.int64),

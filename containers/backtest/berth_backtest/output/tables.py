@@ -287,8 +287,9 @@ def equity_tables(plan: Plan, rank: int, symbols: Sequence[int], run: Recording)
 
 def drawdowns(equity: Floats, cash: float) -> Floats:
     """Returns equity / peak - 1 of [account, bar] or [bar], the peak starting at the cash."""
-    found: Floats = equity.copy()
-    np.maximum(equity[..., 0], cash, out=found[..., 0])
-    np.maximum.accumulate(found, axis=-1, out=found)
-    np.divide(equity, found, out=found)
-    return np.subtract(found, 1.0, out=found)
+    from berth_backtest.kernel.metrics import fill_drawdowns
+
+    rows = np.ascontiguousarray(equity).reshape(-1, equity.shape[-1])
+    found = np.empty_like(rows)
+    fill_drawdowns(rows, cash, found)
+    return found.reshape(equity.shape)
