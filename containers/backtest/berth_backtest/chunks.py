@@ -14,6 +14,7 @@ from berth_backtest.kernel import layout
 from berth_backtest.kernel.run import CELLS
 from berth_backtest.metrics import NAMES, metrics_of
 from berth_backtest.plan import Plan
+from berth_backtest.record import raw_of
 from berth_backtest.report import log
 from berth_backtest.score import mean_of, objectives
 from berth_backtest.simulate import Simulator
@@ -112,7 +113,7 @@ class Chunks:
 
 
 def run_chunk(plan: Plan, simulator: Simulator, points: Index, keep: bool) -> Arrays:
-    raw = simulator.run(points)
+    raw = raw_of(simulator, points)
     metrics = metrics_from(plan, raw)
     counts = [raw[:, :, column].sum(axis=1) for column in COUNTS.values()]
     arrays: Arrays = {

@@ -14,7 +14,8 @@ from berth_backtest.errors import invalid
 from berth_backtest.kernel import layout as k
 from berth_backtest.market import market_of, own_bars
 from berth_backtest.plan import Plan
-from berth_backtest.simulate import Recording, Simulator
+from berth_backtest.record import Recording, record_orders
+from berth_backtest.simulate import Simulator
 from berth_backtest.strategies.series import fill_rows, rows_of
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,7 @@ def explain(plan: Plan, simulator: Simulator, point: int, symbol: str, text: str
             "", f"--explain: {symbol[:60]} is no symbol of the run: {', '.join(panel.symbols[:20])}"
         )
     s, t = panel.symbols.index(symbol), bar_at(panel, text)
-    run, orders = simulator.record_orders(point)
+    run, orders = record_orders(simulator, point)
     chosen = ", ".join(f"{name} {value:g}" for name, value in plan.grid.parameters(point).items())
     date = day(panel, t)
     lines = [f"{symbol} on {date}, point {point} ({chosen or 'no parameters'})"]

@@ -12,7 +12,7 @@ LARGE_BYTES = 32 << 20  # of an array that is always the system's own
 
 @cache
 def keep_freed() -> None:
-    """Lets a process that runs again and again keep what a run frees for the next one, where that can be told.
+    """Lets a process that runs again and again keep what a run frees for the next, where that can be told.
 
     By itself glibc learns what to keep by what it has seen freed. A page that it gives back and takes again
     costs two microseconds, and a short run a quarter more.

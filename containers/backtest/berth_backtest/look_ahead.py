@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from berth_backtest.data.dates import shown_date
 from berth_backtest.data.panel import truncate
 from berth_backtest.plan import Plan
+from berth_backtest.record import parts_of, record_orders
 from berth_backtest.simulate import Simulator, make_simulator
 
 Index = NDArray[np.int64]
@@ -42,7 +43,9 @@ def check_look_ahead(plan: Plan, simulator: Simulator, best: int) -> LookAhead:
     chosen = range(0, symbols, -(-symbols // SYMBOLS))
     if plan.spec.portfolio.mode == "shared":
         chosen = range(symbols)
-    differences = [first_difference(plan, simulator, part, points, cuts) for part in simulator.parts(chosen)]
+    differences = [
+        first_difference(plan, simulator, part, points, cuts) for part in parts_of(simulator, chosen)
+    ]
     found = min((one for one in differences if one is not None), default=None)
     if found is None:
         return LookAhead(len(points) * len(cuts), True, None)
@@ -61,11 +64,11 @@ def first_difference(
     plan: Plan, simulator: Simulator, symbols: Sequence[int], points: Index, cuts: list[int]
 ) -> tuple[int, int, int, int] | None:
     """Returns cut, point, bar and symbol of the first order of some symbols that a cut changes."""
-    whole = [simulator.record_orders(int(point), symbols)[1].decided for point in points]
+    whole = [record_orders(simulator, int(point), symbols)[1].decided for point in points]
     for cut in cuts:
         short = make_simulator(plan, simulator.threads, truncate(plan.panel, cut + 1, symbols))
         for point, orders in zip(points, whole, strict=True):
-            known = short.record_orders(int(point), symbols)[1].decided
+            known = record_orders(short, int(point), symbols)[1].decided
             different = np.argwhere(known != orders[: cut + 1])
             if len(different):
                 bar, at = (int(x) for x in different[0][:2])

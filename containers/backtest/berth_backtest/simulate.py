@@ -1,11 +1,10 @@
-"""The kernel on a plan: parameter sets in, raw sums or whole runs out."""
+"""The kernel on a plan: parameter sets in, raw sums out."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from berth_backtest.data.panel import Panel
 from berth_backtest.errors import StoppedError
 from berth_backtest.grid import Grid
 from berth_backtest.kernel import layout
-from berth_backtest.kernel.book import C_EVENTS, C_TRADES, Records
+from berth_backtest.kernel.book import Records
 from berth_backtest.kernel.plain import run_plain
 from berth_backtest.kernel.run import CELLS, run_moves
 from berth_backtest.kernel.steps import F_BAR, F_CELL, F_FOUND, F_KIND, F_SET, F_WANT, FAULT, NO_STEPS, Steps
@@ -43,15 +42,16 @@ from berth_backtest.user.generate import load_module
 from berth_backtest.user.signals import Signals
 from berth_backtest.user.strategy import calendar_of, fields_read, wrong_order
 
+if TYPE_CHECKING:
+    from berth_backtest.record import Recording
+
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 T = TypeVar("T")
 
 TABLE_BYTES = 512 << 20  # indicator tables and markets held at once
-RECORD_BYTES = 128 << 20  # whole runs of one set in some symbols
 MOVE_BYTES = 64 << 20  # of one block of cells
-SOME_TRADES, SOME_EVENTS = 64, 256  # room for the trades and events of most runs: others are run again
 # Bar-updates of one call of the kernel: 0.04 s of what is built in, some seconds of a user's slowest step.
 ITEM_UPDATES = 40_000_000
 
@@ -68,26 +68,6 @@ class Block:
         """Returns the table of its symbol i."""
         first, end = self.market.starts[i : i + 2]
         return self.tables[self.rows * first : self.rows * end].reshape(self.rows, end - first)
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What a run of one set decided, and what came of it."""
-
-    decided: Floats  # [bar, symbol, (order, want)]
-    events: Floats  # [event, column]: L_CELL is the symbol
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A whole run of one set. Accounts are the symbols, or the one of a shared purse."""
-
-    raw: Floats  # [account, field]
-    equity: Floats  # [bar, account]
-    units: Floats  # [bar, symbol]
-    trades: Floats  # [trade, column]: T_CELL is the symbol; closed in order of exit, then open ones
-    fills: int
-    orders: Orders | None  # where they were asked for
 
 
 class Simulator:
@@ -191,10 +171,6 @@ class Simulator:
 
     def run(self, points: Index) -> Floats:
         """Returns raw sums by [set, account, field]."""
-        if len(points) == 1 and not self.shared and len(self.parts()) == 1:
-            # Of one set all is written: its whole run at once spares another one.
-            self.recorded = int(points[0]), self.record(int(points[0]))
-            return self.recorded[1].raw[np.newaxis]
         raw = np.empty((self.accounts, len(points), layout.RAW))
         if self.shared:
             self.each([partial(self.run_set, int(x), raw[:, i], Room()) for i, x in enumerate(points)])
@@ -424,92 +400,6 @@ class Simulator:
         raw[:] = found[0]
         return records
 
-    def parts(self, symbols: Sequence[int] | None = None) -> list[Sequence[int]]:
-        """Returns the symbols in parts whose whole runs are held at once: all, where they share a purse."""
-        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
-        size = max(1, RECORD_BYTES // (32 * self.panel.bars))  # equity, units, decisions and their wants
-        step = len(chosen) if self.shared else size
-        return [chosen[first : first + step] for first in range(0, len(chosen), step)]
-
-    def record(self, point: int, symbols: Sequence[int] | None = None) -> Recording:
-        """Returns the whole run of one set, each symbol's or those of some symbols, without its orders."""
-        every = range(len(self.panel.symbols))
-        chosen = every if symbols is None else symbols
-        if self.recorded is not None and self.recorded[0] == point and chosen == every:
-            return self.recorded[1]
-        return self.record_all(point, chosen, ordered=False)
-
-    def record_orders(self, point: int, symbols: Sequence[int] | None = None) -> tuple[Recording, Orders]:
-        """Returns what `record` does, and the run's orders."""
-        chosen = range(len(self.panel.symbols)) if symbols is None else symbols
-        found = self.record_all(point, chosen, ordered=True)
-        assert found.orders is not None  # they were asked for
-        return found, found.orders
-
-    def record_all(self, point: int, symbols: Sequence[int], ordered: bool) -> Recording:
-        if self.shared:
-            return self.record_shared(point)
-        rows, picks = rows_of(self.definition.series, self.grid, np.array([point]))
-        if self.kept is not None and all(row in self.rows for row in rows):
-            places = np.array([[self.rows[rows[at]] for at in picks[0]]], dtype=np.int64)
-            return self.record_books(self.kept, np.array(symbols), point, places, ordered)
-        return join(
-            [
-                self.record_books(self.block(part, rows), np.arange(len(part)), point, picks, ordered)
-                for part in self.blocks(symbols, rows)
-            ]
-        )
-
-    def record_shared(self, point: int) -> Recording:
-        raw = np.empty((1, layout.RAW))
-        counts = self.run_set(point, raw, Room()).counts[0]
-        room = Room(int(counts[C_TRADES]), int(counts[C_EVENTS]), equity=True, held=True, decided=True)
-        kept = self.run_set(point, raw, room)
-        orders = Orders(kept.decided[0], kept.events[0])
-        return Recording(raw, kept.equity[0], kept.held[0], kept.trades[0], fills_in(orders.events), orders)
-
-    def record_books(self, block: Block, books: Index, point: int, picks: Index, ordered: bool) -> Recording:
-        """Returns the whole run of one set over some symbols of a block."""
-        one, bars = np.array([point]), self.panel.bars
-        plain = plain_books(self.definition.move_kind, self.rules, block.market)[books] & (not ordered)
-        room = Room(SOME_TRADES, 0 if plain.all() else SOME_EVENTS, True, True, decided=ordered)
-        records = room.records(len(books), bars, 1, 1)
-        raw = np.empty((len(books), 1, layout.RAW))
-
-        def run(part: slice) -> None:
-            if plain[part.start]:
-                self.run_plain(block, books[part], one, picks, raw[part], records.part(part))
-            else:
-                raw[part] = self.run_cells(block, books[part], one, picks, records.part(part))
-
-        step = len(books) if plain.all() else -(-len(books) // self.threads)
-        edges = [0, *(np.flatnonzero(plain[1:] != plain[:-1]) + 1), len(books)]
-        parts = [
-            slice(at, min(at + step, end)) for first, end in pairwise(edges) for at in range(first, end, step)
-        ]
-        self.each([partial(run, part) for part in parts], step * bars)
-        trades, events = (
-            [rows[:count] for rows, count in zip(values, records.counts[:, column], strict=True)]
-            for values, column in ((records.trades, C_TRADES), (records.events, C_EVENTS))
-        )
-        counts = records.counts[:, [C_TRADES, C_EVENTS]]
-        for i in np.flatnonzero((counts > [room.trades, room.events]).any(axis=1)):
-            more = Room(int(counts[i, 0]), int(counts[i, 1])).records(1, bars, 1, 1)
-            self.run_cells(block, books[i : i + 1], one, picks, more)
-            trades[i], events[i] = more.trades[0], more.events[0]
-        symbols = np.array(block.market.symbols)[books]
-        every, told = np.concatenate(trades), np.concatenate(events)
-        every[:, layout.T_CELL] = np.repeat(symbols, counts[:, 0])
-        told[:, layout.L_CELL] = np.repeat(symbols, counts[:, 1])
-        return Recording(
-            raw[:, 0],
-            records.equity[:, :, 0].T,
-            records.held[:, :, 0].T,
-            every,
-            fills_in(told) + fills_of(every[np.repeat(plain & (counts[:, 1] == 0), counts[:, 0])]),
-            Orders(records.decided[:, :, 0].transpose(1, 0, 2), told) if ordered else None,
-        )
-
 
 def cleared(records: Records) -> Records:
     """Returns records for another run in their place."""
@@ -518,41 +408,9 @@ def cleared(records: Records) -> Records:
     return records
 
 
-def fills_in(events: Floats) -> int:
-    return int((events[:, layout.L_WHAT] == layout.FILLS_AT).sum())
-
-
-def fills_of(trades: Floats) -> int:
-    """Returns the fills of trades that are each one purchase and, unless they are open, one sale."""
-    return len(trades) + int((trades[:, layout.T_EXIT_BAR] >= 0).sum())
-
-
 def sets_at_once(bars: int) -> int:
     """Returns how many sets run side by side over a symbol of as many own bars."""
     return max(1, min(CELLS, MOVE_BYTES // (16 * max(1, bars))))
-
-
-def join(runs: list[Recording]) -> Recording:
-    """Returns the runs of several symbols side by side."""
-    if len(runs) == 1:
-        return runs[0]
-    return Recording(
-        np.concatenate([run.raw for run in runs]),
-        np.concatenate([run.equity for run in runs], axis=1),
-        np.concatenate([run.units for run in runs], axis=1),
-        np.concatenate([run.trades for run in runs]),
-        sum(run.fills for run in runs),
-        join_orders([run.orders for run in runs if run.orders is not None]),
-    )
-
-
-def join_orders(runs: list[Orders]) -> Orders | None:
-    if not runs:
-        return None
-    return Orders(
-        np.concatenate([run.decided for run in runs], axis=1),
-        np.concatenate([run.events for run in runs]),
-    )
 
 
 def make_simulator(plan: Plan, threads: int, panel: Panel | None = None) -> Simulator:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 import pytest
-from berth_backtest import memory, simulate
+from berth_backtest import memory, record, simulate
 from berth_backtest.data import disk, read
 from berth_backtest.errors import ProgramError, StoppedError
 from berth_backtest.job import run_job
@@ -29,7 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(read, "BLOCK_ROWS", 37)
     monkeypatch.setattr(read, "CSV_BLOCK_BYTES", 1_500)
     monkeypatch.setattr(disk, "PART_ROWS", 300)
-    monkeypatch.setattr(simulate, "RECORD_BYTES", 2 * 32 * DAYS)
+    monkeypatch.setattr(record, "RECORD_BYTES", 2 * 32 * DAYS)
     monkeypatch.setattr(simulate, "TABLE_BYTES", 60_000)
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))

@@ -11,6 +11,7 @@ from berth_backtest.kernel import layout
 from berth_backtest.kernel.words import WORD
 from berth_backtest.plain import plain_books
 from berth_backtest.plan import make_plan
+from berth_backtest.record import record, record_orders
 from berth_backtest.simulate import Simulator, make_simulator
 from berth_backtest.spec.parse import parse_spec
 from berth_backtest.strategies.series import rows_of
@@ -83,7 +84,7 @@ def check(simulator: Simulator) -> list[bool]:
 def check_recorded(simulator: Simulator, points: np.ndarray) -> None:
     """Compares what is recorded of each set with what is recorded bar by bar, with its orders."""
     for point in points:
-        quick, (whole, _) = simulator.record(int(point)), simulator.record_orders(int(point))
+        quick, (whole, _) = record(simulator, int(point)), record_orders(simulator, int(point))
         assert quick.orders is None
         for name in ("raw", "equity", "units", "trades"):
             np.testing.assert_array_equal(getattr(quick, name), getattr(whole, name), name)

@@ -23,7 +23,8 @@ from berth_backtest.output.tables import (
     write_parquet,
 )
 from berth_backtest.plan import Plan
-from berth_backtest.simulate import Recording, Simulator
+from berth_backtest.record import Recording, parts_of, record
+from berth_backtest.simulate import Simulator
 
 Index = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -97,8 +98,8 @@ def write_run(out: Path, plan: Plan, run: Recording) -> None:
 
 def recorded(simulator: Simulator, point: int) -> Iterator[Run]:
     """Yields a set's run by some symbols at a time."""
-    for symbols in simulator.parts():
-        yield symbols, simulator.record(point, symbols)
+    for symbols in parts_of(simulator):
+        yield symbols, record(simulator, point, symbols)
 
 
 @dataclass(frozen=True)

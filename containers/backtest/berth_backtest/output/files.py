@@ -13,6 +13,7 @@ from berth_backtest.output.result import Found, Trained, make_result, write_json
 from berth_backtest.output.tables import write_metrics, write_points
 from berth_backtest.plan import Plan
 from berth_backtest.points import FILE_BYTES, FILE_ROWS, point_rows
+from berth_backtest.record import record
 from berth_backtest.score import ranking
 from berth_backtest.simulate import Simulator
 from berth_backtest.sweep import Sweep, metrics_for
@@ -86,7 +87,7 @@ def write_walk(
     if output.top_k > 0:
         write_run(out, chain.plan, chain.run)
     # In the order of the accounts in memory: no digit may depend on how a recording lies there.
-    trained = np.ascontiguousarray(walk.simulator.record(point).equity).sum(axis=1)
+    trained = np.ascontiguousarray(record(walk.simulator, point).equity).sum(axis=1)
     robustness = robustness_of(walk.plan, walk.simulator, point, trained) if output.robustness else None
     found = Found(sweep, chain.best, int(order[0]), look_ahead, robustness, Trained(walk, trained))
     result = make_result(plan, found, walk.simulator.threads, timing)

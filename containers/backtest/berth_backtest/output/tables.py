@@ -16,7 +16,7 @@ from berth_backtest.kernel import layout
 from berth_backtest.metrics import COUNTS, NAMES
 from berth_backtest.output.arrow import TEXT, flags, numbers, texts
 from berth_backtest.plan import Plan
-from berth_backtest.simulate import Recording
+from berth_backtest.record import Recording
 from berth_backtest.sweep import Sweep
 
 Floats = NDArray[np.float64]

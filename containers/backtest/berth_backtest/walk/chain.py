@@ -11,7 +11,8 @@ from berth_backtest.kernel import layout
 from berth_backtest.metrics import metrics_of
 from berth_backtest.output.best import Best, best_of
 from berth_backtest.plan import Plan
-from berth_backtest.simulate import Recording, Simulator, join, make_simulator
+from berth_backtest.record import Recording, join, record
+from berth_backtest.simulate import Simulator, make_simulator
 from berth_backtest.walk.folds import Fold, plan_of
 
 Floats = NDArray[np.float64]
@@ -61,13 +62,13 @@ def run_chain(plan: Plan, folds: tuple[Fold, ...], points: list[int], threads: i
 def run_from(simulator: Simulator, point: int, cash: Floats) -> Recording:
     """Returns a set's run where each account begins with its own cash."""
     if simulator.shared:
-        return with_cash(simulator, float(cash[0])).record(point)
+        return record(with_cash(simulator, float(cash[0])), point)
     each = [partial(run_account, simulator, s, point, float(x)) for s, x in enumerate(cash)]
     return join(simulator.each(each))
 
 
 def run_account(simulator: Simulator, s: int, point: int, cash: float) -> Recording:
-    return with_cash(simulator, cash).record(point, [s])
+    return record(with_cash(simulator, cash), point, [s])
 
 
 def with_cash(simulator: Simulator, cash: float) -> Simulator:
