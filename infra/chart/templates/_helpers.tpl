@@ -38,8 +38,8 @@ spec:
   # The account of this cluster reads the token; nothing else does.
   automountServiceAccountToken: {{ $root.Values.work.enabled }}
   enableServiceLinks: false
-  # The server drains for 5 s after what is in flight has ended.
-  terminationGracePeriodSeconds: 30
+  # The server drains for 5 s after what is in flight has ended: a call to a provider takes a minute at most.
+  terminationGracePeriodSeconds: 75
   securityContext:
     runAsNonRoot: true
     runAsUser: 10001
