@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 RECORD_BYTES = 128 << 20  # whole runs of one set in some symbols
+PLAIN_BARS = 500_000  # of plain symbols that one thread runs: some 8 ns each
 SOME_TRADES, SOME_EVENTS = 64, 256  # room for the trades and events of most runs: others are run again
 
 
@@ -152,7 +153,8 @@ def fill_records(
         else:
             raw[part] = simulator.run_cells(block, books[part], one, picks, records.part(part))
 
-    step = len(books) if plain.all() else -(-len(books) // simulator.threads)
+    few = plain.all() and len(books) * simulator.panel.bars < PLAIN_BARS
+    step = len(books) if few else -(-len(books) // simulator.threads)
     edges = [0, *(np.flatnonzero(plain[1:] != plain[:-1]) + 1), len(books)]
     parts = [
         slice(at, min(at + step, end)) for first, end in pairwise(edges) for at in range(first, end, step)
