@@ -108,6 +108,19 @@ def test_every_field_is_the_same(tmp_path: Path, name: str, own: int) -> None:
             check(simulator)
 
 
+def test_threads_that_share_the_symbols_record_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "prices.csv", PRICES, prices(random.Random(7), 3 * WORD))
+    one = simulator_of(spec_of(path, 3, 9))
+    whole = record(one, 0)
+    monkeypatch.setattr("berth_backtest.record.PLAIN_BARS", 0)
+    monkeypatch.setattr("berth_backtest.simulate.SHORT_BARS", 0)
+    shared = record(make_simulator(one.plan, 3), 0)
+    for name in ("raw", "equity", "units", "trades", "fills"):
+        np.testing.assert_array_equal(getattr(shared, name), getattr(whole, name), name)
+
+
 def test_averages_that_differ_by_a_rounding_alone_do_not_cross(tmp_path: Path) -> None:
     # Averages of whole periods are equal: of these prices they differ in the last digit, on all of a word.
     rng = random.Random(2999)
