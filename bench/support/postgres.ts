@@ -55,8 +55,11 @@ export function installedPostgres(): { bin: string; version: string } {
   return { bin: join(versions, version, 'bin'), version }
 }
 
-/** One of those, on a folder of its own. */
-export async function startInstalledPostgres(bin: string): Promise<MeasuredPostgres> {
+/** One of those, on a folder of its own; `env` is the server's besides this process's. */
+export async function startInstalledPostgres(
+  bin: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<MeasuredPostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-bench-postgres-'))
   const owner = process.getuid?.() === 0 ? ownerOf('postgres') : null
   chmodSync(folder, 0o755)
@@ -68,7 +71,7 @@ export async function startInstalledPostgres(bin: string): Promise<MeasuredPostg
   if (code !== 0) throw new Error(`initdb ended with ${code}`)
   const port = await freePort()
   const flags = ['-D', databaseDir, '-p', String(port), '-k', folder, '-c', 'listen_addresses=127.0.0.1']
-  const server = spawn(join(bin, 'postgres'), flags, options)
+  const server = spawn(join(bin, 'postgres'), flags, { ...options, env: { ...process.env, ...env } })
   const at = `postgres://berth@127.0.0.1:${port}`
   await createBench(server, `${at}/postgres`)
   return {
