@@ -13,7 +13,7 @@ from berth_backtest.data.dates import DAY_US
 from berth_backtest.data.panel import Panel
 from berth_backtest.kernel.book import Markets, Records
 from berth_backtest.kernel.layout import EVENT, GROWTH, TRADE, WIDTH
-from berth_backtest.kernel.run import follow_marks
+from berth_backtest.kernel.lines import follow_marks
 from berth_backtest.plan import Plan, china_given
 from berth_backtest.user.strategy import bar_rows
 

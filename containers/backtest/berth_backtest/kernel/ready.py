@@ -8,9 +8,10 @@ import numpy as np
 from .book import Markets, Records
 from .jit import KEPT
 from .layout import COMPARES, GROWTH, RAW, RULES, WIDTH
+from .lines import follow_marks
 from .metrics import METRICS, fill_drawdowns, fill_metrics
 from .plain import run_plain
-from .run import follow_marks, run_moves
+from .run import run_moves
 from .steps import FAULT, NO_STEPS
 
 
