@@ -97,11 +97,9 @@ def follow_symbol(
         marks[t] = mark
         total += mark
         totals[t + 1] = total
-    returns = np.zeros(n)
-    fill_returns(marks[: n - 1], marks[1:n], returns[1:])
     sums = (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)
     for t in range(n):
-        r = returns[t]
+        r = marks[t] / marks[t - 1] - 1.0 if t > 0 and marks[t - 1] > 0.0 else 0.0
         d = min(r - free, 0.0)
         sums = grown(sums[0], r), grown(sums[1], r * r), grown(sums[2], d * d)
         growth[t, G_R], growth[t, G_R_REST] = sums[0]
@@ -115,13 +113,6 @@ def follow_symbol(
         half = 1 << level >> 1
         high, low = (marks, marks) if level == 1 else (tops[level - 1], bottoms[level - 1])
         spans(high[: n - half], high[half:n], low[: n - half], low[half:n], tops[level], bottoms[level])
-
-
-@inner
-def fill_returns(before: Floats, marks: Floats, out: Floats) -> None:
-    """Fills the return of each mark, 0 after none. Over slices from 0 on: then several at once (moves.py)."""
-    for t in range(len(out)):
-        out[t] = marks[t] / before[t] - 1.0 if before[t] > 0.0 else 0.0
 
 
 @inner
