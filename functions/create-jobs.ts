@@ -52,7 +52,7 @@ export const handler =
     const parsed = c.req.valid('json').jobs.map(parseSpec)
     const prepared = await prepare(principal, parsed)
     const idempotency = key === undefined ? null : { key, body_sha256: canonicalSha256(await c.req.json()) }
-    const request = { project_id, prepared, idempotency }
+    const request = { by: principal, prepared, idempotency }
     const { items, replayed, jobs } = await submit(request, () => c.req.raw.signal.aborted)
     const ids = jobsOf(items)
     const read = await viewJobs(

@@ -6,6 +6,7 @@ import { createGroup } from './group.ts'
 import type { RunnerAttempt } from './report.ts'
 import type { Heartbeat } from './report-schema.ts'
 import { type Column, insertion, type Values } from './store/rows.ts'
+import { statement } from './store/statement.ts'
 
 /** Rejects with AppError: busy. `isGone`: nobody waits for the answer any more. */
 export type Beat = (attempt: RunnerAttempt, said: Heartbeat, isGone?: () => boolean) => Promise<void>
@@ -116,10 +117,21 @@ const columns = [
   'sample_s',
 ] as const satisfies readonly Column<'heartbeats'>[]
 
+const insert = statement<readonly Row[], unknown>(
+  (given) =>
+    sql`/* write heartbeats */ ${insertion(given, {
+      table: 'heartbeats',
+      each: columns,
+      rows: (rows) => rows,
+      rest: sql`on conflict (attempt_id) do update set ${sql.join(changes)}`,
+    })}`,
+)
+
 /** The last of each attempt, in their order: two servers that write the same do not wait for each other. */
 async function write({ db }: Deps, rows: readonly Row[]): Promise<void> {
   const last = new Map(rows.map((row) => [row.attempt_id, row]))
-  const sorted = [...last.values()].toSorted((a, b) => (a.attempt_id < b.attempt_id ? -1 : 1))
-  const rest = sql`on conflict (attempt_id) do update set ${sql.join(changes)}`
-  await sql`/* write heartbeats */ ${insertion('heartbeats', columns, sorted, { rest })}`.execute(db)
+  await insert(
+    db,
+    [...last.values()].toSorted((a, b) => (a.attempt_id < b.attempt_id ? -1 : 1)),
+  )
 }

@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { AppError, type Refusal } from './errors.ts'
 import type { Database, Tx } from './store/schema.ts'
+import { type Given, statement } from './store/statement.ts'
 
 /** How long an Idempotency-Key answers for its resource. */
 const kept_ms = 24 * 3_600_000
@@ -31,17 +32,22 @@ export const nameOf = ({ project_id, key }: Pick<Claim, 'project_id' | 'key'>) =
 /** A column of the rows that `claiming` returns. */
 export const nameIn = sql`project_id || '/' || key as name`
 
+/** Keys that are taken at one moment. */
+export interface Claims {
+  claims: readonly Claim[]
+  now: Date
+}
+
 /**
  * The statement that takes the keys that are free, each once, and returns those. Two requests with one key at once: the
  * second waits here for the first's transaction.
  */
-export function claiming(claims: readonly Claim[], now: Date): RawBuilder<unknown> {
-  const column = (of: (claim: Claim) => string | null) => claims.map(of)
-  const expired = new Date(now.getTime() - kept_ms)
+export function claiming(given: Given<Claims>): RawBuilder<unknown> {
+  const column = (of: (claim: Claim) => string | null) => given(({ claims }) => claims.map(of))
   // In one order for all, so that no two batches wait for each other.
   return sql`
     insert into idempotency as kept (project_id, key, body_sha256, resource_id, items, created_at)
-    select project_id, key, body_sha256, resource_id, items::json, ${now}::timestamptz
+    select project_id, key, body_sha256, resource_id, items::json, ${given(({ now }) => now)}::timestamptz
     from unnest(${column(({ project_id }) => project_id)}::text[], ${column(({ key }) => key)}::text[],
       ${column(({ body_sha256 }) => body_sha256)}::text[],
       ${column(({ items }) => jobsOf(items)[0] ?? null)}::text[],
@@ -50,8 +56,10 @@ export function claiming(claims: readonly Claim[], now: Date): RawBuilder<unknow
     order by project_id, key
     on conflict (project_id, key) do update set body_sha256 = excluded.body_sha256,
       resource_id = excluded.resource_id, items = excluded.items, created_at = excluded.created_at
-      where kept.created_at < ${expired}`
+      where kept.created_at < ${given(({ now }) => new Date(now.getTime() - kept_ms))}`
 }
+
+const takeKeys = statement<Claims, { name: string }>((given) => sql`${claiming(given)} returning ${nameIn}`)
 
 /**
  * Takes a key for a request that makes one thing that is no job; answers what was made under it before, or null.
@@ -63,9 +71,8 @@ export async function claimResource(
   resource_id: string,
   now: Date,
 ): Promise<string | null> {
-  const taken = await sql`
-    ${claiming([{ ...claim, items: [{ job_id: resource_id }] }], now)} returning ${nameIn}`.execute(tx)
-  if (taken.rows.length > 0) return null
+  const taken = await takeKeys(tx, { claims: [{ ...claim, items: [{ job_id: resource_id }] }], now })
+  if (taken.length > 0) return null
   const row = await tx
     .selectFrom('idempotency')
     .select(['body_sha256', 'resource_id'])

@@ -8,6 +8,8 @@ import { newId } from './ids.ts'
 import type { MemberRole } from './store/identity-tables.ts'
 import type { Tables } from './store/schema.ts'
 import { countedChanges } from './store/count-change.ts'
+import { hasEndpoints } from './store/messages.ts'
+import { statement } from './store/statement.ts'
 import { sameToken } from './tokens.ts'
 
 export type KeyRole = Tables['api_keys']['role']
@@ -22,6 +24,8 @@ export interface Grant {
   is_operator: boolean
   /** How many changes of the market had been counted when it was checked (store/queue.ts). */
   changes: number
+  /** Whether there were endpoints then that hear of its events. */
+  has_endpoints: boolean
 }
 /** Who asks, and as what. */
 export type Principal = Grant &
@@ -86,12 +90,7 @@ export function createKeyCheck({
     gather,
     most_weight: mostKeys,
     async run(prefixes) {
-      const { rows } =
-        await sql<KeyRow>`/* find keys */ select api_keys.id, api_keys.project_id, prefix, sha256, role, scopes, expires_at,
-          revoked_at, projects.is_operator, ${countedChanges} as changes
-        from api_keys join projects on projects.id = api_keys.project_id where prefix = any((select ${[...new Set(prefixes)]}::text[])::text[])`.execute(
-          db,
-        )
+      const rows = await findKeys(db, [...new Set(prefixes)])
       const found = new Map(rows.map((row) => [row.prefix, row]))
       return prefixes.map((prefix) => ({ value: found.get(prefix) ?? null }))
     },
@@ -110,8 +109,8 @@ export function createKeyCheck({
         headers: { 'WWW-Authenticate': 'Bearer' },
       })
     key_use?.used(row.id, now)
-    const { id, project_id, role, is_operator, changes, scopes } = row
-    return { by: 'key', id, project_id, role, is_operator, changes, scopes }
+    const { id, project_id, role, is_operator, changes, has_endpoints, scopes } = row
+    return { by: 'key', id, project_id, role, is_operator, changes, has_endpoints, scopes }
   }
 }
 
@@ -119,6 +118,15 @@ type KeyRow = Pick<
   Selectable<Tables['api_keys']>,
   'id' | 'project_id' | 'prefix' | 'sha256' | 'role' | 'scopes' | 'expires_at' | 'revoked_at'
 > &
-  Pick<Grant, 'changes' | 'is_operator'>
+  Pick<Grant, 'changes' | 'is_operator' | 'has_endpoints'>
+
+const findKeys = statement<readonly string[], KeyRow>(
+  (
+    given,
+  ) => sql`/* find keys */ select api_keys.id, api_keys.project_id, prefix, sha256, role, scopes, expires_at,
+      revoked_at, projects.is_operator, ${countedChanges} as changes, ${hasEndpoints} as has_endpoints
+    from api_keys join projects on projects.id = api_keys.project_id
+    where prefix = any((select ${given((prefixes) => prefixes)}::text[])::text[])`,
+)
 
 const sha256 = (text: string) => hash('sha256', text)

@@ -7,6 +7,7 @@ import type { Proof } from './identity.ts'
 import { isId } from './ids.ts'
 import type { Caller, Grant } from './keys.ts'
 import { countedChanges } from './store/count-change.ts'
+import { hasEndpoints } from './store/messages.ts'
 
 /** Shown of one user: who logs in more often in two weeks sees the newest. */
 const mostSessions = 200
@@ -19,6 +20,7 @@ interface Found {
   role: Grant['role'] | null
   is_operator: boolean | null
   changes: number
+  has_endpoints: boolean
 }
 
 /**
@@ -38,7 +40,7 @@ export async function checkSession(
       : sql`sessions.id = ${proof.session_id} and sessions.user_id = ${proof.user_id}`
   const { rows } = await sql<Found>`${found}
     select sessions.id, sessions.user_id, sessions.expires_at, member.project_id, member.role,
-      projects.is_operator, ${countedChanges} as changes
+      projects.is_operator, ${countedChanges} as changes, ${hasEndpoints} as has_endpoints
     from sessions left join lateral (
       select project_id, role from project_members
       where user_id = sessions.user_id and (${project}::text is null or project_id = ${project})
@@ -49,9 +51,9 @@ export async function checkSession(
   if (!row || row.expires_at <= clock.now())
     throw new AppError('unauthorized', 'This session has ended: log in.')
   const who = { by: 'user', id: row.user_id, session_id: row.id } as const
-  const { project_id, role, is_operator, changes } = row
+  const { project_id, role, is_operator, changes, has_endpoints } = row
   if (project_id !== null && role !== null && is_operator !== null)
-    return { ...who, project_id, role, is_operator, changes }
+    return { ...who, project_id, role, is_operator, changes, has_endpoints }
   if (project !== null)
     throw new AppError(
       'not_found',

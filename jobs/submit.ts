@@ -17,11 +17,12 @@ import {
   readKept,
 } from './idempotency.ts'
 import { type IdPrefix, newId } from './ids.ts'
+import type { Grant } from './keys.ts'
 import type { JobRow } from './plan.ts'
 import { type AcceptedJob, writeNewJobs } from './store/new-jobs.ts'
 import type { Database } from './store/schema.ts'
 
-export interface NewJob extends Omit<AcceptedJob, 'id' | 'project_id' | 'claim' | 'shard_ids'> {
+export interface NewJob extends Omit<AcceptedJob, 'id' | 'project_id' | 'is_heard' | 'claim' | 'shard_ids'> {
   /** Parts that it is cut into. */
   shards: number
 }
@@ -38,7 +39,8 @@ export interface Submitted {
 }
 
 export interface SubmitRequest {
-  project_id: string
+  /** Whose request it is. */
+  by: Pick<Grant, 'project_id' | 'has_endpoints'>
   prepared: readonly Prepared[]
   idempotency: IdempotencyKey | null
 }
@@ -129,18 +131,18 @@ function fixIds(deps: Deps, calls: readonly Call[], now: Date): void {
   ).values()
   const next = (some: Iterator<string, undefined>) => some.next().value ?? ''
   for (const call of open) {
-    const { project_id } = call
+    const { project_id, has_endpoints } = call.by
     const accepted: AcceptedJob[] = []
     call.items = call.prepared.map((each) => {
       if (!('spec' in each)) return each
-      const { shards, ...job } = each
       const id = next(ids)
       accepted.push({
-        ...job,
+        ...each,
         id,
         project_id,
+        is_heard: has_endpoints,
         claim: claimName(call),
-        shard_ids: Array.from({ length: shards }, () => next(shard_ids)),
+        shard_ids: Array.from({ length: each.shards }, () => next(shard_ids)),
       })
       return { job_id: id }
     })
@@ -178,9 +180,9 @@ const readJobs = (db: Database, ids: readonly string[]): Promise<JobRow[]> =>
     .where(sql<boolean>`id = any(${[...ids]}::text[])`)
     .execute()
 
-const claimOf = ({ project_id, idempotency, items }: Call): Claim | null =>
+const claimOf = ({ by: { project_id }, idempotency, items }: Call): Claim | null =>
   idempotency && { ...idempotency, project_id, items }
-const claimName = ({ project_id, idempotency }: SubmitRequest): string | null =>
+const claimName = ({ by: { project_id }, idempotency }: SubmitRequest): string | null =>
   idempotency && nameOf({ project_id, key: idempotency.key })
 
 /** `after`: an earlier request of the batch has the same key. */

@@ -10,6 +10,7 @@ import type { FoldDeps, JobEvent } from './fold.ts'
 import { insertRows, type Values } from './rows.ts'
 import { moneyOf } from './snapshot.ts'
 import type { Database, Tx } from './schema.ts'
+import { statement } from './statement.ts'
 
 /** The Standard Webhooks specification asks for less than 20 kB. */
 const maxBody_bytes = 19_500
@@ -56,16 +57,17 @@ export async function enqueueMessages(
   return messages.length
 }
 
-/** The messages of jobs that are as new as their events. */
+/**
+ * The messages of jobs that are as new as their events. `listening`: the projects that may have endpoints, as it was
+ * when their requests came.
+ */
 export async function firstMessages(
   db: Database,
   deps: FoldDeps,
   jobs: readonly { job: JobRow; events: readonly Pick<JobEvent, 'type' | 'sequence'>[] }[],
+  listening: readonly string[],
 ): Promise<Message[]> {
-  const endpoints = await endpointsOf(
-    db,
-    jobs.map(({ job }) => job.project_id),
-  )
+  const endpoints = await endpointsOf(db, listening)
   return jobs.flatMap(({ job, events }) =>
     events.flatMap((event) => messagesOf(deps, endpoints, { job, attempts: [], spent_micros: null }, event)),
   )
@@ -73,19 +75,20 @@ export async function firstMessages(
 
 type Endpoints = ReadonlyMap<string, readonly Endpoint[]>
 
+/** Whether a project has any, as a column of a statement that reads `projects`. */
+export const hasEndpoints = sql<boolean>`exists (select from webhooks
+  where webhooks.project_id = projects.id and webhooks.deleted_at is null and webhooks.disabled_at is null)`
+
+const findEndpoints = statement<readonly string[], Endpoint>(
+  (given) => sql`/* find endpoints */ select id, project_id, url, events from webhooks
+    where project_id = any(${given((ids) => ids)}::text[]) and deleted_at is null and disabled_at is null
+    order by id`,
+)
+
 async function endpointsOf(db: Database, project_ids: readonly string[]): Promise<Endpoints> {
   const ids = [...new Set(project_ids)]
   if (ids.length === 0) return new Map()
-  const rows: Endpoint[] = await db
-    .selectFrom('webhooks')
-    .modifyFront(sql`/* find endpoints */`)
-    .select(['id', 'project_id', 'url', 'events'])
-    .where(sql<boolean>`project_id = any(${ids}::text[])`)
-    .where('deleted_at', 'is', null)
-    .where('disabled_at', 'is', null)
-    .orderBy('id')
-    .execute()
-  return Map.groupBy(rows, ({ project_id }) => project_id)
+  return Map.groupBy(await findEndpoints(db, ids), ({ project_id }) => project_id)
 }
 
 /** As many as a job shows. */

@@ -1,22 +1,24 @@
 // Writes jobs that have just been accepted: with their shards and first events, in a number of statements that does not
 // depend on how many there are, or whose.
-import { sql } from 'kysely'
-import { type Claim, claiming, nameIn, nameOf } from '../idempotency.ts'
+import { type Claim, nameOf } from '../idempotency.ts'
 import type { JobRow } from '../plan.ts'
 import { type JobSpec, priorityOf } from '../spec.ts'
 import { type Earlier, findEarlier, lendPriority } from './cache.ts'
 import { eventRow } from './events.ts'
 import type { FoldDeps } from './fold.ts'
+import { insertFresh, insertMixed } from './insert-jobs.ts'
 import { entriesOf } from './lists.ts'
 import { firstMessages } from './messages.ts'
 import { newShard, queueKeyOf } from './queue.ts'
-import { type Column, insertion, type Table, type Values } from './rows.ts'
+import type { Values } from './rows.ts'
 import type { Database, Tx, Warning } from './schema.ts'
 
 /** An accepted job, with the ids that it and its shards get. */
 export interface AcceptedJob {
   id: string
   project_id: string
+  /** Whether its project had endpoints that hear of events when the request came. */
+  is_heard: boolean
   /** The name of the idempotency key of its request; null: it has none. */
   claim: string | null
   /** One for each part that it is cut into. */
@@ -72,36 +74,30 @@ interface Batch {
 
 async function write(db: Database | Tx, deps: Writing, { accepted, starts, claims }: Batch) {
   const { now } = deps
-  const rows = accepted.map((job, index) => jobRow(job, starts[index] ?? alone, now))
+  const jobs = accepted.map((job, index) => jobRow(job, starts[index] ?? alone, now))
   const keys = accepted.map(({ claim }) => claim)
-  const shards = accepted.flatMap(({ shard_ids }, index) => shardsOf(rows[index], shard_ids, now))
-  const told = rows.map((job) => ({ job, events: firstEvents(job) }))
-  const events = told.flatMap(({ job, events: of_job }) =>
-    of_job.map((event) => eventRow(job, { ...event, at: now })),
+  const told = jobs.map((job) => ({ job, events: firstEvents(job) }))
+  const deliveries = await firstMessages(
+    db,
+    deps,
+    told,
+    accepted.flatMap(({ project_id, is_heard }) => (is_heard ? [project_id] : [])),
   )
-  const deliveries = await firstMessages(db, deps, told)
-  const entries = entriesOf(rows)
-  const isStored = sql`where given.job_id in (select id from stored_jobs)`
-  // Events are numbered in this order.
-  const stored = { rest: sql`${isStored} order by given.n` }
-  const { rows: taken } = await sql<{ name: string }>`/* write new jobs */
-    with taken as (${claiming(claims, now)} returning ${nameIn}),
-    stored_jobs as (${insertion('jobs', columns.jobs, rows, {
-      beside: keys,
-      rest: sql`where given.beside is null or given.beside in (select name from taken) returning id`,
-    })}),
-    stored_shards as (${insertion('shards', columns.shards, shards, stored)}),
-    stored_lists as (insert into job_lists (list, job_id, project_id)
-      select list, job_id, project_id from unnest(${entries.map(({ list }) => list)}::uuid[],
-        ${entries.map(({ job_id }) => job_id)}::text[], ${entries.map(({ project_id }) => project_id)}::text[])
-        as given(list, job_id, project_id) ${isStored} on conflict do nothing),
-    stored_events as (${insertion('events', columns.events, events, stored)}),
-    stored_deliveries as (${insertion('deliveries', columns.deliveries, deliveries, stored)})
-    select name from taken`.execute(db)
+  const insert = starts.every((start) => start === alone) ? insertFresh : insertMixed
+  const taken = await insert(db, {
+    claims,
+    now,
+    jobs,
+    keys,
+    shards: accepted.flatMap(({ shard_ids }, index) => shardsOf(jobs[index], shard_ids, now)),
+    events: told.flatMap(({ job, events }) => events.map((event) => eventRow(job, { ...event, at: now }))),
+    deliveries,
+    entries: entriesOf(jobs),
+  })
   const names = new Set(taken.map(({ name }) => name))
   const refused = new Set(claims.map(nameOf).filter((name) => !names.has(name)))
   return {
-    rows: rows.filter((_, index) => keys[index] === null || names.has(keys[index] ?? '')),
+    rows: jobs.filter((_, index) => keys[index] === null || names.has(keys[index] ?? '')),
     refused,
     tells: deliveries.length > 0,
   }
@@ -181,65 +177,6 @@ function jobRow(job: AcceptedJob, { given, follows }: Start, now: Date): JobRow 
     purged_at: null,
   }
 }
-
-/** The columns that are written; the others have the value of a column that is left out. */
-const columns = {
-  jobs: [
-    'id',
-    'project_id',
-    'kind',
-    'name',
-    'spec',
-    'priority',
-    'labels',
-    'state',
-    'outcome',
-    'warnings',
-    'result',
-    'estimated_micros',
-    'shards_total',
-    'shards_waiting',
-    'shards_active',
-    'shards_succeeded',
-    'event_sequence',
-    'device_class',
-    'cache_key',
-    'follows',
-    'cached_from',
-    'dataset_id',
-    'created_at',
-    'finished_at',
-  ],
-  shards: [
-    'id',
-    'project_id',
-    'job_id',
-    'index',
-    'role',
-    'state',
-    'shape_hash',
-    'queue_key',
-    'due_at',
-    'not_before',
-    'waiting_since',
-    'wait_reason',
-    'created_at',
-  ],
-  events: ['project_id', 'job_id', 'sequence', 'type', 'at', 'data', 'partition_at'],
-  deliveries: [
-    'id',
-    'project_id',
-    'job_id',
-    'sequence',
-    'type',
-    'webhook_id',
-    'url',
-    'body',
-    'state',
-    'next_attempt_at',
-    'created_at',
-  ],
-} as const satisfies { [Name in Table]?: readonly Column<Name>[] }
 
 function shardsOf(job: JobRow | undefined, ids: readonly string[], now: Date): Values<'shards'>[] {
   if (!job) return []

@@ -3,6 +3,7 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
 import { columnTypes } from './column-types.ts'
 import type { Database, Tables, Tx } from './schema.ts'
+import type { Given } from './statement.ts'
 
 export type Table = keyof typeof columnTypes
 export type Column<Name extends Table> = keyof (typeof columnTypes)[Name] & keyof Selectable<Tables[Name]>
@@ -24,20 +25,41 @@ export async function insertRows<Name extends Table>(
     select ${sql.join(columns.map(given.value))} from ${given.rows} ${onConflict}`.execute(db)
 }
 
-/**
- * The same as a part of a larger statement. `beside`: a text for each row that conditions may look at, as
- * `given.beside`; `rest`: what follows on the rows that are given, in the order of `given.n`.
- */
-export function insertion<Name extends Table>(
-  table: Name,
-  columns: readonly Column<Name>[],
-  rows: readonly Values<Name>[],
-  { beside, rest }: { beside?: readonly (string | null)[]; rest: RawBuilder<unknown> },
+/** How a part of a statement (statement.ts) inserts rows. */
+export interface Insertion<In, Name extends Table> {
+  table: Name
+  /** Columns that travel as an array of texts each. */
+  each: readonly Column<Name>[]
+  /** Columns that have the same value in all rows, which travels once. */
+  all?: readonly Column<Name>[]
+  rows: (input: In) => readonly Values<Name>[]
+  /** A text for each row that conditions may look at, as `given.beside`. */
+  beside?: (input: In) => readonly (string | null)[]
+  /** What follows on the rows that are given, numbered as `given.n`. */
+  rest: RawBuilder<unknown>
+}
+
+/** The same as a part of a statement whose text does not depend on the rows, so that it is planned once. */
+export function insertion<In, Name extends Table>(
+  given: Given<In>,
+  { table, each, all = [], rows, beside, rest }: Insertion<In, Name>,
 ): RawBuilder<unknown> {
-  const names = sql.join(columns.map((column) => sql.ref(String(column))))
-  return sql`insert into ${sql.table(table)} (${names})
-    select ${sql.join(columns.map((column) => typed(column, typeOf(table, column))))}
-    from ${unnested(table, columns, rows, beside)} ${rest}`
+  const isJson = (column: Column<Name>) => typeOf(table, column).startsWith('json')
+  const arrays = each.map(
+    (column) => sql`${given((input) => textsOf(rows(input), column, isJson(column)))}::text[]`,
+  )
+  const names = each.map((column) => sql.ref(String(column)))
+  if (beside) {
+    arrays.push(sql`${given(beside)}::text[]`)
+    names.push(sql.ref('beside'))
+  }
+  const same = all.map(
+    (column) =>
+      sql`${given((input) => textOf(rows(input)[0]?.[column] ?? null, isJson(column)))}::text::${sql.raw(typeOf(table, column))}`,
+  )
+  return sql`insert into ${sql.table(table)} (${sql.join([...each, ...all].map((column) => sql.ref(String(column))))})
+    select ${sql.join([...each.map((column) => typed(column, typeOf(table, column))), ...same])}
+    from unnest(${sql.join(arrays)}) with ordinality as given(${sql.join(names)}, n) ${rest}`
 }
 
 /** The rows that changed: what they are found by, and their columns with other values than before. */
@@ -118,24 +140,6 @@ function textsOf<Name extends Table>(
     last = value
     return text
   })
-}
-
-/** The same in a text that does not depend on the values, so that it can be planned once; numbered as `n`. */
-function unnested<Name extends Table>(
-  table: Name,
-  columns: readonly Column<Name>[],
-  rows: readonly Values<Name>[],
-  beside?: readonly (string | null)[],
-): RawBuilder<unknown> {
-  const arrays = columns.map(
-    (column) => sql`${textsOf(rows, column, typeOf(table, column).startsWith('json'))}::text[]`,
-  )
-  const names = columns.map((column) => sql.ref(String(column)))
-  if (beside) {
-    arrays.push(sql`${[...beside]}::text[]`)
-    names.push(sql.ref('beside'))
-  }
-  return sql`unnest(${sql.join(arrays)}) with ordinality as given(${sql.join(names)}, n)`
 }
 
 const typed = (column: PropertyKey, type: string): RawBuilder<unknown> =>

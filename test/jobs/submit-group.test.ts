@@ -1,5 +1,5 @@
 // Submits that come at once: written together, answered as if each had been alone.
-import { type KyselyPlugin, sql } from 'kysely'
+import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createApp } from '../../functions/_app.ts'
 import type { JobView } from '../../jobs/view.ts'
@@ -48,20 +48,21 @@ async function stored({ deps: { db } }: World): Promise<string[]> {
 /** A server whose statements that match fail as often as told: before they are done, or only their answers. */
 function failing(world: World, matches: RegExp, times: number, error: Error, when: 'before' | 'after') {
   let left = times
-  const hit = new WeakSet<object>()
-  const plugin: KyselyPlugin = {
-    transformQuery: ({ node, queryId }) => {
-      if (left > 0 && matches.test(JSON.stringify(node))) {
-        left--
-        if (when === 'before') throw error
-        hit.add(queryId)
-      }
-      return node
-    },
-    transformResult: ({ result, queryId }) =>
-      hit.has(queryId) ? Promise.reject(error) : Promise.resolve(result),
+  const { db } = world.deps
+  const executeQuery: typeof db.executeQuery = async (query, options) => {
+    if (left === 0 || !('sql' in query && matches.test(query.sql))) return db.executeQuery(query, options)
+    left--
+    if (when === 'after') await db.executeQuery(query, options)
+    throw error
   }
-  return createApp({ ...world.deps, db: world.deps.db.withPlugin(plugin) })
+  const broken = new Proxy(db, {
+    get(of, name) {
+      if (name === 'executeQuery') return executeQuery
+      const value: unknown = Reflect.get(of, name, of)
+      return typeof value === 'function' ? value.bind(of) : value
+    },
+  })
+  return createApp({ ...world.deps, db: broken })
 }
 const fault = (code: string) => Object.assign(new Error('as told'), { code })
 const writes = /write new jobs/

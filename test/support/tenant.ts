@@ -248,6 +248,7 @@ async function crowd(world: World, neighbour_id: string) {
     role: 'admin',
     is_operator: false,
     changes: 0,
+    has_endpoints: false,
     scopes: null,
   } as const
   const inviteTo = (project: string, email: string) =>
