@@ -22,14 +22,14 @@ export interface Source {
   start: string | null
   /** What is there after the cursor; `over`: nothing more will come. */
   next: (cursor: string | null) => Promise<{ messages: Message[]; cursor: string | null; over: boolean }>
-  /** Resolves when there may be more after the cursor, at the latest after some time. */
-  wait: (cursor: string | null, ms: number, signal: AbortSignal) => Promise<void>
+  /** Resolves when there may be more than at the last look, at the latest after some time. */
+  wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
 /** Waits for changes of a job. */
 export const waitForJob =
   (deps: Deps, job_id: string): Source['wait'] =>
-  (_, ms, signal) =>
+  (ms, signal) =>
     deps.waker.wait(topics.job(job_id), ms, signal)
 
 /**
@@ -59,7 +59,7 @@ export function streamEvents(
         if (found.over && found.messages.length === 0)
           return await stream.writeSSE({ event: 'end', data: '{}' })
         if (found.messages.length > 0) spoke_at = deps.clock.now().getTime()
-        else await wait(cursor, poll_ms, gone.signal)
+        else await wait(poll_ms, gone.signal)
         if (deps.clock.now().getTime() - spoke_at >= keepAlive_ms) {
           await stream.write(': still here\n\n')
           spoke_at = deps.clock.now().getTime()
