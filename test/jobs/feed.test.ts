@@ -203,6 +203,34 @@ describe('a stream', () => {
     expect(await resumed.read(3)).toEqual(three.slice(1))
   })
 
+  test('whose key is revoked ends', async () => {
+    await using world = await openTestWorld()
+    world.deps.settings.sse_max_s = 300
+    const made = await world.request('POST', '/v1/keys', { body: { name: 'other', role: 'viewer' } })
+    const { id, key } = (await made.json()) as { id: string; key: string }
+    const stream = await open(world, { authorization: `Bearer ${key}` })
+    await submit(world)
+    expect(await stream.read(1)).toHaveLength(1)
+    expect((await world.request('DELETE', `/v1/keys/${id}`)).status).toBe(204)
+    world.advance(10)
+    await submit(world)
+    expect(await stream.read(2)).toHaveLength(1)
+  })
+
+  test('of who takes nothing is given up', async () => {
+    await using world = await openTestWorld()
+    for (let n = 0; n < 3; n++) await submit(world)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const stream = await open(world)
+      await vi.waitUntil(() => vi.getTimerCount() > 0)
+      await vi.advanceTimersByTimeAsync(120_000)
+      expect((await stream.read(3)).length).toBeLessThan(3)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   test('after the newest event waits, also beside one of what is to come', async () => {
     await using world = await openTestWorld()
     await cancelled(world, 1)
