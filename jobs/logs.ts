@@ -18,7 +18,7 @@ const maxPositions = 512
 
 export const logChunk = z
   .object({
-    number: z.int().min(1),
+    number: z.int().min(1).max(2_147_483_647),
     at: z.iso.datetime({ offset: true }),
     stream: z.enum(['stdout', 'stderr', 'runner']),
     text: z.string().max(262_144),
