@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createApp } from '../../functions/_app.ts'
 import type { DatasetView } from '../../jobs/datasets.ts'
@@ -272,6 +273,16 @@ describe('content', () => {
     const elsewhere = await ask(world, 'POST', '', about(csv), second.key)
     expect(elsewhere).toMatchObject({ status: 201, body: { state: 'uploading' } })
     expect((await ask(world, 'GET', `/${first.id}`, undefined, second.key)).status).toBe(404)
+  })
+
+  test('that comes twice at once is one dataset', async () => {
+    await using world = await openTestWorld()
+    const eight = <Made>(make: () => Promise<Made>) => Promise.all(Array.from({ length: 8 }, make))
+    // Each has a connection of its own from then on.
+    await eight(() => world.deps.db.transaction().execute((tx) => sql`select pg_sleep(0.01)`.execute(tx)))
+    const made = await eight(() => ask(world, 'POST', '', about(csv)))
+    expect(new Set(made.map(({ body }) => body.id)).size).toBe(1)
+    expect(made.filter(({ status }) => status === 201)).toHaveLength(1)
   })
 
   test('goes when the last dataset and the last job that needs it have gone', async () => {
