@@ -8,8 +8,8 @@ import type { Connection } from './connection.ts'
 import { CliError, exits, type ExitCode, type Problem, usageError } from './exit.ts'
 import type { Io } from './io.ts'
 
-/** Until the head of an answer. No request of ours asks the server to wait for longer than a second. */
-const answer_ms = 60_000
+/** Until the head of an answer, unless a call takes long. No request of ours asks the server to wait for longer than a second. */
+const usual_ms = 60_000
 /** A command that is typed by a person says soon that nobody answers; */
 export const shortPatience_ms = 5_000
 /** one that follows a job outlives a restart or an upgrade of the server. */
@@ -58,6 +58,8 @@ export interface Manner {
   signal: AbortSignal
   /** For how long a failing call is repeated. */
   patience_ms: number
+  /** Until the head of an answer: what is sent may be much, or what is asked for. */
+  answer_ms?: number
   /** Told once for each time that the server stays away. */
   on_away?: (why: string) => void
 }
@@ -146,7 +148,12 @@ async function attempt(send: () => Promise<Response>, url: string): Promise<unkn
 
 const retryAfter_ms = new WeakMap<CliError, number>()
 
-async function once(io: Io, { signal }: Manner, input: Input, init: RequestInit): Promise<Response> {
+async function once(
+  io: Io,
+  { signal, answer_ms = usual_ms }: Manner,
+  input: Input,
+  init: RequestInit,
+): Promise<Response> {
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(new Error('it takes too long')), answer_ms)
   try {

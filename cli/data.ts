@@ -4,8 +4,9 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { SingleBar } from 'cli-progress'
 import { type Command, Option } from 'commander'
-import { answered, type Client, type Dataset, interruption } from './client.ts'
+import { answered, type Client, createClient, type Dataset, interruption, longPatience_ms } from './client.ts'
 import { action, type Context, openClient, printJson, subcommand, wholeNumber } from './command.ts'
+import { connection } from './connection.ts'
 import { type ExitCode, exits, usageError } from './exit.ts'
 import type { Io } from './io.ts'
 import { bytes, oneLine, table, write } from './text.ts'
@@ -21,6 +22,10 @@ interface PushOptions {
 
 /** The server's pages hold at most this many. */
 const maxPage = 500
+/** A part of 16 MiB at half a megabit a second. Node's fetch waits no longer by itself. */
+const part_ms = 300_000
+/** A server reads, checks and writes a file at this rate at least before it is ready. */
+const joined_bytes_per_ms = 10_000
 
 export function addData(program: Command, context: Context): void {
   const data = program
@@ -54,7 +59,6 @@ async function push(io: Io, file: string, options: PushOptions): Promise<ExitCod
   const size = await sizeOf(path, file)
   const { adjustment, timezone, barLabel, currency, json } = options
   const hash = await watched(io, 'reading', size, (told) => sha256Of(io, path, told))
-  const client = openClient(io)
   const about = {
     name: options.name ?? basename(path),
     format: formatOf(file),
@@ -65,8 +69,9 @@ async function push(io: Io, file: string, options: PushOptions): Promise<ExitCod
     ...(barLabel === undefined ? {} : { bar_label: barLabel }),
     ...(currency === undefined ? {} : { currency }),
   }
-  let dataset = await answered(client.v1.datasets.$post({ json: about }))
+  let dataset = await answered(openClient(io).v1.datasets.$post({ json: about }))
   if (dataset.upload) {
+    const client = patientClient(io, size)
     await send(io, client, dataset, path)
     dataset = await answered(client.v1.datasets[':id'].complete.$post({ param: { id: dataset.id } }))
   }
@@ -74,6 +79,13 @@ async function push(io: Io, file: string, options: PushOptions): Promise<ExitCod
   else await write(io.stdout, `${dataset.id}\n`)
   if (!json) await write(io.stderr, `${oneLine(dataset.name)}: ${told(dataset)}\n`)
   return exits.ok
+}
+
+/** For what takes long, over lines that are slow and break. */
+function patientClient(io: Io, size: number): Client {
+  const patience_ms = longPatience_ms + size / joined_bytes_per_ms
+  const on_away = (why: string) => void io.stderr.write(`${why} Trying again ...\n`)
+  return createClient(io, connection(io), { patience_ms, answer_ms: part_ms, on_away })
 }
 
 async function sizeOf(path: string, file: string): Promise<number> {

@@ -45,13 +45,17 @@ export function requirePrincipal(
 ): MiddlewareHandler<Env> {
   return async (c, next) => {
     const named = inPath ? (c.req.param('id') ?? '') : (c.req.header(projectHeader) ?? null)
-    const caller = await check(c, named)
-    if (caller.project_id === null)
-      throw new AppError('forbidden', 'You belong to no project yet: make one, or accept an invitation.')
-    if (inPath && caller.project_id !== named)
-      throw new AppError('not_found', `There is no project ${named?.slice(0, 100)} of this key.`)
-    requireRight(caller, right)
-    c.set('principal', caller)
+    const find = async (): Promise<Principal> => {
+      const caller = await check(c, named)
+      if (caller.project_id === null)
+        throw new AppError('forbidden', 'You belong to no project yet: make one, or accept an invitation.')
+      if (inPath && caller.project_id !== named)
+        throw new AppError('not_found', `There is no project ${named?.slice(0, 100)} of this key.`)
+      requireRight(caller, right)
+      return caller
+    }
+    c.set('principal', await find())
+    c.set('check_again', async () => void (await find()))
     await next()
   }
 }

@@ -2,6 +2,7 @@ import { createRoute, type RouteHandler, z } from '@hono/zod-openapi'
 import {
   createDataset,
   datasetRequest,
+  type DatasetView,
   deleteDataset,
   findDataset,
   listDatasets,
@@ -9,6 +10,7 @@ import {
 } from '../jobs/datasets.ts'
 import { completeDataset, dropParts, putPart } from '../jobs/uploads.ts'
 import type { Deps } from '../jobs/deps.ts'
+import type { DatasetRow } from '../jobs/plan.ts'
 import { bodyOf } from './_body.ts'
 import type { Env } from './_env.ts'
 import { problemAnswers } from './_problem.ts'
@@ -101,12 +103,22 @@ export const completeRoute = createRoute({
   responses: { 200: json200(dataset, 'Ready'), ...problemAnswers },
 })
 
-export const complete =
-  (deps: Deps): RouteHandler<typeof completeRoute, Env> =>
-  async (c) => {
-    const row = await findDataset(deps, c.get('principal').project_id, c.req.valid('param').id)
-    return c.json(await completeDataset(deps, row), 200)
+export const complete = (deps: Deps): RouteHandler<typeof completeRoute, Env> => {
+  const underWay = new Map<string, Promise<DatasetView>>()
+  /** A large file takes minutes: who asks again meanwhile waits for the same, where requests may wait for each other. */
+  const once = (row: DatasetRow): Promise<DatasetView> => {
+    if (deps.gather === null) return completeDataset(deps, row)
+    const known = underWay.get(row.id)
+    if (known) return known
+    const made = completeDataset(deps, row).finally(() => underWay.delete(row.id))
+    underWay.set(row.id, made)
+    return made
   }
+  return async (c) => {
+    const row = await findDataset(deps, c.get('principal').project_id, c.req.valid('param').id)
+    return c.json(await once(row), 200)
+  }
+}
 
 export const listRoute = createRoute({
   method: 'get',

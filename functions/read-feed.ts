@@ -61,7 +61,7 @@ export const handler =
           const found = await follower.next(at(from))
           return { messages: found.messages, cursor: placeText(found.place), over: false }
         },
-        wait: (from, ms, signal) => follower.wait(at(from), ms, signal),
+        wait: follower.wait,
       },
       follower.leave,
     ) as never

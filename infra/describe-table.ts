@@ -8,6 +8,11 @@ const maxFooter_bytes = 8 * 1024 ** 2
 /** Its length and magic, which end every file. */
 const footerEnd_bytes = 8
 
+/** Names of columns together, in characters: a list of datasets holds those of hundreds. */
+const maxNames = 65_536
+/** Of a date or a time as it is written; what is longer is none. */
+const maxDate = 64
+
 /** Of a CSV file the header and the first rows, and the last rows. */
 const csvEnd_bytes = 64 * 1024
 
@@ -16,7 +21,25 @@ export async function describeTable(
   format: 'parquet' | 'csv',
   file: TableFile,
 ): Promise<DescribedTable | { fault: string }> {
-  return format === 'parquet' ? describeParquet(file) : describeCsv(file)
+  const told = await (format === 'parquet' ? describeParquet(file) : describeCsv(file))
+  return 'fault' in told ? told : checked(told)
+}
+
+/** What can be stored and shown of what a file says of itself. */
+function checked({ columns, rows, first, last }: DescribedTable): DescribedTable | { fault: string } {
+  if (columns.some((name) => name.includes('\0')))
+    return { fault: 'a name of a column holds a NUL character' }
+  const names = columns.reduce((sum, { length }) => sum + length, 0)
+  if (names > maxNames)
+    return {
+      fault: `the names of its ${columns.length} columns have ${names} characters, at most ${maxNames}`,
+    }
+  if (rows !== null && !(Number.isSafeInteger(rows) && rows >= 0))
+    return { fault: 'its footer tells no number of rows that a file can have' }
+  const isDate = (text: string | null) => text !== null && text.length <= maxDate && !text.includes('\0')
+  return isDate(first) && isDate(last)
+    ? { columns, rows, first, last }
+    : { columns, rows, first: null, last: null }
 }
 
 async function describeParquet({ bytes, read }: TableFile): Promise<DescribedTable | { fault: string }> {

@@ -59,6 +59,8 @@ export async function createDataset(
   const created_at = deps.clock.now()
   const id = newId('ds', created_at, deps.random)
   const made = await deps.db.transaction().execute(async (tx) => {
+    // Of two pushes of one file that begin at once the second finds the first.
+    await tx.selectFrom('projects').select('id').where('id', '=', project_id).forNoKeyUpdate().execute()
     const same = await tx
       .selectFrom('datasets')
       .selectAll()

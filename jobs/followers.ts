@@ -23,8 +23,8 @@ export interface Written {
 export interface Follower {
   /** What there is after a place; nothing: it has been given all. */
   next: (after: Place) => Promise<{ messages: Written[]; place: Place }>
-  /** Resolves when there may be more after a place, after some time, or when the signal aborts. */
-  wait: (after: Place, ms: number, signal: AbortSignal) => Promise<void>
+  /** Resolves when there may be more than at the last look, after some time, or when the signal aborts. */
+  wait: (ms: number, signal: AbortSignal) => Promise<void>
   leave: () => void
 }
 
@@ -70,11 +70,15 @@ export function createFollowers(deps: Pick<Deps, 'db' | 'waker' | 'log' | 'gathe
       channels.set(project_id, channel)
       channel.followers++
       if (!reading) void follow()
+      // Up to where all had been read when this one looked; its own place may be before it with nothing between.
+      let seen: Place | null = null
       return {
-        next: (after) => nextOf(deps, project_id, channel, after),
-        async wait(after, ms, signal) {
-          if (channel.to && isBefore(after, channel.to)) return
-          await deps.waker.wait(topics.feed(project_id), ms, signal)
+        next(after) {
+          seen = channel.to
+          return nextOf(deps, project_id, channel, after)
+        },
+        async wait(ms, signal) {
+          if (channel.to === seen) await deps.waker.wait(topics.feed(project_id), ms, signal)
         },
         leave() {
           count--
@@ -92,7 +96,7 @@ function followAlone(deps: Pick<Deps, 'db' | 'waker'>, project_id: string): Foll
       const { events, place } = await readFeed(deps, project_id, after, page)
       return { messages: events.map(write), place }
     },
-    wait: (_, ms, signal) => deps.waker.wait(topics.feed(project_id), ms, signal),
+    wait: (ms, signal) => deps.waker.wait(topics.feed(project_id), ms, signal),
     leave: () => undefined,
   }
 }

@@ -13,12 +13,12 @@ import type { Database, Tables, Tx } from './store/schema.ts'
 
 /** Most chunks a page holds. */
 export const maxLogPage = 1_000
-/** Attempts whose positions a cursor can name: 64 shards with some retries; more are read from their start. */
+/** Attempts whose positions a cursor names: 64 shards with some retries. Of more, those that another of the shard followed are left out. */
 const maxPositions = 512
 
 export const logChunk = z
   .object({
-    number: z.int().min(1),
+    number: z.int().min(1).max(2_147_483_647),
     at: z.iso.datetime({ offset: true }),
     stream: z.enum(['stdout', 'stderr', 'runner']),
     text: z.string().max(262_144),
@@ -172,6 +172,7 @@ export async function readLogs(
   limit: number,
 ): Promise<{ items: LogLine[]; cursor: string }> {
   const positions = parseCursor(cursor)
+  const newest = newestOf(positions)
   const attempts = await deps.db
     .selectFrom('attempts')
     .modifyFront(sql`/* attempts with logs */`)
@@ -183,6 +184,8 @@ export async function readLogs(
   for (const attempt of attempts) {
     if (items.length >= limit) break
     const key = `${attempt.shard_index}.${attempt.number}`
+    // Attempts of a shard follow each other: what was before one that has been read was read to its end.
+    if (!positions.has(key) && attempt.number < (newest.get(attempt.shard_index) ?? 0)) continue
     const rows = await deps.db
       .selectFrom('log_chunks')
       .select(['number', 'at', 'stream', 'text'])
@@ -232,8 +235,28 @@ function parseCursor(cursor: string | null): Map<string, number> {
   return positions
 }
 
-const formatCursor = (positions: ReadonlyMap<string, number>) =>
-  [...positions]
-    .slice(-maxPositions)
+function formatCursor(positions: ReadonlyMap<string, number>): string {
+  const newest = positions.size > maxPositions ? newestOf(positions) : null
+  return [...positions]
+    .filter(([key]) => {
+      const [shard, attempt] = placeOf(key)
+      return newest === null || attempt === newest.get(shard)
+    })
     .map(([key, number]) => `${key}:${number}`)
     .join(',')
+}
+
+/** Of each shard the newest attempt that has a position. */
+function newestOf(positions: ReadonlyMap<string, number>): Map<number, number> {
+  const newest = new Map<number, number>()
+  for (const key of positions.keys()) {
+    const [shard, attempt] = placeOf(key)
+    newest.set(shard, Math.max(attempt, newest.get(shard) ?? 0))
+  }
+  return newest
+}
+
+function placeOf(key: string): [shard: number, attempt: number] {
+  const [shard = 0, attempt = 0] = key.split('.').map(Number)
+  return [shard, attempt]
+}

@@ -38,6 +38,47 @@ export function masked(text: string): string {
     .replace(named, (_, name: string) => `${name}${mark}`)
 }
 
+/** Shorter values are words of any text. */
+const leastValue = 6
+
+/** A mask for values that are known: whole, each line of them, and as programs write them in JSON, addresses and base64. */
+export function maskFor(values: readonly string[]): (text: string) => string {
+  const wanted = values.flatMap((value) => [value, ...value.split('\n')]).map((value) => value.trim())
+  const written = wanted.filter(({ length }) => length >= leastValue).flatMap(spellings)
+  // The longest first: of one that begins with another the rest would stay.
+  const known = [...new Set(written)].toSorted((a, b) => b.length - a.length)
+  return (text) => known.reduce((left, each) => left.replaceAll(each, mark), text)
+}
+
+/** A value as libraries write it into other text. */
+function spellings(value: string): string[] {
+  const json = JSON.stringify(value).slice(1, -1)
+  const address = encodeURIComponent(value.toWellFormed())
+  // Python and Java escape what JavaScript leaves, and paths keep their slashes.
+  const strict = address.replace(/[!'()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`)
+  return [
+    value,
+    json,
+    json.replace(/[\u0080-\uffff]/g, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`),
+    ...[address, strict].flatMap((each) => [each, each.replaceAll('%2F', '/'), each.replaceAll('%20', '+')]),
+    ...inBase64(Buffer.from(value)),
+  ]
+}
+
+/**
+ * What base64 of any text makes of a value in it: its bytes begin at one of three places in a group, and what stands beside them changes
+ * the groups at both ends. At most two bytes of the value are left there.
+ */
+function inBase64(bytes: Uint8Array): string[] {
+  return [0, 1, 2].flatMap((skipped) => {
+    const whole = Math.floor((bytes.length - skipped) / 3) * 3
+    const text = Buffer.from(bytes.subarray(skipped, skipped + whole)).toString('base64')
+    return text.length < leastBase64 ? [] : [text, text.replaceAll('+', '-').replaceAll('/', '_')]
+  })
+}
+/** Six bytes: fewer may be in any base64 by chance. */
+const leastBase64 = 8
+
 /** Most text holds none of these words, and is looked through once. */
 const mayHold =
   /brt_|brb_|brk_|berth_|whsec_|AKIA|ASIA|LTAI|AKID|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|(?:sk|rpa|hf)[-_]|eyJ|PRIVATE KEY|bearer|authorization|token|:\/\/|passw|secret|key/i

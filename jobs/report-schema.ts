@@ -48,7 +48,7 @@ export const report = z
     z.object({ type: z.literal('checkpoint'), ...artifact.shape }),
     z.object({
       type: z.literal('finished'),
-      exit_code: z.int().nullable(),
+      exit_code: z.int().min(-2_147_483_648).max(2_147_483_647).nullable(),
       failure: z.enum(errorCodes).nullable(),
       error: z
         .object({ message: z.string().max(8_192), hint: z.string().max(2_048).nullable().optional() })

@@ -9,6 +9,7 @@ import { stopGrace_s } from './bounds.ts'
 import type { AttemptRow } from './plan.ts'
 import { writePartialPoints, writePoints } from './points.ts'
 import type { Heartbeat, Report } from './report-schema.ts'
+import { masked } from './mask.ts'
 import { maskOf } from './secrets.ts'
 import type { Database, Finished, Tx } from './store/schema.ts'
 import { readTogether } from './together.ts'
@@ -115,15 +116,15 @@ export async function recordReport(
     deps.waker.wake(topics.job(attempt.job_id))
     return attempt
   }
-  await recordFact(deps, attempt, await masked(deps, attempt, said), now)
+  await recordFact(deps, attempt, await withoutSecrets(deps, attempt, said), now)
   return attempt
 }
 
 /** Its last words are often the end of its output. */
-async function masked(deps: Deps, attempt: RunnerAttempt, said: Fact): Promise<Fact> {
+async function withoutSecrets(deps: Deps, attempt: RunnerAttempt, said: Fact): Promise<Fact> {
   if (said.type !== 'finished' || !said.error) return said
   const mask = await maskOf(deps, attempt)
-  return { ...said, error: { ...said.error, message: mask(said.error.message) } }
+  return { ...said, error: { ...said.error, message: masked(mask(said.error.message)) } }
 }
 
 /** A machine says itself that its runner does not come up: no image, no driver. */

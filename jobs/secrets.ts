@@ -6,6 +6,7 @@ import { type Actor, audit } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { AppError, type FieldError } from './errors.ts'
 import { variable } from './kinds/custom.ts'
+import { maskFor } from './mask.ts'
 import type { AttemptRow, JobRow } from './plan.ts'
 import type { JobSpec } from './spec.ts'
 import type { Database } from './store/schema.ts'
@@ -14,9 +15,6 @@ import type { Database } from './store/schema.ts'
 const maxSecrets = 200
 /** A key file or a certificate chain; an environment has no room for much more. */
 const maxValue = 32 * 1024
-/** Shorter ones are words of any text. */
-const maskedLeast = 6
-
 export const secretName = variable
 const line = z
   .string()
@@ -197,11 +195,8 @@ export async function maskOf(
   const names = job?.spec.kind === 'custom' ? job.spec.params.secrets : []
   if (names.length === 0) return (text) => text
   const rows = await sealedOf(deps.db, project_id, names)
-  const values = rows
-    .flatMap(({ name, sealed }) => deps.sealer.open(sealed, contextOf(project_id, name)).split('\n'))
-    .map((value) => value.trim())
-    .filter((value) => value.length >= maskedLeast)
-  return (text) => values.reduce((left, value) => left.replaceAll(value, '[masked]'), text)
+  const values = rows.map(({ name, sealed }) => deps.sealer.open(sealed, contextOf(project_id, name)))
+  return maskFor(values)
 }
 
 function sealedOf(db: Database, project_id: string, names: readonly string[]) {

@@ -6,6 +6,7 @@ import { AppError } from './errors.ts'
 import { newId } from './ids.ts'
 import type { DatasetRow } from './plan.ts'
 import { storedFile } from './result-tables.ts'
+import type { Tx } from './store/schema.ts'
 import { streamOf } from './stream.ts'
 
 /** Stores one part, numbered from 0; the same again replaces it. Throws AppError. */
@@ -32,24 +33,53 @@ export async function putPart(
       `Part ${number} has ${expected} bytes, ${stored.bytes} came: send it again.`,
     )
   }
-  const before = await deps.db.transaction().execute(async (tx) => {
-    const row = await tx
-      .selectFrom('dataset_parts')
-      .select('object_key')
-      .where('dataset_id', '=', dataset.id)
-      .where('number', '=', number)
-      .forUpdate()
-      .executeTakeFirst()
-    const values = { ...stored, object_key, created_at }
-    await tx
-      .insertInto('dataset_parts')
-      .values({ dataset_id: dataset.id, project_id: dataset.project_id, number, ...values })
-      .onConflict((conflict) => conflict.columns(['dataset_id', 'number']).doUpdateSet(values))
-      .execute()
-    return row?.object_key
-  })
-  if (before) await deps.store.delete(before)
+  const named = await deps.db
+    .transaction()
+    .execute((tx) => namePart(tx, dataset, { ...stored, number, object_key, created_at }))
+  if (named === null) {
+    await deps.store.delete(object_key)
+    throw new AppError('job_finished', `${dataset.id} was completed or deleted before part ${number} came.`)
+  }
+  if (named.before !== undefined) await deps.store.delete(named.before)
   return stored
+}
+
+interface Part {
+  number: number
+  bytes: number
+  sha256: string
+  object_key: string
+  created_at: Date
+}
+
+/** Answers the object that the part replaces; null: the upload is over. */
+async function namePart(
+  tx: Tx,
+  { id: dataset_id, project_id }: DatasetRow,
+  part: Part,
+): Promise<{ before: string | undefined } | null> {
+  // Locked, so that of a part that comes twice at once the second sees the first.
+  const open = await tx
+    .selectFrom('datasets')
+    .select('id')
+    .where('id', '=', dataset_id)
+    .where('state', '=', 'uploading')
+    .where('deleted_at', 'is', null)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  if (!open) return null
+  const row = await tx
+    .selectFrom('dataset_parts')
+    .select('object_key')
+    .where('dataset_id', '=', dataset_id)
+    .where('number', '=', part.number)
+    .executeTakeFirst()
+  await tx
+    .insertInto('dataset_parts')
+    .values({ dataset_id, project_id, ...part })
+    .onConflict((conflict) => conflict.columns(['dataset_id', 'number']).doUpdateSet(part))
+    .execute()
+  return { before: row?.object_key }
 }
 
 /** null: there is no such part. */
@@ -76,10 +106,21 @@ export async function completeDataset(deps: Deps, dataset: DatasetRow): Promise<
     deps,
     parts.map((part) => part.object_key),
   )
-  const stored = await deps.store.put(object_key, whole, { max_bytes: dataset.bytes })
+  let stored
   try {
-    if (stored.sha256 !== dataset.sha256)
-      throw new AppError('checksum_mismatch', `The parts together have the sha256 ${stored.sha256}.`)
+    stored = await deps.store.put(object_key, whole, { max_bytes: dataset.bytes })
+  } catch (error) {
+    return await partsGone(deps, dataset, parts, error)
+  }
+  try {
+    if (stored.sha256 !== dataset.sha256) {
+      // Which of them is wrong is not known: kept, they would be what every later push goes on with.
+      await dropParts(deps, dataset.id)
+      throw new AppError(
+        'checksum_mismatch',
+        `The parts together have the sha256 ${stored.sha256}, not ${dataset.sha256}: the file was changed, or damaged on its way. Send all parts again.`,
+      )
+    }
     const { columns, rows, first, last } = await describe(deps, dataset, object_key)
     const { numUpdatedRows } = await deps.db
       .updateTable('datasets')
@@ -96,6 +137,20 @@ export async function completeDataset(deps: Deps, dataset: DatasetRow): Promise<
   }
   await dropParts(deps, dataset.id)
   return viewOf(deps, await findDataset(deps, dataset.project_id, dataset.id))
+}
+
+/** Parts could not be read: another request has completed or deleted the dataset, or sent one of them again, or they are lost. */
+async function partsGone(
+  deps: Deps,
+  { project_id, id }: DatasetRow,
+  parts: readonly { object_key: string }[],
+  error: unknown,
+): Promise<DatasetView> {
+  const dataset = await findDataset(deps, project_id, id)
+  if (dataset.state === 'ready') return viewOf(deps, dataset)
+  const now = new Set((await partsThatCame(deps, id)).map(({ object_key }) => object_key))
+  if (parts.every(({ object_key }) => now.has(object_key))) throw error
+  throw new AppError('checksum_mismatch', `Parts of ${id} were sent again meanwhile: complete it again.`)
 }
 
 async function describe(deps: Deps, { format, bytes }: DatasetRow, object_key: string) {

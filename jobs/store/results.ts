@@ -1,7 +1,15 @@
 // Writes what came of many attempts to deliver, with what it means for their receivers, in one transaction.
 import { sql } from 'kysely'
 import type { Selectable } from 'kysely'
-import { afterAnswer, afterAttempt, type Answer, isDelivered, stale_ms, whyDisabled } from '../delivery.ts'
+import {
+  afterAnswer,
+  afterAttempt,
+  type Answer,
+  isDelivered,
+  type Next,
+  stale_ms,
+  whyDisabled,
+} from '../delivery.ts'
 import type { EventType } from '../state.ts'
 import { appendEvents, type NewEvent, numberEvents } from './events.ts'
 import type { FoldDeps } from './fold.ts'
@@ -16,7 +24,7 @@ import type { Database, Tables, Tx } from './schema.ts'
 export const testType = 'webhook.test'
 
 export interface Result {
-  message: Pick<Claimed, 'id' | 'receiver_id' | 'attempts'>
+  message: Pick<Claimed, 'id' | 'receiver_id' | 'attempts' | 'url'>
   began: Date
   ended: Date
   answer: Answer
@@ -35,10 +43,12 @@ export async function recordResults(
 ): Promise<{ more: boolean; told: boolean }> {
   return db.transaction().execute(async (tx) => {
     const { receivers, rows } = await lock(tx, results)
+    const isMoved = await movedSince(tx, results)
     const held = results.flatMap((result) => {
       const row = rows.get(result.message.id)
       // Another has claimed and recorded it meanwhile: the lease was over.
-      return row?.state === 'pending' && row.attempts === result.message.attempts ? [{ result, row }] : []
+      const isOurs = row?.state === 'pending' && row.attempts === result.message.attempts
+      return isOurs ? [{ result, row, isMoved: isMoved(result) }] : []
     })
     await writeMessages(tx, deps, held)
     const standings = stand(deps, receivers, held)
@@ -74,12 +84,30 @@ async function lock(tx: Tx, results: readonly Result[]) {
   }
 }
 
-type Held = { result: Result; row: Row }
+/** Whether a message failed at an address that its endpoint has left since. Asked when its receiver is locked, so that none moves meanwhile. */
+async function movedSince(tx: Tx, results: readonly Result[]): Promise<(result: Result) => boolean> {
+  const failed = results.filter(({ answer }) => !isDelivered(answer))
+  if (failed.length === 0) return () => false
+  const ids = [...new Set(failed.map(({ message }) => message.receiver_id))]
+  const rows = await tx
+    .selectFrom('webhooks')
+    .select(['id', 'url'])
+    .where(sql<boolean>`id = any(${ids}::text[])`)
+    .execute()
+  const urls = new Map(rows.map(({ id, url }) => [id, url]))
+  return ({ message: { receiver_id, url }, answer }) =>
+    !isDelivered(answer) && (urls.get(receiver_id) ?? url) !== url
+}
+
+/** `isMoved`: what the old address said means nothing for the new one. */
+type Held = { result: Result; row: Row; isMoved: boolean }
 
 async function writeMessages(tx: Tx, { random, now }: FoldDeps, held: readonly Held[]): Promise<void> {
-  const changed = held.map(({ result: { answer }, row }) => {
+  const changed = held.map(({ result: { answer }, row, isMoved }) => {
     const attempts = row.attempts + 1
-    const next = afterAttempt({ ...row, attempts }, answer, now, shareOf(random))
+    const next: Next = isMoved
+      ? { state: 'pending', next_attempt_at: now }
+      : afterAttempt({ ...row, attempts }, answer, now, shareOf(random))
     const isOver = next.state !== 'pending' || row.type === testType
     const ended = isOver ? { ended_at: now, next_attempt_at: null } : { ended_at: null }
     const state = isOver && next.state === 'pending' ? ('exhausted' as const) : next.state
@@ -105,10 +133,10 @@ async function writeMessages(tx: Tx, { random, now }: FoldDeps, held: readonly H
 /** How receivers stand after what came of their messages, in the order in which it came. */
 function stand({ random, now }: FoldDeps, receivers: ReadonlyMap<string, Receiver>, held: readonly Held[]) {
   const standings = new Map(receivers)
-  for (const { result, row } of held) {
+  for (const { result, row, isMoved } of held) {
     const before = standings.get(row.receiver_id ?? '')
     // A test that arrives shows that the endpoint is well again; one that fails shows nothing.
-    if (!before || (row.type === testType && !isDelivered(result.answer))) continue
+    if (!before || isMoved || (row.type === testType && !isDelivered(result.answer))) continue
     standings.set(before.id, {
       ...before,
       ...afterAnswer(before, result.answer, result.began, now, shareOf(random)),
@@ -126,12 +154,12 @@ async function disable(
   held: readonly Held[],
 ): Promise<number> {
   const reasons = new Map<string, Exclude<DisabledReason, 'user'>>()
-  for (const { result, row } of held) {
+  for (const { result, row, isMoved } of held) {
     const { webhook_id = null } = receivers.get(row.receiver_id ?? '') ?? {}
     const standing = standings.get(row.receiver_id ?? '')
     const why =
       standing && !isDelivered(result.answer) ? whyDisabled(result.answer, standing, deps.now) : null
-    if (webhook_id !== null && why && row.type !== testType) reasons.set(webhook_id, why)
+    if (webhook_id !== null && why && !isMoved && row.type !== testType) reasons.set(webhook_id, why)
   }
   const events: NewEvent[] = []
   for (const [id, disabled_reason] of [...reasons].toSorted(([a], [b]) => (a < b ? -1 : 1))) {

@@ -1,7 +1,7 @@
 // Pushing a file of prices from the command line.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { openServed } from './served.ts'
 
 const samples = join(import.meta.dirname, '../../containers/samples')
@@ -63,6 +63,20 @@ test('an upload that was broken off goes on where it was', async () => {
   expect(numbers).toEqual(['1', '2'])
   const bytes = await served.world.deps.db.selectFrom('datasets').select(['bytes', 'state']).execute()
   expect(bytes).toEqual([{ bytes: readFileSync(file).length, state: 'ready' }])
+})
+
+test('a slow line, and a server that puts a large file together, are waited for', async () => {
+  await using served = await openServed()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    served.fault(({ request }) => {
+      if (/\/(parts|complete)\b/.test(request.url)) vi.advanceTimersByTime(2 * 60_000)
+      return null
+    })
+    expect(await served.cli(['data', 'push', prices, '--adjustment', 'total'])).toMatchObject({ code: 0 })
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test.for([

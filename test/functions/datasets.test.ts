@@ -2,10 +2,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
+import { createApp } from '../../functions/_app.ts'
 import type { DatasetView } from '../../jobs/datasets.ts'
 import { sweepRetention } from '../../jobs/retention.ts'
 import type { JobView } from '../../jobs/view.ts'
+import { parquetFile } from '../support/parquet.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 const sample = readFileSync(join(import.meta.dirname, '../../containers/samples/indices.parquet'))
@@ -128,6 +131,110 @@ describe('an upload', () => {
     },
   )
 
+  test('of several parts begins anew where they together are not what was named', async () => {
+    await using world = await openTestWorld()
+    const content = Buffer.from(`${csv}${'2020-01-07,A,10\n'.repeat(1_100_000)}`)
+    const { id } = (await ask(world, 'POST', '', about(content))).body
+    await putPart(world, id, 0, randomBytes(part_bytes))
+    await putPart(world, id, 1, content.subarray(part_bytes))
+    expect(await ask(world, 'POST', `/${id}/complete`)).toMatchObject({
+      status: 422,
+      body: { code: 'checksum_mismatch', detail: expect.stringMatching(/Send all parts again/) as string },
+    })
+    const again = await ask(world, 'POST', '', about(content))
+    expect(again).toMatchObject({ status: 200, body: { id, upload: { parts: 2, received: [] } } })
+    await upload(world, content)
+  })
+
+  test('that two servers complete at once is ready for both', async () => {
+    await using world = await openTestWorld()
+    const { id } = (await ask(world, 'POST', '', about(csv))).body
+    await putPart(world, id, 0, csv)
+    const complete = (app: World['app']) =>
+      app.request(`/v1/datasets/${id}/complete`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${world.key}` },
+      })
+    // The other has read which parts there are, and opens them when this one has removed them.
+    let isFirst = true
+    const other = createApp({
+      ...world.deps,
+      store: {
+        ...world.deps.store,
+        async get(...given) {
+          if (isFirst) expect((await complete(world.app)).status).toBe(200)
+          isFirst = false
+          return world.deps.store.get(...given)
+        },
+      },
+    })
+    const answer = await complete(other)
+    expect([answer.status, await answer.json()]).toMatchObject([200, { id, state: 'ready' }])
+  })
+
+  test('whose part comes while it is deleted is refused, and one that comes twice leaves one object', async () => {
+    await using world = await openTestWorld()
+    const { put, delete: remove } = world.deps.store
+    const left = new Set<string>()
+    world.deps.store.put = async (key, ...given) => {
+      left.add(key)
+      return put(key, ...given)
+    }
+    world.deps.store.delete = async (key) => {
+      left.delete(key)
+      return remove(key)
+    }
+    const { id } = (await ask(world, 'POST', '', about(csv))).body
+    const twice = await Promise.all([putPart(world, id, 0, csv), putPart(world, id, 0, csv)])
+    expect(twice.map(({ status }) => status)).toEqual([200, 200])
+    expect(left.size).toBe(1)
+    world.deps.store.put = async (key, ...given) => {
+      left.add(key)
+      await ask(world, 'DELETE', `/${id}`)
+      return put(key, ...given)
+    }
+    expect((await putPart(world, id, 0, csv)).status).toBe(409)
+    expect(left.size).toBe(0)
+  })
+
+  test.for([
+    ['a name with NUL', 'date,close,a\0b\n2020-01-02,1,1\n', 'csv', /NUL/],
+    ['a date with NUL', 'date,close\n2020\0,1\n', 'csv', null],
+    [
+      'thousands of columns',
+      parquetFile([
+        { name: 'date', type: 'text', values: ['2020-01-02'] },
+        { name: 'close', type: 'double', values: [1] },
+        ...Array.from({ length: 2_000 }, (_, n) => ({
+          name: `${n}`.padStart(50, 'x'),
+          type: 'double' as const,
+          values: [1],
+        })),
+      ]),
+      'parquet',
+      /the names of its 2002 columns/,
+    ],
+    [
+      'more rows than there are numbers',
+      parquetFile(
+        [
+          { name: 'date', type: 'text', values: ['2020-01-02'] },
+          { name: 'close', type: 'double', values: [1] },
+        ],
+        { group_rows: 2 ** 62 },
+      ),
+      'parquet',
+      /number of rows/,
+    ],
+  ] as const)('of %s is refused or kept, and is no failure', async ([, content, format, refused]) => {
+    await using world = await openTestWorld()
+    const { body } = await ask(world, 'POST', '', about(content, { format }))
+    await putPart(world, body.id, 0, content)
+    const done = await ask(world, 'POST', `/${body.id}/complete`)
+    if (refused === null) expect([done.status, done.body]).toMatchObject([200, { state: 'ready' }])
+    else expect([done.status, done.body.detail]).toEqual([422, expect.stringMatching(refused)])
+  })
+
   test('has parts of the right size and number alone', async () => {
     await using world = await openTestWorld()
     const { body } = await ask(world, 'POST', '', about(csv))
@@ -166,6 +273,16 @@ describe('content', () => {
     const elsewhere = await ask(world, 'POST', '', about(csv), second.key)
     expect(elsewhere).toMatchObject({ status: 201, body: { state: 'uploading' } })
     expect((await ask(world, 'GET', `/${first.id}`, undefined, second.key)).status).toBe(404)
+  })
+
+  test('that comes twice at once is one dataset', async () => {
+    await using world = await openTestWorld()
+    const eight = <Made>(make: () => Promise<Made>) => Promise.all(Array.from({ length: 8 }, make))
+    // Each has a connection of its own from then on.
+    await eight(() => world.deps.db.transaction().execute((tx) => sql`select pg_sleep(0.01)`.execute(tx)))
+    const made = await eight(() => ask(world, 'POST', '', about(csv)))
+    expect(new Set(made.map(({ body }) => body.id)).size).toBe(1)
+    expect(made.filter(({ status }) => status === 201)).toHaveLength(1)
   })
 
   test('goes when the last dataset and the last job that needs it have gone', async () => {

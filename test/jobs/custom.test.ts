@@ -342,6 +342,53 @@ describe('a custom job', () => {
     expect(shown).toContain('401 for [masked]')
   })
 
+  test('has them masked however its program writes them, and whole where one begins with another', async () => {
+    await using world = await open()
+    const value = 'p/w "ñ" (1)+\\x!'
+    await put(world, 'SHORT', { value: 'hunter22' })
+    await put(world, 'LONG', { value: 'hunter22-of-production' })
+    await put(world, 'ODD', { value })
+    await put(world, 'PEM', { value: '-----BEGIN-----\nMIIEowIBAAKCAQEA\n-----END-----\n' })
+    const job = await submit(world, custom({ secrets: ['SHORT', 'LONG', 'ODD', 'PEM'] }))
+    const { say } = await launched(world)
+    await say('/report', post({ type: 'started', instance: 'one' }))
+    const base64 = (text: string) => Buffer.from(text).toString('base64')
+    const lines = [
+      'hunter22-of-production',
+      JSON.stringify({ value }),
+      // As Python's json writes it.
+      JSON.stringify({ value }).replace('ñ', '\\u00f1').replace('ñ', '\\u00f1'),
+      `?q=${encodeURIComponent(value)}`,
+      // As Python's quote and quote_plus do.
+      '/p/w%20%22%C3%B1%22%20%281%29%2B%5Cx%21',
+      'q=p%2Fw+%22%C3%B1%22+%281%29%2B%5Cx%21',
+      base64('hunter22-of-production'),
+      base64(`u:hunter22-of-production`),
+      base64(`me:hunter22-of-production?`),
+      'MIIEowIBAAKCAQEA',
+    ]
+    const text = lines.map((line) => `${line}\n`).join('')
+    const chunk = { number: 1, at: '2026-01-01T00:00:00Z', stream: 'stdout', text }
+    expect((await say('/logs', post(chunk))).status).toBe(200)
+    const log = await (await world.request('GET', `/v1/jobs/${job.id}/logs?format=text`)).text()
+    const kept = log.trimEnd().split('\n')
+    expect(kept.map((line) => line.includes('[masked]'))).toEqual(lines.map(() => true))
+    expect(kept.filter((line) => /production|%5C|\\\\x|aHVudGVy|cHJvZHVj|MIIE/.test(line))).toEqual([])
+  })
+
+  test('has credentials that are known by their form masked in its last words too', async () => {
+    await using world = await open()
+    const job = await submit(world, custom())
+    const { say } = await launched(world)
+    await say('/report', post({ type: 'started', instance: 'one' }))
+    const error = { message: 'refused: postgres://desk:hunter22@db/prices' }
+    await say('/report', post({ type: 'finished', exit_code: 3, failure: null, error, artifacts: [] }))
+    world.advance(1)
+    await world.settle()
+    const shown = (await (await world.request('GET', `/v1/jobs/${job.id}`)).json()) as object
+    expect(shown).toMatchObject({ error: { message: 'refused: postgres://desk:[masked]@db/prices' } })
+  })
+
   test('whose secret was deleted meanwhile is told so', async () => {
     await using world = await open()
     await put(world, 'KEY', { value: secret })

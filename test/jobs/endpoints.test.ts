@@ -239,6 +239,21 @@ test('a message that an earlier version delivered can be asked for again', async
 })
 
 describe('an endpoint', () => {
+  test('that is called elsewhere when its old address answers 410 stays, and is sent what failed there', async () => {
+    await using world = await openTestWorld()
+    const [old, other] = ['https://example.com/old', 'https://example.com/new']
+    const hook = await register(world, { url: old })
+    world.receive(async (url) => {
+      if (url !== old) return new Response('', { status: 200 })
+      await call(world, 'PATCH', `/v1/webhooks/${hook.id}`, { url: other })
+      return new Response('', { status: 410 })
+    })
+    await announce(world)
+    await world.deliver()
+    expect(await read(world, hook)).toMatchObject({ state: 'enabled', url: other, failures: 0 })
+    expect(typesTo(world, other)).toEqual(['job.cancelled', 'job.queued'])
+  })
+
   test('that answers 410 is disabled, what waits for it is given up, and the others are told', async () => {
     await using world = await openTestWorld()
     const gone = await register(world, { url: 'https://gone.example.com/' })

@@ -9,9 +9,10 @@ async function launch(world: World) {
   await world.request('POST', '/v1/jobs', { body: backtest() })
   await world.pass()
   const [[attempt_id, { token }] = ['', { token: '' }]] = world.model.machines
-  const say = (body: object) =>
-    world.request('POST', `/v1/attempts/${attempt_id}/report`, { key: token, body })
+  const say = (body: object, path = 'report') =>
+    world.request('POST', `/v1/attempts/${attempt_id}/${path}`, { key: token, body })
   return {
+    say,
     start: (instance = 'one') => say({ type: 'started', instance }),
     finish: (result: object | null) => say({ type: 'finished', exit_code: 0, failure: null, result }),
   }
@@ -36,6 +37,24 @@ describe('reports that come at once', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200])
     expect(await attempts(world)).toMatchObject([{ finished: { result: { sharpe: 1 } } }])
   })
+})
+
+test('a report that no database holds is refused, and its attempt goes on', async () => {
+  await using world = await openTestWorld()
+  const { start, finish, say } = await launch(world)
+  await start()
+  const end = { type: 'finished', exit_code: 2 ** 40, failure: null, result: null }
+  const chunk = { number: 2 ** 40, at: '2026-03-02T09:00:01Z', stream: 'stdout', text: 'x' }
+  for (const [body, path, field] of [
+    [end, 'report', 'exit_code'],
+    [chunk, 'logs', 'number'],
+  ] as const) {
+    const answer = await say(body, path)
+    expect([answer.status, await answer.json()]).toMatchObject([422, { errors: [{ path: field }] }])
+  }
+  expect((await finish({})).status).toBe(200)
+  await world.settle()
+  expect(await attempts(world)).toMatchObject([{ outcome: 'succeeded' }])
 })
 
 describe.skipIf(!isPostgres)('on PostgreSQL', () => {

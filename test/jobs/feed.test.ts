@@ -1,5 +1,7 @@
-import { sql } from 'kysely'
+import { type KyselyPlugin, sql } from 'kysely'
 import { describe, expect, test, vi } from 'vitest'
+import { createApp } from '../../functions/_app.ts'
+import type { Waker } from '../../jobs/deps.ts'
 import { dropOldPartitions } from '../../jobs/retention.ts'
 import { quarantine } from '../../jobs/restore.ts'
 import { appendEvents, eventRow, renumberFeed } from '../../jobs/store/events.ts'
@@ -158,9 +160,14 @@ test('events of a database whose transactions begin anew are shown, in their ord
 })
 
 describe('a stream', () => {
-  const open = async (world: World, headers: Record<string, string> = {}, query = '') => {
-    const answer = await world.request('GET', `/v1/events${query}`, {
-      headers: { accept: 'text/event-stream', ...headers },
+  const open = async (
+    world: World,
+    headers: Record<string, string> = {},
+    query = '',
+    app: World['app'] = world.app,
+  ) => {
+    const answer = await app.request(`/v1/events${query}`, {
+      headers: { authorization: `Bearer ${world.key}`, accept: 'text/event-stream', ...headers },
     })
     expect(answer.status).toBe(200)
     const reader = answer.body?.getReader()
@@ -196,6 +203,51 @@ describe('a stream', () => {
     expect(await resumed.read(3)).toEqual(three.slice(1))
   })
 
+  test('whose key is revoked ends', async () => {
+    await using world = await openTestWorld()
+    world.deps.settings.sse_max_s = 300
+    const made = await world.request('POST', '/v1/keys', { body: { name: 'other', role: 'viewer' } })
+    const { id, key } = (await made.json()) as { id: string; key: string }
+    const stream = await open(world, { authorization: `Bearer ${key}` })
+    await submit(world)
+    expect(await stream.read(1)).toHaveLength(1)
+    expect((await world.request('DELETE', `/v1/keys/${id}`)).status).toBe(204)
+    world.advance(10)
+    await submit(world)
+    expect(await stream.read(2)).toHaveLength(1)
+  })
+
+  test('of who takes nothing is given up', async () => {
+    await using world = await openTestWorld()
+    for (let n = 0; n < 3; n++) await submit(world)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const stream = await open(world)
+      await vi.waitUntil(() => vi.getTimerCount() > 0)
+      await vi.advanceTimersByTimeAsync(120_000)
+      expect((await stream.read(3)).length).toBeLessThan(3)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('after the newest event waits, also beside one of what is to come', async () => {
+    await using world = await openTestWorld()
+    await cancelled(world, 1)
+    const last = (await feed(world)).items.at(-1)?.id ?? ''
+    const { app, waits, isOver } = watched(world)
+    const ahead = await open(world, {}, '?after=latest', app)
+    await vi.waitFor(() => expect(waits()).toBe(1))
+    const resumed = await open(world, { 'last-event-id': last }, '', app)
+    await vi.waitFor(() => expect(isOver() || waits() > 1).toBe(true), { timeout: patience_ms, interval: 1 })
+    expect(isOver()).toBe(false)
+    const id = await submit(world)
+    for (const stream of [ahead, resumed]) {
+      expect(told({ items: await stream.read(1), next_cursor: null })).toEqual([`${id}/1`])
+      await stream.close()
+    }
+  })
+
   test('of what is to come, for several at once, tells each of everything', async () => {
     await using world = await openTestWorld()
     await cancelled(world, 1)
@@ -209,6 +261,27 @@ describe('a stream', () => {
     }
   })
 })
+
+/** The app, and how often it has read the feed and has waited for more; who never waits is refused after so many reads. */
+function watched({ deps }: World, most = 200) {
+  let [reads, waits] = [0, 0]
+  const counting: KyselyPlugin = {
+    transformQuery({ node }) {
+      if (JSON.stringify(node).includes('read feed') && ++reads > most) throw new Error('too many reads')
+      return node
+    },
+    transformResult: ({ result }) => Promise.resolve(result),
+  }
+  const waker: Waker = {
+    wake: deps.waker.wake,
+    wait(topic, ...given) {
+      if (topic.startsWith('feed:')) waits++
+      return deps.waker.wait(topic, ...given)
+    },
+  }
+  const app = createApp({ ...deps, waker, db: deps.db.withPlugin(counting) })
+  return { app, waits: () => waits, isOver: () => reads >= most }
+}
 
 describe.skipIf(!isPostgres)('of two transactions', () => {
   const job = async (world: World) => {

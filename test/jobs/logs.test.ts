@@ -1,5 +1,5 @@
 // Logs: without secrets, bounded with a mark of what is missing, and searched on the server.
-import type { KyselyPlugin } from 'kysely'
+import { type KyselyPlugin, sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createApp } from '../../functions/_app.ts'
 import { masked } from '../../jobs/mask.ts'
@@ -129,6 +129,24 @@ describe('a log that is too long', () => {
     expect(bytes).toBeLessThanOrEqual(65 * mib)
     expect(bytes).toBeGreaterThan(63 * mib)
   })
+})
+
+test('a log of more attempts than a cursor names is read once and to its end', async () => {
+  await using world = await openTestWorld()
+  const { say, page } = await open(world)
+  await say(1, 'attempt 1\n')
+  const { db } = world.deps
+  await sql`insert into attempts select (jsonb_populate_record(attempts, jsonb_build_object('id', id || lpad(n::text, 4, '0'),
+    'number', n, 'state', 'ended', 'outcome', 'preempted'))).* from attempts, generate_series(2, 560) n`.execute(
+    db,
+  )
+  await sql`insert into log_chunks select project_id, job_id, id, 1, created_at, 'stdout', 'attempt ' || number || E'\n', created_at
+    from attempts where number > 1`.execute(db)
+  const first = await page('limit=550')
+  const rest = await page(`limit=550&cursor=${first.next_cursor}`)
+  const texts = [...first.items, ...rest.items].map(({ text }) => text)
+  expect(texts).toEqual(Array.from({ length: 560 }, (_, at) => `attempt ${at + 1}\n`))
+  expect(rest.next_cursor).toBeNull()
 })
 
 test('logs and events go by whole months when they are too old', async () => {

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy
@@ -41,6 +42,31 @@ def test_a_push_that_broke_off_goes_on(client: berth.Client, prices: pandas.Data
     client.datasets.delete(whole["id"])
     with pytest.raises((berth.NotFound, berth.Gone)):
         client.datasets.get(whole["id"])
+
+
+def test_a_server_that_puts_a_large_file_together_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now_s = [0.0]
+    tries: list[str] = []
+    monkeypatch.setattr("berth.plans.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/complete"):
+            upload = {"part_bytes": 16 * 1024**2, "parts": 1, "received": []}
+            return httpx.Response(200, json={"id": "ds_1", "upload": upload})
+        tries.append(request.method)
+        if len(tries) < 4:
+            now_s[0] += 60
+            raise httpx.ReadTimeout("", request=request)
+        return httpx.Response(200, json={"id": "ds_1", "state": "ready", "upload": None})
+
+    file = tmp_path / "prices.csv"
+    file.write_text("date,close\n2020-01-02,1\n")
+    client = berth.Client("http://127.0.0.1:1", "berth_key")
+    client._driver.http = httpx.Client(transport=httpx.MockTransport(answer))
+    assert client.datasets.push(file, adjustment="none")["state"] == "ready"
+    assert len(tries) == 4
 
 
 def test_a_frame_is_backtested(client: berth.Client, prices: pandas.DataFrame, tmp_path: Path) -> None:

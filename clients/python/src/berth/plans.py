@@ -18,6 +18,8 @@ Found = TypeVar("Found")
 # For how long a call that fails is repeated; what follows a job outlives an upgrade of the server.
 PATIENCE_S = 60.0
 LONG_PATIENCE_S = 600.0
+# A server reads, checks and writes a file at this rate at least before it is ready.
+JOINED_BYTES_PER_S = 10e6
 FIRST_PAUSE_S = 0.2
 MAX_PAUSE_S = 5.0
 # How often a bar moves. The server holds the request so long.
@@ -249,6 +251,8 @@ def upload(request: Mapping[str, Any], file: Path, show: Callable[[int], None]) 
             continue
         body = yield from work(lambda number=number: part(number))  # type: ignore[misc]
         where = path("datasets", dataset["id"], "parts", number)
-        yield from ask(Call("PUT", where, content=body, headers={"Content-Type": "application/octet-stream"}))
+        put = Call("PUT", where, content=body, headers={"Content-Type": "application/octet-stream"})
+        yield from ask(put, LONG_PATIENCE_S)
         show(len(body))
-    return (yield from post(path("datasets", dataset["id"], "complete")))
+    complete = Call("POST", path("datasets", dataset["id"], "complete"))
+    return (yield from ask(complete, LONG_PATIENCE_S + size / JOINED_BYTES_PER_S))
