@@ -9,6 +9,7 @@ import {
   type AttemptView,
   type Change,
   type Ended,
+  isThere,
   lookAt,
   type Plan,
   type Snapshot,
@@ -55,6 +56,9 @@ function clean(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   const { row, seen } = view
   if (!row.launch_called_at) return void plan.changes.push({ change: 'end', attempt_id: row.id })
   const gone = seen?.state === 'exited' || (seen?.state === 'gone' && !young(snapshot, view))
+  // Over before its launch was answered or seen: what it costs counts all the same.
+  if (seen && row.launched_at === null && isThere(seen))
+    plan.changes.push({ change: 'sight', attempt_id: row.id, seen, gone_since: null, exited_since: null })
   if (row.stop_called_at && gone) return void plan.changes.push({ change: 'end', attempt_id: row.id })
   // A runner that has just reported ends by itself within a second; then stopping costs nothing.
   const stop_at = row.stop_called_at
@@ -69,16 +73,22 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   const { row } = view
   const ended =
     finishedOutcome(snapshot, row) ?? forced(snapshot, view, now) ?? noted(snapshot, view, now, plan)
+  const begins = row.bound_at !== null && (row.state === 'launching' || row.state === 'starting')
+  // One that is over before a pass has seen its beginning has begun all the same.
+  if (ended && begins) begin(row, plan)
   if (ended) return conclude(snapshot, view, ended, now, plan)
 
   const reason = row.stop_reason ? null : stopReason(snapshot, view, now)
   if (reason) return orderStop(snapshot, row, reason, now, plan)
-  if (row.bound_at && (row.state === 'launching' || row.state === 'starting'))
-    plan.changes.push({ change: 'run', attempt_id: row.id, started_at: row.bound_at })
+  if (begins) begin(row, plan)
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
   payAhead(row, now, plan)
   lookAgain(snapshot, view, now, plan)
+}
+
+function begin({ id, bound_at }: AttemptRow, plan: Plan) {
+  if (bound_at) plan.changes.push({ change: 'run', attempt_id: id, started_at: bound_at })
 }
 
 function lookAgain({ look_s }: Snapshot, { row, seen }: AttemptView, now: Date, plan: Plan) {
@@ -153,8 +163,10 @@ function young({ asked_at }: Snapshot, { row, traits }: AttemptView): boolean {
 
 /** When a launched thing shows in the vendor's answers at the latest; null: nobody has called launch. */
 export function shownBy(row: AttemptRow, list_lag_ms: number): Date | null {
-  // A call without an answer may have taken effect as late as its answer could have come.
-  const made_at = row.launched_at ?? (row.launch_called_at && after(row.launch_called_at, launchTimeout_s))
+  // A call without an answer or a word may take effect as late as its answer could have come, whatever was seen.
+  const isHeard = row.handle !== null || row.bound_at !== null
+  const called_at = row.launch_called_at && after(row.launch_called_at, launchTimeout_s)
+  const made_at = isHeard ? (row.launched_at ?? called_at) : called_at
   return made_at && after(made_at, list_lag_ms / 1_000)
 }
 

@@ -156,6 +156,9 @@ export function lookAt(plan: Plan, at: Date) {
   if (!plan.due_at || at < plan.due_at) plan.due_at = at
 }
 
+/** Whether its provider knows of something that was made. */
+export const isThere = ({ state }: Observation): boolean => state !== 'gone' && state !== 'unseen'
+
 /** A time some seconds later. */
 export function after(at: Date, seconds: number): Date {
   return new Date(at.getTime() + Math.round(seconds * 1_000))

@@ -2,6 +2,7 @@ import { Webhook } from 'standardwebhooks'
 import { describe, expect, test } from 'vitest'
 import type { EventView } from '../../jobs/read.ts'
 import type { JobView } from '../../jobs/view.ts'
+import { ProviderError } from '../../providers/errors.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 async function submit(world: World, more: Record<string, unknown> = {}): Promise<string> {
@@ -97,6 +98,49 @@ test('a job is accepted, placed, launched, followed, finished, paid for and anno
     [3, 'job.running'],
     [4, 'job.succeeded'],
   ])
+})
+
+describe('a launch that was not answered', () => {
+  test('and is cancelled costs what its machine ran, from the call on', async () => {
+    await using world = await openTestWorld()
+    world.model.faults.launch.push('unknown_outcome')
+    const id = await submit(world)
+    await world.pass()
+    world.advance(40)
+    await world.request('POST', `/v1/jobs/${id}/cancel`)
+    for (let n = 0; n < 6; n++) {
+      await world.pass()
+      world.advance(5)
+    }
+    const { state, cost } = await job(world, id)
+    expect([state, cost.final]).toEqual(['cancelled', true])
+    // 40 s and the stop, 100 micro-dollars each.
+    expect(cost.actual_usd).toBeGreaterThan(0.004)
+  })
+
+  test('costs what it took, where its runner was done before the call was given up', async () => {
+    await using world = await openTestWorld()
+    const { provider } = world.model
+    const launch = provider.launch.bind(provider)
+    provider.launch = async (...request) => {
+      await launch(...request)
+      const speaker = runner(world)
+      await speaker.start()
+      world.advance(30)
+      await speaker.finish()
+      await provider.stop({ attempt_id: speaker.attempt_id, handle: {}, request: null }, request[2])
+      throw new ProviderError('unknown_outcome', { provider: 'model', detail: 'timed out' })
+    }
+    const id = await submit(world)
+    for (let n = 0; n < 6; n++) {
+      await world.pass()
+      world.advance(1)
+    }
+    const { state, cost, attempts } = await job(world, id)
+    expect([state, cost.final]).toEqual(['succeeded', true])
+    expect(cost.actual_usd).toBeGreaterThanOrEqual(0.003)
+    expect(attempts[0]?.started_at).not.toBeNull()
+  })
 })
 
 describe('orders', () => {
