@@ -18,6 +18,7 @@ import { type Outcome, type StopReason, type TerminalState, consequences } from 
 import type { Warning } from './store/schema.ts'
 import { isRemembered } from './memory.ts'
 import { NotAsked } from './not-asked.ts'
+import { runEnd } from './run-bound.ts'
 import { retriedShape } from './store/queue.ts'
 import { wait } from './wait.ts'
 
@@ -95,7 +96,8 @@ function lookAgain({ look_s }: Snapshot, { row, seen }: AttemptView, now: Date, 
   // What is gone must stay so for half a minute: no reason to ask each second.
   const quiet = row.stop_reason === null && (!seen || seen.state === 'running' || seen.state === 'gone')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
-  if (row.started_at && !row.stop_reason) lookAt(plan, after(row.started_at, row.timeout_s))
+  const end = row.stop_reason ? null : runEnd(row)
+  if (end) lookAt(plan, end.at)
 }
 
 /** While half a metering period is left, the next one is paid for: several looks fit into that. */
@@ -179,7 +181,8 @@ function stopReason({ job, shard }: Snapshot, view: AttemptView, now: Date): Sto
   if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail') return 'sibling_failed'
   if (job.spec.deadline_at && now >= new Date(job.spec.deadline_at)) return 'deadline'
   if (row.preempting_at || isTakenBack(seen)) return 'preempted'
-  if (row.started_at && now >= after(row.started_at, row.timeout_s)) return row.timeout_reason
+  const end = runEnd(row)
+  if (end && now >= end.at) return end.reason
   return row.bound_at || seen?.state === 'unseen' ? null : startFailure(view, now)
 }
 

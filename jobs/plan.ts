@@ -130,6 +130,8 @@ export interface NewAttempt {
   min_billing_s: number
   timeout_s: number
   timeout_reason: 'timed_out' | 'over_budget'
+  /** Seconds of the vendor's bill that its share of the job's budget pays for, without the stop after them; null: no such budget. */
+  paid_s: number | null
 }
 
 /** A call to make after the commit. */

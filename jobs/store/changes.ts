@@ -167,6 +167,7 @@ function launch(scope: Scope, { attempt, announced }: Of<'launch'>) {
     min_billing_s: attempt.min_billing_s,
     timeout_s: attempt.timeout_s,
     timeout_reason: attempt.timeout_reason,
+    paid_s: attempt.paid_s,
     request,
     nonce: attempt.nonce,
     kind: attempt.kind,

@@ -100,7 +100,12 @@ describe('a budget of a project', () => {
     expect(await answer.json()).toMatchObject({ stop: { reason: 'over_budget' } })
     await say({ ...finished, exit_code: 75 })
     await world.pass()
-    expect(await job(world, id)).toMatchObject({ state: 'failed', outcome: 'over_budget' })
+    const failed = await job(world, id)
+    expect(failed).toMatchObject({ state: 'failed', outcome: 'over_budget' })
+    expect(failed.error?.message).toBe(
+      'The attempt would have cost more than a budget of the project has room for.',
+    )
+    expect(failed.error?.hint).toContain('GET /v1/budgets')
     for (let n = 0; n < 3; n++) {
       world.advance(2)
       await world.pass()

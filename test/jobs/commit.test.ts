@@ -75,6 +75,7 @@ function launch(world: World, { shard }: Taken, more: Partial<NewAttempt> = {}):
     min_billing_s: 0,
     timeout_s: 600,
     timeout_reason: 'timed_out',
+    paid_s: null,
     ...more,
   }
   return { change: 'launch', attempt, announced: false }

@@ -443,6 +443,73 @@ describe('bounds', () => {
     })
   })
 
+  test('the start of its machine is paid by the budget: what is left is for the work', async () => {
+    await using world = await openTestWorld()
+    // As above: a stop 70 s after the launch, though timeout_s alone would let it run until 110 s.
+    const id = await submit(world, { budget_usd: 0.01, timeout_s: 60 })
+    await world.pass()
+    world.advance(50)
+    const speaker = runner(world)
+    await speaker.start()
+    await world.pass()
+    const { attempt_id, machine } = speaker
+    const spec = await world.request('GET', `/v1/attempts/${attempt_id}/spec`, { key: machine?.token ?? '' })
+    expect(await spec.json()).toMatchObject({ timeout_s: 20 })
+    world.advance(21)
+    await world.pass()
+    expect(await (await speaker.say({ type: 'heartbeat' })).json()).toMatchObject({
+      stop: { reason: 'over_budget' },
+    })
+    world.advance(20)
+    await speaker.finish({ exit_code: 75, result: null })
+    for (let n = 0; n < 4; n++) {
+      await world.pass()
+      world.advance(1)
+    }
+    const ended = await job(world, id)
+    expect(ended).toMatchObject({ outcome: 'over_budget', cost: { final: true } })
+    expect(ended.error?.message).toContain(
+      "budget_usd, which pays for 70 s of it, its machine's start included",
+    )
+    expect(ended.cost.actual_usd).toBeLessThanOrEqual(0.01)
+  })
+
+  test('a runner whose time the budget has bounded says so with its own end', async () => {
+    await using world = await openTestWorld()
+    const id = await submit(world, { budget_usd: 0.01, timeout_s: 60 })
+    await world.pass()
+    world.advance(50)
+    const speaker = runner(world)
+    await speaker.start()
+    await speaker.finish({ exit_code: null, failure: 'timed_out', result: null })
+    await world.pass()
+    expect(await job(world, id)).toMatchObject({ outcome: 'over_budget', error: { code: 'over_budget' } })
+  })
+
+  test('a machine whose runner does not speak is stopped when the budget pays for no more of it', async () => {
+    await using world = await openTestWorld()
+    const id = await submit(world, { budget_usd: 0.01 })
+    await world.pass()
+    world.advance(71)
+    for (let n = 0; n < 5; n++) {
+      await world.pass()
+      world.advance(1)
+    }
+    const ended = await job(world, id)
+    expect(ended).toMatchObject({ state: 'failed', outcome: 'over_budget', cost: { final: true } })
+    expect(ended.cost.actual_usd).toBeLessThanOrEqual(0.01)
+  })
+
+  test('a budget below what the vendor bills at least ends the job at once', async () => {
+    await using world = await openTestWorld()
+    Object.assign(world.model.provider.traits, { min_billing_s: 60 })
+    const poor = await submit(world, { budget_usd: 0.0055 })
+    const enough = await submit(world, { budget_usd: 0.006 })
+    await world.settle(2)
+    expect(await job(world, poor)).toMatchObject({ attempts: [], error: { code: 'over_budget' } })
+    expect((await job(world, enough)).state).toBe('scheduled')
+  })
+
   test('a budget that does not pay for a second and its stop ends the job at once', async () => {
     await using world = await openTestWorld()
     // 0.36 USD an hour: 31 s cost 3,100 micro-dollars.
