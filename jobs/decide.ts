@@ -56,7 +56,8 @@ export function decide(snapshot: Snapshot, now: Date): Plan {
 function clean(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   const { row, seen } = view
   if (!row.launch_called_at) return void plan.changes.push({ change: 'end', attempt_id: row.id })
-  const gone = seen?.state === 'exited' || (seen?.state === 'gone' && !young(snapshot, view))
+  const exited = seen?.state === 'exited'
+  const gone = exited ? !seen.is_billed : seen?.state === 'gone' && !young(snapshot, view)
   // Over before its launch was answered or seen: what it costs counts all the same.
   if (seen && row.launched_at === null && isThere(seen))
     plan.changes.push({ change: 'sight', attempt_id: row.id, seen, gone_since: null, exited_since: null })
@@ -64,7 +65,7 @@ function clean(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   // A runner that has just reported ends by itself within a second; then stopping costs nothing.
   const stop_at = row.stop_called_at
     ? after(row.stop_called_at, stopAgain_s)
-    : after(row.outcome_at ?? now, 1)
+    : after(row.outcome_at ?? now, exited ? 0 : 1)
   if (gone || now >= stop_at) plan.calls.push({ call: 'stop', attempt_id: row.id })
   lookAt(plan, after(now, lookSoon_s))
 }
