@@ -31,6 +31,9 @@ const advice = {
   result_missing: ['program', 'The program ended without a result.json.'],
 } as const satisfies Record<ErrorCode, readonly [ErrorPlace, string]>
 
+/** Where it is a budget of the project that has no room. */
+export const budgetHint = 'GET /v1/budgets says which is used up: raise it, or wait for its next period.'
+
 export function jobError(
   code: ErrorCode,
   message: string,
@@ -91,8 +94,7 @@ export function outcomeOfStop(reason: StopReason, row: AttemptRow): Ended {
   if (code === null) return { outcome, exit_code, error: null }
   if (reason === 'over_budget' && !isOfJob(row)) {
     const message = `${text} a budget of the project has room for.`
-    const hint = 'GET /v1/budgets says which is used up: raise it, or wait for its next period.'
-    return { outcome, exit_code, error: jobError(code, message, { exit_code, hint }) }
+    return { outcome, exit_code, error: jobError(code, message, { exit_code, hint: budgetHint }) }
   }
   return { outcome, exit_code, error: jobError(code, `${text}${moreOf(reason, row)}.`, { exit_code }) }
 }

@@ -3,7 +3,7 @@ import type { LaunchRequest } from '../providers/provider.ts'
 import { ownProgram, startedAt } from './containers.ts'
 import { usdToMicros } from './cost.ts'
 import type { Ranking } from './place.ts'
-import { jobError } from './conclude.ts'
+import { budgetHint, jobError } from './conclude.ts'
 import { metering_s, stopGrace_s, uploadGrace_s } from './bounds.ts'
 import { runBound } from './run-bound.ts'
 import { allowance, shardSpec } from './shards.ts'
@@ -73,9 +73,15 @@ function endOfWait({ job, shard, money, ranking, leader }: Snapshot, now: Date):
       'over_budget',
       `What is left of the budget of ${budget_usd} USD does not pay for the shortest run at any offer.`,
     )
-  if (now >= queueEnd(job.spec, shard))
-    return failed(null, 'queue_timeout', `No place was found within ${queue_timeout_s} s of waiting.`)
+  if (now >= queueEnd(job.spec, shard)) return ended('failed', null, waitedLong(queue_timeout_s, shard))
   return null
+}
+
+function waitedLong(queue_timeout_s: number, { wait_reason }: Pick<ShardRow, 'wait_reason'>): JobError {
+  const within = `within ${queue_timeout_s} s of waiting.`
+  return wait_reason === 'budget'
+    ? jobError('queue_timeout', `No budget had room for it ${within}`, { hint: budgetHint })
+    : jobError('queue_timeout', `No place was found ${within}`)
 }
 
 /** Whether money alone is what every offer that fits is rejected for. */
