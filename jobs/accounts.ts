@@ -227,13 +227,19 @@ async function openedAnew(
   return { settings: JSON.stringify(own.settings), ...sealed(deps, row.id, own), version: row.version + 1 }
 }
 
-/** Only of one that has been disabled for a minute and has nothing running. Throws AppError. */
+/** Only of one that has been disabled for a minute and has nothing running or left. Throws AppError. */
 export async function deleteAccount(deps: Deps, actor: Actor, id: string): Promise<void> {
   const now = deps.clock.now()
   await deps.db.transaction().execute(async (tx) => {
     const row = await lockAccount(tx, id)
     const running = (await countRunning({ db: tx })).get(keyOf(row)) ?? 0
     if (running > 0) throw inUse(`${running} attempts are there: disable it, and wait for them or stop them.`)
+    const left = await countLeft(tx, row)
+    if (left > 0)
+      throw inUse(
+        `${left === 1 ? '1 thing is' : `${left} things are`} left there that no attempt accounts for, and nobody else ` +
+          'would stop it: see GET /v1/orphans, and try again when it is gone.',
+      )
     if (row.enabled) throw inUse('Disable it first, so that nothing is launched there any more.')
     if (now.getTime() - row.updated_at.getTime() < quiet_s * 1_000)
       throw inUse(`It was changed less than ${quiet_s} s ago, and a launch may be under way: try again.`)
@@ -246,6 +252,18 @@ export async function deleteAccount(deps: Deps, actor: Actor, id: string): Promi
     await audit({ ...deps, db: tx }, actor, change)
   })
   deps.waker.wake(topics.accounts)
+}
+
+/** Orphans that were there when it was last looked. */
+async function countLeft(tx: Tx, { provider, account }: AccountRow): Promise<number> {
+  const { count } = await tx
+    .selectFrom('orphans')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('provider', '=', provider)
+    .where('account', '=', account)
+    .where('gone_at', 'is', null)
+    .executeTakeFirstOrThrow()
+  return Number(count)
 }
 
 const told = ({ settings, regions, enabled, draining }: AccountRow) => ({

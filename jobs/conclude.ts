@@ -1,6 +1,7 @@
 // What an end means: reports, stops and silence as outcomes, with the error a user reads.
 import type { Observation } from '../providers/provider.ts'
 import type { AttemptRow, Ended, Snapshot } from './plan.ts'
+import { runEnd } from './run-bound.ts'
 import type { ErrorCode, ErrorPlace, Outcome, StopReason } from './state.ts'
 import type { Finished, JobError } from './store/schema.ts'
 
@@ -30,6 +31,9 @@ const advice = {
   result_missing: ['program', 'The program ended without a result.json.'],
 } as const satisfies Record<ErrorCode, readonly [ErrorPlace, string]>
 
+/** Where it is a budget of the project that has no room. */
+export const budgetHint = 'GET /v1/budgets says which is used up: raise it, or wait for its next period.'
+
 export function jobError(
   code: ErrorCode,
   message: string,
@@ -52,7 +56,7 @@ export function finishedOutcome({ shard }: Snapshot, row: AttemptRow): Ended | n
   if (shard.order_kind === 'stop' && ordered) return outcomeOfStop('stopped', row)
   // The machine's own notice may come with the report, before a pass could order the stop.
   if (finished.failure === 'preempted') return outcomeOfStop('preempted', row)
-  if (finished.failure === 'timed_out') return outcomeOfStop(row.timeout_reason, row)
+  if (finished.failure === 'timed_out') return outcomeOfStop(timeoutReason(row), row)
   if (finished.failure === 'image')
     return { outcome: 'image_error', exit_code: null, error: reported(finished) }
   return { outcome: 'failed', exit_code: finished.exit_code, error: reported(finished) }
@@ -72,7 +76,7 @@ const ofStop = {
   cancelled: ['cancelled', null, ''],
   stopped: ['stopped', null, ''],
   timed_out: ['timed_out', 'timed_out', 'The attempt ran longer than timeout_s'],
-  over_budget: ['over_budget', 'over_budget', 'The attempt would have cost more than budget_usd'],
+  over_budget: ['over_budget', 'over_budget', 'The attempt would have cost more than'],
   deadline: ['timed_out', 'deadline', 'The job was not done at deadline_at'],
   preempted: ['preempted', 'preempted', 'The provider took the machine back'],
   start_timeout: [
@@ -87,14 +91,32 @@ const ofStop = {
 export function outcomeOfStop(reason: StopReason, row: AttemptRow): Ended {
   const [outcome, code, text] = ofStop[reason]
   const exit_code = row.finished?.exit_code ?? null
-  const bound = reason === 'timed_out' || reason === 'over_budget' ? ` (${row.timeout_s} s)` : ''
-  // The vendor's own words, where it names the image.
-  const seen = reason === 'image' && row.seen_detail ? `: ${row.seen_detail}` : ''
-  return {
-    outcome,
-    exit_code,
-    error: code ? jobError(code, `${text}${bound}${seen}.`, { exit_code }) : null,
+  if (code === null) return { outcome, exit_code, error: null }
+  if (reason === 'over_budget' && !isOfJob(row)) {
+    const message = `${text} a budget of the project has room for.`
+    return { outcome, exit_code, error: jobError(code, message, { exit_code, hint: budgetHint }) }
   }
+  return { outcome, exit_code, error: jobError(code, `${text}${moreOf(reason, row)}.`, { exit_code }) }
+}
+
+function moreOf(reason: StopReason, { timeout_s, paid_s, seen_detail }: AttemptRow): string {
+  if (reason === 'timed_out') return ` (${timeout_s} s)`
+  if (reason === 'over_budget')
+    return ` budget_usd, which pays for ${paid_s ?? timeout_s} s of it, its machine's start included`
+  // The vendor's own words, where it names the image.
+  return reason === 'image' && seen_detail ? `: ${seen_detail}` : ''
+}
+
+/** A runner may be over before a pass has seen its beginning. */
+const endOf = (row: AttemptRow) => runEnd({ ...row, started_at: row.started_at ?? row.bound_at })
+
+/** What ends a run whose time is over, as its runner or its vendor says. */
+const timeoutReason = (row: AttemptRow) => endOf(row)?.reason ?? row.timeout_reason
+
+/** Whether it is the job's own budget that is used up, and not one of its project. */
+function isOfJob(row: AttemptRow): boolean {
+  const end = endOf(row)
+  return end?.reason === 'over_budget' && (row.stop_by === null || row.stop_by >= end.at)
 }
 
 /** Proof of death without a report: what the vendor says of it, else what the exit code or its absence tells. */
@@ -115,7 +137,7 @@ export function concludeBySilence(row: AttemptRow, proof: Death): Ended {
   }
   const { exit_code = null, reason } = proof
   if (reason === 'preempted') return outcomeOfStop('preempted', row)
-  if (reason === 'deadline') return outcomeOfStop(row.timeout_reason, row)
+  if (reason === 'deadline') return outcomeOfStop(timeoutReason(row), row)
   if (reason === 'image') return outcomeOfStop('image', row)
   if (reason === 'out_of_memory') {
     const message = 'The container was killed: it used all of its memory.'

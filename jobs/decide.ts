@@ -9,6 +9,7 @@ import {
   type AttemptView,
   type Change,
   type Ended,
+  isThere,
   lookAt,
   type Plan,
   type Snapshot,
@@ -17,6 +18,7 @@ import { type Outcome, type StopReason, type TerminalState, consequences } from 
 import type { Warning } from './store/schema.ts'
 import { isRemembered } from './memory.ts'
 import { NotAsked } from './not-asked.ts'
+import { runEnd } from './run-bound.ts'
 import { retriedShape } from './store/queue.ts'
 import { wait } from './wait.ts'
 
@@ -54,12 +56,16 @@ export function decide(snapshot: Snapshot, now: Date): Plan {
 function clean(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   const { row, seen } = view
   if (!row.launch_called_at) return void plan.changes.push({ change: 'end', attempt_id: row.id })
-  const gone = seen?.state === 'exited' || (seen?.state === 'gone' && !young(snapshot, view))
+  const exited = seen?.state === 'exited'
+  const gone = exited ? !seen.is_billed : seen?.state === 'gone' && !young(snapshot, view)
+  // Over before its launch was answered or seen: what it costs counts all the same.
+  if (seen && row.launched_at === null && isThere(seen))
+    plan.changes.push({ change: 'sight', attempt_id: row.id, seen, gone_since: null, exited_since: null })
   if (row.stop_called_at && gone) return void plan.changes.push({ change: 'end', attempt_id: row.id })
   // A runner that has just reported ends by itself within a second; then stopping costs nothing.
   const stop_at = row.stop_called_at
     ? after(row.stop_called_at, stopAgain_s)
-    : after(row.outcome_at ?? now, 1)
+    : after(row.outcome_at ?? now, exited ? 0 : 1)
   if (gone || now >= stop_at) plan.calls.push({ call: 'stop', attempt_id: row.id })
   lookAt(plan, after(now, lookSoon_s))
 }
@@ -69,23 +75,30 @@ function watch(snapshot: Snapshot, view: AttemptView, now: Date, plan: Plan) {
   const { row } = view
   const ended =
     finishedOutcome(snapshot, row) ?? forced(snapshot, view, now) ?? noted(snapshot, view, now, plan)
+  const begins = row.bound_at !== null && (row.state === 'launching' || row.state === 'starting')
+  // One that is over before a pass has seen its beginning has begun all the same.
+  if (ended && begins) begin(row, plan)
   if (ended) return conclude(snapshot, view, ended, now, plan)
 
   const reason = row.stop_reason ? null : stopReason(snapshot, view, now)
   if (reason) return orderStop(snapshot, row, reason, now, plan)
-  if (row.bound_at && (row.state === 'launching' || row.state === 'starting'))
-    plan.changes.push({ change: 'run', attempt_id: row.id, started_at: row.bound_at })
+  if (begins) begin(row, plan)
   else if (row.state === 'launching' && mayLaunch(view, now))
     plan.calls.push({ call: 'launch', attempt_id: row.id })
   payAhead(row, now, plan)
   lookAgain(snapshot, view, now, plan)
 }
 
+function begin({ id, bound_at }: AttemptRow, plan: Plan) {
+  if (bound_at) plan.changes.push({ change: 'run', attempt_id: id, started_at: bound_at })
+}
+
 function lookAgain({ look_s }: Snapshot, { row, seen }: AttemptView, now: Date, plan: Plan) {
   // What is gone must stay so for half a minute: no reason to ask each second.
   const quiet = row.stop_reason === null && (!seen || seen.state === 'running' || seen.state === 'gone')
   lookAt(plan, after(now, quiet ? look_s : lookSoon_s))
-  if (row.started_at && !row.stop_reason) lookAt(plan, after(row.started_at, row.timeout_s))
+  const end = row.stop_reason ? null : runEnd(row)
+  if (end) lookAt(plan, end.at)
 }
 
 /** While half a metering period is left, the next one is paid for: several looks fit into that. */
@@ -153,8 +166,10 @@ function young({ asked_at }: Snapshot, { row, traits }: AttemptView): boolean {
 
 /** When a launched thing shows in the vendor's answers at the latest; null: nobody has called launch. */
 export function shownBy(row: AttemptRow, list_lag_ms: number): Date | null {
-  // A call without an answer may have taken effect as late as its answer could have come.
-  const made_at = row.launched_at ?? (row.launch_called_at && after(row.launch_called_at, launchTimeout_s))
+  // A call without an answer or a word may take effect as late as its answer could have come, whatever was seen.
+  const isHeard = row.handle !== null || row.bound_at !== null
+  const called_at = row.launch_called_at && after(row.launch_called_at, launchTimeout_s)
+  const made_at = isHeard ? (row.launched_at ?? called_at) : called_at
   return made_at && after(made_at, list_lag_ms / 1_000)
 }
 
@@ -167,7 +182,8 @@ function stopReason({ job, shard }: Snapshot, view: AttemptView, now: Date): Sto
   if (job.shards_failed > 0 && job.spec.parallelism.on_shard_failure === 'fail') return 'sibling_failed'
   if (job.spec.deadline_at && now >= new Date(job.spec.deadline_at)) return 'deadline'
   if (row.preempting_at || isTakenBack(seen)) return 'preempted'
-  if (row.started_at && now >= after(row.started_at, row.timeout_s)) return row.timeout_reason
+  const end = runEnd(row)
+  if (end && now >= end.at) return end.reason
   return row.bound_at || seen?.state === 'unseen' ? null : startFailure(view, now)
 }
 

@@ -37,6 +37,7 @@ export const problems = {
   too_many_webhooks: { status: 409, title: 'No more webhooks' },
   account_exists: { status: 409, title: 'The account is there already' },
   account_in_use: { status: 409, title: 'The account is in use' },
+  provider_failed: { status: 409, title: 'The provider did not do it' },
   user_exists: { status: 409, title: 'The user is there already' },
   last_owner: { status: 409, title: 'The project would have no owner' },
   no_mail: { status: 409, title: 'No mails are sent' },

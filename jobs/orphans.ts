@@ -1,6 +1,7 @@
 // Things that cost money and that no attempt of ours accounts for: found, shown, and stopped after a grace.
 import { type Actor, audit } from './audit.ts'
 import type { Selectable } from 'kysely'
+import { ProviderError } from '../providers/errors.ts'
 import type { Found, Provider } from '../providers/provider.ts'
 import { microsOf, microsToUsd, usdToMicros } from './cost.ts'
 import type { Deps } from './deps.ts'
@@ -71,8 +72,26 @@ async function scanAccount(deps: Deps, provider: Provider): Promise<void> {
     .where('last_seen_at', '<', now)
     .execute()
   if (await isQuarantined(deps, now)) return adoptReported(deps, provider)
-  for (const orphan of await dueForStop(deps, provider, now)) await stopAtProvider(deps, provider, orphan)
+  for (const orphan of await dueForStop(deps, provider, now)) await tryStop(deps, provider, orphan)
 }
+
+/** One that its vendor does not let go must not keep the others running: it is called again by a later scan. */
+async function tryStop(deps: Deps, provider: Provider, orphan: Orphan): Promise<void> {
+  try {
+    await stopAtProvider(deps, provider, orphan)
+  } catch (error) {
+    const { name, account } = provider
+    deps.log('warn', 'an orphan was not stopped', {
+      provider: name,
+      account,
+      name: orphan.name,
+      detail: whyOf(error),
+    })
+  }
+}
+
+const whyOf = (error: unknown): string =>
+  error instanceof ProviderError ? `${error.code}: ${error.detail}` : 'an unexpected error'
 
 async function remember(deps: Deps, provider: Provider, found: Found, now: Date): Promise<void> {
   await deps.db
@@ -123,7 +142,7 @@ async function stopAtProvider(deps: Deps, provider: Provider, orphan: Orphan): P
   await provider.stop(ref, AbortSignal.timeout(call_ms))
 }
 
-/** A person's order to stop one, also in quarantine. Throws AppError not_found. */
+/** A person's order to stop one, also in quarantine. Throws AppError not_found, provider_failed. */
 export async function stopOrphan(deps: Deps, actor: Actor, id: string): Promise<void> {
   const orphan = await deps.db
     .selectFrom('orphans')
@@ -138,7 +157,12 @@ export async function stopOrphan(deps: Deps, actor: Actor, id: string): Promise<
   // Before the call: what is asked of a vendor is written down first.
   const before = { provider: orphan.provider, account: orphan.account, name: orphan.name }
   await audit(deps, actor, { project_id: null, action: 'orphan.stopped', subject: id, before })
-  await stopAtProvider(deps, provider, orphan)
+  try {
+    await stopAtProvider(deps, provider, orphan)
+  } catch (error) {
+    const message = `${orphan.provider} did not stop ${orphan.name}: ${whyOf(error)}. Ask again, or end it at the provider itself.`
+    throw new AppError('provider_failed', message, { cause: error })
+  }
 }
 
 /** What is left at providers without an attempt, and what an hour of everything that may be lost costs. */

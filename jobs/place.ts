@@ -123,7 +123,7 @@ export function place(wanted: Wanted, offers: Catalogue, market: Market): Rankin
   for (const entry of offers) {
     const ruled = ruledOut(entry)
     const seconds = ruled ? null : market.expected_s(entry)
-    const reason = ruled ?? late(wanted, seconds) ?? now(wanted, entry, market)
+    const reason = ruled ?? poor(wanted, entry, market) ?? late(wanted, seconds) ?? now(wanted, entry, market)
     if (reason) reject(rejected, reason, entry)
     else keep(best, { entry, seconds, micros: microsOf(entry, seconds, market) }, isBetter)
   }
@@ -262,6 +262,13 @@ function gpuShape(wanted: NonNullable<Resources['gpu']>): (entry: Entry) => Reje
     if (wanted.memory_gib !== undefined && gpu_memory_gib < wanted.memory_gib) return 'gpu_memory'
     return compute_capability < least ? 'compute_capability' : null
   }
+}
+
+/** Some vendors bill more than the shortest run. */
+function poor({ budget_micros }: Wanted, entry: Entry, market: Market): RejectionReason | null {
+  if (budget_micros === null) return null
+  const least = expectedMicros(entry.usd_micros_per_hour, shortestRun_s, market.min_billing_s(entry))
+  return least > budget_micros ? 'budget' : null
 }
 
 function late({ deadline_s }: Wanted, seconds: number | null): RejectionReason | null {

@@ -130,6 +130,8 @@ export interface NewAttempt {
   min_billing_s: number
   timeout_s: number
   timeout_reason: 'timed_out' | 'over_budget'
+  /** Seconds of the vendor's bill that its share of the job's budget pays for, without the stop after them; null: no such budget. */
+  paid_s: number | null
 }
 
 /** A call to make after the commit. */
@@ -155,6 +157,9 @@ export interface Ended {
 export function lookAt(plan: Plan, at: Date) {
   if (!plan.due_at || at < plan.due_at) plan.due_at = at
 }
+
+/** Whether its provider knows of something that was made. */
+export const isThere = ({ state }: Observation): boolean => state !== 'gone' && state !== 'unseen'
 
 /** A time some seconds later. */
 export function after(at: Date, seconds: number): Date {

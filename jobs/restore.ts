@@ -9,12 +9,12 @@ import { signatureOf } from './kinds/kind.ts'
 import type { JobRow, NewAttempt } from './plan.ts'
 import { claimShard, newReplicaId, release } from './store/claim.ts'
 import { commitDecision } from './store/commit.ts'
+import { runBound } from './run-bound.ts'
 import { allowance, noMoney, type Role } from './shards.ts'
 import { endPositions } from './store/events.ts'
 import { moneyOf } from './store/snapshot.ts'
 import type { Tables } from './store/schema.ts'
 import type { Bearer } from './tokens.ts'
-import { runBound } from './wait.ts'
 
 /** How long nothing unknown is stopped after the database was found to be an older copy. */
 const quarantine_ms = 24 * 3_600_000
@@ -135,7 +135,7 @@ async function adopt(deps: Deps, provider: Provider, orphan: Orphan): Promise<vo
       .executeTakeFirstOrThrow()
     const since = orphan.since ?? orphan.first_seen_at
     const left_micros = await allowanceOf(deps, orphan, job, shard.role, since)
-    const attempt = adoptedAttempt(deps, provider, orphan, { job, role: shard.role, left_micros })
+    const attempt = adoptedAttempt(deps, provider, orphan, { job, role: shard.role, left_micros, since })
     const commit = {
       claimed,
       job,
@@ -177,9 +177,12 @@ function adoptedAttempt(
   deps: Deps,
   provider: Provider,
   orphan: Orphan,
-  { job, role, left_micros }: { job: JobRow; role: Role; left_micros: number | null },
+  { job, role, left_micros, since }: { job: JobRow; role: Role; left_micros: number | null; since: Date },
 ): NewAttempt {
   const { resources } = job.spec
+  const bound = runBound(job.spec, orphan.usd_micros_per_hour, left_micros)
+  // What is left is of now on, and the bill began with the machine.
+  const gone_s = Math.floor((deps.clock.now().getTime() - since.getTime()) / 1_000)
   const attempt_id = orphan.attempt_id ?? ''
   return {
     id: attempt_id,
@@ -190,7 +193,8 @@ function adoptedAttempt(
     usd_micros_per_hour: orphan.usd_micros_per_hour,
     basis: provider.traits.billing,
     min_billing_s: provider.traits.min_billing_s,
-    ...runBound(job.spec, orphan.usd_micros_per_hour, left_micros),
+    ...bound,
+    paid_s: bound.paid_s === null ? null : bound.paid_s + gone_s,
     request: {
       attempt_id,
       name: orphan.name,

@@ -10,13 +10,14 @@ import { inputsOf } from './kinds/kind.ts'
 import type { TrainingParams } from './kinds/training.ts'
 import type { AttemptRow, JobRow, ShardRow } from './plan.ts'
 import { attemptColumns, type RunnerAttempt } from './report.ts'
+import { runLeft } from './run-bound.ts'
 import { openSecrets } from './secrets.ts'
 import type { JobSpec } from './spec.ts'
 import { readTogether, wholeJob } from './together.ts'
 
 /** What was launched, and with what. */
 export type Launched = RunnerAttempt &
-  Pick<AttemptRow, 'timeout_s' | 'device'> &
+  Pick<AttemptRow, 'timeout_s' | 'paid_s' | 'first_called_at' | 'device'> &
   Pick<JobRow, 'kind' | 'spec' | 'shards_total' | 'dataset_id'> &
   Pick<ShardRow, 'index' | 'role' | 'checkpoint'> &
   Pick<Offer, 'gpu'>
@@ -24,7 +25,7 @@ export type Launched = RunnerAttempt &
 export const readLaunched = readTogether<string, Launched | undefined>(
   async (db, ids) => {
     const { rows } = await sql<Launched>`/* read launched */
-      select ${attemptColumns}, attempts.timeout_s, attempts.device, attempts.request -> 'offer' -> 'gpu' as gpu,
+      select ${attemptColumns}, attempts.timeout_s, attempts.paid_s, attempts.first_called_at, attempts.device, attempts.request -> 'offer' -> 'gpu' as gpu,
         jobs.spec, jobs.shards_total, jobs.dataset_id, shards.index, shards.role, shards.checkpoint
       from attempts join shards on shards.id = attempts.shard_id join jobs on jobs.id = attempts.job_id
       where attempts.id = any((select ${[...new Set(ids)]}::text[])::text[])`.execute(db)
@@ -51,7 +52,7 @@ export async function runnerSpec(deps: Deps, job: Launched) {
       ...(job.role === 'merge' ? await mergeInputs(deps, job) : []),
     ],
     checkpoint: checkpoint && { url: `/v1/attempts/${job.id}/checkpoint`, sha256: checkpoint.sha256 },
-    timeout_s: job.timeout_s,
+    timeout_s: runLeft(job, deps.clock.now()),
     grace_ms: stopGrace_s * 1_000,
     memory_gib: job.spec.resources.memory_gib,
     // Backtests take what cores there are: their work is the same on any number.

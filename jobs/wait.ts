@@ -1,10 +1,11 @@
 // A shard that waits for a place: until when, and what is launched when there is one. Pure.
 import type { LaunchRequest } from '../providers/provider.ts'
 import { ownProgram, startedAt } from './containers.ts'
-import { affordableSeconds, usdToMicros } from './cost.ts'
-import { type Ranking, shortestRun_s } from './place.ts'
-import { jobError } from './conclude.ts'
+import { usdToMicros } from './cost.ts'
+import type { Ranking } from './place.ts'
+import { budgetHint, jobError } from './conclude.ts'
 import { metering_s, stopGrace_s, uploadGrace_s } from './bounds.ts'
+import { runBound } from './run-bound.ts'
 import { allowance, shardSpec } from './shards.ts'
 import {
   after,
@@ -70,11 +71,17 @@ function endOfWait({ job, shard, money, ranking, leader }: Snapshot, now: Date):
     return failed(
       'over_budget',
       'over_budget',
-      `What is left of the budget of ${budget_usd} USD does not pay for ${shortestRun_s} s of any offer.`,
+      `What is left of the budget of ${budget_usd} USD does not pay for the shortest run at any offer.`,
     )
-  if (now >= queueEnd(job.spec, shard))
-    return failed(null, 'queue_timeout', `No place was found within ${queue_timeout_s} s of waiting.`)
+  if (now >= queueEnd(job.spec, shard)) return ended('failed', null, waitedLong(queue_timeout_s, shard))
   return null
+}
+
+function waitedLong(queue_timeout_s: number, { wait_reason }: Pick<ShardRow, 'wait_reason'>): JobError {
+  const within = `within ${queue_timeout_s} s of waiting.`
+  return wait_reason === 'budget'
+    ? jobError('queue_timeout', `No budget had room for it ${within}`, { hint: budgetHint })
+    : jobError('queue_timeout', `No place was found ${within}`)
 }
 
 /** Whether money alone is what every offer that fits is rejected for. */
@@ -99,19 +106,6 @@ export function waitBound({ job, shard }: { job: Pick<JobRow, 'spec'>; shard: Wa
   return deadline < end ? deadline : end
 }
 
-/** How long an attempt may run at a price, and what ends it then: the spec's timeout or the job's budget. */
-export function runBound(
-  { timeout_s }: Pick<JobSpec, 'timeout_s'>,
-  usd_micros_per_hour: number,
-  left_micros: number | null,
-): Pick<NewAttempt, 'timeout_s' | 'timeout_reason'> {
-  if (left_micros === null) return { timeout_s, timeout_reason: 'timed_out' }
-  const budget_s = affordableSeconds(left_micros, usd_micros_per_hour, stopGrace_s)
-  return budget_s < timeout_s
-    ? { timeout_s: budget_s, timeout_reason: 'over_budget' }
-    : { timeout_s, timeout_reason: 'timed_out' }
-}
-
 function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date): NewAttempt {
   const { job, shard, fresh, money } = snapshot
   const { resources } = shardSpec(job, shard.role)
@@ -119,7 +113,8 @@ function newAttempt(snapshot: Snapshot, offer: LaunchRequest['offer'], now: Date
   const price = usdToMicros(offer.usd_per_hour)
   const bound = runBound(job.spec, price, allowance(job, shard.role, money))
   // Later than our own deadline by all that our own stop may take: ours is the one that counts.
-  const dead_man_s = traits.boot_bound_s + bound.timeout_s + stopGrace_s + uploadGrace_s + 60
+  const most_s = Math.min(traits.boot_bound_s + bound.timeout_s, bound.paid_s ?? Number.POSITIVE_INFINITY)
+  const dead_man_s = most_s + stopGrace_s + uploadGrace_s + 60
   return {
     id: fresh.attempt_id,
     nonce: fresh.nonce,

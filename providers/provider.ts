@@ -128,12 +128,13 @@ export type Observation =
   | { state: 'pending'; detail: string | null; reason?: 'image' | 'capacity' | 'quota' | null }
   /** `preempted`: its vendor has said that it will take it back, and it runs until then. */
   | { state: 'running'; detail: string | null; reason?: 'preempted' | null }
-  /** `deadline`: the vendor's dead-man switch. */
+  /** `deadline`: the vendor's dead-man switch. `is_billed`: it costs until it is released, and only then is `gone`. */
   | {
       state: 'exited'
       exit_code: number | null
       detail: string | null
       reason?: 'image' | 'out_of_memory' | 'preempted' | 'deadline' | null
+      is_billed?: true
     }
   /** The vendor knows nothing of it (any more). `capacity`: it was never really there, for want of a machine. */
   | { state: 'gone'; detail: string | null; reason?: 'preempted' | 'capacity' | null }

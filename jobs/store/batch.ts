@@ -28,7 +28,7 @@ import type { Tx } from './schema.ts'
 export interface Commit {
   claimed: Claimed
   /** The job as it was decided with; its spec never changes. */
-  job: Pick<JobRow, 'id' | 'spec'>
+  job: Pick<JobRow, 'id' | 'spec' | 'event_sequence'>
   /** The version decided on; null for a fact that holds whatever else was reported, like a launch's handle. */
   facts_version: number | null
   plan: Plan

@@ -1,7 +1,7 @@
 // What each change of a plan does to the rows of a batch, in memory: commitDecisions alone calls this, under the locks
 // of the rows, and writes what has changed.
 import { billedFrom, costMicros } from '../cost.ts'
-import type { AttemptRow, Change, ShardRow } from '../plan.ts'
+import { type AttemptRow, type Change, isThere, type ShardRow } from '../plan.ts'
 import { classOf } from '../shards.ts'
 import { prolong, type Purse, settle } from './budgets.ts'
 import type { JobDelta } from './fold.ts'
@@ -167,6 +167,7 @@ function launch(scope: Scope, { attempt, announced }: Of<'launch'>) {
     min_billing_s: attempt.min_billing_s,
     timeout_s: attempt.timeout_s,
     timeout_reason: attempt.timeout_reason,
+    paid_s: attempt.paid_s,
     request,
     nonce: attempt.nonce,
     kind: attempt.kind,
@@ -204,7 +205,10 @@ function launch(scope: Scope, { attempt, announced }: Of<'launch'>) {
 }
 
 function sight(scope: Scope, { attempt_id, seen, gone_since, exited_since }: Of<'sight'>) {
+  const { launched_at } = attemptOf(scope, attempt_id)
   set(scope, attempt_id, {
+    // Whatever became of the launch's answer, it has made something, which its vendor bills.
+    ...(launched_at === null && isThere(seen) ? { launched_at: scope.now } : {}),
     seen_state: seen.state,
     seen_detail: seen.detail?.slice(0, 1_000) ?? null,
     seen_reason: 'reason' in seen ? (seen.reason ?? null) : null,

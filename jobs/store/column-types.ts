@@ -79,6 +79,7 @@ export const columnTypes = {
     min_billing_s: 'int',
     timeout_s: 'int',
     timeout_reason: 'text',
+    paid_s: 'int',
     request: 'json',
     nonce: 'text',
     kind: 'text',

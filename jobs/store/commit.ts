@@ -111,7 +111,7 @@ function settle(batch: Batch, commit: Commit): Committed {
   const shard = batch.shards.get(commit.claimed.shard_id)
   if (!shard || !holds(shard, commit)) return 'stale'
   const launch = launchOf(commit, shard)
-  if (launch && !(isOfItsClass(batch, shard, launch) && hasPlace(batch.places, launch))) return 'stale'
+  if (launch && !mayLaunch(batch, commit, shard, launch)) return 'stale'
   const paid_until = launch ? pay(batch, commit, launch) : null
   if (paid_until === 'no_room') return 'over_budget'
   if (launch) countPlace(batch.places, launch)
@@ -133,12 +133,25 @@ function settle(batch: Batch, commit: Commit): Committed {
   return 'done'
 }
 
+const mayLaunch = (batch: Batch, commit: Commit, shard: HeldShard, launch: Launch): boolean =>
+  isOfItsClass(batch, shard, launch) && hasItsShare(batch, commit) && hasPlace(batch.places, launch)
+
 /** Whether what is launched runs on the class of device that another part of the job may have fixed meanwhile. */
 function isOfItsClass({ jobs, deltas }: Batch, { job_id, role }: HeldShard, { attempt }: Launch): boolean {
   const job = jobs.get(job_id)
   if (role === 'merge' || !job || job.shards_total === 1) return true
   const fixed = job.device_class ?? deltas.get(job_id)?.device_class
   return !fixed || classOf(attempt.request.offer) === fixed
+}
+
+/**
+ * Whether what the launch may cost is still its share of the job's budget: a part that has come back since, which is told by an event,
+ * wants of what was left.
+ */
+function hasItsShare({ jobs }: Batch, { job }: Commit): boolean {
+  const now = jobs.get(job.id)
+  if (job.spec.budget_usd === undefined || !now || now.shards_total === 1) return true
+  return now.event_sequence === job.event_sequence
 }
 
 function pay(

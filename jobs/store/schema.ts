@@ -222,6 +222,7 @@ export interface Tables extends IdentityTables, MoneyTables, MessageTables, Offe
     min_billing_s: number
     timeout_s: number
     timeout_reason: 'timed_out' | 'over_budget'
+    paid_s: number | null
     request: Json<LaunchRequest>
     nonce: string
     kind: string

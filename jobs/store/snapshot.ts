@@ -129,12 +129,13 @@ export async function moneyOf(
       'ended_at',
       'outcome',
       'timeout_s',
+      'paid_s',
     ])
     .where(sql<boolean>`job_id = any(${[...job_ids]}::text[])`)
     .execute()
-  for (const { job_id, ended_at, outcome, timeout_s, ...price } of rows) {
+  for (const { job_id, ended_at, outcome, timeout_s, paid_s, ...price } of rows) {
     const micros = costMicros({ ...price, billed_from: billedFrom(price), billed_to: ended_at }, now)
-    const most_s = outcome === null ? timeout_s + stopGrace_s : 0
+    const most_s = outcome === null ? (paid_s ?? timeout_s) + stopGrace_s : 0
     const most = Math.max(micros, Math.ceil((most_s * price.usd_micros_per_hour) / 3_600))
     const { spent_micros, committed_micros } = money.get(job_id) ?? noMoney
     money.set(job_id, { spent_micros: spent_micros + micros, committed_micros: committed_micros + most })

@@ -146,7 +146,13 @@ export function observationOf(instance: Instance): Observation {
       return { state: 'running', detail: detail ?? status, reason }
     // Its own system has ended; an exit code comes from the runner alone.
     case 'Stopped':
-      return { state: 'exited', exit_code: null, detail: detail ?? 'Stopped, and not released', reason }
+      return {
+        state: 'exited',
+        exit_code: null,
+        detail: detail ?? 'Stopped, and not released',
+        reason,
+        is_billed: true,
+      }
     default:
       return { state: 'unseen', detail: `a status that is not known: ${status.slice(0, 40)}` }
   }

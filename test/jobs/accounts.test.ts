@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { keepAccounts } from '../../infra/accounts.ts'
 import { keepOffers } from '../../infra/offers.ts'
 import type { AccountView } from '../../jobs/accounts.ts'
+import { scanOrphans } from '../../jobs/orphans.ts'
 import { createKey } from '../../jobs/keys.ts'
 import type { Vendor } from '../../jobs/vendor.ts'
 import { ProviderError } from '../../providers/errors.ts'
@@ -201,6 +202,31 @@ test('it is removed when it has been disabled for a minute', async () => {
   expect((await remove()).status).toBe(204)
   expect((await remove()).status).toBe(404)
   expect((await add(world)).account).toBe('main')
+})
+
+test('it is not removed while a machine is left there that nobody else would stop', async () => {
+  await using world = await openTestWorld()
+  modelVendor(world)
+  const one = server(world)
+  const { id } = await add(world)
+  await call(world, 'PATCH', `/v1/provider-accounts/${id}`, { enabled: false })
+  const at = world.deps.clock.now()
+  const stray = { id: 'orp_stray', name: 'berth-stray', attempt_id: null, since: null, handle: '{}' }
+  const seen = { usd_micros_per_hour: 360_000, first_seen_at: at, last_seen_at: at }
+  await world.deps.db
+    .insertInto('orphans')
+    .values({ ...stray, ...seen, provider: 'cloud', account: 'main' })
+    .execute()
+  world.advance(61)
+  const remove = () => call<Row | null>(world, 'DELETE', `/v1/provider-accounts/${id}`)
+  const refused = await remove()
+  expect(refused).toMatchObject({ status: 409, body: { code: 'account_in_use' } })
+  expect(refused.text).toContain('1 thing is left there')
+  await one.refresh()
+  Object.assign(world.deps, { providers: one.accounts.providers })
+  // The next look finds it gone.
+  await scanOrphans(world.deps)
+  expect((await remove()).status).toBe(204)
 })
 
 test('a test says what it saw, and a provider that throws is a check that failed', async () => {

@@ -86,6 +86,19 @@ describe('a budget of a project', () => {
     expect(world.model.machines.size).toBe(2)
   })
 
+  test('without room until queue_timeout_s is over is what the job has failed for', async () => {
+    await using world = await openTestWorld()
+    await put(world, { scope: 'project', limit_usd: 0 })
+    const id = await submit(world, { queue_timeout_s: 100 })
+    await world.settle(2)
+    world.advance(101)
+    await world.settle(2)
+    const { state, error } = await job(world, id)
+    expect([state, error?.code]).toEqual(['failed', 'queue_timeout'])
+    expect(error?.message).toBe('No budget had room for it within 100 s of waiting.')
+    expect(error?.hint).toContain('GET /v1/budgets')
+  })
+
   test('that runs out stops the attempt with grace, and what was reserved covers the stop', async () => {
     await using world = await openTestWorld()
     await put(world, { scope: 'project', limit_usd: 0.022 })
@@ -100,7 +113,12 @@ describe('a budget of a project', () => {
     expect(await answer.json()).toMatchObject({ stop: { reason: 'over_budget' } })
     await say({ ...finished, exit_code: 75 })
     await world.pass()
-    expect(await job(world, id)).toMatchObject({ state: 'failed', outcome: 'over_budget' })
+    const failed = await job(world, id)
+    expect(failed).toMatchObject({ state: 'failed', outcome: 'over_budget' })
+    expect(failed.error?.message).toBe(
+      'The attempt would have cost more than a budget of the project has room for.',
+    )
+    expect(failed.error?.hint).toContain('GET /v1/budgets')
     for (let n = 0; n < 3; n++) {
       world.advance(2)
       await world.pass()

@@ -75,6 +75,7 @@ function launch(world: World, { shard }: Taken, more: Partial<NewAttempt> = {}):
     min_billing_s: 0,
     timeout_s: 600,
     timeout_reason: 'timed_out',
+    paid_s: null,
     ...more,
   }
   return { change: 'launch', attempt, announced: false }
@@ -170,6 +171,39 @@ test.each([
   if (limit) expect((await world.request('PUT', '/v1/limits', { body: limit })).status).toBe(200)
   expect(await commit(world, commits)).toEqual(['done', 'done', 'stale', 'stale'])
   expect(await attempts(world)).toEqual(taken.slice(0, 2).map(({ shard }) => shard.id))
+})
+
+test('a share of the budget of a job of which a part has come back since: the launch is decided anew', async () => {
+  await using world = await openTestWorld()
+  await world.request('POST', '/v1/jobs', { body: backtest({ budget_usd: 1 }) })
+  await addShard(world)
+  const [first, second] = await claimAll(world)
+  if (!first || !second) throw new Error('there are two')
+  expect(await commit(world, [commitOf(first, [launch(world, first)])])).toEqual(['done'])
+  const [again] = await world.deps.db.selectFrom('jobs').selectAll().execute()
+  const since = again ? { ...second, job: again } : second
+  const attempt_id = `att_of_${first.shard.id}`
+  const error = null
+  const back: Change[] = [
+    { change: 'conclude', attempt_id, outcome: 'lost', exit_code: null, error },
+    {
+      change: 'requeue',
+      after: 'lost',
+      not_before: world.deps.clock.now(),
+      exclude_provider: null,
+      shape_hash: 'again',
+      uses_up: false,
+      progressed: false,
+    },
+  ]
+  const token = { replica: 'rep_one', token: 'again' }
+  await claimShard(world.deps.db, token.replica, token.token, world.deps.clock.now(), first.shard.id)
+  const retried = { ...first, claimed: { shard_id: first.shard.id, lease: token } }
+  expect(await commit(world, [commitOf(retried, back, null)])).toEqual(['done'])
+  expect(await commit(world, [commitOf(since, [launch(world, since)])])).toEqual(['stale'])
+  const [now] = await world.deps.db.selectFrom('jobs').selectAll().execute()
+  const anew = now ? { ...second, job: now } : second
+  expect(await commit(world, [commitOf(anew, [launch(world, anew)])])).toEqual(['done'])
 })
 
 test('a budget with room for part of a batch: what it pays for is launched, and no more is reserved', async () => {

@@ -2,6 +2,7 @@ import { Webhook } from 'standardwebhooks'
 import { describe, expect, test } from 'vitest'
 import type { EventView } from '../../jobs/read.ts'
 import type { JobView } from '../../jobs/view.ts'
+import { ProviderError } from '../../providers/errors.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 async function submit(world: World, more: Record<string, unknown> = {}): Promise<string> {
@@ -97,6 +98,49 @@ test('a job is accepted, placed, launched, followed, finished, paid for and anno
     [3, 'job.running'],
     [4, 'job.succeeded'],
   ])
+})
+
+describe('a launch that was not answered', () => {
+  test('and is cancelled costs what its machine ran, from the call on', async () => {
+    await using world = await openTestWorld()
+    world.model.faults.launch.push('unknown_outcome')
+    const id = await submit(world)
+    await world.pass()
+    world.advance(40)
+    await world.request('POST', `/v1/jobs/${id}/cancel`)
+    for (let n = 0; n < 6; n++) {
+      await world.pass()
+      world.advance(5)
+    }
+    const { state, cost } = await job(world, id)
+    expect([state, cost.final]).toEqual(['cancelled', true])
+    // 40 s and the stop, 100 micro-dollars each.
+    expect(cost.actual_usd).toBeGreaterThan(0.004)
+  })
+
+  test('costs what it took, where its runner was done before the call was given up', async () => {
+    await using world = await openTestWorld()
+    const { provider } = world.model
+    const launch = provider.launch.bind(provider)
+    provider.launch = async (...request) => {
+      await launch(...request)
+      const speaker = runner(world)
+      await speaker.start()
+      world.advance(30)
+      await speaker.finish()
+      await provider.stop({ attempt_id: speaker.attempt_id, handle: {}, request: null }, request[2])
+      throw new ProviderError('unknown_outcome', { provider: 'model', detail: 'timed out' })
+    }
+    const id = await submit(world)
+    for (let n = 0; n < 6; n++) {
+      await world.pass()
+      world.advance(1)
+    }
+    const { state, cost, attempts } = await job(world, id)
+    expect([state, cost.final]).toEqual(['succeeded', true])
+    expect(cost.actual_usd).toBeGreaterThanOrEqual(0.003)
+    expect(attempts[0]?.started_at).not.toBeNull()
+  })
 })
 
 describe('orders', () => {
@@ -397,6 +441,73 @@ describe('bounds', () => {
       outcome: 'over_budget',
       error: { code: 'over_budget' },
     })
+  })
+
+  test('the start of its machine is paid by the budget: what is left is for the work', async () => {
+    await using world = await openTestWorld()
+    // As above: a stop 70 s after the launch, though timeout_s alone would let it run until 110 s.
+    const id = await submit(world, { budget_usd: 0.01, timeout_s: 60 })
+    await world.pass()
+    world.advance(50)
+    const speaker = runner(world)
+    await speaker.start()
+    await world.pass()
+    const { attempt_id, machine } = speaker
+    const spec = await world.request('GET', `/v1/attempts/${attempt_id}/spec`, { key: machine?.token ?? '' })
+    expect(await spec.json()).toMatchObject({ timeout_s: 20 })
+    world.advance(21)
+    await world.pass()
+    expect(await (await speaker.say({ type: 'heartbeat' })).json()).toMatchObject({
+      stop: { reason: 'over_budget' },
+    })
+    world.advance(20)
+    await speaker.finish({ exit_code: 75, result: null })
+    for (let n = 0; n < 4; n++) {
+      await world.pass()
+      world.advance(1)
+    }
+    const ended = await job(world, id)
+    expect(ended).toMatchObject({ outcome: 'over_budget', cost: { final: true } })
+    expect(ended.error?.message).toContain(
+      "budget_usd, which pays for 70 s of it, its machine's start included",
+    )
+    expect(ended.cost.actual_usd).toBeLessThanOrEqual(0.01)
+  })
+
+  test('a runner whose time the budget has bounded says so with its own end', async () => {
+    await using world = await openTestWorld()
+    const id = await submit(world, { budget_usd: 0.01, timeout_s: 60 })
+    await world.pass()
+    world.advance(50)
+    const speaker = runner(world)
+    await speaker.start()
+    await speaker.finish({ exit_code: null, failure: 'timed_out', result: null })
+    await world.pass()
+    expect(await job(world, id)).toMatchObject({ outcome: 'over_budget', error: { code: 'over_budget' } })
+  })
+
+  test('a machine whose runner does not speak is stopped when the budget pays for no more of it', async () => {
+    await using world = await openTestWorld()
+    const id = await submit(world, { budget_usd: 0.01 })
+    await world.pass()
+    world.advance(71)
+    for (let n = 0; n < 5; n++) {
+      await world.pass()
+      world.advance(1)
+    }
+    const ended = await job(world, id)
+    expect(ended).toMatchObject({ state: 'failed', outcome: 'over_budget', cost: { final: true } })
+    expect(ended.cost.actual_usd).toBeLessThanOrEqual(0.01)
+  })
+
+  test('a budget below what the vendor bills at least ends the job at once', async () => {
+    await using world = await openTestWorld()
+    Object.assign(world.model.provider.traits, { min_billing_s: 60 })
+    const poor = await submit(world, { budget_usd: 0.0055 })
+    const enough = await submit(world, { budget_usd: 0.006 })
+    await world.settle(2)
+    expect(await job(world, poor)).toMatchObject({ attempts: [], error: { code: 'over_budget' } })
+    expect((await job(world, enough)).state).toBe('scheduled')
   })
 
   test('a budget that does not pay for a second and its stop ends the job at once', async () => {

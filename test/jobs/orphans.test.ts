@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { scanOrphans } from '../../jobs/orphans.ts'
 import { quarantineIfRestored, raiseHighWater } from '../../jobs/restore.ts'
+import { ProviderError } from '../../providers/errors.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 interface Answer {
@@ -8,18 +9,20 @@ interface Answer {
   quarantined: boolean
   at_risk_usd_per_hour: number
 }
+const first = { name: 'berth-stray', id: 'att_01jd3m4k5nep7r8r9s0t1v2w3x' }
+const second = { name: 'berth-stray-too', id: 'att_01jd3m4k5nep7r8r9s0t1v2w3y' }
 const orphans = async (world: World) => (await (await world.request('GET', '/v1/orphans')).json()) as Answer
 
 /** A machine that runs with our tag and that no row knows of. */
-async function strayMachine(world: World): Promise<string> {
+async function strayMachine(world: World, more: { name: string; id: string } = first): Promise<string> {
   await world.request('POST', '/v1/jobs', { body: backtest() })
   await world.pass()
   const [attempt_id = '', machine] = [...world.model.machines].at(-1) ?? []
-  const stray = 'att_01jd3m4k5nep7r8r9s0t1v2w3x'
+  const { id: stray, name } = more
   if (machine)
     world.model.machines.set(stray, {
       ...machine,
-      request: { ...machine.request, attempt_id: stray, name: 'berth-stray' },
+      request: { ...machine.request, attempt_id: stray, name },
     })
   expect(attempt_id).not.toBe('')
   return stray
@@ -42,6 +45,32 @@ test('a thing without an attempt is shown with its cost, and stopped after a gra
   world.advance(1)
   await scanOrphans(world.deps)
   expect((await orphans(world)).items).toEqual([])
+})
+
+test('one that its vendor does not let go keeps none of the others from being stopped', async () => {
+  await using world = await openTestWorld()
+  const { provider } = world.model
+  const [held, free] = [await strayMachine(world, first), await strayMachine(world, second)]
+  const stop = provider.stop.bind(provider)
+  provider.stop = (ref, signal) =>
+    ref.attempt_id === held
+      ? Promise.reject(new ProviderError('rejected', { provider: 'model', detail: 'it is protected' }))
+      : stop(ref, signal)
+  for (let n = 0; n < 4; n++) {
+    await scanOrphans(world.deps)
+    world.advance(61)
+  }
+  expect(world.model.machines.get(free)?.seen.state).toBe('gone')
+  const { items } = await orphans(world)
+  expect(items).toMatchObject([{ attempt_id: held }])
+  const asked = await world.request('POST', `/v1/orphans/${items[0]?.id}/stop`)
+  expect(asked.status).toBe(409)
+  expect(await asked.json()).toMatchObject({
+    code: 'provider_failed',
+    detail: expect.stringContaining('model did not stop berth-stray: rejected: it is protected'),
+  })
+  const refused = world.logged.find(({ message }) => message === 'an orphan was not stopped')
+  expect(refused?.fields).toMatchObject({ name: 'berth-stray', detail: 'rejected: it is protected' })
 })
 
 test('what an attempt accounts for is no orphan, however long it runs', async () => {

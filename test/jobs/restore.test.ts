@@ -165,9 +165,9 @@ test('what is adopted is paid for, whether a budget has room or not, and bound b
   world.advance(100)
   await scanOrphans(world.deps)
   const { db } = world.deps
-  expect(await db.selectFrom('attempts').select(['timeout_s', 'timeout_reason']).execute()).toEqual([
-    { timeout_s: 70, timeout_reason: 'over_budget' },
-  ])
+  expect(await db.selectFrom('attempts').select(['timeout_s', 'timeout_reason', 'paid_s']).execute()).toEqual(
+    [{ timeout_s: 70, timeout_reason: 'over_budget', paid_s: 170 }],
+  )
   const held = await db.selectFrom('reservations').select('micros').executeTakeFirstOrThrow()
   expect(held.micros).toBe(21_000)
 })

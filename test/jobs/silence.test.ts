@@ -42,6 +42,34 @@ test("the vendor's list lag counts from the answer of the launch, not from its c
   expect([...world.model.machines.values()].map(({ seen }) => seen.state)).toEqual(['gone'])
 })
 
+test('a machine that has ended is billed until its vendor has released it, however often that is asked for', async () => {
+  await using world = await openTestWorld()
+  const id = await submit(world)
+  await world.pass()
+  const [machine] = world.model.machines.values()
+  if (machine)
+    machine.seen = { state: 'exited', exit_code: null, detail: 'Stopped, and not released', is_billed: true }
+  let released = false
+  const { inspect } = world.model.provider
+  world.model.provider.inspect = (refs, signal) =>
+    released ? Promise.resolve(refs.map(() => ({ state: 'gone', detail: null }))) : inspect(refs, signal)
+  let stops = 0
+  world.model.provider.stop = () => {
+    stops++
+    return Promise.reject(new ProviderError('unknown_outcome', { provider: 'model', detail: 'timed out' }))
+  }
+  await world.request('POST', `/v1/jobs/${id}/cancel`)
+  await live(world, 25)
+  expect(await attemptOf(world, id)).toMatchObject({ state: 'stopping', outcome: 'cancelled' })
+  expect(stops).toBe(3)
+  released = true
+  await live(world, 2)
+  expect(await attemptOf(world, id)).toMatchObject({ state: 'ended' })
+  const { cost } = (await (await world.request('GET', `/v1/jobs/${id}`)).json()) as JobView
+  // 25 s and the look that finds it gone, 100 micro-dollars each.
+  expect(cost.actual_usd).toBeGreaterThanOrEqual(0.0025)
+})
+
 test('a launch that was not answered may take effect until it would have timed out, and is waited for', async () => {
   await using world = await openTestWorld()
   const { launch } = world.model.provider

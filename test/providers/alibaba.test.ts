@@ -262,6 +262,7 @@ describe('what is seen', () => {
       exit_code: null,
       detail: 'Stopped, and not released',
       reason: null,
+      is_billed: true,
     })
     expect(await listed(provider)).toEqual([
       {

@@ -3,6 +3,7 @@ import { billMicros, type Machine } from '../fakes/model-cloud.ts'
 import type { ModelCloud } from '../fakes/model-cloud.ts'
 import type { AttemptRow, JobRow, ShardRow } from '../../jobs/plan.ts'
 import { wholeFeed } from './feed.ts'
+import { jobBudgets } from './job-budgets.ts'
 import { partText } from './runner.ts'
 import { sweepPoints, type Told } from './users.ts'
 import type { World } from './world.ts'
@@ -36,6 +37,7 @@ export async function finalCheck(world: World): Promise<void> {
       world.violated(`shard ${shard.id} used ${shard.attempts_used} attempts of ${most}`)
   }
   await budgets(world)
+  jobBudgets(world.violated, jobs, attempts)
   await wholeFeed(world)
   orphans(world, facts)
   for (const job of jobs) {

@@ -17,6 +17,13 @@ export const sweepDefects: readonly Defect[] = [
     seed: 4,
   },
   {
+    name: 'each part of a job may cost all that is left of its budget',
+    file: 'jobs/shards.ts',
+    edits: [['/ Math.max(1, shards_waiting))', '/ 1)']],
+    by: /was launched where job_\w+ could cost/,
+    seed: 1,
+  },
+  {
     name: 'the points of one part replace those of another',
     file: 'jobs/points.ts',
     edits: [
