@@ -12,6 +12,8 @@ import type { Tx } from './store/schema.ts'
 
 /** Time to change one's mind, by asking the operator. */
 const kept_ms = 7 * 86_400_000
+/** A submit that found a dataset before it was deleted has been stored by then: it waits for its group, and is tried again, for a minute or two. */
+const accepting_ms = 600_000
 /** Jobs of one round; the rest waits for the next. */
 const purgeBatch = 100
 
@@ -54,7 +56,7 @@ async function purgeDatasets(deps: Deps, now: Date): Promise<void> {
         from
           .selectFrom('datasets')
           .select('id')
-          .where('deleted_at', 'is not', null)
+          .where('deleted_at', '<=', new Date(now.getTime() - accepting_ms))
           .where('object_key', 'is not', null)
           .where(isUnread)
           .orderBy('deleted_at')

@@ -8,6 +8,7 @@ import { createApp } from '../../functions/_app.ts'
 import type { DatasetView } from '../../jobs/datasets.ts'
 import { sweepRetention } from '../../jobs/retention.ts'
 import type { JobView } from '../../jobs/view.ts'
+import { around } from '../support/around.ts'
 import { parquetFile } from '../support/parquet.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
@@ -306,7 +307,32 @@ describe('content', () => {
     expect(await isThere()).toBe(true)
     await world.request('POST', `/v1/jobs/${job.id}/cancel`)
     await world.settle(2)
+    expect(await isThere()).toBe(true)
+    world.advance(600)
     expect(await isThere()).toBe(false)
+  })
+
+  test('is there for a job that was accepted while its dataset was deleted', async () => {
+    await using world = await openTestWorld()
+    const { id } = await upload(world, csv)
+    const db = around(world.deps.db, /write new jobs/, async (run) => {
+      expect((await ask(world, 'DELETE', `/${id}`)).status).toBe(204)
+      await sweepRetention(world.deps)
+      return run()
+    })
+    const app = createApp({ ...world.deps, db })
+    const headers = { authorization: `Bearer ${world.key}`, 'content-type': 'application/json' }
+    const body = JSON.stringify({ ...specOf(id), cache: false })
+    expect((await app.request('/v1/jobs', { method: 'POST', headers, body })).status).toBe(201)
+    world.advance(600)
+    await sweepRetention(world.deps)
+    const { object_key } = await world.deps.db
+      .selectFrom('datasets')
+      .select('object_key')
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow()
+    expect(object_key).not.toBeNull()
+    expect(await world.deps.store.get(object_key ?? '')).not.toBeNull()
   })
 
   test('of an upload that nobody goes on with goes after a week', async () => {

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { createApp } from '../../functions/_app.ts'
 import type { JobView } from '../../jobs/view.ts'
+import { around } from '../support/around.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 const many = 200
@@ -48,21 +49,13 @@ async function stored({ deps: { db } }: World): Promise<string[]> {
 /** A server whose statements that match fail as often as told: before they are done, or only their answers. */
 function failing(world: World, matches: RegExp, times: number, error: Error, when: 'before' | 'after') {
   let left = times
-  const { db } = world.deps
-  const executeQuery: typeof db.executeQuery = async (query, options) => {
-    if (left === 0 || !('sql' in query && matches.test(query.sql))) return db.executeQuery(query, options)
+  const db = around(world.deps.db, matches, async (run) => {
+    if (left === 0) return run()
     left--
-    if (when === 'after') await db.executeQuery(query, options)
+    if (when === 'after') await run()
     throw error
-  }
-  const broken = new Proxy(db, {
-    get(of, name) {
-      if (name === 'executeQuery') return executeQuery
-      const value: unknown = Reflect.get(of, name, of)
-      return typeof value === 'function' ? value.bind(of) : value
-    },
   })
-  return createApp({ ...world.deps, db: broken })
+  return createApp({ ...world.deps, db })
 }
 const fault = (code: string) => Object.assign(new Error('as told'), { code })
 const writes = /write new jobs/
