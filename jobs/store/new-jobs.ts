@@ -83,7 +83,7 @@ async function write(db: Database | Tx, deps: Writing, { accepted, starts, claim
     told,
     accepted.flatMap(({ project_id, is_heard }) => (is_heard ? [project_id] : [])),
   )
-  const insert = starts.every((start) => start === alone) ? insertFresh : insertMixed
+  const insert = starts.every(isFresh) ? insertFresh : insertMixed
   const taken = await insert(db, {
     claims,
     now,
@@ -109,6 +109,7 @@ interface Start {
   follows: string | null
 }
 const alone: Start = { given: null, follows: null }
+const isFresh = ({ given, follows }: Start) => given === null && follows === null
 
 async function startsOf(
   tx: Tx,
