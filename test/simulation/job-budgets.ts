@@ -33,9 +33,10 @@ const most = ({ paid_s, usd_micros_per_hour }: AttemptRow): number =>
 function committed(row: AttemptRow, at: Date): number {
   if (!row.outcome_at || row.outcome_at > at) return most(row)
   const looked_at = new Date(at.getTime() - lease_ms)
+  const billed_to = row.ended_at && row.ended_at < looked_at ? row.ended_at : looked_at
   const { usd_micros_per_hour } = row
   return costMicros(
-    { usd_micros_per_hour, min_billing_s: 0, billed_from: billedFrom(row), billed_to: looked_at },
+    { usd_micros_per_hour, min_billing_s: 0, billed_from: billedFrom(row), billed_to },
     looked_at,
   )
 }

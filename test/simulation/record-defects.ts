@@ -48,7 +48,7 @@ export const recordDefects: readonly Defect[] = [
   {
     name: 'a submit sent again is a second job',
     file: 'jobs/idempotency.ts',
-    edits: [['where kept.created_at < ${expired}', 'where kept.created_at < ${now}']],
+    edits: [['now.getTime() - kept_ms))}`\n}', 'now.getTime()))}`\n}']],
     by: /a submit sent again made|made another job|jobs are there for/,
     seed: 35,
   },
