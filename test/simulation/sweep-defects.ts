@@ -14,7 +14,7 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/cache.ts',
     edits: [["outcome === 'succeeded' && shards_failed === 0", 'shards_failed >= 0']],
     by: /follows job_\w+, which has|which has none/,
-    seed: 4,
+    seed: 10,
   },
   {
     name: 'each part of a job may cost all that is left of its budget',
@@ -66,14 +66,14 @@ export const sweepDefects: readonly Defect[] = [
     file: 'jobs/store/commit.ts',
     edits: [['  return !fixed || classOf', "  return fixed !== 'none' || classOf"]],
     by: /two classes of device/,
-    seed: 1,
+    seed: 4,
   },
   {
     name: 'the launches of one batch count once against a limit or the slots',
     file: 'jobs/store/commit.ts',
     edits: [['  if (launch) countPlace(batch.places, launch)\n', '']],
     by: /is one of \d+ attempts, and \d+ may run|attempts are at \w+\/\w+, which has/,
-    seed: 7,
+    seed: 20,
   },
   {
     name: 'limits are those of the time of the decision',
