@@ -217,18 +217,27 @@ describe('a stream', () => {
     expect(await stream.read(2)).toHaveLength(1)
   })
 
+  /** As long as a write may take. */
+  const stalled_ms = 120_000
+  /** The greeting goes into a buffer, and the first event waits for its reader. */
+  const untaken = 2
+
   test('of who takes nothing is given up', async () => {
     await using world = await openTestWorld()
     for (let n = 0; n < 3; n++) await submit(world)
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { setTimeout: later } = globalThis
+    const bounds: (() => void)[] = []
+    const timers = vi.spyOn(globalThis, 'setTimeout').mockImplementation((act, ms, ...given) => {
+      if (ms === stalled_ms) bounds.push(act as () => void)
+      return later(act, ms, ...given)
+    })
     try {
       const stream = await open(world)
-      // One of what reads for all streams of the project, and one of the message that nobody takes.
-      await vi.waitUntil(() => vi.getTimerCount() > 1, { timeout: patience_ms })
-      await vi.advanceTimersByTimeAsync(120_000)
+      await vi.waitFor(() => expect(bounds).toHaveLength(untaken), { timeout: patience_ms })
+      bounds.at(-1)?.()
       expect((await stream.read(3)).length).toBeLessThan(3)
     } finally {
-      vi.useRealTimers()
+      timers.mockRestore()
     }
   })
 
