@@ -171,8 +171,9 @@ export async function readLogs(
   cursor: string | null,
   limit: number,
 ): Promise<{ items: LogLine[]; cursor: string }> {
-  const positions = parseCursor(cursor)
-  const newest = newestOf(positions)
+  const place = parseCursor(cursor)
+  const { positions } = place
+  const newest = place.is_cut ? newestOf(positions) : null
   const attempts = await deps.db
     .selectFrom('attempts')
     .modifyFront(sql`/* attempts with logs */`)
@@ -185,7 +186,7 @@ export async function readLogs(
     if (items.length >= limit) break
     const key = `${attempt.shard_index}.${attempt.number}`
     // Attempts of a shard follow each other: what was before one that has been read was read to its end.
-    if (!positions.has(key) && attempt.number < (newest.get(attempt.shard_index) ?? 0)) continue
+    if (!positions.has(key) && attempt.number < (newest?.get(attempt.shard_index) ?? 0)) continue
     const rows = await deps.db
       .selectFrom('log_chunks')
       .select(['number', 'at', 'stream', 'text'])
@@ -205,7 +206,7 @@ export async function readLogs(
     const last = rows.at(-1)
     if (last) positions.set(key, last.number)
   }
-  return { items, cursor: formatCursor(positions) }
+  return { items, cursor: formatCursor(place) }
 }
 
 /** Says where the middle of a log that was too long is missing. */
@@ -216,34 +217,43 @@ const gap = (chunks: number): Pick<LogLine, 'stream' | 'text'> => ({
 
 /** The cursor right after one line, given the cursor before it. */
 export function advance(cursor: string | null, line: LogLine): string {
-  const positions = parseCursor(cursor)
-  positions.set(`${line.shard}.${line.attempt}`, line.number)
-  return formatCursor(positions)
+  const place = parseCursor(cursor)
+  place.positions.set(`${line.shard}.${line.attempt}`, line.number)
+  return formatCursor(place)
 }
 
-function parseCursor(cursor: string | null): Map<string, number> {
+/** How far a log was read: the last number of each attempt that has one. */
+interface LogPlace {
+  positions: Map<string, number>
+  /** Of each shard only the newest attempt is named: of those before it nothing more is read. */
+  is_cut: boolean
+}
+const cutMark = 'newest'
+
+function parseCursor(cursor: string | null): LogPlace {
   const positions = new Map<string, number>()
-  if (cursor === null || cursor === '') return positions
+  if (cursor === null || cursor === '') return { positions, is_cut: false }
   const parts = cursor.split(',')
+  const is_cut = parts[0] === cutMark
+  if (is_cut) parts.shift()
   if (parts.length > maxPositions) throw new AppError('invalid_cursor', 'The cursor names too many attempts.')
   for (const part of parts) {
-    const match = /^(\d{1,6}\.\d{1,6}):(\d{1,9})$/.exec(part)
+    const match = /^(\d{1,6}\.\d{1,6}):(\d{1,10})$/.exec(part)
     if (!match?.[1] || !match[2])
       throw new AppError('invalid_cursor', 'A log cursor is what an earlier page or event id gave.')
     positions.set(match[1], Number(match[2]))
   }
-  return positions
+  return { positions, is_cut }
 }
 
-function formatCursor(positions: ReadonlyMap<string, number>): string {
-  const newest = positions.size > maxPositions ? newestOf(positions) : null
-  return [...positions]
-    .filter(([key]) => {
-      const [shard, attempt] = placeOf(key)
-      return newest === null || attempt === newest.get(shard)
-    })
-    .map(([key, number]) => `${key}:${number}`)
-    .join(',')
+function formatCursor({ positions, is_cut }: LogPlace): string {
+  const cuts = is_cut || positions.size > maxPositions
+  const newest = cuts ? newestOf(positions) : null
+  const named = [...positions].filter(([key]) => {
+    const [shard, attempt] = placeOf(key)
+    return newest === null || attempt === newest.get(shard)
+  })
+  return [...(cuts ? [cutMark] : []), ...named.map(([key, number]) => `${key}:${number}`)].join(',')
 }
 
 /** Of each shard the newest attempt that has a position. */

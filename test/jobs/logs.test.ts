@@ -149,6 +149,21 @@ test('a log of more attempts than a cursor names is read once and to its end', a
   expect(rest.next_cursor).toBeNull()
 })
 
+test('the first words of an attempt that come after those of the next one are read too', async () => {
+  await using world = await openTestWorld()
+  const { say, page } = await open(world)
+  const { db } = world.deps
+  await sql`insert into attempts select (jsonb_populate_record(attempts, jsonb_build_object('id', id || '2', 'number', 2,
+    'state', 'ended', 'outcome', 'preempted'))).* from attempts`.execute(db)
+  await sql`insert into log_chunks select project_id, job_id, id, 1, created_at, 'stdout', 'the next', created_at
+    from attempts where number = 2`.execute(db)
+  const first = await page('limit=1')
+  expect(first.items.map(({ text }) => text)).toEqual(['the next'])
+  await say(1, 'late')
+  const rest = await page(`limit=2&cursor=${first.next_cursor}`)
+  expect(rest.items.map(({ text }) => text)).toEqual(['late'])
+})
+
 test('logs and events go by whole months when they are too old', async () => {
   await using world = await openTestWorld()
   const { db } = world.deps
