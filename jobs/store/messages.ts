@@ -75,7 +75,7 @@ export async function firstMessages(
 
 type Endpoints = ReadonlyMap<string, readonly Endpoint[]>
 
-/** Whether a project has any, as a column of a statement that reads `projects`. */
+/** Whether a project has endpoints that are told of events now: a column of a statement that reads `projects`. */
 export const hasEndpoints = sql<boolean>`exists (select from webhooks
   where webhooks.project_id = projects.id and webhooks.deleted_at is null and webhooks.disabled_at is null)`
 

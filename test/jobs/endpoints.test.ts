@@ -5,6 +5,7 @@ import type { DeliveryView } from '../../jobs/deliveries.ts'
 import type { EndpointView } from '../../jobs/endpoints.ts'
 import { sweepRetention } from '../../jobs/retention.ts'
 import { createKey } from '../../jobs/keys.ts'
+import { person } from '../support/people.ts'
 import { backtest, openTestWorld, type World } from '../support/world.ts'
 
 type Made = EndpointView & { secret: string }
@@ -69,6 +70,16 @@ test('an endpoint is told of what it asked for, and a job’s own webhook beside
   expect(typesTo(world, 'https://off.example.com/')).toEqual([])
   const of_job = await call<{ items: DeliveryView[] }>(world, 'GET', `/v1/jobs/${id}/deliveries`)
   expect(of_job.body.items.map(({ state }) => state)).toEqual(Array(4).fill('delivered'))
+})
+
+test('an endpoint is told of what people submit', async () => {
+  await using world = await openTestWorld()
+  await register(world)
+  const { secret } = await person(world, 'carl', { project_id: world.project_id, role: 'member' })
+  const { status } = await call(world, 'POST', '/v1/jobs', backtest(), { key: secret })
+  expect(status).toBe(201)
+  await world.deliver()
+  expect(typesTo(world, 'https://example.com/hook')).toEqual(['job.queued'])
 })
 
 test('an endpoint is told of what concerns no job', async () => {
